@@ -1,0 +1,154 @@
+# Every verb sets up what it needs on first use: uv in .tools, the packages in .venv, both from
+# hash-locked files. A machine needs Python 3.11 or newer and make; nothing else.
+
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+
+# The machine's own Python and certificates, never a downloaded interpreter.
+export UV_PYTHON_DOWNLOADS = never
+export UV_PYTHON_PREFERENCE = only-system
+export UV_SYSTEM_CERTS = true
+# Without a home to write to, as in a container under another user's number, uv's cache is here.
+ifneq ($(shell [ -w "$$HOME" ] && echo yes),yes)
+export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
+endif
+
+BIN := .venv/bin
+UV := .tools/bin/uv
+LOG := .tools/setup.log
+# Each folder keeps a copy of the lock it was made from, written last: without it, or with another
+# one, the folder is not finished.
+TOOLS_STAMP := .tools/installed.lock
+VENV_STAMP := .venv/installed.lock
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.PHONY: help setup run test check fmt migrate lock hooks clean ready
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+setup: ready ## Make .tools and .venv what the lock files say (PYTHON=python3.12 picks the interpreter)
+	@echo "Ready: $$($(BIN)/python --version) in .venv. Start the application with: make run"
+
+run: ready ## Serve the application with automatic reload (PORT=8000)
+	@$(BIN)/python cli.py dev --port $(PORT)
+
+# Only a whole run can reach the whole of the required coverage.
+test: ready ## Run the tests with coverage (ARGS="tests/api -k login -n 2")
+	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered \
+	  $(if $(strip $(ARGS)),--cov-fail-under=0) $(ARGS)
+
+step = @printf '\n== %s\n' '$(1)';
+
+check: ready ## Format, lint, types, layers, dependencies, spelling, locks, migrations
+	$(call step,format) $(BIN)/ruff format --check .
+	$(call step,lint) $(BIN)/ruff check .
+	$(call step,types) $(BIN)/mypy
+	$(call step,layers) $(BIN)/lint-imports --no-logo
+	$(call step,dependencies) $(BIN)/deptry --no-ansi .
+	$(call step,spelling) $(BIN)/codespell
+	$(call step,locks) $(verify_locks)
+	$(call step,migrations) $(BIN)/python cli.py check-migrations
+	@printf '\nAll checks passed.\n'
+
+fmt: ready ## Apply the safe lint fixes and format the code
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+migrate: ready ## Bring the database of DATABASE_URL to the newest migration
+	@$(BIN)/alembic upgrade head
+
+lock: ready ## Write the lock files from pyproject.toml (ARGS=--upgrade for the newest releases)
+	@$(call compile,.,$(ARGS))
+
+hooks: ready ## Install the git hooks of .pre-commit-config.yaml
+	@$(BIN)/prek install
+
+clean: ## Delete .venv, .tools, caches and reports; keep .env and the databases
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+	  .coverage .coverage.* coverage.xml htmlcov build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- locks ------------------------------------------------------------------------------------
+# Compiling over an existing lock keeps its pins, so a new release never changes it by itself.
+# The runtime lock is constrained by the development one: both hold the same versions.
+# $(1): the folder that holds the locks, $(2): more options
+
+uv_compile = $(UV) pip compile --quiet --universal --python $(BIN)/python --python-version 3.11 \
+  --generate-hashes --no-annotate --no-header
+
+define compile
+$(uv_compile) $(2) --group pyproject.toml:tools -o $(1)/requirements-tools.lock >/dev/null && \
+$(uv_compile) $(2) pyproject.toml --group dev -o $(1)/requirements-dev.lock >/dev/null && \
+$(uv_compile) $(2) pyproject.toml -c $(1)/requirements-dev.lock -o $(1)/requirements.lock >/dev/null
+endef
+
+# First from uv's cache, which needs no network; from the index only when the cache is not enough.
+define verify_locks
+set -eu; \
+fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+cp requirements*.lock "$$fresh"; \
+{ $(call compile,"$$fresh",--offline); } 2>/dev/null || { $(call compile,"$$fresh"); }; \
+for lock in requirements*.lock; do \
+  cmp -s "$$lock" "$$fresh/$$lock" || { \
+    echo "error: $$lock does not match pyproject.toml; write it again with: make lock" >&2; exit 1; }; \
+done; \
+echo "The lock files match pyproject.toml."
+endef
+
+# --- set-up -----------------------------------------------------------------------------------
+
+# Prints the version of the interpreter behind an environment, as long as it can find its packages.
+VERSION := import sys; any("site-packages" in p for p in sys.path) or sys.exit(1); print(sys.version)
+venv_version = $(BIN)/python -c '$(VERSION)' 2>/dev/null
+# A PYTHON that somebody named must be the one inside .venv; otherwise any that works will do.
+asked_version = $(if $(filter file,$(origin PYTHON)),,$(PYTHON) -c 'import sys; print(sys.version)' 2>/dev/null)
+venv_works = venv=$$($(venv_version)) $(if $(asked_version),&& [ "$$venv" = "$$($(asked_version))" ])
+
+ready:
+	@cmp -s requirements-tools.lock $(TOOLS_STAMP) && cmp -s requirements-dev.lock $(VENV_STAMP) && \
+	  $(venv_works) || { $(bootstrap); }
+
+define bootstrap
+set -eu; \
+die() { echo "error: $$1" >&2; exit 1; }; \
+failed() { \
+  reason=$$(grep -i -e '^ *error: ' -e '^ *cause: ' $(LOG) | tail -n 1 | sed 's/^ *[A-Za-z]*: //'); \
+  die "$$1: $${reason:-it stopped} (is this machine online, or behind a proxy? all of it: $(LOG))"; \
+}; \
+find_python() { \
+  command -v $(PYTHON) >/dev/null || \
+    die "there is no $(PYTHON) here: install Python 3.11 or newer, or name one with PYTHON=..."; \
+  found=$$($(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>&1) || \
+    die "$(PYTHON) does not run: $$(echo "$$found" | head -n 1)"; \
+  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+    die "$(PYTHON) is Python $$found, and 3.11 or newer is needed: name one with PYTHON=..."; \
+  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+    die "$(PYTHON) cannot make virtual environments: on Debian or Ubuntu, apt install python3-venv"; \
+  python=$$($(PYTHON) -c 'import sys; print(sys._base_executable)'); \
+}; \
+cmp -s requirements-tools.lock $(TOOLS_STAMP) && $(UV) --version >/dev/null 2>&1 || { \
+  find_python; \
+  echo "Installing uv into .tools"; \
+  rm -rf .tools; mkdir .tools; \
+  "$$python" -m venv .tools >$(LOG) 2>&1 || failed "could not make .tools"; \
+  .tools/bin/python -m pip install --disable-pip-version-check --require-hashes \
+    -r requirements-tools.lock >>$(LOG) 2>&1 || failed "could not install uv"; \
+  cp requirements-tools.lock $(TOOLS_STAMP); \
+}; \
+[ -f $(VENV_STAMP) ] && $(venv_works) || { \
+  find_python; \
+  rm -rf .venv; \
+  $(UV) venv --relocatable --no-project --python "$$python" .venv >$(LOG) 2>&1 || \
+    failed "could not make .venv"; \
+}; \
+cmp -s requirements-dev.lock $(VENV_STAMP) || { \
+  echo "Installing the packages into .venv"; \
+  rm -f $(VENV_STAMP); \
+  $(UV) pip sync --python .venv --require-hashes requirements-dev.lock >$(LOG) 2>&1 || \
+    failed "could not install the packages"; \
+  cp requirements-dev.lock $(VENV_STAMP); \
+}
+endef
