@@ -1,0 +1,1 @@
+"""The application: routers, services, repositories, models, schemas, and what they share."""

@@ -1,0 +1,240 @@
+"""Every setting of the application, read once from the environment, `.env` and secret files.
+
+Precedence: environment variable, then `.env`, then a file of `/run/secrets`, then the default.
+`.env.example` is generated from this module by `python cli.py env-example`.
+"""
+
+import os
+import sys
+from datetime import timedelta
+from enum import Enum as PyEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+
+from app.core.config_rules import production_faults, with_async_driver
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+SECRETS_DIR = Path("/run/secrets")
+
+# RFC 7518 §3.2: a key for HS256 has at least as many bits as the hash, which is 32 bytes.
+MIN_SECRET_LENGTH = 32
+
+CommaSeparated = Annotated[list[str], NoDecode]
+Secret = Annotated[SecretStr, Field(min_length=MIN_SECRET_LENGTH)]
+SecretList = Annotated[list[Secret], NoDecode]
+
+
+class Environment(str, PyEnum):
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """The settings, typed and bounded. Production adds the rules of `config_rules`."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None,
+    )
+
+    # --- Application
+    ENVIRONMENT: Environment = Field(
+        Environment.DEVELOPMENT, description="development, test or production."
+    )
+    DEBUG: bool = Field(
+        default=False, description="Verbose logs and SQL echo. Refused in production."
+    )
+    APP_NAME: str = Field("FastAPI Backend", max_length=80, description="Shown in the API docs.")
+    LOG_LEVEL: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")] = Field(
+        "INFO", description="Lowest level that is logged."
+    )
+    LOG_JSON: bool | None = Field(
+        None, description="One JSON object a line. Default: in production only."
+    )
+    ACCESS_LOG: bool = Field(default=True, description="Log one line for each request.")
+    DOCS_ENABLED: bool = Field(default=True, description="Serve /docs, /redoc and /openapi.json.")
+
+    # --- Server (read by `python cli.py serve`)
+    HOST: str = Field("127.0.0.1", description="Address to listen on.")
+    PORT: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    WEB_CONCURRENCY: int = Field(1, ge=1, le=64, description="Worker processes.")
+    TRUSTED_PROXIES: CommaSeparated = Field(
+        default=[],
+        description="Addresses or networks whose X-Forwarded-For is believed. Empty: none.",
+    )
+    CORS_ORIGINS: CommaSeparated = Field(
+        default=[], description="Exact origins a browser may call from, comma-separated."
+    )
+    MAX_BODY_BYTES: int = Field(
+        1_048_576, ge=1024, le=104_857_600, description="Largest request body, in bytes."
+    )
+    SHUTDOWN_TIMEOUT_SECONDS: int = Field(
+        20, ge=1, le=300, description="Time for requests in flight to finish after SIGTERM."
+    )
+
+    # --- Secrets (at least 32 characters, each its own; `make run` writes them into .env)
+    SECRET_KEY: Secret = Field(
+        description="Root key of refresh tokens, cursors and encrypted fields."
+    )
+    SECRET_KEY_PREVIOUS: SecretList = Field(
+        default=[], description="Earlier SECRET_KEYs that are still accepted, comma-separated."
+    )
+    JWT_SECRET_KEY: Secret = Field(description="Key that signs access tokens.")
+    JWT_SECRET_KEY_PREVIOUS: SecretList = Field(
+        default=[], description="Earlier JWT_SECRET_KEYs that are still accepted, comma-separated."
+    )
+
+    # --- Database
+    DATABASE_URL: SecretStr = Field(
+        SecretStr("sqlite+aiosqlite:///./app.db"),
+        description="postgresql+asyncpg://user:pass@host:5432/name, or sqlite+aiosqlite:///path.",
+    )
+    DATABASE_REPLICA_URL: SecretStr | None = Field(
+        None, description="Where get_db's read-only sibling get_read_db goes. Default: the same."
+    )
+    DATABASE_POOL_SIZE: int = Field(
+        10, ge=1, le=500, description="Connections a worker keeps for writing, and for reading."
+    )
+    DATABASE_POOL_TIMEOUT_SECONDS: float = Field(
+        3.0, ge=0.1, le=30, description="Wait for a free connection before the answer is 503."
+    )
+    DATABASE_CONNECT_TIMEOUT_SECONDS: float = Field(
+        3.0, ge=0.5, le=30, description="Wait for a new connection to PostgreSQL."
+    )
+    DATABASE_STATEMENT_TIMEOUT_SECONDS: float = Field(
+        10.0, ge=0.1, le=600, description="Longest statement on PostgreSQL."
+    )
+    DATABASE_LOCK_TIMEOUT_SECONDS: float = Field(
+        5.0, ge=0.1, le=600, description="Longest wait for a lock, on SQLite too."
+    )
+    DATABASE_IDLE_TRANSACTION_TIMEOUT_SECONDS: float = Field(
+        15.0, ge=1, le=600, description="Longest idle time inside a transaction on PostgreSQL."
+    )
+
+    # --- Tokens
+    JWT_ACCESS_TOKEN_EXPIRE_MINUTES: int = Field(
+        15, ge=1, le=1440, description="Lifetime of an access token."
+    )
+    JWT_REFRESH_TOKEN_EXPIRE_DAYS: int = Field(
+        30, ge=1, le=365, description="Absolute lifetime of a login, refreshed or not."
+    )
+    REFRESH_TOKEN_IDLE_DAYS: int = Field(
+        14, ge=1, le=365, description="A login that is not refreshed for so long ends."
+    )
+    REFRESH_TOKEN_REUSE_INTERVAL_SECONDS: int = Field(
+        0, ge=0, le=60, description="A lost answer may be fetched again for so long."
+    )
+    JWT_ISSUER: str = Field("fastapi-backend", min_length=1, description="Claim iss.")
+    JWT_AUDIENCE: str = Field("fastapi-backend", min_length=1, description="Claim aud.")
+    JWT_LEEWAY_SECONDS: int = Field(5, ge=0, le=60, description="Clock skew that is tolerated.")
+
+    # --- Passwords
+    PASSWORD_MIN_LENGTH: int = Field(8, ge=8, le=64, description="Shortest password, characters.")
+    PASSWORD_MAX_LENGTH: int = Field(
+        256, ge=64, le=1024, description="Longest password, characters; refused before hashing."
+    )
+    ARGON2_MEMORY_KIB: int = Field(19_456, ge=8, le=2_097_152, description="Argon2id memory.")
+    ARGON2_TIME_COST: int = Field(2, ge=1, le=100, description="Argon2id passes.")
+    ARGON2_PARALLELISM: int = Field(1, ge=1, le=64, description="Argon2id lanes.")
+    PASSWORD_HASH_THREADS: int = Field(
+        1, ge=1, le=32, description="Threads that hash, outside the event loop."
+    )
+    PASSWORD_HASH_QUEUE: int = Field(
+        64, ge=1, le=10_000, description="Hashes that may wait; one more is answered with 503."
+    )
+
+    # --- Limits
+    RATE_LIMIT_ENABLED: bool = Field(default=True, description="Must stay on in production.")
+    REDIS_URL: SecretStr | None = Field(
+        None, description="redis://host:6379/0: counters shared by all workers and replicas."
+    )
+    AUTH_RATE_LIMIT_ACCOUNT: str = Field(
+        "5/15 minutes", description="Failed logins for one account from one address."
+    )
+    AUTH_RATE_LIMIT_ADDRESS: str = Field(
+        "50/15 minutes", description="Login and registration attempts from one address."
+    )
+
+    @field_validator(
+        "TRUSTED_PROXIES",
+        "CORS_ORIGINS",
+        "SECRET_KEY_PREVIOUS",
+        "JWT_SECRET_KEY_PREVIOUS",
+        mode="before",
+    )
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("DATABASE_URL", "DATABASE_REPLICA_URL")
+    @classmethod
+    def _use_async_driver(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(with_async_driver(value.get_secret_value()))
+
+    @model_validator(mode="after")
+    def _refuse_unsafe_production(self) -> Self:
+        if self.ENVIRONMENT is Environment.PRODUCTION and (faults := production_faults(self)):
+            raise ValueError("\n".join(faults))
+        return self
+
+    @property
+    def database_url(self) -> URL:
+        return make_url(self.DATABASE_URL.get_secret_value())
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.get_backend_name() == "sqlite"
+
+    @property
+    def is_production(self) -> bool:
+        return self.ENVIRONMENT is Environment.PRODUCTION
+
+    @property
+    def access_token_lifetime(self) -> timedelta:
+        return timedelta(minutes=self.JWT_ACCESS_TOKEN_EXPIRE_MINUTES)
+
+    @property
+    def refresh_token_lifetime(self) -> timedelta:
+        return timedelta(days=self.JWT_REFRESH_TOKEN_EXPIRE_DAYS)
+
+    @property
+    def refresh_token_idle_lifetime(self) -> timedelta:
+        return timedelta(days=self.REFRESH_TOKEN_IDLE_DAYS)
+
+    @property
+    def refresh_token_reuse_interval(self) -> timedelta:
+        return timedelta(seconds=self.REFRESH_TOKEN_REUSE_INTERVAL_SECONDS)
+
+
+def fault_lines(error: ValidationError) -> list[str]:
+    """One line a fault, naming the setting and never its value."""
+    lines: list[str] = []
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        if fault["type"] == "missing":
+            lines.append(f"{name} is not set. `make run` writes one into .env for development.")
+        else:
+            text = fault["msg"].removeprefix("Value error, ")
+            lines += [f"{name}: {line}" if name else line for line in text.splitlines()]
+    return lines
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The process's settings. Ends the process with one line a fault when they are unusable."""
+    env_file = os.environ.get("ENV_FILE", str(PROJECT_ROOT / ".env"))
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        lines = "\n".join(f"Configuration error: {line}" for line in fault_lines(error))
+        sys.exit(lines)

@@ -1,0 +1,55 @@
+"""What a database's error means to a client: try again, conflict, or bad value."""
+
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from app.core.exceptions import (
+    APIError,
+    ConflictError,
+    ServiceUnavailableError,
+    ValidationFailedError,
+)
+
+# ConnectionError and TimeoutError: asyncpg lets the operating system's through while connecting.
+DATABASE_ERRORS: Final[tuple[type[Exception], ...]] = (
+    DBAPIError,
+    PoolTimeoutError,
+    ConnectionError,
+    TimeoutError,
+)
+
+# PostgreSQL's SQLSTATE classes (appendix A of its manual).
+_BAD_VALUE_CLASS: Final = "22"
+_TRY_AGAIN_CLASSES: Final = (
+    "08",  # connection
+    "40",  # serialization failure, deadlock
+    "53",  # out of connections, memory or disk
+    "55",  # lock timeout
+    "57",  # statement timeout, shutdown, crash
+    "25006",  # read-only: a failover is under way
+)
+
+
+def database_problem(error: Exception) -> APIError:
+    """The answer to an error of `DATABASE_ERRORS`; an `APIError` (500) for a fault of ours."""
+    if not isinstance(error, DBAPIError):
+        return ServiceUnavailableError()
+    if isinstance(error, IntegrityError):
+        return ConflictError()
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    refused_by_driver = isinstance(getattr(error.orig, "driver_exception", None), ValueError)
+    if sqlstate.startswith(_BAD_VALUE_CLASS) or refused_by_driver:
+        return ValidationFailedError()
+    if _is_outage(error, sqlstate):
+        return ServiceUnavailableError()
+    return APIError()
+
+
+def _is_outage(error: DBAPIError, sqlstate: str) -> bool:
+    if sqlstate:
+        return sqlstate.startswith(_TRY_AGAIN_CLASSES)
+    # SQLite has no SQLSTATE: locked, full and unreadable are all OperationalError there, as is a
+    # missing table, which `doctor` tells apart.
+    return error.connection_invalidated or isinstance(error, OperationalError)

@@ -1,0 +1,161 @@
+"""One class per error meaning: its status, its stable code, its sentence.
+
+Services and repositories raise these; `app.core.problems` turns them, and everything else that
+can go wrong, into RFC 9457 problem responses. OpenAPI's error responses come from here too.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import ClassVar
+
+RETRY_AFTER_SECONDS = 2
+
+
+class APIError(Exception):
+    """The base. `detail` is shown to the client: never a value that was sent, a path or SQL."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal server error"
+    detail: str = "The server could not answer. The error has been logged."
+
+    def __init__(
+        self, detail: str | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        if detail is not None:
+            self.detail = detail
+        self.headers: Mapping[str, str] = headers or {}
+        super().__init__(self.detail)
+
+
+class BadRequestError(APIError):
+    status = 400
+    code = "bad_request"
+    title = "Bad request"
+    detail = "The request could not be understood."
+
+
+class UnauthorizedError(APIError):
+    """No valid access token. RFC 6750 §3 asks for the challenge header."""
+
+    status = 401
+    code = "unauthorized"
+    title = "Not authenticated"
+    detail = "A valid access token is required."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class InvalidCredentialsError(UnauthorizedError):
+    """Unknown user, wrong password, inactive or deleted: deliberately one answer (ASVS v6.3.8)."""
+
+    code = "invalid_credentials"
+    title = "Invalid credentials"
+    detail = "The email address or the password is not right."
+
+
+class InvalidRefreshTokenError(UnauthorizedError):
+    """Unknown, expired, revoked or reused: deliberately one answer (ASVS v16.3.3)."""
+
+    code = "invalid_refresh_token"
+    title = "Invalid refresh token"
+    detail = "The refresh token is not valid. Log in again."
+
+
+class ForbiddenError(APIError):
+    status = 403
+    code = "forbidden"
+    title = "Not allowed"
+    detail = "You are not allowed to do this."
+
+
+class WrongPasswordError(ForbiddenError):
+    """A logged-in caller did not prove the password. Not 401: the access token is fine."""
+
+    code = "wrong_password"
+    title = "Wrong password"
+    detail = "The current password is not right."
+
+
+class NotFoundError(APIError):
+    status = 404
+    code = "not_found"
+    title = "Not found"
+    detail = "There is no such resource."
+
+
+class MethodNotAllowedError(APIError):
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+    detail = "This path does not answer to this method."
+
+
+class ConflictError(APIError):
+    status = 409
+    code = "conflict"
+    title = "Conflict"
+    detail = "The request conflicts with the present state."
+
+
+class EmailTakenError(ConflictError):
+    code = "email_taken"
+    title = "Email address taken"
+    detail = "There is already an account with this email address."
+
+
+class LastAdministratorError(ConflictError):
+    code = "last_administrator"
+    title = "Last administrator"
+    detail = "The last active administrator cannot be removed."
+
+
+class PayloadTooLargeError(APIError):
+    status = 413
+    code = "payload_too_large"
+    title = "Content too large"
+    detail = "The request body is larger than this server accepts."
+
+
+class ValidationFailedError(APIError):
+    """Also raised by services for a rule that a schema cannot know, with its own `errors`."""
+
+    status = 422
+    code = "validation_failed"
+    title = "Validation failed"
+    detail = "The request has invalid values."
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        loc: tuple[str | int, ...] = (),
+        error_type: str = "value_error",
+    ) -> None:
+        super().__init__(detail)
+        self.errors = [{"loc": list(loc), "msg": self.detail, "type": error_type}] if loc else []
+
+
+class TooManyRequestsError(APIError):
+    status = 429
+    code = "too_many_requests"
+    title = "Too many requests"
+    detail = "Too many attempts. Try again later."
+
+    def __init__(self, *, retry_after: timedelta) -> None:
+        seconds = max(1, math.ceil(retry_after.total_seconds()))
+        super().__init__(headers={"Retry-After": str(seconds)})
+
+
+class ServiceUnavailableError(APIError):
+    """A dependency is away or the server is full: a later attempt may succeed."""
+
+    status = 503
+    code = "service_unavailable"
+    title = "Service unavailable"
+    detail = "The service cannot answer right now. Try again shortly."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

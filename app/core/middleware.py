@@ -1,0 +1,129 @@
+"""The outermost layer, pure ASGI: request id, body limit, headers, access log, last resort."""
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.config import Settings
+from app.core.exceptions import APIError, PayloadTooLargeError
+from app.core.logging import loggable
+from app.core.problems import problem_response
+
+log = structlog.get_logger(__name__)
+
+# A client's own id is taken over only when it can do no harm in a log or a header.
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+# ASVS v3.4: nothing is sniffed, framed, cached or referred. The docs pages bring their own policy.
+SECURITY_HEADERS: Final[dict[bytes, bytes]] = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+}
+HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+class RequestMiddleware:
+    """Wraps every HTTP request; other protocols pass through."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._max_body = settings.MAX_BODY_BYTES
+        self._access_log = settings.ACCESS_LOG
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send, self._max_body)
+        try:
+            await exchange.run(self.app)
+        finally:
+            if self._access_log:
+                exchange.log_access()
+
+
+class _Exchange:
+    """One request and its response."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._max_body = max_body
+        self._received = 0
+        self._status: int | None = None
+        self._started = time.perf_counter()
+        headers = Headers(scope=scope)
+        self._request_id = _request_id(headers.get("x-request-id"))
+        self._announced = headers.get("content-length", "")
+        state = scope.setdefault("state", {})
+        state["request_id"] = self._request_id
+        # When the request came in, before anything waits: rotation of refresh tokens asks.
+        state["arrived_at"] = datetime.now(UTC)
+
+    async def run(self, app: ASGIApp) -> None:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=self._request_id)
+        if self._announced.isdecimal() and int(self._announced) > self._max_body:
+            await self._answer(PayloadTooLargeError())
+            return
+        try:
+            await app(self._scope, self.receive, self.send)
+        except Exception:
+            # The last resort: it goes into the log, and the client learns nothing of it.
+            log.exception("unhandled_error")
+            if self._status is not None:
+                raise
+            await self._answer(APIError())
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            if self._received > self._max_body:
+                # The framework passes this class on from where it reads the body, and no other.
+                raise HTTPException(PayloadTooLargeError.status)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = message.setdefault("headers", [])
+            present = {name for name, _ in headers}
+            headers.extend(h for h in SECURITY_HEADERS.items() if h[0] not in present)
+            headers.append((b"x-request-id", self._request_id.encode()))
+            if self._scope["scheme"] == "https":
+                headers.append(HSTS)
+        await self._send(message)
+
+    async def _answer(self, error: APIError) -> None:
+        response = problem_response(error, self._request_id)
+        await response(self._scope, self._receive, self.send)
+
+    def log_access(self) -> None:
+        client = self._scope.get("client")
+        log.info(
+            "request",
+            method=self._scope["method"],
+            path=loggable(self._scope["path"]),
+            status=self._status,
+            duration_ms=round((time.perf_counter() - self._started) * 1000, 1),
+            client=client[0] if client else None,
+        )
+
+
+def _request_id(offered: str | None) -> str:
+    if offered is not None and _REQUEST_ID.fullmatch(offered):
+        return offered
+    return uuid4().hex

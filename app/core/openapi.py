@@ -1,0 +1,134 @@
+"""OpenAPI: error responses from the exception classes, and pages that need no network."""
+
+import base64
+import hashlib
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.docs import (
+    get_redoc_html,
+    get_swagger_ui_html,
+    get_swagger_ui_oauth2_redirect_html,
+)
+from fastapi.openapi.utils import get_openapi
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import HTMLResponse, Response
+
+from app.core.exceptions import APIError
+from app.core.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
+
+ASSETS_PATH = "/docs-assets"
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problem_responses(*errors: type[APIError]) -> Responses:
+    """`responses=` of a route or router: one entry a status, one example an error class."""
+    responses: Responses = {}
+    for error in errors:
+        entry = responses.setdefault(error.status, {"description": error.title, "content": {}})
+        media = entry["content"].setdefault(
+            PROBLEM_MEDIA_TYPE,
+            {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}},
+        )
+        media["examples"][error.code] = {"summary": error.title, "value": _example(error)}
+    return responses
+
+
+def _example(error: type[APIError]) -> dict[str, Any]:
+    return {
+        "type": f"urn:problem-type:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": "urn:request:0b9f6d0e54c04e3a8c9a4a4b0a3a5c11",
+        "success": False,
+        "code": error.code,
+        "request_id": "0b9f6d0e54c04e3a8c9a4a4b0a3a5c11",
+    }
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Make `app.openapi()` add the problem schemas that the responses refer to."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            template = "#/components/schemas/{model}"
+            for model in (Problem, FieldProblem):
+                own = model.model_json_schema(ref_template=template, mode="serialization")
+                own.pop("$defs", None)
+                schemas[model.__name__] = own
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for this
+
+
+def install_docs_pages(app: FastAPI) -> None:
+    """Serve /docs and /redoc with assets from an installed package, under a policy of their own."""
+    app.mount(ASSETS_PATH, StaticFiles(directory=_assets_directory()), name="docs-assets")
+
+    @app.get("/docs", include_in_schema=False)
+    async def swagger(request: Request) -> Response:
+        root = _root_path(request)
+        return _page(
+            get_swagger_ui_html(
+                openapi_url=f"{root}{app.openapi_url}",
+                title=f"{app.title} - Swagger UI",
+                oauth2_redirect_url=f"{root}{app.swagger_ui_oauth2_redirect_url}",
+                swagger_js_url=f"{root}{ASSETS_PATH}/swagger-ui-bundle.js",
+                swagger_css_url=f"{root}{ASSETS_PATH}/swagger-ui.css",
+                swagger_favicon_url=f"{root}{ASSETS_PATH}/favicon.png",
+            )
+        )
+
+    @app.get("/docs/oauth2-redirect", include_in_schema=False)
+    async def oauth2_redirect() -> Response:
+        return _page(get_swagger_ui_oauth2_redirect_html())
+
+    @app.get("/redoc", include_in_schema=False)
+    async def redoc(request: Request) -> Response:
+        root = _root_path(request)
+        return _page(
+            get_redoc_html(
+                openapi_url=f"{root}{app.openapi_url}",
+                title=f"{app.title} - ReDoc",
+                redoc_js_url=f"{root}{ASSETS_PATH}/redoc.standalone.js",
+                redoc_favicon_url=f"{root}{ASSETS_PATH}/favicon.png",
+                with_google_fonts=False,
+            )
+        )
+
+
+def _page(page: HTMLResponse) -> HTMLResponse:
+    # The framework's pages have inline scripts: their digests are allowed, and no others.
+    scripts = re.findall(rb"<script>(.*?)</script>", page.body, re.DOTALL)
+    digests = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
+    page.headers["content-security-policy"] = (
+        f"default-src 'none'; script-src 'self' {digests}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src blob:; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    return page
+
+
+def _sha256(script: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(script).digest()).decode()
+
+
+def _root_path(request: Request) -> str:
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _assets_directory() -> Path:
+    # Found, not imported: the package is used for its files only.
+    spec = find_spec("fastapi_offline")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("fastapi-offline is not installed; set DOCS_ENABLED=false without it")
+    return Path(spec.origin).parent / "static"

@@ -1,0 +1,199 @@
+"""Lists: `page` + `per_page` with a total, or `cursor` + `limit` at constant cost at any depth.
+
+A service opens a `PageRequest` with the `Pager`, hands it to a repository's named query, and
+closes the `Slice` that comes back into a `Page`. Repositories never see a cursor's text.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.core.exceptions import ValidationFailedError
+
+T = TypeVar("T")
+
+DEFAULT_PAGE_SIZE = 20
+MAX_PAGE_SIZE = 100
+# Offsets cost as much as they skip; whoever goes deeper uses a cursor.
+MAX_PAGE = 10_000
+CURSOR_TAG_BYTES = 16
+
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
+
+
+class ListQuery(BaseModel):
+    """Query parameters of a list. A resource adds its filters and narrows `sort` by a pattern."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] | None = Field(
+        None, description="Page number, from 1. Not together with `cursor`."
+    )
+    per_page: PageSize | None = Field(None, description="Rows on a page.")
+    cursor: Annotated[str, Field(max_length=1024)] | None = Field(
+        None, description="`next_cursor` of the last answer; empty for the first page."
+    )
+    limit: PageSize | None = Field(None, description="Rows in a cursor's page.")
+    sort: str = Field("-created_at", description="Fields to sort by; `-` for descending.")
+
+    @model_validator(mode="after")
+    def _one_way_of_paging(self) -> Self:
+        by_page = self.page is not None or self.per_page is not None
+        if by_page and self.by_cursor:
+            raise PydanticCustomError(
+                "paging_mixed", "Use page and per_page, or cursor and limit, not both"
+            )
+        return self
+
+    @property
+    def by_cursor(self) -> bool:
+        return self.cursor is not None or self.limit is not None
+
+
+class PageMeta(BaseModel):
+    """Which page this is, and of how many."""
+
+    page: int
+    per_page: int
+    total: int
+    pages: int
+
+
+class CursorMeta(BaseModel):
+    """Where to go on: `next_cursor` is null on the last page."""
+
+    limit: int
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    field: str
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """What a repository needs to know: how many rows, from where, in which order."""
+
+    size: int
+    sort: tuple[SortKey, ...]
+    page: int | None
+    after: tuple[Any, ...] | None
+    scope: str
+
+    @property
+    def offset(self) -> int:
+        return 0 if self.page is None else (self.page - 1) * self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[T]):
+    """One page of rows: `total` when paged by number, `next_key` when paged by cursor."""
+
+    items: Sequence[T]
+    total: int | None = None
+    next_key: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    items: Sequence[T]
+    meta: PageMeta | CursorMeta
+
+
+class InvalidCursorError(ValidationFailedError):
+    code = "invalid_cursor"
+    title = "Invalid cursor"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The cursor does not belong to this list.", loc=("query", "cursor"), error_type="cursor"
+        )
+
+
+class CursorCodec:
+    """Signs a position in a list. Bound to a scope, so that no other list or caller takes it."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = keys
+
+    def encode(self, position: tuple[Any, ...], scope: str) -> str:
+        payload = json.dumps([_to_json(value) for value in position]).encode()
+        tag = self._tag(self._keys[0], payload, scope)
+        return base64.urlsafe_b64encode(tag + payload).decode().rstrip("=")
+
+    def decode(self, cursor: str, scope: str) -> tuple[Any, ...]:
+        """Raises `InvalidCursorError` for anything this codec did not sign for this scope."""
+        try:
+            raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        except (binascii.Error, UnicodeEncodeError):
+            raise InvalidCursorError from None
+        tag, payload = raw[:CURSOR_TAG_BYTES], raw[CURSOR_TAG_BYTES:]
+        if not any(hmac.compare_digest(tag, self._tag(key, payload, scope)) for key in self._keys):
+            raise InvalidCursorError
+        return tuple(_from_json(value) for value in json.loads(payload))
+
+    @staticmethod
+    def _tag(key: bytes, payload: bytes, scope: str) -> bytes:
+        message = hashlib.sha256(scope.encode()).digest() + payload
+        return hmac.digest(key, message, "sha256")[:CURSOR_TAG_BYTES]
+
+
+def _to_json(value: Any) -> Any:
+    return {"t": value.isoformat()} if isinstance(value, datetime) else value
+
+
+def _from_json(value: Any) -> Any:
+    return datetime.fromisoformat(value["t"]) if isinstance(value, dict) else value
+
+
+class Pager:
+    """Turns a list's query into a `PageRequest`, and the rows into a `Page`."""
+
+    def __init__(self, cursors: CursorCodec) -> None:
+        self._cursors = cursors
+
+    def open(self, query: ListQuery, resource: str, viewer: str) -> PageRequest:
+        """`resource` and `viewer` (a public id) say whose list of what a cursor belongs to.
+
+        Raises `InvalidCursorError` for a cursor of another list, filter, order or viewer.
+        """
+        filters = query.model_dump_json(exclude={"page", "per_page", "cursor", "limit"})
+        scope = f"{resource}|{viewer}|{filters}"
+        after = self._cursors.decode(query.cursor, scope) if query.cursor else None
+        size = (query.limit if query.by_cursor else query.per_page) or DEFAULT_PAGE_SIZE
+        return PageRequest(
+            size=size,
+            sort=_sort_keys(query.sort),
+            page=None if query.by_cursor else query.page or 1,
+            after=after,
+            scope=scope,
+        )
+
+    def close(self, found: Slice[T], request: PageRequest) -> Page[T]:
+        if request.page is None:
+            key = found.next_key
+            cursor = None if key is None else self._cursors.encode(key, request.scope)
+            return Page(found.items, CursorMeta(limit=request.size, next_cursor=cursor))
+        total = found.total or 0
+        pages = -(-total // request.size)
+        meta = PageMeta(page=request.page, per_page=request.size, total=total, pages=pages)
+        return Page(found.items, meta)
+
+
+def _sort_keys(sort: str) -> tuple[SortKey, ...]:
+    keys: dict[str, SortKey] = {}
+    for part in sort.split(","):
+        field = part.removeprefix("-")
+        keys.setdefault(field, SortKey(field, descending=part.startswith("-")))
+    return tuple(keys.values())

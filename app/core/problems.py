@@ -1,0 +1,156 @@
+"""Errors on the wire: RFC 9457 problem responses for everything that can go wrong.
+
+`install_problem_handlers` covers our own errors, validation, the framework's answers and the
+database's faults. What nothing else caught is answered by the middleware, from here too.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.core.database_errors import DATABASE_ERRORS, database_problem
+from app.core.exceptions import (
+    APIError,
+    BadRequestError,
+    ForbiddenError,
+    MethodNotAllowedError,
+    NotFoundError,
+    PayloadTooLargeError,
+    UnauthorizedError,
+    ValidationFailedError,
+)
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+_BY_STATUS: dict[int, type[APIError]] = {
+    error.status: error
+    for error in (
+        BadRequestError,
+        UnauthorizedError,
+        ForbiddenError,
+        NotFoundError,
+        MethodNotAllowedError,
+        PayloadTooLargeError,
+        ValidationFailedError,
+    )
+}
+
+# Pydantic's messages for these quote a part of what was sent.
+_FIXED_MESSAGES = {
+    "uuid_parsing": "Input should be a valid UUID",
+    "json_invalid": "The body is not valid JSON",
+    "extra_forbidden": "There is no such field",
+}
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one value of the request; never the value itself."""
+
+    loc: list[str | int] = Field(description="Where: body, query or path, then the field.")
+    msg: str
+    type: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details. `code` is stable; `detail` is for people and may change."""
+
+    type: str = Field(examples=["urn:problem-type:not_found"])
+    title: str = Field(examples=["Not found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no such resource."])
+    instance: str = Field(examples=["urn:request:0b9f6d0e54c04e3a8c9a4a4b0a3a5c11"])
+    success: Literal[False] = False
+    code: str = Field(examples=["not_found"])
+    request_id: str = Field(examples=["0b9f6d0e54c04e3a8c9a4a4b0a3a5c11"])
+    errors: list[FieldProblem] | None = Field(None, description="Only for status 422.")
+
+
+def problem_response(
+    error: APIError, request_id: str, errors: Sequence[Mapping[str, Any]] | None = None
+) -> Response:
+    """`error` as an `application/problem+json` response."""
+    body: dict[str, Any] = {
+        "type": f"urn:problem-type:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": f"urn:request:{request_id}",
+        "success": False,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if errors is not None:
+        body["errors"] = errors
+    # Escaped to ASCII: the name of an unknown field may be a lone surrogate, which is no UTF-8.
+    content = json.dumps(body, ensure_ascii=True)
+    return Response(content, error.status, dict(error.headers), PROBLEM_MEDIA_TYPE)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(APIError, _on_api_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_framework_error)
+    for error in DATABASE_ERRORS:
+        app.add_exception_handler(error, _on_database_error)
+
+
+def request_id_of(request: Request) -> str:
+    return str(request.state.request_id)
+
+
+async def _on_api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, APIError)  # noqa: S101  # it is registered for this class only
+    errors = error.errors if isinstance(error, ValidationFailedError) else None
+    return problem_response(error, request_id_of(request), errors)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    """Where and why, from which the submitted `input` is left out: it may be a password."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    errors = [
+        {
+            "loc": list(fault["loc"]),
+            "msg": _FIXED_MESSAGES.get(fault["type"], fault["msg"]),
+            "type": fault["type"],
+        }
+        for fault in error.errors()
+    ]
+    return problem_response(ValidationFailedError(), request_id_of(request), errors)
+
+
+async def _on_framework_error(request: Request, error: Exception) -> Response:
+    """The framework's own 404, 405, 400 and 413, and any `HTTPException` of a dependency."""
+    assert isinstance(error, HTTPException)  # noqa: S101
+    problem = _BY_STATUS.get(error.status_code, APIError)()
+    headers = {**problem.headers, **(error.headers or {})}
+    if error.status_code == MethodNotAllowedError.status:
+        headers["Allow"] = ", ".join(_allowed_methods(request))
+    problem.headers = headers
+    return problem_response(problem, request_id_of(request))
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    # The framework names only the methods of the first route with this path (RFC 9110 §15.5.6).
+    matching = (
+        route.methods or set()
+        for route in iter_route_contexts(request.app.routes)
+        if route.path_regex.match(request.scope["path"])
+    )
+    return sorted(set().union(*matching))
+
+
+async def _on_database_error(request: Request, error: Exception) -> Response:
+    problem = database_problem(error)
+    log.warning("database_error", code=problem.code, error=type(error).__name__)
+    return problem_response(problem, request_id_of(request))

@@ -1,0 +1,51 @@
+"""Encryption of single fields at rest, with key rotation and a bound context."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+_CONTEXT_TAG_BYTES = 32
+
+
+class DecryptionError(Exception):
+    """The ciphertext is damaged, made with an unknown key, or moved from its place."""
+
+
+class EncryptionService:
+    """Fernet with several keys: the first encrypts, all decrypt.
+
+    `context` names the place of the value, for instance `users:{public_id}:totp_seed`. Fernet has
+    no associated data, so the context's digest is part of the plaintext: a ciphertext that
+    somebody copies to another row or field is refused there.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
+
+    def encrypt(self, value: str, *, context: str) -> str:
+        return self._fernet.encrypt(self._tag(context) + value.encode()).decode()
+
+    def decrypt(self, ciphertext: str, *, context: str) -> str:
+        """Raises `DecryptionError`."""
+        try:
+            plaintext = self._fernet.decrypt(ciphertext.encode())
+        except InvalidToken:
+            raise DecryptionError("unknown key or damaged ciphertext") from None
+        tag, value = plaintext[:_CONTEXT_TAG_BYTES], plaintext[_CONTEXT_TAG_BYTES:]
+        if not hmac.compare_digest(tag, self._tag(context)):
+            raise DecryptionError("the ciphertext belongs to another place")
+        return value.decode()
+
+    def rotate(self, ciphertext: str) -> str:
+        """The same value and context under the current key. Raises `DecryptionError`."""
+        try:
+            return self._fernet.rotate(ciphertext.encode()).decode()
+        except InvalidToken:
+            raise DecryptionError("unknown key or damaged ciphertext") from None
+
+    @staticmethod
+    def _tag(context: str) -> bytes:
+        return hashlib.sha256(context.encode()).digest()

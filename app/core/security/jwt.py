@@ -1,0 +1,128 @@
+"""Access tokens: signed JWTs by RFC 9068, checked against RFC 8725."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import jwt
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from uuid_utils.compat import uuid7
+
+from app.core.config import MIN_SECRET_LENGTH, Settings
+from app.core.exceptions import UnauthorizedError
+
+# RFC 8725 §3.1: the algorithm is ours to say, never the token's ("alg": "none", HS/RS confusion).
+ALGORITHM: Final = "HS256"
+# RFC 9068 §2.1: without its own type, a token made for another end could be used here.
+TOKEN_TYPE: Final = "at+jwt"  # noqa: S105  # a media type, not a secret
+REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"]
+MAX_TOKEN_LENGTH: Final = 4096
+
+
+class TokenClaims(BaseModel):
+    """What an access token says: the user (`sub`) and the session (`sid`), by public id."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    iss: str
+    aud: str
+    sub: str
+    sid: str
+    jti: str
+    iat: int
+    exp: int
+
+
+class JWTService:
+    """Makes and checks access tokens with one current key and any number of earlier ones."""
+
+    def __init__(
+        self,
+        secret: SecretStr,
+        previous: Sequence[SecretStr] = (),
+        *,
+        issuer: str,
+        audience: str,
+        lifetime: timedelta,
+        leeway: timedelta,
+    ) -> None:
+        keys = [key.get_secret_value().encode() for key in (secret, *previous)]
+        if any(len(key) < MIN_SECRET_LENGTH for key in keys):
+            raise ValueError(f"a signing key needs at least {MIN_SECRET_LENGTH} bytes")
+        self._keys = {_key_id(key): key for key in keys}
+        self._current_kid = _key_id(keys[0])
+        self._issuer = issuer
+        self._audience = audience
+        self._leeway = leeway
+        self.lifetime = lifetime
+        self._jwt = jwt.PyJWT({"enforce_minimum_key_length": True, "require": REQUIRED_CLAIMS})
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "JWTService":
+        return cls(
+            settings.JWT_SECRET_KEY,
+            settings.JWT_SECRET_KEY_PREVIOUS,
+            issuer=settings.JWT_ISSUER,
+            audience=settings.JWT_AUDIENCE,
+            lifetime=settings.access_token_lifetime,
+            leeway=timedelta(seconds=settings.JWT_LEEWAY_SECONDS),
+        )
+
+    def create_access_token(self, *, subject: str, session: str, now: datetime) -> str:
+        """Sign a token for the user and the session with these public ids."""
+        issued_at = int(now.timestamp())
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": subject,
+            "sid": session,
+            "jti": str(uuid7()),
+            "iat": issued_at,
+            "exp": issued_at + int(self.lifetime.total_seconds()),
+        }
+        return self._jwt.encode(
+            claims,
+            self._keys[self._current_kid],
+            algorithm=ALGORITHM,
+            headers={"typ": TOKEN_TYPE, "kid": self._current_kid},
+        )
+
+    def verify_access_token(self, token: str) -> TokenClaims:
+        """Raises `UnauthorizedError` for anything but a token of ours that is still good."""
+        try:
+            claims = self._decode(token)
+            return self._canonical(TokenClaims.model_validate(claims))
+        # OverflowError: "exp": 1e400 is infinity to the JSON parser.
+        except (jwt.PyJWTError, ValidationError, ValueError, OverflowError, RecursionError):
+            raise UnauthorizedError from None
+
+    def _decode(self, token: str) -> dict[str, Any]:
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise jwt.DecodeError
+        header = jwt.get_unverified_header(token)
+        key = self._keys.get(header.get("kid", ""))
+        # RFC 7515 §4.1.11: a critical extension that is not understood makes the token invalid.
+        if key is None or header.get("typ") != TOKEN_TYPE or "crit" in header:
+            raise jwt.InvalidTokenError
+        return self._jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=self._leeway,
+            options={"strict_aud": True},
+        )
+
+    @staticmethod
+    def _canonical(claims: TokenClaims) -> TokenClaims:
+        for public_id in (claims.sub, claims.sid, claims.jti):
+            if str(UUID(public_id)) != public_id:
+                raise ValueError("not the canonical form of a UUID")
+        return claims
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"kid:" + key).hexdigest()[:16]

@@ -1,0 +1,23 @@
+"""Who is calling."""
+
+from dataclasses import dataclass
+
+from app.core.security.jwt import TokenClaims
+from app.models.user import UserRole
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The caller, as the token says and as the database confirmed for this request."""
+
+    claims: TokenClaims
+    user_id: int
+    role: UserRole
+
+    @property
+    def public_id(self) -> str:
+        return self.claims.sub
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role is UserRole.ADMIN

@@ -1,0 +1,41 @@
+"""The collaborators that live as long as the application, made once from its settings."""
+
+from dataclasses import dataclass
+
+from app.core.config import Settings
+from app.core.pagination import CursorCodec, Pager
+from app.core.rate_limit import AttemptLimiter
+from app.core.security import keys
+from app.core.security.encryption import EncryptionService
+from app.core.security.jwt import JWTService
+from app.core.security.password import PasswordService
+from app.core.security.password_policy import PasswordPolicy
+from app.core.security.refresh_token import RefreshTokenCodec
+
+
+@dataclass(frozen=True)
+class Collaborators:
+    settings: Settings
+    access_tokens: JWTService
+    refresh_tokens: RefreshTokenCodec
+    passwords: PasswordService
+    password_policy: PasswordPolicy
+    encryption: EncryptionService
+    attempts: AttemptLimiter
+    pager: Pager
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Collaborators":
+        def derived(purpose: str) -> list[bytes]:
+            return keys.derive_keys(settings.SECRET_KEY, settings.SECRET_KEY_PREVIOUS, purpose)
+
+        return cls(
+            settings=settings,
+            access_tokens=JWTService.from_settings(settings),
+            refresh_tokens=RefreshTokenCodec(derived(keys.REFRESH_TOKEN)),
+            passwords=PasswordService(settings),
+            password_policy=PasswordPolicy(settings),
+            encryption=EncryptionService(derived(keys.ENCRYPTION)),
+            attempts=AttemptLimiter(settings),
+            pager=Pager(CursorCodec(derived(keys.CURSOR))),
+        )

@@ -1,0 +1,1 @@
+"""Engines, sessions and the first rows."""

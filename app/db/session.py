@@ -1,0 +1,128 @@
+"""Engines and sessions: one pool to write with, and one to read with in autocommit."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.pool import ConnectionPoolEntry
+from starlette.requests import HTTPConnection
+
+from app.core.config import Settings, get_settings
+
+
+class Database:
+    """The engines and session factories that one configuration asks for. Connects when used.
+
+    `sessions` write. `read_sessions` read the primary in autocommit: what must be true now.
+    `replica_sessions` read where reads may go, which can lag behind.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        replica = settings.DATABASE_REPLICA_URL
+        self.engine = _create_engine(settings, settings.database_url, read_only=False)
+        self.read_engine = _create_engine(settings, settings.database_url, read_only=True)
+        self.replica_engine = self.read_engine
+        if replica is not None:
+            replica_url = make_url(replica.get_secret_value())
+            self.replica_engine = _create_engine(settings, replica_url, read_only=True)
+        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.read_sessions = async_sessionmaker(self.read_engine, expire_on_commit=False)
+        self.replica_sessions = async_sessionmaker(self.replica_engine, expire_on_commit=False)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+        await self.read_engine.dispose()
+        await self.replica_engine.dispose()
+
+
+def _create_engine(settings: Settings, url: URL, *, read_only: bool) -> AsyncEngine:
+    sqlite = url.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if read_only else {}
+    engine = create_async_engine(
+        url,
+        echo=settings.DEBUG,
+        hide_parameters=not settings.DEBUG,
+        # No overflow: a request that finds the pool empty waits a bounded time, then gets a 503.
+        pool_size=settings.DATABASE_POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=settings.DATABASE_POOL_TIMEOUT_SECONDS,
+        pool_use_lifo=True,
+        connect_args=_sqlite_arguments()
+        if sqlite
+        else _postgresql_arguments(settings, read_only=read_only),
+        **options,
+    )
+    if sqlite:
+        _prepare_sqlite(engine, settings, read_only=read_only)
+    return engine
+
+
+def _postgresql_arguments(settings: Settings, *, read_only: bool) -> dict[str, Any]:
+    def milliseconds(seconds: float) -> str:
+        return str(int(seconds * 1000))
+
+    idle_timeout = settings.DATABASE_IDLE_TRANSACTION_TIMEOUT_SECONDS
+    return {
+        "timeout": settings.DATABASE_CONNECT_TIMEOUT_SECONDS,
+        "server_settings": {
+            "application_name": settings.APP_NAME,
+            "statement_timeout": milliseconds(settings.DATABASE_STATEMENT_TIMEOUT_SECONDS),
+            "lock_timeout": milliseconds(settings.DATABASE_LOCK_TIMEOUT_SECONDS),
+            "idle_in_transaction_session_timeout": milliseconds(idle_timeout),
+            "default_transaction_read_only": "on" if read_only else "off",
+        },
+    }
+
+
+def _sqlite_arguments() -> dict[str, Any]:
+    # The driver's own transactions leak rows out of a rolled-back savepoint; we BEGIN ourselves.
+    return {"isolation_level": None}
+
+
+def _prepare_sqlite(engine: AsyncEngine, settings: Settings, *, read_only: bool) -> None:
+    busy_timeout = int(settings.DATABASE_LOCK_TIMEOUT_SECONDS * 1000)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_pragmas(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        # First of all: changing the journal mode may itself meet a lock.
+        cursor.execute(f"PRAGMA busy_timeout = {busy_timeout}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+        cursor.close()
+
+    if not read_only:
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin_immediate(connection: Any) -> None:
+            # A transaction that reads first and writes later fails at once when another one wrote
+            # in between, whatever the busy timeout. Taking the lock at BEGIN waits instead.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+# The process's own database, for the application, commands and scripts.
+database = Database(get_settings())
+engine = database.engine
+AsyncSessionLocal = database.sessions
+
+
+async def get_db(connection: HTTPConnection) -> AsyncGenerator[AsyncSession, None]:
+    """The request's session to write with. What is not committed by a service is rolled back."""
+    async with connection.app.state.database.sessions() as session:
+        yield session
+
+
+async def get_read_db(connection: HTTPConnection) -> AsyncGenerator[AsyncSession, None]:
+    """A session that cannot write: autocommit, no transaction's round trips, maybe a replica."""
+    async with connection.app.state.database.replica_sessions() as session:
+        yield session

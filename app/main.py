@@ -1,0 +1,72 @@
+"""Assembles the application. `app` is what servers import."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from app.core.config import Settings, get_settings
+from app.core.logging import configure_logging
+from app.core.middleware import RequestMiddleware
+from app.core.openapi import install_docs_pages, install_openapi
+from app.core.problems import install_problem_handlers
+from app.core.state import Collaborators
+from app.db.session import Database, database
+from app.routers import auth, health, items, users
+
+API_PREFIX: Final = "/api/v1"
+VERSION: Final = "0.1.0"
+
+
+def create_app(settings: Settings | None = None, db: Database | None = None) -> FastAPI:
+    """An application of its own for these settings; by default, the process's."""
+    if settings is None:
+        settings, db = get_settings(), database
+    app = FastAPI(
+        title=settings.APP_NAME,
+        version=VERSION,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.DOCS_ENABLED else None,
+    )
+    app.state.collaborators = Collaborators.from_settings(settings)
+    app.state.database = db or Database(settings)
+    _add_middleware(app, settings)
+    install_problem_handlers(app)
+    install_openapi(app)
+    if settings.DOCS_ENABLED:
+        install_docs_pages(app)
+    app.include_router(health.router)
+    for router in (auth.router, users.router, items.router):
+        app.include_router(router, prefix=API_PREFIX)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    if settings.CORS_ORIGINS:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.CORS_ORIGINS,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["Retry-After", "X-Request-ID"],
+        )
+    # Added last, so outermost: its headers are on every answer.
+    app.add_middleware(RequestMiddleware, settings=settings)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+    collaborators: Collaborators = app.state.collaborators
+    configure_logging(collaborators.settings)
+    await collaborators.passwords.warm_up()
+    yield
+    collaborators.passwords.close()
+    await app.state.database.close()
+
+
+app = create_app()

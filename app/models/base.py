@@ -1,0 +1,93 @@
+"""The declarative base, and the mixins that models are composed from."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, String, false, func
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+from uuid_utils.compat import uuid7
+
+# Named constraints can be altered by a migration, and mapped to an error by their name.
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# For tables that outgrow 32 bits. SQLite counts rowids only in a column typed INTEGER.
+BigIntegerKey = BigInteger().with_variant(Integer, "sqlite")
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in UTC on every database; SQLite itself keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a naive datetime has no place in the database")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class SoftDeleteMixin:
+    """Rows that are marked instead of removed. Inherited by every model through `Base`."""
+
+    is_deleted: Mapped[bool] = mapped_column(default=False, server_default=false(), sort_order=990)
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, default=None, sort_order=991)
+
+    def soft_delete(self) -> None:
+        self.is_deleted = True
+        self.deleted_at = utcnow()
+
+    def restore(self) -> None:
+        self.is_deleted = False
+        self.deleted_at = None
+
+
+class TimestampMixin:
+    """`created_at` and `updated_at`, set by the ORM and, for raw SQL, by the database."""
+
+    created_at: Mapped[datetime] = mapped_column(
+        UTCDateTime, default=utcnow, server_default=func.current_timestamp(), sort_order=980
+    )
+    updated_at: Mapped[datetime] = mapped_column(
+        UTCDateTime,
+        default=utcnow,
+        onupdate=utcnow,
+        server_default=func.current_timestamp(),
+        sort_order=981,
+    )
+
+
+class PublicIdMixin:
+    """The id that the API shows. UUIDv7: ordered by time, so that its index stays compact."""
+
+    public_id: Mapped[str] = mapped_column(
+        String(36), unique=True, index=True, default=lambda: str(uuid7()), sort_order=-1
+    )
+
+
+class Base(DeclarativeBase, SoftDeleteMixin):
+    """Every model has an integer key for joins, which never leaves the application."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UTCDateTime}
+
+    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-2)
+
+    def __repr__(self) -> str:
+        # The public id only: any other column could be a secret, and this goes into logs.
+        return f"<{type(self).__name__} {self.__dict__.get('public_id', '-')}>"

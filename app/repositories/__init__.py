@@ -1,0 +1,1 @@
+"""Named queries: one repository a model."""

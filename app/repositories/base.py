@@ -1,0 +1,141 @@
+"""What every repository can do. Subclasses add named queries and decide nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.core.pagination import PageRequest, Slice, SortKey
+from app.models.base import Base
+
+ModelType = TypeVar("ModelType", bound=Base)
+SortColumns = Mapping[str, InstrumentedAttribute[Any]]
+
+
+class BaseRepository(Generic[ModelType]):
+    """Database operations on one model. It flushes; the service commits.
+
+    Soft-deleted rows are invisible everywhere unless `include_deleted=True` asks for them.
+    """
+
+    def __init__(self, model: type[ModelType], session: AsyncSession) -> None:
+        self.model = model
+        self.session = session
+
+    async def flush(self) -> None:
+        await self.session.flush()
+
+    async def commit(self) -> None:
+        await self.session.commit()
+
+    async def rollback(self) -> None:
+        await self.session.rollback()
+
+    async def release(self) -> None:
+        """Give the connection back before slow work; what was read is detached."""
+        await self.session.close()
+
+    async def create(self, **kwargs: Any) -> ModelType:
+        instance = self.model(**kwargs)
+        self.session.add(instance)
+        await self.flush()
+        return instance
+
+    async def get(self, row_id: int, *, include_deleted: bool = False) -> ModelType | None:
+        statement = self._select(include_deleted=include_deleted).filter_by(id=row_id)
+        return (await self.session.scalars(statement)).one_or_none()
+
+    async def get_by_public_id(
+        self, public_id: UUID | str, *, include_deleted: bool = False
+    ) -> ModelType | None:
+        statement = self._select(include_deleted=include_deleted)
+        return (
+            await self.session.scalars(statement.filter_by(public_id=str(public_id)))
+        ).one_or_none()
+
+    # Hides the builtin in this class body: annotations here say Sequence.
+    async def list(
+        self, *, limit: int = 100, offset: int = 0, include_deleted: bool = False, **equal: Any
+    ) -> Sequence[ModelType]:
+        """Rows whose columns equal the given values, in order of creation."""
+        statement = self._select(include_deleted=include_deleted).filter_by(**equal)
+        statement = statement.order_by(self.model.id).limit(limit).offset(offset)
+        return (await self.session.scalars(statement)).all()
+
+    async def update(self, instance: ModelType, **values: Any) -> ModelType:
+        """Set the given columns. Raises `AttributeError` for a name that is not one."""
+        unknown = values.keys() - self.model.__mapper__.column_attrs.keys()
+        if unknown:
+            raise AttributeError(f"{self.model.__name__} has no column {sorted(unknown)}")
+        for name, value in values.items():
+            setattr(instance, name, value)
+        await self.flush()
+        return instance
+
+    async def soft_delete(self, instance: ModelType) -> None:
+        instance.soft_delete()
+        await self.flush()
+
+    async def restore(self, instance: ModelType) -> None:
+        instance.restore()
+        await self.flush()
+
+    async def exists(self, *, include_deleted: bool = False, **equal: Any) -> bool:
+        statement = self._select(include_deleted=include_deleted).filter_by(**equal)
+        return bool(await self.session.scalar(select(statement.exists())))
+
+    async def count(self, *, include_deleted: bool = False, **equal: Any) -> int:
+        statement = self._select(include_deleted=include_deleted).filter_by(**equal)
+        return await self._count(statement)
+
+    def _select(self, *, include_deleted: bool = False) -> Select[ModelType]:
+        statement = select(self.model)
+        return statement if include_deleted else statement.where(self.model.is_deleted.is_(False))
+
+    async def _count(self, statement: Select[Any]) -> int:
+        rows = statement.with_only_columns(self.model.id).order_by(None).subquery()
+        return await self.session.scalar(select(func.count()).select_from(rows)) or 0
+
+    async def _paginate(
+        self, statement: Select[ModelType], request: PageRequest, columns: SortColumns
+    ) -> Slice[ModelType]:
+        """One page of `statement`.
+
+        `columns` is the allow-list of what may be sorted by, none of them nullable. `public_id`
+        breaks ties, so that no row is shown twice or left out.
+        """
+        keys = (*request.sort, SortKey("public_id", descending=request.sort[-1].descending))
+        allowed = {**columns, "public_id": self.model.__mapper__.attrs["public_id"].class_attribute}
+        ordered = statement.order_by(
+            *(allowed[k.field].desc() if k.descending else allowed[k.field] for k in keys)
+        )
+        if request.page is not None:
+            rows = await self.session.scalars(ordered.limit(request.size).offset(request.offset))
+            return Slice(rows.all(), total=await self._count(statement))
+        if request.after is not None:
+            ordered = ordered.where(_beyond(keys, allowed, request.after))
+        # One row more than asked for says whether there is a next page.
+        found = (await self.session.scalars(ordered.limit(request.size + 1))).all()
+        items = found[: request.size]
+        more = len(found) > request.size
+        key = tuple(getattr(items[-1], k.field) for k in keys) if more else None
+        return Slice(items, next_key=key)
+
+
+def _beyond(
+    keys: Sequence[SortKey], columns: SortColumns, after: tuple[Any, ...]
+) -> ColumnElement[bool]:
+    """The condition for rows that come after the row with the sort values `after`."""
+    if len({key.descending for key in keys}) == 1:
+        # A row value comparison is one range of a matching index.
+        left = tuple_(*(columns[key.field] for key in keys))
+        return left < after if keys[0].descending else left > after
+    alternatives = []
+    for position, key in enumerate(keys):
+        equal = [columns[k.field] == v for k, v in zip(keys[:position], after, strict=False)]
+        column, value = columns[key.field], after[position]
+        alternatives.append(and_(*equal, column < value if key.descending else column > value))
+    return or_(*alternatives)

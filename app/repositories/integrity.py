@@ -1,0 +1,34 @@
+"""Which constraint a write ran into."""
+
+import re
+from typing import cast
+
+from sqlalchemy import Index, Table, UniqueConstraint
+from sqlalchemy.exc import IntegrityError
+
+from app.models.base import Base
+
+_SQLITE_UNIQUE = re.compile(r"UNIQUE constraint failed: (?P<columns>[\w., ]+)")
+
+
+def violates_unique(error: IntegrityError, model: type[Base], name: str) -> bool:
+    """Whether `error` says that the unique constraint or index `name` of `model` was violated.
+
+    PostgreSQL names it; SQLite tells only its columns.
+    """
+    driver_error = getattr(error.orig, "driver_exception", None)
+    constraint = getattr(driver_error, "constraint_name", None)
+    if constraint is not None:
+        return bool(constraint == name)
+    found = _SQLITE_UNIQUE.search(str(error.orig))
+    return found is not None and found["columns"].split(", ") == _columns(model, name)
+
+
+def _columns(model: type[Base], name: str) -> list[str]:
+    table = cast("Table", model.__table__)
+    uniques: list[Index | UniqueConstraint] = [
+        *table.indexes,
+        *(c for c in table.constraints if isinstance(c, UniqueConstraint)),
+    ]
+    named = next(unique for unique in uniques if unique.name == name)
+    return [f"{table.name}.{column.name}" for column in named.columns]

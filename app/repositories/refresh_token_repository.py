@@ -1,0 +1,155 @@
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models.base import utcnow
+from app.models.refresh_token import RefreshToken, RevocationReason
+from app.models.user import User, UserRole
+from app.repositories.base import BaseRepository
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """Who is behind a session that is still good."""
+
+    user_id: int
+    role: UserRole
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFamily:
+    """A family as one statement saw it, with what its user says about it."""
+
+    id: int
+    public_id: str
+    user_id: int
+    user_public_id: str
+    seed: bytes
+    generation: int
+    rotated_at: datetime
+    answered_at: datetime | None
+    expires_at: datetime
+    idle_expires_at: datetime
+    is_live: bool
+
+
+class RefreshTokenRepository(BaseRepository[RefreshToken]):
+    def __init__(self, session: AsyncSession) -> None:
+        super().__init__(RefreshToken, session)
+
+    async def find_live_session(
+        self, *, session_id: str, user_public_id: str
+    ) -> LiveSession | None:
+        """The one query of every authenticated request; both ids are public."""
+        statement = (
+            select(RefreshToken.user_id, User.role)
+            .join(User, User.id == RefreshToken.user_id)
+            .where(
+                RefreshToken.public_id == session_id,
+                User.public_id == user_public_id,
+                RefreshToken.expires_at > utcnow(),
+                *_LIVE,
+            )
+        )
+        row = (await self.session.execute(statement)).one_or_none()
+        return None if row is None else LiveSession(row.user_id, row.role)
+
+    async def find_family(self, public_id: str) -> TokenFamily | None:
+        """Whatever its state: the caller tells reuse from expiry by it."""
+        live = select(1).where(*_LIVE).correlate(RefreshToken, User).exists()
+        statement = (
+            select(
+                RefreshToken.id,
+                RefreshToken.public_id,
+                RefreshToken.user_id,
+                User.public_id.label("user_public_id"),
+                RefreshToken.seed,
+                RefreshToken.generation,
+                RefreshToken.rotated_at,
+                RefreshToken.answered_at,
+                RefreshToken.expires_at,
+                RefreshToken.idle_expires_at,
+                live.label("is_live"),
+            )
+            .join(User, User.id == RefreshToken.user_id)
+            .where(RefreshToken.public_id == public_id)
+        )
+        row = (await self.session.execute(statement)).one_or_none()
+        return None if row is None else TokenFamily(*row)
+
+    async def rotate(
+        self, family_id: int, *, generation: int, now: datetime, idle_expires_at: datetime
+    ) -> bool:
+        """Compare and swap: of any number of parallel callers, exactly one gets True."""
+        result = await self.session.execute(
+            update(RefreshToken)
+            .where(
+                RefreshToken.id == family_id,
+                RefreshToken.generation == generation,
+                RefreshToken.revoked_at.is_(None),
+                RefreshToken.expires_at > now,
+                RefreshToken.idle_expires_at > now,
+                select(User.id)
+                .where(User.id == RefreshToken.user_id, *_LIVE_USER)
+                .correlate(RefreshToken)
+                .exists(),
+            )
+            .values(
+                generation=generation + 1,
+                rotated_at=now,
+                answered_at=None,
+                idle_expires_at=idle_expires_at,
+            )
+            .returning(RefreshToken.id)
+            .execution_options(synchronize_session=False)
+        )
+        return result.one_or_none() is not None
+
+    async def mark_answered(self, family_id: int, *, generation: int, now: datetime) -> None:
+        """From now on, whoever brings the predecessor could have known its successor."""
+        await self.session.execute(
+            update(RefreshToken)
+            .where(RefreshToken.id == family_id, RefreshToken.generation == generation)
+            .values(answered_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def revoke(self, family_id: int, reason: RevocationReason, now: datetime) -> bool:
+        """Whether it was this call that ended the family."""
+        result = await self.session.execute(
+            update(RefreshToken)
+            .where(RefreshToken.id == family_id, RefreshToken.revoked_at.is_(None))
+            .values(revoked_at=now, revoked_reason=reason)
+            .returning(RefreshToken.id)
+            .execution_options(synchronize_session=False)
+        )
+        return result.one_or_none() is not None
+
+    async def delete_dead(self, *, before: datetime, batch: int) -> int:
+        """Remove families that ended before the given time, at most `batch` of them."""
+        dead = (
+            select(RefreshToken.id)
+            .where(
+                or_(
+                    RefreshToken.expires_at < before,
+                    RefreshToken.idle_expires_at < before,
+                    RefreshToken.revoked_at < before,
+                )
+            )
+            .limit(batch)
+        )
+        result = await self.session.execute(
+            delete(RefreshToken).where(RefreshToken.id.in_(dead)).returning(RefreshToken.id)
+        )
+        return len(result.all())
+
+
+# Active, not deleted, and no "end all sessions" since the login.
+_LIVE_USER = (
+    User.is_active,
+    User.is_deleted.is_(False),
+    User.auth_version == RefreshToken.auth_version,
+)
+_LIVE = (RefreshToken.revoked_at.is_(None), RefreshToken.is_deleted.is_(False), *_LIVE_USER)

@@ -1,0 +1,72 @@
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.exceptions import EmailTakenError
+from app.core.pagination import PageRequest, Slice
+from app.models.user import EMAIL_UNIQUE_INDEX, User, UserRole, email_key
+from app.repositories.base import BaseRepository, SortColumns
+from app.repositories.integrity import violates_unique
+
+SORTABLE: SortColumns = {
+    "created_at": User.created_at,
+    "email": User.email_key,
+}
+
+
+class UserRepository(BaseRepository[User]):
+    def __init__(self, session: AsyncSession) -> None:
+        super().__init__(User, session)
+
+    async def find_by_email(self, email: str) -> User | None:
+        statement = self._select().filter_by(email_key=email_key(email))
+        return (await self.session.scalars(statement)).one_or_none()
+
+    async def create_user(self, *, email: str, **values: Any) -> User:
+        """Raises `EmailTakenError`, also when another request takes the address meanwhile."""
+        if await self.find_by_email(email):
+            raise EmailTakenError
+        try:
+            return await self.create(email=email, email_key=email_key(email), **values)
+        except IntegrityError as error:
+            await self.rollback()
+            if violates_unique(error, User, EMAIL_UNIQUE_INDEX):
+                raise EmailTakenError from None
+            raise
+
+    async def replace_password_hash(self, user_id: int, *, old: str, new: str) -> None:
+        """Set `new` where `old` still stands, so that a change in between is not undone."""
+        await self.session.execute(
+            update(User)
+            .where(User.id == user_id, User.password_hash == old)
+            .values(password_hash=new)
+        )
+
+    async def lock(self, user_id: int) -> User | None:
+        """The living user, with its row locked until the end of the transaction."""
+        statement = self._select().filter_by(id=user_id).with_for_update()
+        statement = statement.execution_options(populate_existing=True)
+        return (await self.session.scalars(statement)).one_or_none()
+
+    async def lock_active_admins(self) -> Sequence[int]:
+        """Their ids. Locked in one order: of two who remove each other, one waits and then sees."""
+        statement = (
+            select(User.id)
+            .where(User.role == UserRole.ADMIN, User.is_active, User.is_deleted.is_(False))
+            .order_by(User.id)
+            .with_for_update()
+        )
+        return (await self.session.scalars(statement)).all()
+
+    async def list_page(
+        self, request: PageRequest, *, is_active: bool | None, role: UserRole | None
+    ) -> Slice[User]:
+        statement = self._select()
+        if is_active is not None:
+            statement = statement.where(User.is_active.is_(is_active))
+        if role is not None:
+            statement = statement.where(User.role == role)
+        return await self._paginate(statement, request, SORTABLE)

@@ -1,0 +1,76 @@
+"""What several routers need: the session service, and the two ways a login may be sent."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final, cast
+
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from app.core.dependencies import AppCollaborators, DbSession
+from app.repositories.refresh_token_repository import RefreshTokenRepository
+from app.schemas.auth_schemas import LoginRequest, OAuth2Login
+from app.services.refresh_token_service import RefreshTokenService
+
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+JSON_TYPE: Final = "application/json"
+MAX_FORM_FIELDS: Final = 20
+
+
+async def get_refresh_token_service(
+    db: DbSession, collaborators: AppCollaborators
+) -> RefreshTokenService:
+    return RefreshTokenService(
+        RefreshTokenRepository(db),
+        codec=collaborators.refresh_tokens,
+        access_tokens=collaborators.access_tokens,
+        settings=collaborators.settings,
+    )
+
+
+async def get_arrival_time(request: Request) -> datetime:
+    """When the request came in, stamped before anything was awaited."""
+    return cast("datetime", request.state.arrived_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Credentials, and whether they came as an OAuth2 form."""
+
+    credentials: LoginRequest
+    by_form: bool
+
+
+async def get_login(request: Request) -> Login:
+    """Read JSON, or the OAuth2 password form (RFC 6749 §4.3.2) that the docs' button sends."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if media_type == FORM_TYPE:
+            form = await request.form(max_fields=MAX_FORM_FIELDS)
+            sent = OAuth2Login.model_validate(dict(form))
+            credentials = LoginRequest(email=sent.username, password=sent.password)
+            return Login(credentials, by_form=True)
+        body = await request.body() if media_type == JSON_TYPE else b""
+        return Login(LoginRequest.model_validate_json(body), by_form=False)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError(
+            [{**fault, "loc": ("body", *fault["loc"])} for fault in faults]
+        ) from None
+
+
+# The body is read by the dependency above, so OpenAPI is told here.
+LOGIN_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON_TYPE: {"schema": LoginRequest.model_json_schema()},
+            FORM_TYPE: {"schema": OAuth2Login.model_json_schema()},
+        },
+    }
+}
+
+RefreshTokens = Annotated[RefreshTokenService, Depends(get_refresh_token_service)]
+ArrivalTime = Annotated[datetime, Depends(get_arrival_time)]
+LoginBody = Annotated[Login, Depends(get_login)]

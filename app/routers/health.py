@@ -1,0 +1,47 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from app.core.exceptions import ServiceUnavailableError
+from app.core.openapi import problem_responses
+from app.core.responses import SuccessResponse, success_response
+from app.repositories.health_repository import HealthRepository
+from app.schemas.health_schemas import HealthResponse, LivenessResponse
+from app.services.health_service import HealthService
+
+router = APIRouter(prefix="/health", tags=["Health"])
+
+
+async def get_service(request: Request) -> HealthService:
+    return HealthService(HealthRepository(request.app.state.database.read_sessions))
+
+
+Service = Annotated[HealthService, Depends(get_service)]
+
+
+@router.get(
+    "",
+    operation_id="health",
+    summary="Whether this process can serve, and what it runs",
+    responses=problem_responses(ServiceUnavailableError),
+)
+async def health(request: Request, service: Service) -> SuccessResponse[HealthResponse]:
+    await service.check_ready()
+    return success_response(HealthResponse(version=request.app.version))
+
+
+@router.get("/live", operation_id="health_live", summary="Whether this process runs")
+async def live() -> SuccessResponse[LivenessResponse]:
+    """Asks nothing of any dependency: a restart would not mend those."""
+    return success_response(LivenessResponse())
+
+
+@router.get(
+    "/ready",
+    operation_id="health_ready",
+    summary="Whether to send requests here",
+    responses=problem_responses(ServiceUnavailableError),
+)
+async def ready(service: Service) -> SuccessResponse[LivenessResponse]:
+    await service.check_ready()
+    return success_response(LivenessResponse())

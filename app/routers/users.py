@@ -1,0 +1,140 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from app.core.dependencies import (
+    AppCollaborators,
+    CurrentAdmin,
+    CurrentPrincipal,
+    CurrentUserId,
+    DbSession,
+    PublicId,
+)
+from app.core.exceptions import (
+    ForbiddenError,
+    LastAdministratorError,
+    NotFoundError,
+    ServiceUnavailableError,
+    UnauthorizedError,
+    ValidationFailedError,
+    WrongPasswordError,
+)
+from app.core.openapi import problem_responses
+from app.core.responses import PageResponse, SuccessResponse, page_response, success_response
+from app.repositories.item_repository import ItemRepository
+from app.repositories.user_repository import UserRepository
+from app.routers.dependencies import RefreshTokens
+from app.schemas.auth_schemas import ChangePasswordRequest, TokenResponse
+from app.schemas.user_schemas import (
+    AccountDelete,
+    UserListQuery,
+    UserPublicResponse,
+    UserResponse,
+    UserUpdate,
+)
+from app.services.user_service import UserService
+
+router = APIRouter(
+    prefix="/users",
+    tags=["Users"],
+    responses=problem_responses(UnauthorizedError, ValidationFailedError, ServiceUnavailableError),
+)
+
+
+async def get_service(
+    db: DbSession, sessions: RefreshTokens, collaborators: AppCollaborators
+) -> UserService:
+    return UserService(
+        UserRepository(db),
+        ItemRepository(db),
+        sessions,
+        passwords=collaborators.passwords,
+        policy=collaborators.password_policy,
+        pager=collaborators.pager,
+    )
+
+
+Service = Annotated[UserService, Depends(get_service)]
+
+
+@router.get("/me", operation_id="get_me", summary="The caller's account")
+async def get_me(user_id: CurrentUserId, service: Service) -> SuccessResponse[UserResponse]:
+    return success_response(UserResponse.model_validate(await service.get(user_id)))
+
+
+@router.patch("/me", operation_id="update_me", summary="Change the caller's account")
+async def update_me(
+    data: UserUpdate, user_id: CurrentUserId, service: Service
+) -> SuccessResponse[UserResponse]:
+    return success_response(UserResponse.model_validate(await service.update(user_id, data)))
+
+
+@router.delete(
+    "/me",
+    status_code=204,
+    operation_id="delete_me",
+    summary="Delete the caller's account and its items",
+    responses=problem_responses(WrongPasswordError, LastAdministratorError),
+)
+async def delete_me(data: AccountDelete, user_id: CurrentUserId, service: Service) -> None:
+    await service.delete_account(user_id, data.password)
+
+
+@router.post(
+    "/me/change-password",
+    operation_id="change_password",
+    summary="Change the password, end all sessions, and start a new one",
+    responses=problem_responses(WrongPasswordError),
+)
+async def change_password(
+    data: ChangePasswordRequest, user_id: CurrentUserId, service: Service
+) -> SuccessResponse[TokenResponse]:
+    return success_response(await service.change_password(user_id, data))
+
+
+@router.get(
+    "",
+    operation_id="list_users",
+    summary="All users (administrators)",
+    responses=problem_responses(ForbiddenError),
+)
+async def list_users(
+    query: Annotated[UserListQuery, Query()], admin: CurrentAdmin, service: Service
+) -> PageResponse[UserResponse]:
+    return page_response(await service.list_page(query, viewer=admin.public_id), UserResponse)
+
+
+@router.get(
+    "/{public_id}",
+    operation_id="get_user",
+    summary="A user's public profile",
+    responses=problem_responses(NotFoundError),
+)
+async def get_user(
+    public_id: PublicId, _: CurrentPrincipal, service: Service
+) -> SuccessResponse[UserPublicResponse]:
+    return success_response(UserPublicResponse.model_validate(await service.get_public(public_id)))
+
+
+@router.post(
+    "/{public_id}/activate",
+    operation_id="activate_user",
+    summary="Let a user log in again (administrators)",
+    responses=problem_responses(ForbiddenError, NotFoundError),
+)
+async def activate_user(
+    public_id: PublicId, _: CurrentAdmin, service: Service
+) -> SuccessResponse[UserResponse]:
+    return success_response(UserResponse.model_validate(await service.activate(public_id)))
+
+
+@router.post(
+    "/{public_id}/deactivate",
+    operation_id="deactivate_user",
+    summary="Lock a user out at once (administrators)",
+    responses=problem_responses(ForbiddenError, NotFoundError, LastAdministratorError),
+)
+async def deactivate_user(
+    public_id: PublicId, _: CurrentAdmin, service: Service
+) -> SuccessResponse[UserResponse]:
+    return success_response(UserResponse.model_validate(await service.deactivate(public_id)))

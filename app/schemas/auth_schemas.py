@@ -1,0 +1,73 @@
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field
+
+from app.core.responses import SuccessResponse
+from app.schemas.base import Email, RequestSchema, ResponseSchema
+from app.schemas.user_schemas import FullName
+
+# A cap on what is read at all; the policy of the settings is stricter (PASSWORD_MAX_LENGTH).
+Password = Annotated[
+    str, Field(min_length=1, max_length=1024, json_schema_extra={"format": "password"})
+]
+OpaqueToken = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class UserRegister(RequestSchema):
+    email: Email
+    password: Password
+    full_name: FullName | None = None
+
+
+class LoginRequest(RequestSchema):
+    email: Annotated[str, Field(max_length=254, examples=["ada@example.com"])]
+    password: Password
+
+
+class OAuth2Login(RequestSchema):
+    """The fields of RFC 6749 §4.3.2 that count here; a client may send others."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    username: Annotated[str, Field(max_length=254, description="The email address.")]
+    password: Password
+
+
+class RefreshRequest(RequestSchema):
+    refresh_token: OpaqueToken
+
+
+class LogoutRequest(RequestSchema):
+    refresh_token: OpaqueToken
+
+
+class ChangePasswordRequest(RequestSchema):
+    current_password: Password
+    new_password: Password
+
+
+class TokenResponse(ResponseSchema):
+    """RFC 6749 §5.1. `expires_in` is the access token's lifetime in seconds."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105  # a scheme, not a secret
+    expires_in: int
+
+
+class LoginResponse(SuccessResponse[TokenResponse]):
+    """The envelope, and after an OAuth2 form the tokens beside `data` too.
+
+    RFC 6749 §5.1 has them there, and OAuth2 clients, the docs' Authorize button among them, look
+    nowhere else.
+    """
+
+    access_token: str | None = None
+    refresh_token: str | None = None
+    token_type: Literal["bearer"] | None = None
+    expires_in: int | None = None
+
+    @classmethod
+    def of(cls, tokens: TokenResponse, *, oauth2: bool) -> Self:
+        beside = tokens.model_dump() if oauth2 else {}
+        return cls(success=True, data=tokens, message=None, meta=None, **beside)

@@ -1,0 +1,48 @@
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from app.core.pagination import ListQuery
+from app.models.user import UserRole
+from app.schemas.base import PublicResource, RequestSchema, ResponseSchema
+
+FullName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    Field(examples=["Ada Lovelace"]),
+]
+
+
+class UserUpdate(RequestSchema):
+    """Only what is sent is changed; `null` clears the name."""
+
+    full_name: FullName | None = None
+
+
+class AccountDelete(RequestSchema):
+    password: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class UserListQuery(ListQuery):
+    sort: str = Field(
+        "-created_at", pattern=r"^-?(created_at|email)(,-?(created_at|email))*$", max_length=100
+    )
+    is_active: bool | None = None
+    role: UserRole | None = None
+
+
+class UserResponse(PublicResource):
+    """A user as the user and administrators see it."""
+
+    email: str
+    full_name: str | None
+    role: UserRole
+    is_active: bool
+
+
+class UserPublicResponse(ResponseSchema):
+    """A user as everybody who is logged in sees it."""
+
+    public_id: UUID
+    full_name: str | None

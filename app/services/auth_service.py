@@ -1,0 +1,91 @@
+"""Registering, logging in and out."""
+
+from datetime import datetime
+
+import structlog
+
+from app.core.exceptions import EmailTakenError, InvalidCredentialsError
+from app.core.rate_limit import AttemptLimiter
+from app.core.security.password import PasswordService
+from app.core.security.password_policy import PasswordPolicy
+from app.models.user import User, email_key
+from app.repositories.user_repository import UserRepository
+from app.schemas.auth_schemas import LoginRequest, TokenResponse, UserRegister
+from app.services.refresh_token_service import RefreshTokenService
+
+log = structlog.get_logger(__name__)
+
+
+class AuthService:
+    def __init__(
+        self,
+        user_repo: UserRepository,
+        sessions: RefreshTokenService,
+        *,
+        passwords: PasswordService,
+        policy: PasswordPolicy,
+        attempts: AttemptLimiter,
+    ) -> None:
+        self.user_repo = user_repo
+        self._sessions = sessions
+        self._passwords = passwords
+        self._policy = policy
+        self._attempts = attempts
+
+    async def register_user(self, data: UserRegister, *, address: str) -> TokenResponse:
+        """Create the account and its first session.
+
+        Raises `EmailTakenError`, `ValidationFailedError` for the password, and what the limiter
+        and the hashing pool raise.
+        """
+        self._policy.check(data.password, field="password")
+        await self._attempts.count(email_key(data.email), address)
+        if await self.user_repo.find_by_email(data.email):
+            raise EmailTakenError
+        await self.user_repo.release()
+        password_hash = await self._passwords.hash(data.password)
+        user = await self.user_repo.create_user(
+            email=data.email, full_name=data.full_name, password_hash=password_hash
+        )
+        tokens = await self._sessions.start_family(user)
+        await self.user_repo.commit()
+        log.info("user_registered", user=user.public_id)
+        return tokens
+
+    async def login(self, data: LoginRequest, *, address: str) -> TokenResponse:
+        """Raises `InvalidCredentialsError`, the same and as late for every reason."""
+        account = email_key(data.email)
+        # Before verifying: parallel guesses are counted, not only those that have failed already.
+        await self._attempts.count(account, address)
+        user = await self.user_repo.find_by_email(data.email)
+        # Hashing takes longer than any query: it must not keep a connection from others.
+        await self.user_repo.release()
+        matches = await self._passwords.verify(data.password, user.password_hash if user else None)
+        if user is None or not matches or not user.is_active:
+            log.warning("login_failed", user=user.public_id if user else None)
+            raise InvalidCredentialsError
+        await self._attempts.forgive(account, address)
+        await self._rehash(user, data.password)
+        tokens = await self._sessions.start_family(user)
+        await self.user_repo.commit()
+        log.info("login_succeeded", user=user.public_id)
+        return tokens
+
+    async def refresh(self, token: str, *, arrived_at: datetime) -> TokenResponse:
+        """Raises `InvalidRefreshTokenError`; see `RefreshTokenService.rotate`."""
+        return await self._sessions.rotate(token, arrived_at=arrived_at)
+
+    async def logout(self, token: str) -> None:
+        await self._sessions.revoke(token)
+
+    async def logout_all(self, user_id: int) -> None:
+        """End every session of the user with one write."""
+        user = await self.user_repo.lock(user_id)
+        if user is not None:
+            user.auth_version += 1
+        await self.user_repo.commit()
+
+    async def _rehash(self, user: User, password: str) -> None:
+        if self._passwords.needs_rehash(user.password_hash):
+            new = await self._passwords.hash(password)
+            await self.user_repo.replace_password_hash(user.id, old=user.password_hash, new=new)

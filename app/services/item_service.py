@@ -1,0 +1,75 @@
+"""Items: published ones are for everybody, drafts and archived ones for their owner."""
+
+from uuid import UUID
+
+from app.core.exceptions import NotFoundError
+from app.core.pagination import Page, Pager
+from app.core.security.principal import Principal
+from app.models.item import Item
+from app.repositories.item_repository import ItemRepository
+from app.schemas.item_schemas import ItemCreate, ItemListQuery, ItemSearchQuery, ItemUpdate
+
+
+class ItemService:
+    def __init__(self, item_repo: ItemRepository, *, pager: Pager) -> None:
+        self.item_repo = item_repo
+        self._pager = pager
+
+    async def create(self, data: ItemCreate, principal: Principal) -> Item:
+        item = await self.item_repo.create_for_owner(principal.user_id, **data.model_dump())
+        await self.item_repo.commit()
+        return item
+
+    async def get(self, public_id: UUID, principal: Principal) -> Item:
+        """Raises `NotFoundError` for what the caller may not see, as for what is not there."""
+        if principal.is_admin:
+            item = await self.item_repo.find(public_id)
+        else:
+            item = await self.item_repo.find_visible(public_id, principal.user_id)
+        if item is None:
+            raise NotFoundError
+        return item
+
+    async def list_page(self, query: ItemListQuery, principal: Principal) -> Page[Item]:
+        request = self._pager.open(query, "items", principal.public_id)
+        found = await self.item_repo.list_visible(request, principal.user_id, status=query.status)
+        return self._pager.close(found, request)
+
+    async def list_own(self, query: ItemListQuery, principal: Principal) -> Page[Item]:
+        request = self._pager.open(query, "items/my", principal.public_id)
+        found = await self.item_repo.list_owned(request, principal.user_id, status=query.status)
+        return self._pager.close(found, request)
+
+    async def search(self, query: ItemSearchQuery, principal: Principal) -> Page[Item]:
+        request = self._pager.open(query, "items/search", principal.public_id)
+        found = await self.item_repo.search_visible(
+            request, principal.user_id, words=query.q, status=query.status
+        )
+        return self._pager.close(found, request)
+
+    async def update(self, public_id: UUID, data: ItemUpdate, principal: Principal) -> Item:
+        item = await self._writable(public_id, principal)
+        await self.item_repo.update(item, **data.model_dump(exclude_unset=True))
+        await self.item_repo.commit()
+        return item
+
+    async def delete(self, public_id: UUID, principal: Principal) -> None:
+        item = await self._writable(public_id, principal)
+        await self.item_repo.soft_delete(item)
+        await self.item_repo.commit()
+
+    async def restore(self, public_id: UUID, principal: Principal) -> Item:
+        """Undo `delete`. An item that is not deleted stays as it is."""
+        item = await self._writable(public_id, principal, include_deleted=True)
+        await self.item_repo.restore(item)
+        await self.item_repo.commit()
+        return item
+
+    async def _writable(
+        self, public_id: UUID, principal: Principal, *, include_deleted: bool = False
+    ) -> Item:
+        """The owner's or an administrator's; for others it is absent, published or not."""
+        item = await self.item_repo.find(public_id, include_deleted=include_deleted)
+        if item is None or not (principal.is_admin or item.owner_id == principal.user_id):
+            raise NotFoundError
+        return item

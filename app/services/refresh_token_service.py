@@ -1,0 +1,157 @@
+"""Token families: how a login starts, is renewed, and ends (RFC 9700 §4.14, ASVS v10.4.5)."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Final, NoReturn
+
+import structlog
+
+from app.core.config import Settings
+from app.core.exceptions import InvalidRefreshTokenError
+from app.core.security.jwt import JWTService
+from app.core.security.refresh_token import SEED_BYTES, PresentedToken, RefreshTokenCodec
+from app.models.refresh_token import RevocationReason
+from app.models.user import User
+from app.repositories.refresh_token_repository import RefreshTokenRepository, TokenFamily
+from app.schemas.auth_schemas import TokenResponse
+
+log = structlog.get_logger(__name__)
+
+# How long a rotation may stay unanswered before its process counts as dead.
+ANSWER_DEADLINE: Final = timedelta(seconds=10)
+
+
+class RefreshTokenService:
+    """Used by other services. Only `rotate` and `revoke`, use cases of their own, commit."""
+
+    def __init__(
+        self,
+        repo: RefreshTokenRepository,
+        *,
+        codec: RefreshTokenCodec,
+        access_tokens: JWTService,
+        settings: Settings,
+    ) -> None:
+        self.repo = repo
+        self._codec = codec
+        self._access_tokens = access_tokens
+        self._lifetime = settings.refresh_token_lifetime
+        self._idle_lifetime = settings.refresh_token_idle_lifetime
+        self._reuse_interval = settings.refresh_token_reuse_interval
+
+    async def start_family(self, user: User) -> TokenResponse:
+        """Start a login.
+
+        It keeps the `auth_version` that `user` was read with, so that whoever ends all sessions
+        meanwhile ends this one too.
+        """
+        now = _now()
+        seed = secrets.token_bytes(SEED_BYTES)
+        expires_at = now + self._lifetime
+        family = await self.repo.create(
+            user_id=user.id,
+            auth_version=user.auth_version,
+            seed=seed,
+            expires_at=expires_at,
+            idle_expires_at=min(expires_at, now + self._idle_lifetime),
+        )
+        return self._tokens(family.public_id, user.public_id, seed, generation=0, now=now)
+
+    async def rotate(self, token: str, *, arrived_at: datetime) -> TokenResponse:
+        """Exchange the newest token of a family for its successor.
+
+        An older one is reuse: the family is revoked, and that is committed, before
+        `InvalidRefreshTokenError` is raised. `arrived_at` is when the request came in: callers
+        that use one token at the same time all get the same successor.
+        """
+        presented, family = await self._authenticate(token)
+        now = _now()
+        idle_expires_at = min(family.expires_at, now + self._idle_lifetime)
+        if await self.repo.rotate(
+            family.id, generation=presented.generation, now=now, idle_expires_at=idle_expires_at
+        ):
+            await self.repo.commit()
+            successor = presented.generation + 1
+            tokens = self._successor(family, successor, now)
+            await self.repo.mark_answered(family.id, generation=successor, now=_now())
+            await self.repo.commit()
+            return tokens
+        return await self._without_rotation(presented, arrived_at)
+
+    async def revoke(self, token: str) -> None:
+        """End the login that a token of any generation belongs to.
+
+        Unknown tokens are ignored (RFC 7009 §2.2).
+        """
+        presented = self._codec.parse(token)
+        family = await self.repo.find_family(presented.family) if presented else None
+        if presented and family and self._codec.verify(presented, family.seed):
+            await self.repo.revoke(family.id, RevocationReason.LOGOUT, _now())
+        await self.repo.commit()
+
+    async def _authenticate(self, token: str) -> tuple[PresentedToken, TokenFamily]:
+        presented = self._codec.parse(token)
+        if presented is None:
+            _refuse("malformed")
+        family = await self.repo.find_family(presented.family)
+        if family is None:
+            _refuse("unknown_family")
+        if not self._codec.verify(presented, family.seed):
+            # A guess, or garbage with a family's id in front: it must not end anybody's login.
+            _refuse("bad_mac", session=family.public_id)
+        return presented, family
+
+    async def _without_rotation(
+        self, presented: PresentedToken, arrived_at: datetime
+    ) -> TokenResponse:
+        # Looked at anew: another request may have rotated since `_authenticate`.
+        family = await self.repo.find_family(presented.family)
+        now = _now()
+        if family is None or not family.is_live:
+            _refuse("revoked", session=presented.family)
+        if min(family.expires_at, family.idle_expires_at) <= now:
+            _refuse("expired", session=family.public_id)
+        if self._is_concurrent(family, presented, arrived_at, now):
+            return self._successor(family, family.generation, now)
+        await self.repo.revoke(family.id, RevocationReason.REUSE, now)
+        # Committed before the refusal: raising first would roll the revocation back.
+        await self.repo.commit()
+        return _refuse("reuse_detected", session=family.public_id, user=family.user_public_id)
+
+    def _is_concurrent(
+        self, family: TokenFamily, presented: PresentedToken, arrived_at: datetime, now: datetime
+    ) -> bool:
+        """Whether the bearer cannot have known the successor, or is let off by the interval."""
+        if family.generation != presented.generation + 1:
+            return False
+        if family.answered_at is None:
+            overlaps = now - family.rotated_at < ANSWER_DEADLINE
+        else:
+            overlaps = arrived_at <= family.answered_at
+        return overlaps or now - family.rotated_at < self._reuse_interval
+
+    def _successor(self, family: TokenFamily, generation: int, now: datetime) -> TokenResponse:
+        return self._tokens(
+            family.public_id, family.user_public_id, family.seed, generation=generation, now=now
+        )
+
+    def _tokens(
+        self, family: str, user: str, seed: bytes, *, generation: int, now: datetime
+    ) -> TokenResponse:
+        return TokenResponse(
+            access_token=self._access_tokens.create_access_token(
+                subject=user, session=family, now=now
+            ),
+            refresh_token=self._codec.issue(family=family, generation=generation, seed=seed),
+            expires_in=int(self._access_tokens.lifetime.total_seconds()),
+        )
+
+
+def _refuse(reason: str, **details: str) -> NoReturn:
+    """One answer outside, distinct events inside (ASVS v16.3.3)."""
+    log.warning("refresh_token_refused", reason=reason, **details)
+    raise InvalidRefreshTokenError
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,156 @@
+"""Accounts: what their owners do with them, and what administrators do."""
+
+from uuid import UUID
+
+import structlog
+
+from app.core.exceptions import (
+    LastAdministratorError,
+    NotFoundError,
+    UnauthorizedError,
+    WrongPasswordError,
+)
+from app.core.pagination import Page, Pager
+from app.core.security.password import PasswordService
+from app.core.security.password_policy import PasswordPolicy
+from app.models.user import User
+from app.repositories.item_repository import ItemRepository
+from app.repositories.user_repository import UserRepository
+from app.schemas.auth_schemas import ChangePasswordRequest, TokenResponse
+from app.schemas.user_schemas import UserListQuery, UserUpdate
+from app.services.refresh_token_service import RefreshTokenService
+
+log = structlog.get_logger(__name__)
+
+# Not a hash: no password verifies against it.
+UNUSABLE_PASSWORD_HASH = "!"  # noqa: S105
+
+
+class UserService:
+    def __init__(
+        self,
+        user_repo: UserRepository,
+        item_repo: ItemRepository,
+        sessions: RefreshTokenService,
+        *,
+        passwords: PasswordService,
+        policy: PasswordPolicy,
+        pager: Pager,
+    ) -> None:
+        self.user_repo = user_repo
+        self._item_repo = item_repo
+        self._sessions = sessions
+        self._passwords = passwords
+        self._policy = policy
+        self._pager = pager
+
+    async def get(self, user_id: int) -> User:
+        """Raises `UnauthorizedError`: the caller's account went away during the request."""
+        user = await self.user_repo.get(user_id)
+        if user is None:
+            raise UnauthorizedError
+        return user
+
+    async def get_public(self, public_id: UUID) -> User:
+        user = await self.user_repo.get_by_public_id(public_id)
+        if user is None or not user.is_active:
+            raise NotFoundError
+        return user
+
+    async def update(self, user_id: int, data: UserUpdate) -> User:
+        user = await self.get(user_id)
+        await self.user_repo.update(user, **data.model_dump(exclude_unset=True))
+        await self.user_repo.commit()
+        return user
+
+    async def change_password(self, user_id: int, data: ChangePasswordRequest) -> TokenResponse:
+        """End every session and start a new one, whose tokens are returned.
+
+        Raises `WrongPasswordError`, and `ValidationFailedError` for the new password.
+        """
+        self._policy.check(data.new_password, field="new_password")
+        known = await self._verified(user_id, data.current_password)
+        new_hash = await self._passwords.hash(data.new_password)
+        user = await self._lock_unchanged(known)
+        user.password_hash = new_hash
+        user.auth_version += 1
+        tokens = await self._sessions.start_family(user)
+        await self.user_repo.commit()
+        log.info("password_changed", user=user.public_id)
+        return tokens
+
+    async def delete_account(self, user_id: int, password: str) -> None:
+        """Remove the account and its items, and what it says about a person.
+
+        Raises `WrongPasswordError` and `LastAdministratorError`.
+        """
+        known = await self._verified(user_id, password)
+        await self._keep_an_administrator(known)
+        user = await self._lock_unchanged(known)
+        user.email = user.email_key = f"{user.public_id}@deleted.invalid"
+        user.full_name = None
+        user.password_hash = UNUSABLE_PASSWORD_HASH
+        user.auth_version += 1
+        await self.user_repo.soft_delete(user)
+        await self._item_repo.soft_delete_owned(user.id)
+        await self.user_repo.commit()
+        log.info("account_deleted", user=user.public_id)
+
+    async def list_page(self, query: UserListQuery, *, viewer: str) -> Page[User]:
+        request = self._pager.open(query, "users", viewer)
+        found = await self.user_repo.list_page(request, is_active=query.is_active, role=query.role)
+        return self._pager.close(found, request)
+
+    async def activate(self, public_id: UUID) -> User:
+        user = await self._lock_by_public_id(public_id)
+        user.is_active = True
+        await self.user_repo.commit()
+        return user
+
+    async def deactivate(self, public_id: UUID) -> User:
+        """Lock the user out, now. Raises `LastAdministratorError`."""
+        await self._keep_an_administrator(await self._find(public_id))
+        user = await self._lock_by_public_id(public_id)
+        if user.is_active:
+            user.is_active = False
+            user.auth_version += 1
+        await self.user_repo.commit()
+        log.info("user_deactivated", user=user.public_id)
+        return user
+
+    async def _find(self, public_id: UUID) -> User:
+        user = await self.user_repo.get_by_public_id(public_id)
+        if user is None:
+            raise NotFoundError
+        return user
+
+    async def _lock_by_public_id(self, public_id: UUID) -> User:
+        user = await self.user_repo.lock((await self._find(public_id)).id)
+        if user is None:
+            raise NotFoundError
+        return user
+
+    async def _verified(self, user_id: int, password: str) -> User:
+        """The user, detached, after the password was proved; no connection is held meanwhile."""
+        user = await self.get(user_id)
+        await self.user_repo.release()
+        if not await self._passwords.verify(password, user.password_hash):
+            log.warning("password_confirmation_failed", user=user.public_id)
+            raise WrongPasswordError
+        return user
+
+    async def _lock_unchanged(self, known: User) -> User:
+        """The locked row, unless the password that was proved has changed since.
+
+        Of two changes at once, the second was proved with a password that is no more.
+        """
+        user = await self.user_repo.lock(known.id)
+        if user is None or user.auth_version != known.auth_version:
+            raise UnauthorizedError
+        return user
+
+    async def _keep_an_administrator(self, user: User) -> None:
+        if user.is_admin and user.is_active:
+            others = [i for i in await self.user_repo.lock_active_admins() if i != user.id]
+            if not others:
+                raise LastAdministratorError

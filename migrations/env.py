@@ -1,0 +1,109 @@
+"""How Alembic reaches the database: by the application's settings, one process at a time."""
+
+import asyncio
+from typing import Any, Final, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Connection, DefaultClause, False_, True_, pool, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.functions import current_timestamp
+
+from app.core.config import get_settings
+from app.models import Base
+from app.models.base import UTCDateTime
+
+# Any constant will do, as long as every replica that migrates takes the same lock.
+ADVISORY_LOCK: Final = 7_236_512_094
+LOCK_POLL_SECONDS: Final = 0.2
+
+# Alembic would write them in the dialect of the database at hand: 0 is no boolean to PostgreSQL.
+PORTABLE_DEFAULTS: Final[dict[type, str]] = {
+    False_: "sa.false()",
+    True_: "sa.true()",
+    current_timestamp: "sa.func.current_timestamp()",
+}
+
+
+def render_item(kind: str, obj: Any, _: AutogenContext) -> str | Literal[False]:
+    """Write migrations that stand alone and run on both databases, wherever they were made."""
+    if kind == "type" and isinstance(obj, UTCDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "server_default" and isinstance(obj, DefaultClause):
+        return PORTABLE_DEFAULTS.get(type(obj.arg), False)
+    return False
+
+
+def database_url() -> str:
+    """`-x url=...` on the command line, `sqlalchemy.url` of a caller, else DATABASE_URL."""
+    given = context.get_x_argument(as_dictionary=True).get("url")
+    configured = context.config.get_main_option("sqlalchemy.url")
+    return given or configured or get_settings().DATABASE_URL.get_secret_value()
+
+
+def configure(**target: Any) -> None:
+    context.configure(
+        target_metadata=Base.metadata,
+        render_item=render_item,
+        compare_type=True,
+        compare_server_default=False,
+        # ALTERs that SQLite lacks are done by copying the table there, plainly on PostgreSQL.
+        render_as_batch=True,
+        **target,
+    )
+
+
+def run_offline() -> None:
+    """Print the SQL instead of running it (`alembic upgrade head --sql`)."""
+    configure(url=database_url(), literal_binds=True, dialect_opts={"paramstyle": "named"})
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_on(connection: Connection) -> None:
+    configure(connection=connection, transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run_on_sqlite(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        # The write lock, taken first: of several processes one migrates, the others wait for it.
+        await connection.exec_driver_sql("PRAGMA busy_timeout = 60000")
+        await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        await connection.run_sync(run_on)
+        await connection.commit()
+
+
+async def run_on_postgresql(engine: AsyncEngine) -> None:
+    async with engine.connect() as holder, engine.connect() as connection:
+        await take_lock(await holder.execution_options(isolation_level="AUTOCOMMIT"))
+        await connection.run_sync(run_on)
+        await connection.commit()
+
+
+async def take_lock(holder: AsyncConnection) -> None:
+    """Wait until this is the only process that migrates. Closing the connection frees the lock."""
+    # Asked again and again: a statement that waits holds a snapshot, and CREATE INDEX
+    # CONCURRENTLY in the process that migrates would wait for that one in turn.
+    taken = text("SELECT pg_try_advisory_lock(:key)")
+    # No event reaches us from another process, so this polls.
+    while not await holder.scalar(taken, {"key": ADVISORY_LOCK}):  # noqa: ASYNC110
+        await asyncio.sleep(LOCK_POLL_SECONDS)
+
+
+async def run_online() -> None:
+    url = make_url(database_url())
+    sqlite = url.get_backend_name() == "sqlite"
+    # The driver must not begin transactions of its own on SQLite: the lock above would be lost.
+    arguments = {"isolation_level": None} if sqlite else {}
+    engine = create_async_engine(url, poolclass=pool.NullPool, connect_args=arguments)
+    await (run_on_sqlite(engine) if sqlite else run_on_postgresql(engine))
+    await engine.dispose()
+
+
+if context.is_offline_mode():
+    run_offline()
+else:
+    asyncio.run(run_online())
