@@ -1,0 +1,149 @@
+"""Fixtures: a migrated database of its own for each test, and the application on top of it.
+
+A test that uses `client`, `app` or `settings` runs twice, on SQLite and on PostgreSQL.
+"""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+SCRATCH = Path(tempfile.mkdtemp(prefix="backend-tests-"))
+
+# Before the application is imported, which reads them once: a test never touches the database,
+# the .env or the secrets of the person who runs it.
+os.environ.update(
+    ENVIRONMENT="test",
+    ENV_FILE=os.devnull,
+    SECRET_KEY=secrets.token_urlsafe(48),
+    JWT_SECRET_KEY=secrets.token_urlsafe(48),
+    DATABASE_URL=f"sqlite+aiosqlite:///{SCRATCH}/unused.db",
+    RATE_LIMIT_ENABLED="false",
+    ARGON2_MEMORY_KIB="8",
+    ARGON2_TIME_COST="1",
+)
+
+# The environment comes first.
+# ruff: noqa: E402
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from pydantic import SecretStr
+
+from app.core.config import PROJECT_ROOT, Settings
+from app.db.session import Database
+from app.main import create_app
+from tests.support.api import Api
+from tests.support.postgres import PostgresServer
+from tests.support.valkey import ValkeyServer
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_template() -> Path:
+    path = SCRATCH / "template.db"
+    migrate(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer, worker_id: str) -> Iterator[str]:
+    name = f"template_{worker_id}_{secrets.token_hex(4)}"
+    asyncio.run(postgres.create_database(name))
+    migrate(postgres.url(name))
+    yield name
+    asyncio.run(postgres.drop_database(name))
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring a database to a revision, as `alembic upgrade` does."""
+    config = Config(PROJECT_ROOT / "alembic.ini")
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    command.upgrade(config, revision)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def template(backend: str, request: pytest.FixtureRequest) -> str:
+    """What a test's database is a copy of: a file's path, or a database's name."""
+    # Started on first use: whoever runs one test on SQLite waits for no server.
+    name = "sqlite_template" if backend == "sqlite" else "postgres_template"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+async def database_url(
+    backend: str, template: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[str]:
+    """The URL of a migrated, empty database that this test alone uses."""
+    if backend == "sqlite":
+        path = tmp_path / "test.db"
+        shutil.copy(template, path)
+        yield f"sqlite+aiosqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"test_{secrets.token_hex(8)}"
+    await server.create_database(name, template=template)
+    yield server.url(name)
+    await server.drop_database(name)
+
+
+@pytest.fixture
+def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
+    """The settings of the environment above, with those of `@pytest.mark.settings(...)`."""
+    marker = request.node.get_closest_marker("settings")
+    values = marker.kwargs if marker else {}
+    return Settings(_env_file=None, DATABASE_URL=SecretStr(database_url), **values)
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+def database(app: FastAPI) -> Database:
+    """The application's own engines and sessions, for looking at what it left behind."""
+    found: Database = app.state.database
+    return found
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """A client of the whole application, middleware included; errors come as responses."""
+    transport = ASGITransport(app=app, raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="http://testserver") as http:
+        yield http
+
+
+@pytest.fixture
+def api(client: AsyncClient, database: Database) -> Api:
+    """Ready-made steps: register somebody, make an administrator, create an item."""
+    return Api(client, database)

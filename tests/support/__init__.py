@@ -1,0 +1,1 @@
+"""Real PostgreSQL and Valkey servers, started for the tests and gone after them."""
