@@ -93,12 +93,16 @@ class Settings(BaseSettings):
     )
 
     # --- Database
-    DATABASE_URL: SecretStr = Field(
-        SecretStr("sqlite+aiosqlite:///./app.db"),
+    # Plain text, as SQLAlchemy takes it, and out of every repr because of the password in it.
+    DATABASE_URL: str = Field(
+        "sqlite+aiosqlite:///./app.db",
+        repr=False,
         description="postgresql+asyncpg://user:pass@host:5432/name, or sqlite+aiosqlite:///path.",
     )
-    DATABASE_REPLICA_URL: SecretStr | None = Field(
-        None, description="Where get_db's read-only sibling get_read_db goes. Default: the same."
+    DATABASE_REPLICA_URL: str | None = Field(
+        None,
+        repr=False,
+        description="Where get_db's read-only sibling get_read_db goes. Default: the same.",
     )
     DATABASE_POOL_SIZE: int = Field(
         10, ge=1, le=500, description="Connections a worker keeps for writing, and for reading."
@@ -178,8 +182,8 @@ class Settings(BaseSettings):
 
     @field_validator("DATABASE_URL", "DATABASE_REPLICA_URL")
     @classmethod
-    def _use_async_driver(cls, value: SecretStr | None) -> SecretStr | None:
-        return None if value is None else SecretStr(with_async_driver(value.get_secret_value()))
+    def _use_async_driver(cls, value: str | None) -> str | None:
+        return None if value is None else with_async_driver(value)
 
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:
@@ -189,7 +193,7 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> URL:
-        return make_url(self.DATABASE_URL.get_secret_value())
+        return make_url(self.DATABASE_URL)
 
     @property
     def is_sqlite(self) -> bool:

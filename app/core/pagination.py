@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.core.exceptions import ValidationFailedError
+from app.core.validation import InputModel
 
 T = TypeVar("T")
 
@@ -30,10 +31,19 @@ CURSOR_TAG_BYTES = 16
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
 
 
-class ListQuery(BaseModel):
-    """Query parameters of a list. A resource adds its filters and narrows `sort` by a pattern."""
+def sort_field(*columns: str, default: str = "-created_at") -> Any:
+    """The `sort` parameter of a list that may be ordered by these columns, and by no others."""
+    column = f"-?({'|'.join(columns)})"
+    return Field(
+        default,
+        pattern=f"^{column}(,{column})*$",
+        max_length=100,
+        description=f"Columns to sort by ({', '.join(columns)}); `-` for descending.",
+    )
 
-    model_config = ConfigDict(extra="forbid")
+
+class ListQuery(InputModel):
+    """Query parameters of a list. A resource adds its filters and its own `sort_field`."""
 
     page: Annotated[int, Field(ge=1, le=MAX_PAGE)] | None = Field(
         None, description="Page number, from 1. Not together with `cursor`."
@@ -43,7 +53,7 @@ class ListQuery(BaseModel):
         None, description="`next_cursor` of the last answer; empty for the first page."
     )
     limit: PageSize | None = Field(None, description="Rows in a cursor's page.")
-    sort: str = Field("-created_at", description="Fields to sort by; `-` for descending.")
+    sort: str = sort_field("created_at")
 
     @model_validator(mode="after")
     def _one_way_of_paging(self) -> Self:

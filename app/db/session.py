@@ -31,7 +31,7 @@ class Database:
         self.read_engine = _create_engine(settings, settings.database_url, read_only=True)
         self.replica_engine = self.read_engine
         if replica is not None:
-            replica_url = make_url(replica.get_secret_value())
+            replica_url = make_url(replica)
             self.replica_engine = _create_engine(settings, replica_url, read_only=True)
         self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self.read_sessions = async_sessionmaker(self.read_engine, expire_on_commit=False)
@@ -111,7 +111,8 @@ def _prepare_sqlite(engine: AsyncEngine, settings: Settings, *, read_only: bool)
 
 
 # The process's own database, for the application, commands and scripts.
-database = Database(get_settings())
+settings = get_settings()
+database = Database(settings)
 engine = database.engine
 AsyncSessionLocal = database.sessions
 

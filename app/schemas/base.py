@@ -1,28 +1,18 @@
 """Bases of all schemas: what comes in is strict, what goes out is read from attributes."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from app.core.validation import InputModel
 
-class RequestSchema(BaseModel):
-    """Base of every request: unknown fields are refused, and no text holds a NUL.
 
-    PostgreSQL cannot store NUL, and SQLite would keep what PostgreSQL refuses.
-    """
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    @field_validator("*")
-    @classmethod
-    def _refuse_nul(cls, value: Any) -> Any:
-        if isinstance(value, str) and "\0" in value:
-            raise PydanticCustomError("string_nul", "Text must not contain the NUL character")
-        return value
+class RequestSchema(InputModel):
+    """Base of every request's body: unknown fields are refused, and no text holds a NUL."""
 
 
 class ResponseSchema(BaseModel):

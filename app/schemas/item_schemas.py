@@ -5,7 +5,7 @@ from pydantic import Field, StringConstraints, field_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.core.pagination import ListQuery
+from app.core.pagination import ListQuery, sort_field
 from app.models.item import ItemStatus
 from app.schemas.base import PublicResource, RequestSchema
 
@@ -15,8 +15,6 @@ Title = Annotated[
     Field(examples=["Buy milk"]),
 ]
 Description = Annotated[str, StringConstraints(max_length=5000)]
-
-_FIELD = "(created_at|updated_at|title)"
 
 
 class ItemCreate(RequestSchema):
@@ -41,7 +39,7 @@ class ItemUpdate(RequestSchema):
 
 
 class ItemListQuery(ListQuery):
-    sort: str = Field("-created_at", pattern=rf"^-?{_FIELD}(,-?{_FIELD})*$", max_length=100)
+    sort: str = sort_field("created_at", "updated_at", "title")
     status: ItemStatus | None = None
 
 

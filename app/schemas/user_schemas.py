@@ -3,7 +3,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from app.core.pagination import ListQuery
+from app.core.pagination import ListQuery, sort_field
 from app.models.user import UserRole
 from app.schemas.base import PublicResource, RequestSchema, ResponseSchema
 
@@ -25,9 +25,7 @@ class AccountDelete(RequestSchema):
 
 
 class UserListQuery(ListQuery):
-    sort: str = Field(
-        "-created_at", pattern=r"^-?(created_at|email)(,-?(created_at|email))*$", max_length=100
-    )
+    sort: str = sort_field("created_at", "email")
     is_active: bool | None = None
     role: UserRole | None = None
 
