@@ -77,7 +77,7 @@ clean: ## Delete .venv, .tools, caches and reports; keep .env and the databases
 # $(1): the folder that holds the locks, $(2): more options
 
 uv_compile = $(UV) pip compile --quiet --universal --python $(BIN)/python --python-version 3.11 \
-  --generate-hashes --no-annotate --no-header
+  --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 define compile
 $(uv_compile) $(2) --group pyproject.toml:tools -o $(1)/requirements-tools.lock >/dev/null && \
@@ -90,7 +90,8 @@ define verify_locks
 set -eu; \
 fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 cp requirements*.lock "$$fresh"; \
-{ $(call compile,"$$fresh",--offline); } 2>/dev/null || { $(call compile,"$$fresh"); }; \
+{ $(call compile,"$$fresh",--offline); } 2>/dev/null || { $(call compile,"$$fresh"); } || { \
+  echo "error: uv could not compile pyproject.toml, so the lock files are not checked" >&2; exit 1; }; \
 for lock in requirements*.lock; do \
   cmp -s "$$lock" "$$fresh/$$lock" || { \
     echo "error: $$lock does not match pyproject.toml; write it again with: make lock" >&2; exit 1; }; \

@@ -39,7 +39,7 @@ def database_url() -> str:
     """`-x url=...` on the command line, `sqlalchemy.url` of a caller, else DATABASE_URL."""
     given = context.get_x_argument(as_dictionary=True).get("url")
     configured = context.config.get_main_option("sqlalchemy.url")
-    return given or configured or get_settings().DATABASE_URL.get_secret_value()
+    return given or configured or get_settings().DATABASE_URL
 
 
 def configure(**target: Any) -> None:

@@ -34,7 +34,6 @@ from alembic import command
 from alembic.config import Config
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
-from pydantic import SecretStr
 
 from app.core.config import PROJECT_ROOT, Settings
 from app.db.session import Database
@@ -118,7 +117,7 @@ def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
     """The settings of the environment above, with those of `@pytest.mark.settings(...)`."""
     marker = request.node.get_closest_marker("settings")
     values = marker.kwargs if marker else {}
-    return Settings(_env_file=None, DATABASE_URL=SecretStr(database_url), **values)
+    return Settings(_env_file=None, DATABASE_URL=database_url, **values)
 
 
 @pytest.fixture

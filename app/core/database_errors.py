@@ -12,7 +12,7 @@ from app.core.exceptions import (
     ValidationFailedError,
 )
 
-# ConnectionError and TimeoutError: asyncpg lets the operating system's through while connecting.
+# ConnectionError and TimeoutError: what connecting to PostgreSQL ends with (app/db/session.py).
 DATABASE_ERRORS: Final[tuple[type[Exception], ...]] = (
     DBAPIError,
     PoolTimeoutError,

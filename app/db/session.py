@@ -71,6 +71,7 @@ def _postgresql_arguments(settings: Settings, *, read_only: bool) -> dict[str, A
 
     idle_timeout = settings.DATABASE_IDLE_TRANSACTION_TIMEOUT_SECONDS
     return {
+        "async_creator_fn": _connect_postgresql,
         "timeout": settings.DATABASE_CONNECT_TIMEOUT_SECONDS,
         "server_settings": {
             "application_name": settings.APP_NAME,
@@ -80,6 +81,16 @@ def _postgresql_arguments(settings: Settings, *, read_only: bool) -> dict[str, A
             "default_transaction_read_only": "on" if read_only else "off",
         },
     }
+
+
+async def _connect_postgresql(*args: Any, **kwargs: Any) -> Any:
+    import asyncpg  # noqa: PLC0415  # who runs on SQLite need not load it
+
+    try:
+        return await asyncpg.connect(*args, **kwargs)
+    except OSError as error:
+        # An unknown host or a missing socket says so in other classes than a refused connection.
+        raise ConnectionError("PostgreSQL cannot be reached") from error
 
 
 def _sqlite_arguments() -> dict[str, Any]:
