@@ -58,7 +58,14 @@ def _storage(settings: Settings) -> Storage:
     if settings.REDIS_URL is None:
         return MemoryStorage()
     url = settings.REDIS_URL.get_secret_value().replace("unix://", "redis+unix://", 1)
-    return RedisStorage(f"async+{url}", wrap_exceptions=True, implementation="redispy")
+    # A store that is away costs a login this long at most, then it is answered with 503.
+    return RedisStorage(
+        f"async+{url}",
+        wrap_exceptions=True,
+        implementation="redispy",
+        socket_timeout=2.0,
+        socket_connect_timeout=2.0,
+    )
 
 
 def _digest(*subject: str) -> str:

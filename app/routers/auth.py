@@ -65,7 +65,6 @@ async def register(
     operation_id="login",
     summary="Log in with JSON or an OAuth2 password form",
     responses=problem_responses(InvalidCredentialsError, TooManyRequestsError),
-    response_model_exclude_unset=True,
     openapi_extra=LOGIN_BODY,
 )
 async def login(login_body: LoginBody, service: Service, address: ClientAddress) -> LoginResponse:

@@ -55,6 +55,10 @@ class TokenResponse(ResponseSchema):
     expires_in: int
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class LoginResponse(SuccessResponse[TokenResponse]):
     """The envelope, and after an OAuth2 form the tokens beside `data` too.
 
@@ -62,12 +66,11 @@ class LoginResponse(SuccessResponse[TokenResponse]):
     nowhere else.
     """
 
-    access_token: str | None = None
-    refresh_token: str | None = None
-    token_type: Literal["bearer"] | None = None
-    expires_in: int | None = None
+    access_token: str | None = Field(None, exclude_if=_absent)
+    refresh_token: str | None = Field(None, exclude_if=_absent)
+    token_type: Literal["bearer"] | None = Field(None, exclude_if=_absent)
+    expires_in: int | None = Field(None, exclude_if=_absent)
 
     @classmethod
     def of(cls, tokens: TokenResponse, *, oauth2: bool) -> Self:
-        beside = tokens.model_dump() if oauth2 else {}
-        return cls(success=True, data=tokens, message=None, meta=None, **beside)
+        return cls(data=tokens, **(tokens.model_dump() if oauth2 else {}))
