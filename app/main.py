@@ -66,6 +66,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     await collaborators.passwords.warm_up()
     yield
     collaborators.passwords.close()
+    await collaborators.attempts.close()
     await app.state.database.close()
 
 

@@ -12,11 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+from limits import parse
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 
-from app.core.config_rules import production_faults, with_async_driver
+from app.core.config_rules import production_faults, with_async_driver, with_redis_port
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SECRETS_DIR = Path("/run/secrets")
@@ -185,6 +186,20 @@ class Settings(BaseSettings):
     def _use_async_driver(cls, value: str | None) -> str | None:
         return None if value is None else with_async_driver(value)
 
+    @field_validator("REDIS_URL")
+    @classmethod
+    def _complete_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(with_redis_port(value.get_secret_value()))
+
+    @field_validator("AUTH_RATE_LIMIT_ACCOUNT", "AUTH_RATE_LIMIT_ADDRESS")
+    @classmethod
+    def _check_limit(cls, value: str) -> str:
+        try:
+            parse(value)
+        except ValueError:
+            raise ValueError("needs the form 5/15 minutes") from None
+        return value
+
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:
         if self.ENVIRONMENT is Environment.PRODUCTION and (faults := production_faults(self)):
@@ -227,6 +242,8 @@ def fault_lines(error: ValidationError) -> list[str]:
         name = str(fault["loc"][0]) if fault["loc"] else ""
         if fault["type"] == "missing":
             lines.append(f"{name} is not set. `make run` writes one into .env for development.")
+        elif fault["type"] == "too_short":
+            lines.append(f"{name} needs at least {MIN_SECRET_LENGTH} characters.")
         else:
             text = fault["msg"].removeprefix("Value error, ")
             lines += [f"{name}: {line}" if name else line for line in text.splitlines()]

@@ -1,6 +1,9 @@
-"""What makes a configuration unsafe in production, and how a database URL is completed."""
+"""What makes a configuration unsafe in production, and how URLs are checked and completed."""
 
-from typing import TYPE_CHECKING
+import re
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -9,6 +12,9 @@ if TYPE_CHECKING:
     from app.core.config import Settings
 
 ASYNC_DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+REDIS_PORT: Final = 6379
+# What a browser sends as `Origin`: no path, not even a slash. `null` is everybody's (ASVS v3.4.2).
+_EXACT_ORIGIN: Final = re.compile(r"https?://[^/*\s]+")
 
 # OWASP Password Storage Cheat Sheet, Argon2id: m=19456 KiB, t=2, p=1.
 OWASP_ARGON2_MEMORY_KIB = 19_456
@@ -36,7 +42,8 @@ def with_async_driver(value: str) -> str:
     # Hosting services hand out postgres:// and libpq's sslmode; neither is known to asyncpg.
     try:
         url = make_url(value.replace("postgres://", "postgresql://", 1))
-    except ArgumentError:
+    except (ArgumentError, ValueError):
+        # Our own words: the library's quote what it took for the port, maybe a password.
         raise ValueError("not a database URL") from None
     backend = url.get_backend_name()
     if backend not in ASYNC_DRIVERS:
@@ -49,6 +56,27 @@ def with_async_driver(value: str) -> str:
             {"ssl": url.query["sslmode"]}
         )
     return url.set(drivername=ASYNC_DRIVERS[backend]).render_as_string(hide_password=False)
+
+
+def with_redis_port(value: str) -> str:
+    """Complete a Redis URL with the port, without which the limiter's library refuses it.
+
+    Raises `ValueError` for what is no `redis://`, `rediss://` or `unix://` URL.
+    """
+    try:
+        url = urlsplit(value)
+        port = url.port
+    except ValueError:
+        raise ValueError("not a Redis URL") from None
+    if url.scheme == "unix" and url.path:
+        return value
+    if url.scheme not in {"redis", "rediss"} or not url.hostname:
+        raise ValueError("needs the form redis://host:6379/0, rediss:// or unix:///path")
+    return value if port else _with_port(url, REDIS_PORT).geturl()
+
+
+def _with_port(url: SplitResult, port: int) -> SplitResult:
+    return url._replace(netloc=f"{url.netloc.rstrip(':')}:{port}")
 
 
 def production_faults(settings: "Settings") -> list[str]:
@@ -89,13 +117,20 @@ def _exposure_faults(settings: "Settings") -> list[str]:
     faults = []
     if settings.DEBUG:
         faults.append("DEBUG must be off in production.")
-    if any("*" in origin for origin in settings.CORS_ORIGINS):
-        faults.append("CORS_ORIGINS must list exact origins, never *.")
-    if "*" in settings.TRUSTED_PROXIES:
-        faults.append("TRUSTED_PROXIES must list addresses, never *.")
+    if not all(_EXACT_ORIGIN.fullmatch(origin) for origin in settings.CORS_ORIGINS):
+        faults.append("CORS_ORIGINS must list exact origins (https://app.example.com), never *.")
+    if any(_is_everybody(proxy) for proxy in settings.TRUSTED_PROXIES):
+        faults.append("TRUSTED_PROXIES must list addresses of proxies, never everybody's.")
     if not settings.RATE_LIMIT_ENABLED:
         faults.append("RATE_LIMIT_ENABLED must be on in production.")
     return faults
+
+
+def _is_everybody(network: str) -> bool:
+    try:
+        return ip_network(network, strict=False).prefixlen == 0
+    except ValueError:
+        return network == "*"
 
 
 def _scale_faults(settings: "Settings") -> list[str]:
@@ -110,8 +145,12 @@ def _scale_faults(settings: "Settings") -> list[str]:
 
 
 def _password_faults(settings: "Settings") -> list[str]:
-    weak = (
-        settings.ARGON2_MEMORY_KIB < OWASP_ARGON2_MEMORY_KIB
-        or settings.ARGON2_TIME_COST < OWASP_ARGON2_TIME_COST
-    )
-    return ["ARGON2_* must be at least OWASP's m=19456, t=2 in production."] if weak else []
+    minimums = {
+        "ARGON2_MEMORY_KIB": OWASP_ARGON2_MEMORY_KIB,
+        "ARGON2_TIME_COST": OWASP_ARGON2_TIME_COST,
+    }
+    return [
+        f"{name} must be at least {minimum} (OWASP) in production."
+        for name, minimum in minimums.items()
+        if getattr(settings, name) < minimum
+    ]

@@ -28,7 +28,6 @@ _TRY_AGAIN_CLASSES: Final = (
     "53",  # out of connections, memory or disk
     "55",  # lock timeout
     "57",  # statement timeout, shutdown, crash
-    "25006",  # read-only: a failover is under way
 )
 
 
@@ -48,8 +47,9 @@ def database_problem(error: Exception) -> APIError:
 
 
 def _is_outage(error: DBAPIError, sqlstate: str) -> bool:
+    # A write to a read-only server is one too (app/db/session.py); through get_read_db it is a bug.
     if sqlstate:
-        return sqlstate.startswith(_TRY_AGAIN_CLASSES)
+        return error.connection_invalidated or sqlstate.startswith(_TRY_AGAIN_CLASSES)
     # SQLite has no SQLSTATE: locked, full and unreadable are all OperationalError there, as is a
     # missing table, which `doctor` tells apart.
     return error.connection_invalidated or isinstance(error, OperationalError)

@@ -45,6 +45,19 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(_level(settings))
+    # Below this it tells every statement with its values, password hashes among them.
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)
+    _take_over_uvicorn()
+
+
+def _take_over_uvicorn() -> None:
+    """Replace the handlers that uvicorn brings along unless `python cli.py serve` started it."""
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    # Our own access log has the request id, and leaves out the query, where secrets may be.
+    logging.getLogger("uvicorn.access").handlers = []
+    logging.getLogger("uvicorn.access").propagate = False
 
 
 def loggable(text: str) -> str:

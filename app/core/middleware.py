@@ -71,11 +71,12 @@ class _Exchange:
         state["request_id"] = self._request_id
         # When the request came in, before anything waits: rotation of refresh tokens asks.
         state["arrived_at"] = datetime.now(UTC)
+        self._state = state
 
     async def run(self, app: ASGIApp) -> None:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._request_id)
-        if self._announced.isdecimal() and int(self._announced) > self._max_body:
+        if _exceeds(self._announced, self._max_body):
             await self._answer(PayloadTooLargeError())
             return
         try:
@@ -94,6 +95,8 @@ class _Exchange:
             if self._received > self._max_body:
                 # The framework passes this class on from where it reads the body, and no other.
                 raise HTTPException(PayloadTooLargeError.status)
+            # With its last byte only: headers sent early must not make a late token look early.
+            self._state["arrived_at"] = datetime.now(UTC)
         return message
 
     async def send(self, message: Message) -> None:
@@ -121,6 +124,12 @@ class _Exchange:
             duration_ms=round((time.perf_counter() - self._started) * 1000, 1),
             client=client[0] if client else None,
         )
+
+
+def _exceeds(content_length: str, limit: int) -> bool:
+    number = content_length.lstrip("0")
+    # By its length first: Python refuses to read a number of thousands of digits.
+    return number.isdecimal() and (len(number) > len(str(limit)) or int(number) > limit)
 
 
 def _request_id(offered: str | None) -> str:

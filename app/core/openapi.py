@@ -17,11 +17,14 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse, Response
 
-from app.core.exceptions import APIError
+from app.core.exceptions import APIError, BadRequestError, PayloadTooLargeError
 from app.core.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
 
 ASSETS_PATH = "/docs-assets"
 Responses = dict[int | str, dict[str, Any]]
+
+# What is answered before a route is asked, wherever a body is read.
+BODY_ERRORS = (BadRequestError, PayloadTooLargeError)
 
 
 def problem_responses(*errors: type[APIError]) -> Responses:
@@ -64,10 +67,19 @@ def install_openapi(app: FastAPI) -> None:
                 own = model.model_json_schema(ref_template=template, mode="serialization")
                 own.pop("$defs", None)
                 schemas[model.__name__] = own
+            _document_body_errors(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for this
+
+
+def _document_body_errors(schema: dict[str, Any]) -> None:
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+    for operation in operations:
+        if "requestBody" in operation:
+            for status, response in problem_responses(*BODY_ERRORS).items():
+                operation["responses"].setdefault(str(status), response)
 
 
 def install_docs_pages(app: FastAPI) -> None:

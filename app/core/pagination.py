@@ -4,8 +4,6 @@ A service opens a `PageRequest` with the `Pager`, hands it to a repository's nam
 closes the `Slice` that comes back into a `Page`. Repositories never see a cursor's text.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -18,6 +16,7 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.core.exceptions import ValidationFailedError
+from app.core.security import base64url
 from app.core.validation import InputModel
 
 T = TypeVar("T")
@@ -72,17 +71,17 @@ class ListQuery(InputModel):
 class PageMeta(BaseModel):
     """Which page this is, and of how many."""
 
-    page: int
-    per_page: int
-    total: int
-    pages: int
+    page: int = Field(examples=[1])
+    per_page: int = Field(examples=[20])
+    total: int = Field(examples=[41])
+    pages: int = Field(examples=[3])
 
 
 class CursorMeta(BaseModel):
     """Where to go on: `next_cursor` is null on the last page."""
 
-    limit: int
-    next_cursor: str | None
+    limit: int = Field(examples=[20])
+    next_cursor: str | None = Field(examples=["hARuR6hhTWMUedTRrwGUbFsieCIs"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +139,13 @@ class CursorCodec:
     def encode(self, position: tuple[Any, ...], scope: str) -> str:
         payload = json.dumps([_to_json(value) for value in position]).encode()
         tag = self._tag(self._keys[0], payload, scope)
-        return base64.urlsafe_b64encode(tag + payload).decode().rstrip("=")
+        return base64url.encode(tag + payload)
 
     def decode(self, cursor: str, scope: str) -> tuple[Any, ...]:
         """Raises `InvalidCursorError` for anything this codec did not sign for this scope."""
         try:
-            raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        except (binascii.Error, UnicodeEncodeError):
+            raw = base64url.decode(cursor)
+        except ValueError:
             raise InvalidCursorError from None
         tag, payload = raw[:CURSOR_TAG_BYTES], raw[CURSOR_TAG_BYTES:]
         if not any(hmac.compare_digest(tag, self._tag(key, payload, scope)) for key in self._keys):

@@ -6,7 +6,7 @@ database's faults. What nothing else caught is answered by the middleware, from 
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import structlog
 from fastapi import FastAPI
@@ -30,6 +30,10 @@ from app.core.exceptions import (
 )
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+# A body of a megabyte may have 70,000 unknown fields, or one whose name is a megabyte long.
+MAX_FAULTS: Final = 50
+MAX_NAME_LENGTH: Final = 100
 
 log = structlog.get_logger(__name__)
 
@@ -120,11 +124,11 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     errors = [
         {
-            "loc": list(fault["loc"]),
+            "loc": [p[:MAX_NAME_LENGTH] if isinstance(p, str) else p for p in fault["loc"]],
             "msg": _FIXED_MESSAGES.get(fault["type"], fault["msg"]),
             "type": fault["type"],
         }
-        for fault in error.errors()
+        for fault in error.errors()[:MAX_FAULTS]
     ]
     return problem_response(ValidationFailedError(), request_id_of(request), errors)
 
@@ -142,15 +146,22 @@ async def _on_framework_error(request: Request, error: Exception) -> Response:
 
 def _allowed_methods(request: Request) -> list[str]:
     # The framework names only the methods of the first route with this path (RFC 9110 §15.5.6).
+    scope = request.scope
+    path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
     matching = (
-        route.methods or set()
+        # Only static files are mounted, which have no methods of their own.
+        route.methods or {"GET", "HEAD"}
         for route in iter_route_contexts(request.app.routes)
-        if route.path_regex.match(request.scope["path"])
+        if route.path_regex.match(path)
     )
     return sorted(set().union(*matching))
 
 
 async def _on_database_error(request: Request, error: Exception) -> Response:
     problem = database_problem(error)
-    log.warning("database_error", code=problem.code, error=type(error).__name__)
+    if problem.status == APIError.status:
+        # A fault of ours, as a wrong statement is: its trace, which has no values, says where.
+        log.error("database_error", exc_info=error)
+    else:
+        log.warning("database_error", code=problem.code, error=type(error).__name__)
     return problem_response(problem, request_id_of(request))

@@ -2,8 +2,13 @@
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Network, ip_address
+from typing import Any
 
+import structlog
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
@@ -11,6 +16,8 @@ from limits.errors import StorageError
 
 from app.core.config import Settings
 from app.core.exceptions import ServiceUnavailableError, TooManyRequestsError
+
+log = structlog.get_logger(__name__)
 
 
 class AttemptLimiter:
@@ -31,27 +38,41 @@ class AttemptLimiter:
         """Raises `TooManyRequestsError`, or `ServiceUnavailableError` when the store is away."""
         if not self._enabled:
             return
-        await self._hit(self._per_address, "address", address)
-        await self._hit(self._per_account, "account", account, address)
+        client = _customer(address)
+        await self._hit(self._per_address, "address", client)
+        await self._hit(self._per_account, "account", account, client)
 
     async def forgive(self, account: str, address: str) -> None:
         """Forget the account's failures: the password was right."""
         if not self._enabled:
             return
-        try:
-            await self._limiter.clear(self._per_account, _digest("account", account, address))
-        except StorageError:
-            raise ServiceUnavailableError from None
+        key = _digest("account", account, _customer(address))
+        with _store_faults():
+            await self._limiter.clear(self._per_account, key)
+
+    async def close(self) -> None:
+        """Close the connections to the store."""
+        if isinstance(self._storage, RedisStorage):
+            # The library closes nothing itself, and does not say what type its client is of.
+            bridge: Any = self._storage.bridge
+            await bridge.get_connection().aclose()
 
     async def _hit(self, limit: RateLimitItem, *subject: str) -> None:
         key = _digest(*subject)
-        try:
+        with _store_faults():
             if await self._limiter.hit(limit, key):
                 return
             window = await self._limiter.get_window_stats(limit, key)
-        except StorageError:
-            raise ServiceUnavailableError from None
         raise TooManyRequestsError(retry_after=timedelta(seconds=window.reset_time - time.time()))
+
+
+@contextmanager
+def _store_faults() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        log.warning("attempt_store_error", error=type(error.storage_error).__name__)
+        raise ServiceUnavailableError from None
 
 
 def _storage(settings: Settings) -> Storage:
@@ -66,6 +87,19 @@ def _storage(settings: Settings) -> Storage:
         socket_timeout=2.0,
         socket_connect_timeout=2.0,
     )
+
+
+def _customer(address: str) -> str:
+    """Of IPv6, the /64 network: whoever has one address has all of those, to take in turn."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, IPv4Address):
+        return address
+    # What a server that listens on both calls an IPv4 client.
+    mapped = ip.ipv4_mapped
+    return str(IPv6Network((int(ip), 64), strict=False)) if mapped is None else str(mapped)
 
 
 def _digest(*subject: str) -> str:

@@ -1,21 +1,26 @@
 """Engines and sessions: one pool to write with, and one to read with in autocommit."""
 
+import time
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, PoolResetState
 from starlette.requests import HTTPConnection
 
 from app.core.config import Settings, get_settings
+
+# PostgreSQL's SQLSTATE of a write to a server that is read-only: the old primary, after a failover.
+READ_ONLY_SQLSTATE: Final = "25006"
 
 
 class Database:
@@ -33,6 +38,8 @@ class Database:
         if replica is not None:
             replica_url = make_url(replica)
             self.replica_engine = _create_engine(settings, replica_url, read_only=True)
+        if not settings.is_sqlite:
+            _renew_useless_connections(self.engine, self.read_engine, self.replica_engine)
         self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self.read_sessions = async_sessionmaker(self.read_engine, expire_on_commit=False)
         self.replica_sessions = async_sessionmaker(self.replica_engine, expire_on_commit=False)
@@ -73,6 +80,8 @@ def _postgresql_arguments(settings: Settings, *, read_only: bool) -> dict[str, A
     return {
         "async_creator_fn": _connect_postgresql,
         "timeout": settings.DATABASE_CONNECT_TIMEOUT_SECONDS,
+        # The server's own deadline is no help when it, or the network, falls silent.
+        "command_timeout": settings.DATABASE_STATEMENT_TIMEOUT_SECONDS + 1,
         "server_settings": {
             "application_name": settings.APP_NAME,
             "statement_timeout": milliseconds(settings.DATABASE_STATEMENT_TIMEOUT_SECONDS),
@@ -91,6 +100,37 @@ async def _connect_postgresql(*args: Any, **kwargs: Any) -> Any:
     except OSError as error:
         # An unknown host or a missing socket says so in other classes than a refused connection.
         raise ConnectionError("PostgreSQL cannot be reached") from error
+
+
+def _renew_useless_connections(writing: AsyncEngine, *reading: AsyncEngine) -> None:
+    """Have the pools replace connections of no use before a request meets them.
+
+    So a restart of the server costs no request, and a failover costs one.
+    """
+    trusted_since = 0.0
+
+    def note_birth(_: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+        entry.info["born"] = time.monotonic()
+
+    def refuse_useless(
+        _: DBAPIConnection, entry: ConnectionPoolEntry, __: PoolProxiedConnection
+    ) -> None:
+        driver: Any = entry.driver_connection
+        # The driver knows without asking the server: this is no round trip.
+        if driver.is_closed() or entry.info["born"] < trusted_since:
+            raise DisconnectionError
+
+    def notice_failover(context: ExceptionContext) -> None:
+        nonlocal trusted_since
+        # Connections to the old primary stay good; with them, nobody would reach the new one.
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY_SQLSTATE:
+            trusted_since = time.monotonic()
+            context.is_disconnect = True
+
+    for engine in {writing, *reading}:
+        event.listen(engine.sync_engine, "connect", note_birth)
+        event.listen(engine.sync_engine, "checkout", refuse_useless)
+    event.listen(writing.sync_engine, "handle_error", notice_failover)
 
 
 def _sqlite_arguments() -> dict[str, Any]:
@@ -119,6 +159,21 @@ def _prepare_sqlite(engine: AsyncEngine, settings: Settings, *, read_only: bool)
             # A transaction that reads first and writes later fails at once when another one wrote
             # in between, whatever the busy timeout. Taking the lock at BEGIN waits instead.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        @event.listens_for(engine.sync_engine, "reset")
+        def end_refused_commit(
+            connection: Any, _: ConnectionPoolEntry, state: PoolResetState
+        ) -> None:
+            # SQLite keeps a transaction, and its lock, of which it refused the COMMIT: a deferred
+            # constraint failed. SQLAlchemy takes it for ended.
+            if state.asyncio_safe and connection.driver_connection.in_transaction:
+                connection.rollback()
+
+        @event.listens_for(engine.sync_engine, "close")
+        def end_transaction(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+            # Closing alone does not, while anything of a cancelled request still refers to one of
+            # its cursors: the write lock would stay.
+            connection.rollback()
 
 
 # The process's own database, for the application, commands and scripts.

@@ -121,7 +121,8 @@ class BaseRepository(Generic[ModelType]):
         found = (await self.session.scalars(ordered.limit(request.size + 1))).all()
         items = found[: request.size]
         more = len(found) > request.size
-        key = tuple(getattr(items[-1], k.field) for k in keys) if more else None
+        # By the column, which may have another name than the field that it sorts.
+        key = tuple(getattr(items[-1], allowed[k.field].key) for k in keys) if more else None
         return Slice(items, next_key=key)
 
 

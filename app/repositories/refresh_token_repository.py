@@ -1,10 +1,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models.base import utcnow
+from app.models.base import UTCDateTime, utcnow
 from app.models.refresh_token import RefreshToken, RevocationReason
 from app.models.user import User, UserRole
 from app.repositories.base import BaseRepository
@@ -20,7 +20,11 @@ class LiveSession:
 
 @dataclass(frozen=True, slots=True)
 class TokenFamily:
-    """A family as one statement saw it, with what its user says about it."""
+    """A family as one statement saw it, with what its user says about it.
+
+    `answered_at` and `read_at` are by the clock that all processes share, `asked_at` is the same
+    moment as `read_at` by this process's own.
+    """
 
     id: int
     public_id: str
@@ -33,6 +37,8 @@ class TokenFamily:
     expires_at: datetime
     idle_expires_at: datetime
     is_live: bool
+    read_at: datetime
+    asked_at: datetime
 
 
 class RefreshTokenRepository(BaseRepository[RefreshToken]):
@@ -59,6 +65,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
     async def find_family(self, public_id: str) -> TokenFamily | None:
         """Whatever its state: the caller tells reuse from expiry by it."""
         live = select(1).where(*_LIVE).correlate(RefreshToken, User).exists()
+        shared_clock = await self._shared_clock()
         statement = (
             select(
                 RefreshToken.id,
@@ -72,12 +79,14 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
                 RefreshToken.expires_at,
                 RefreshToken.idle_expires_at,
                 live.label("is_live"),
+                shared_clock.label("read_at"),
+                literal(utcnow(), UTCDateTime()).label("asked_at"),
             )
             .join(User, User.id == RefreshToken.user_id)
             .where(RefreshToken.public_id == public_id)
         )
         row = (await self.session.execute(statement)).one_or_none()
-        return None if row is None else TokenFamily(*row)
+        return None if row is None else TokenFamily(**row._asdict())
 
     async def rotate(
         self, family_id: int, *, generation: int, now: datetime, idle_expires_at: datetime
@@ -89,6 +98,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
                 RefreshToken.id == family_id,
                 RefreshToken.generation == generation,
                 RefreshToken.revoked_at.is_(None),
+                RefreshToken.is_deleted.is_(False),
                 RefreshToken.expires_at > now,
                 RefreshToken.idle_expires_at > now,
                 select(User.id)
@@ -107,12 +117,19 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
         )
         return result.one_or_none() is not None
 
-    async def mark_answered(self, family_id: int, *, generation: int, now: datetime) -> None:
-        """From now on, whoever brings the predecessor could have known its successor."""
+    async def mark_answered(self, family_id: int, *, generation: int) -> None:
+        """From now on, whoever brings the predecessor could have known its successor.
+
+        The first of several callers decides: a later time would excuse a replay in between.
+        """
         await self.session.execute(
             update(RefreshToken)
-            .where(RefreshToken.id == family_id, RefreshToken.generation == generation)
-            .values(answered_at=now)
+            .where(
+                RefreshToken.id == family_id,
+                RefreshToken.generation == generation,
+                RefreshToken.answered_at.is_(None),
+            )
+            .values(answered_at=await self._shared_clock())
             .execution_options(synchronize_session=False)
         )
 
@@ -144,6 +161,17 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
             delete(RefreshToken).where(RefreshToken.id.in_(dead)).returning(RefreshToken.id)
         )
         return len(result.all())
+
+    async def _shared_clock(self) -> ColumnElement[datetime]:
+        """The time for ordering what several processes do: PostgreSQL's own clock.
+
+        SQLite's processes share a machine, and so its clock.
+        """
+        # The wait for a connection, on SQLite for the write lock too, comes before the time.
+        connection = await self.session.connection()
+        if connection.dialect.name == "postgresql":
+            return func.clock_timestamp(type_=UTCDateTime())
+        return literal(utcnow(), UTCDateTime())
 
 
 # Active, not deleted, and no "end all sessions" since the login.

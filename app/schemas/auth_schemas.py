@@ -8,9 +8,17 @@ from app.schemas.user_schemas import FullName
 
 # A cap on what is read at all; the policy of the settings is stricter (PASSWORD_MAX_LENGTH).
 Password = Annotated[
-    str, Field(min_length=1, max_length=1024, json_schema_extra={"format": "password"})
+    str,
+    Field(
+        min_length=1,
+        max_length=1024,
+        json_schema_extra={"format": "password"},
+        examples=["seven wet umbrellas"],
+    ),
 ]
-OpaqueToken = Annotated[str, Field(min_length=1, max_length=512)]
+OpaqueToken = Annotated[
+    str, Field(min_length=1, max_length=512, examples=["AZIGYBEucNCB2KaLl7ZZ-a1B2c3D4e5"])
+]
 
 
 class UserRegister(RequestSchema):
@@ -49,10 +57,12 @@ class ChangePasswordRequest(RequestSchema):
 class TokenResponse(ResponseSchema):
     """RFC 6749 §5.1. `expires_in` is the access token's lifetime in seconds."""
 
-    access_token: str
-    refresh_token: str
+    access_token: str = Field(
+        examples=["eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.a1B2c3"]
+    )
+    refresh_token: str = Field(examples=["AZIGYBEucNCB2KaLl7ZZ-a1B2c3D4e5"])
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  # a scheme, not a secret
-    expires_in: int
+    expires_in: int = Field(examples=[900])
 
 
 def _absent(value: object) -> bool:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from app.core.validation import InputModel
+from app.models.user import email_key
 
 
 class RequestSchema(InputModel):
@@ -32,6 +33,8 @@ class PublicResource(ResponseSchema):
 def _valid_email(value: str) -> str:
     try:
         validate_email(value, check_deliverability=False)
+        # Its key too, which can be many times longer, or hold a second @.
+        validate_email(email_key(value), check_deliverability=False)
     except EmailNotValidError:
         # Our own words: the library's quote the address.
         raise PydanticCustomError("email", "Input should be a valid email address") from None

@@ -1,5 +1,7 @@
 from typing import Literal
 
+from pydantic import Field
+
 from app.schemas.base import ResponseSchema
 
 
@@ -8,4 +10,4 @@ class LivenessResponse(ResponseSchema):
 
 
 class HealthResponse(LivenessResponse):
-    version: str
+    version: str = Field(examples=["1.4.0"])

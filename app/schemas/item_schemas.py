@@ -1,9 +1,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, field_validator
-from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import MISSING, Field, StringConstraints
 
 from app.core.pagination import ListQuery, sort_field
 from app.models.item import ItemStatus
@@ -14,7 +12,7 @@ Title = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     Field(examples=["Buy milk"]),
 ]
-Description = Annotated[str, StringConstraints(max_length=5000)]
+Description = Annotated[str, StringConstraints(max_length=5000), Field(examples=["Two litres"])]
 
 
 class ItemCreate(RequestSchema):
@@ -26,16 +24,9 @@ class ItemCreate(RequestSchema):
 class ItemUpdate(RequestSchema):
     """Only what is sent is changed; `null` clears the description, and nothing else."""
 
-    title: Title | SkipJsonSchema[None] = None
+    title: Title | MISSING = MISSING
     description: Description | None = None
-    status: ItemStatus | SkipJsonSchema[None] = None
-
-    @field_validator("title", "status")
-    @classmethod
-    def _refuse_null(cls, value: object) -> object:
-        if value is None:
-            raise PydanticCustomError("null_forbidden", "This field cannot be null")
-        return value
+    status: ItemStatus | MISSING = MISSING
 
 
 class ItemListQuery(ListQuery):
@@ -48,7 +39,7 @@ class ItemSearchQuery(ItemListQuery):
 
 
 class ItemResponse(PublicResource):
-    title: str
-    description: str | None
+    title: str = Field(examples=["Buy milk"])
+    description: str | None = Field(examples=["Two litres"])
     status: ItemStatus
     owner_public_id: UUID

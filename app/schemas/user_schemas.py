@@ -21,7 +21,7 @@ class UserUpdate(RequestSchema):
 
 
 class AccountDelete(RequestSchema):
-    password: Annotated[str, Field(min_length=1, max_length=1024)]
+    password: Annotated[str, Field(min_length=1, max_length=1024, examples=["seven wet umbrellas"])]
 
 
 class UserListQuery(ListQuery):
@@ -33,8 +33,8 @@ class UserListQuery(ListQuery):
 class UserResponse(PublicResource):
     """A user as the user and administrators see it."""
 
-    email: str
-    full_name: str | None
+    email: str = Field(examples=["ada@example.com"])
+    full_name: str | None = Field(examples=["Ada Lovelace"])
     role: UserRole
     is_active: bool
 
@@ -43,4 +43,4 @@ class UserPublicResponse(ResponseSchema):
     """A user as everybody who is logged in sees it."""
 
     public_id: UUID
-    full_name: str | None
+    full_name: str | None = Field(examples=["Ada Lovelace"])

@@ -39,11 +39,14 @@ class AuthService:
         and the hashing pool raise.
         """
         self._policy.check(data.password, field="password")
-        await self._attempts.count(email_key(data.email), address)
+        account = email_key(data.email)
+        await self._attempts.count(account, address)
         if await self.user_repo.find_by_email(data.email):
             raise EmailTakenError
         await self.user_repo.release()
         password_hash = await self._passwords.hash(data.password)
+        # What was counted for this account is no failed login.
+        await self._attempts.forgive(account, address)
         user = await self.user_repo.create_user(
             email=data.email, full_name=data.full_name, password_hash=password_hash
         )

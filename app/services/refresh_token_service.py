@@ -73,8 +73,7 @@ class RefreshTokenService:
             await self.repo.commit()
             successor = presented.generation + 1
             tokens = self._successor(family, successor, now)
-            await self.repo.mark_answered(family.id, generation=successor, now=_now())
-            await self.repo.commit()
+            await self._mark_answered(family.id, successor)
             return tokens
         return await self._without_rotation(presented, arrived_at)
 
@@ -101,6 +100,10 @@ class RefreshTokenService:
             _refuse("bad_mac", session=family.public_id)
         return presented, family
 
+    async def _mark_answered(self, family_id: int, generation: int) -> None:
+        await self.repo.mark_answered(family_id, generation=generation)
+        await self.repo.commit()
+
     async def _without_rotation(
         self, presented: PresentedToken, arrived_at: datetime
     ) -> TokenResponse:
@@ -111,24 +114,29 @@ class RefreshTokenService:
             _refuse("revoked", session=presented.family)
         if min(family.expires_at, family.idle_expires_at) <= now:
             _refuse("expired", session=family.public_id)
-        if self._is_concurrent(family, presented, arrived_at, now):
+        is_predecessor = presented.generation == family.generation - 1
+        if is_predecessor and self._is_excused(family, arrived_at, now):
+            # Whoever hands the successor out first says so first, be it not the one who rotated:
+            # that process may be slow, or dead.
+            if family.answered_at is None:
+                await self._mark_answered(family.id, family.generation)
             return self._successor(family, family.generation, now)
         await self.repo.revoke(family.id, RevocationReason.REUSE, now)
         # Committed before the refusal: raising first would roll the revocation back.
         await self.repo.commit()
         return _refuse("reuse_detected", session=family.public_id, user=family.user_public_id)
 
-    def _is_concurrent(
-        self, family: TokenFamily, presented: PresentedToken, arrived_at: datetime, now: datetime
-    ) -> bool:
+    def _is_excused(self, family: TokenFamily, arrived_at: datetime, now: datetime) -> bool:
         """Whether the bearer cannot have known the successor, or is let off by the interval."""
-        if family.generation != presented.generation + 1:
-            return False
+        # Absolute: with a clock that is behind, a rotation seems to be yet to come.
+        age = abs(now - family.rotated_at)
         if family.answered_at is None:
-            overlaps = now - family.rotated_at < ANSWER_DEADLINE
+            overlaps = age < ANSWER_DEADLINE
         else:
-            overlaps = arrived_at <= family.answered_at
-        return overlaps or now - family.rotated_at < self._reuse_interval
+            arrived_at += family.read_at - family.asked_at
+            # An answer that is yet to come: the shared clock was set back.
+            overlaps = arrived_at <= family.answered_at <= family.read_at
+        return overlaps or age < self._reuse_interval
 
     def _successor(self, family: TokenFamily, generation: int, now: datetime) -> TokenResponse:
         return self._tokens(

@@ -32,7 +32,7 @@ class EncryptionService:
         """Raises `DecryptionError`."""
         try:
             plaintext = self._fernet.decrypt(ciphertext.encode())
-        except InvalidToken:
+        except (InvalidToken, UnicodeEncodeError):
             raise DecryptionError("unknown key or damaged ciphertext") from None
         tag, value = plaintext[:_CONTEXT_TAG_BYTES], plaintext[_CONTEXT_TAG_BYTES:]
         if not hmac.compare_digest(tag, self._tag(context)):
@@ -43,7 +43,7 @@ class EncryptionService:
         """The same value and context under the current key. Raises `DecryptionError`."""
         try:
             return self._fernet.rotate(ciphertext.encode()).decode()
-        except InvalidToken:
+        except (InvalidToken, UnicodeEncodeError):
             raise DecryptionError("unknown key or damaged ciphertext") from None
 
     @staticmethod

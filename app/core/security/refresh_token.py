@@ -5,13 +5,13 @@ a key from the settings. The database alone cannot make one, nor can the key alo
 generation can be checked, and the successor recomputed, without keeping either.
 """
 
-import base64
-import binascii
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+from app.core.security import base64url
 
 MAC_BYTES: Final = 32
 SEED_BYTES: Final = 32
@@ -38,19 +38,16 @@ class RefreshTokenCodec:
     def issue(self, *, family: str, generation: int, seed: bytes) -> str:
         head = UUID(family).bytes + generation.to_bytes(_GENERATION_BYTES, "big")
         mac = self._mac(self._keys[0], seed, head)
-        return base64.urlsafe_b64encode(head + mac).decode().rstrip("=")
+        return base64url.encode(head + mac)
 
     @staticmethod
     def parse(token: str) -> PresentedToken | None:
         """The token's parts, or None for what cannot be a token of ours."""
         try:
-            padded = token.encode("ascii") + b"=" * (-len(token) % 4)
-            raw = base64.b64decode(padded, altchars=b"-_", validate=True)
-        except (binascii.Error, UnicodeEncodeError, ValueError):
+            raw = base64url.decode(token)
+        except ValueError:
             return None
-        # Base64 has several texts for the same bytes; only ours is a token.
-        canonical = base64.urlsafe_b64encode(raw).decode().rstrip("=") == token
-        if len(raw) != _TOKEN_BYTES or not canonical:
+        if len(raw) != _TOKEN_BYTES:
             return None
         head_end = _ID_BYTES + _GENERATION_BYTES
         return PresentedToken(

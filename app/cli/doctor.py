@@ -1,0 +1,171 @@
+"""Doctor: what is wrong with this installation, and what to do about it."""
+# ruff: noqa: PLC0415
+
+import asyncio
+import difflib
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from app.cli.console import say, say_json
+from app.cli.faults import BRING_UP, Fault, database_name
+from app.cli.sessions import open_session
+
+if TYPE_CHECKING:
+    from app.core.config import Settings
+
+REDIS_TIMEOUT_SECONDS: Final = 3
+# As many as show a steady time.
+HASHES: Final = 3
+
+commands = typer.Typer()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; `remedy` is empty when nothing is wrong."""
+
+    check: str
+    detail: str
+    remedy: str = ""
+
+
+@commands.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check settings, database, migrations, Redis and hashing; say how to mend what fails."""
+    findings = list(_examine())
+    healthy = not any(finding.remedy for finding in findings)
+    if as_json:
+        say_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            state = "FAILED" if finding.remedy else "ok"
+            remedy = f"; {finding.remedy}" if finding.remedy else ""
+            say(f"{state:<7} {finding.check:<11} {finding.detail}{remedy}")
+    raise typer.Exit(0 if healthy else 1)
+
+
+def _examine() -> Iterator[Finding]:
+    yield from _env_file()
+    settings = yield from _settings()
+    if settings is None:
+        return
+    yield from _database(settings)
+    if settings.REDIS_URL is not None:
+        yield _redis(settings.REDIS_URL.get_secret_value())
+    yield asyncio.run(_hashing(settings))
+
+
+def _env_file() -> Iterator[Finding]:
+    from app.cli.env_file import env_file, names_in
+    from app.core.config import Settings
+
+    file = env_file()
+    if not file.is_file():
+        yield Finding(".env", f"{file} does not exist; only environment variables count")
+        return
+    unknown = [name for name in names_in(file) if name not in Settings.model_fields]
+    for name in unknown:
+        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        remedy = f"rename it to {near[0]}" if near else "remove it: nothing reads it"
+        yield Finding(".env", f"{name} is no setting", remedy)
+    if not unknown:
+        yield Finding(".env", f"{file} has no unknown names")
+
+
+def _settings() -> "Generator[Finding, None, Settings | None]":
+    from app.core.config import get_settings
+
+    try:
+        settings = get_settings()
+    except SystemExit as end:
+        for line in str(end.code).splitlines():
+            detail = line.removeprefix("Configuration error: ").rstrip(".")
+            yield Finding("settings", detail, "correct it in .env or the environment")
+        return None
+    yield Finding("settings", f"valid, for {settings.ENVIRONMENT.value}")
+    return settings
+
+
+def _database(settings: "Settings") -> Iterator[Finding]:
+    path = settings.database_url.database or ""
+    if settings.is_sqlite and not Path(path).exists():
+        # Connecting would create it.
+        yield Finding("database", f"{database_name(settings)} does not exist", BRING_UP)
+        return
+    try:
+        current = asyncio.run(_current_revisions())
+    except Fault as fault:
+        yield Finding("database", fault.detail, fault.remedy)
+        return
+    yield Finding("database", f"{database_name(settings)} answers")
+    yield _migrations(current)
+
+
+async def _current_revisions() -> set[str]:
+    from alembic.migration import MigrationContext
+
+    async with open_session(read_only=True) as session:
+        connection = await session.connection()
+        return await connection.run_sync(
+            lambda sync: set(MigrationContext.configure(sync).get_current_heads())
+        )
+
+
+def _migrations(current: set[str]) -> Finding:
+    from alembic.script import ScriptDirectory
+
+    from app.db.init_db import alembic_config
+
+    scripts = ScriptDirectory.from_config(alembic_config())
+    known = {script.revision for script in scripts.walk_revisions()}
+    newest = set(scripts.get_heads())
+    if current == newest:
+        return Finding("migrations", f"at the newest, {_names(newest)}")
+    if strange := current - known:
+        detail = f"the database is at {_names(strange)}, which this code does not have"
+        return Finding("migrations", detail, "deploy the code that has it")
+    where = f"at {_names(current)}" if current else "empty"
+    return Finding("migrations", f"the database is {where}, not at {_names(newest)}", BRING_UP)
+
+
+def _names(revisions: set[str]) -> str:
+    return ", ".join(sorted(revisions))
+
+
+def _redis(url: str) -> Finding:
+    from redis import Redis
+    from redis.exceptions import RedisError
+
+    timeouts = {
+        "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+        "socket_timeout": REDIS_TIMEOUT_SECONDS,
+    }
+    try:
+        with Redis.from_url(url, **timeouts) as client:
+            client.ping()
+    except (RedisError, ValueError) as error:
+        return Finding("redis", str(error), "start it, or correct REDIS_URL")
+    return Finding("redis", "answers")
+
+
+async def _hashing(settings: "Settings") -> Finding:
+    from app.core.security.password import PasswordService
+
+    times = []
+    with closing(PasswordService(settings)) as passwords:
+        for _ in range(HASHES):
+            started = time.perf_counter()
+            await passwords.hash("how long does this take")
+            times.append(time.perf_counter() - started)
+    threads = settings.PASSWORD_HASH_THREADS
+    rate = threads / min(times)
+    detail = f"{min(times) * 1000:.0f} ms a hash: at most {rate:.0f} logins a second and worker"
+    return Finding("passwords", detail)

@@ -1,0 +1,166 @@
+"""Serving: `dev` on one's own machine, `serve` in production."""
+# ruff: noqa: PLC0415
+
+import asyncio
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from app.cli.console import say
+from app.cli.database import add_demo_data, migrate, say_accounts
+from app.cli.faults import Fault
+from app.cli.sessions import open_session
+
+if TYPE_CHECKING:
+    from app.core.config import Settings
+    from app.db.init_db import DemoAccount
+
+APPLICATION: Final = "app.main:app"
+# Long enough for a request at hand; a stream that never ends must not hold up a reload.
+DEV_SHUTDOWN_SECONDS: Final = 2
+
+commands = typer.Typer()
+
+
+@commands.command()
+def dev(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Port.")] = None,
+) -> None:
+    """Serve for development: prepares .env and the database, and reloads when code changes."""
+    host, port = _address(host, port)
+    require_free(host, port)
+    try:
+        settings, accounts = _prepare()
+        _greet(settings, f"http://{_in_url(host)}:{port}", accounts)
+        _serve_with_reload(settings, host, port)
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+@commands.command()
+def serve() -> None:
+    """Serve in production, as the settings say."""
+    import uvicorn
+
+    from app.core.config import get_settings
+    from app.core.logging import configure_logging
+
+    settings = get_settings()
+    require_free(settings.HOST, settings.PORT)
+    # Here too, and not only in the application: for what the server says before it starts that.
+    configure_logging(settings)
+    uvicorn.run(
+        APPLICATION,
+        host=settings.HOST,
+        port=settings.PORT,
+        workers=settings.WEB_CONCURRENCY,
+        # Whoever is not a trusted proxy could pretend to be any client.
+        proxy_headers=bool(settings.TRUSTED_PROXIES),
+        forwarded_allow_ips=settings.TRUSTED_PROXIES,
+        server_header=False,
+        access_log=False,  # the application writes its own
+        log_config=None,
+        timeout_graceful_shutdown=settings.SHUTDOWN_TIMEOUT_SECONDS,
+        lifespan="on",
+    )
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises `Fault` when nothing can listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As servers do: an earlier one's connections that linger do not count. On Windows it
+        # would mean that nothing counts.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                detail = f"port {port} of {host} is taken by another program"
+                raise Fault(detail, f"stop that, or choose another: PORT={port + 1}") from error
+            raise Fault(f"cannot listen on port {port} of {host}: {error.strerror}") from error
+
+
+def _address(host: str | None, port: int | None) -> tuple[str, int]:
+    """The options, else the environment, else .env, else the defaults of the settings."""
+    from app.cli.env_file import configured
+    from app.core.config import Settings
+
+    defaults = Settings.model_fields
+    host = host or configured("HOST") or str(defaults["HOST"].default)
+    text = str(port or configured("PORT") or defaults["PORT"].default)
+    if not text.isdecimal():
+        raise Fault(f"PORT must be a number, not {text!r}")
+    return host, int(text)
+
+
+def _prepare() -> "tuple[Settings, list[DemoAccount]]":
+    """Secrets, schema, demo data: what is missing of them. Returns the accounts it made."""
+    from app.cli.env_file import add_missing_secrets, configured, env_file
+    from app.core.config import Environment, get_settings
+
+    if configured("ENVIRONMENT") == Environment.PRODUCTION.value:
+        raise Fault("ENVIRONMENT is production, and this is for development", "use: cli.py serve")
+    if added := add_missing_secrets(env_file()):
+        say(f"generated {' and '.join(added)} in {env_file()}, which only you can read")
+    settings = get_settings()
+    for migration in migrate():
+        say(f"applied {migration}")
+    return settings, asyncio.run(_seed_when_empty(settings))
+
+
+async def _seed_when_empty(settings: "Settings") -> "list[DemoAccount]":
+    from app.core.config import Environment
+    from app.db.init_db import is_empty
+
+    async with open_session(read_only=True) as session:
+        empty = await is_empty(session)
+    if empty and settings.ENVIRONMENT is Environment.DEVELOPMENT:
+        return await add_demo_data(settings)
+    return []
+
+
+def _greet(settings: "Settings", url: str, accounts: "list[DemoAccount]") -> None:
+    from app.db.init_db import ADMIN_EMAIL
+
+    say(f"\nAPI     {url}")
+    if settings.DOCS_ENABLED:
+        say(f"Docs    {url}/docs")
+    if accounts:
+        say("Log in  with one of these; their passwords are shown only now")
+        say_accounts(accounts)
+    else:
+        say("Log in  with your account; to make one: python cli.py create-user")
+        say(f"        for a new password: python cli.py set-password {ADMIN_EMAIL}")
+    say("Stop    with Ctrl-C\n")
+
+
+def _serve_with_reload(settings: "Settings", host: str, port: int) -> None:
+    import uvicorn
+
+    from app.core.config import PROJECT_ROOT
+    from app.core.logging import configure_logging
+
+    configure_logging(settings)
+    uvicorn.run(
+        APPLICATION,
+        host=host,
+        port=port,
+        reload=True,
+        reload_dirs=[str(PROJECT_ROOT / "app")],
+        server_header=False,
+        access_log=False,  # the application writes its own
+        log_config=None,
+        timeout_graceful_shutdown=DEV_SHUTDOWN_SECONDS,
+        lifespan="on",
+    )
+
+
+def _in_url(host: str) -> str:
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  # where it listens on all, this one surely is
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,30 @@
+"""Sessions for commands: of the process's own database, whose connections end with the command."""
+# ruff: noqa: PLC0415
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from app.cli.faults import database_faults
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+
+@asynccontextmanager
+async def open_session(*, read_only: bool = False) -> AsyncIterator["AsyncSession"]:
+    """Raises `Fault` when the database cannot be used."""
+    # With DEBUG on, SQLAlchemy writes its SQL to standard output, between the results, unless
+    # its logger has a handler already.
+    log = logging.getLogger("sqlalchemy.engine.Engine")
+    log.handlers = log.handlers or [logging.StreamHandler()]
+    from app.db.session import AsyncSessionLocal, database
+
+    with database_faults():
+        try:
+            sessions = database.read_sessions if read_only else AsyncSessionLocal
+            async with sessions() as session:
+                yield session
+        finally:
+            await database.close()

@@ -1,0 +1,156 @@
+"""Users: accounts made, listed and given a new password from the command line."""
+# ruff: noqa: PLC0415
+
+import asyncio
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.console import printable, remark, say, say_json, say_table
+from app.cli.faults import Fault, validation_line
+from app.cli.sessions import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.models.user import User, UserRole
+    from app.schemas.auth_schemas import UserRegister
+
+# Never an option with a value: every user of the machine can read the process list.
+PasswordStdin = Annotated[
+    bool,
+    typer.Option("--password-stdin", help="Read the password from the first line of the input."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+commands = typer.Typer()
+
+
+@commands.command("create-user")
+def create_user(
+    email: Annotated[str | None, typer.Option(help="The address to log in with.")] = None,
+    full_name: Annotated[str | None, typer.Option(help="The person's name.")] = None,
+    password_stdin: PasswordStdin = False,
+    admin: Annotated[bool, typer.Option("--admin", help="Make an administrator.")] = False,
+) -> None:
+    """Create an account. Asks for what is not given; with --password-stdin it asks nothing."""
+    from app.models.user import UserRole
+
+    if password_stdin and email is None:
+        raise typer.BadParameter("needed with --password-stdin", param_hint="--email")
+    if email is None:
+        email = typer.prompt("Email")
+    if full_name is None and not password_stdin:
+        full_name = typer.prompt("Full name (may stay empty)", default="", show_default=False)
+    data = _registration(email, full_name, _read_password(from_stdin=password_stdin))
+    user = asyncio.run(_create(data, UserRole.ADMIN if admin else UserRole.USER))
+    kind = "administrator" if user.is_admin else "user"
+    say(f"created the {kind} {printable(user.email)}, public id {user.public_id}")
+
+
+@commands.command("set-password")
+def set_password(
+    email: Annotated[str, typer.Argument(help="Whose password.")],
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Give an account a new password and end all its sessions."""
+    # The same rules as for a new account: what this accepts can log in.
+    data = _registration(email, None, _read_password(from_stdin=password_stdin))
+    user = asyncio.run(_replace_password(data.email, data.password))
+    say(f"{printable(user.email)} has a new password; its sessions have ended")
+    if not user.is_active:
+        remark("the account is deactivated: nobody can log in with it")
+
+
+@commands.command("list-users")
+def list_users(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many first.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """List the accounts, oldest first."""
+    from app.schemas.user_schemas import UserResponse
+
+    users, total = asyncio.run(_list(limit, offset))
+    rows = [UserResponse.model_validate(user).model_dump(mode="json") for user in users]
+    if as_json:
+        say_json({"users": rows, "total": total})
+        return
+    columns = ("public_id", "email", "full_name", "role", "is_active", "created_at")
+    say_table(columns, [[_cell(row[column]) for column in columns] for row in rows])
+    if len(rows) < total:
+        remark(f"{len(rows)} of {total}; --limit and --offset show others")
+
+
+async def _create(data: "UserRegister", role: "UserRole") -> "User":
+    from app.repositories.user_repository import UserRepository
+
+    password_hash = await _hash(data.password)
+    async with open_session() as session:
+        users = UserRepository(session)
+        user = await users.create_user(
+            email=data.email, full_name=data.full_name, password_hash=password_hash, role=role
+        )
+        await users.commit()
+    return user
+
+
+async def _replace_password(email: str, password: str) -> "User":
+    from app.repositories.user_repository import UserRepository
+
+    password_hash = await _hash(password)
+    async with open_session() as session:
+        users = UserRepository(session)
+        known = await users.find_by_email(email)
+        user = known and await users.lock(known.id)
+        if user is None:
+            raise Fault("there is no account with this address", "see: python cli.py list-users")
+        user.password_hash = password_hash
+        user.auth_version += 1
+        await users.commit()
+    return user
+
+
+async def _list(limit: int, offset: int) -> "tuple[Sequence[User], int]":
+    from app.repositories.user_repository import UserRepository
+
+    async with open_session(read_only=True) as session:
+        users = UserRepository(session)
+        return await users.list(limit=limit, offset=offset), await users.count()
+
+
+async def _hash(password: str) -> str:
+    """The hash of a password that the policy accepts, made before any connection is taken."""
+    from app.core.config import get_settings
+    from app.core.security.password import PasswordService
+    from app.core.security.password_policy import PasswordPolicy
+
+    settings = get_settings()
+    PasswordPolicy(settings).check(password, field="password")
+    with closing(PasswordService(settings)) as passwords:
+        return await passwords.hash(password)
+
+
+def _registration(email: str, full_name: str | None, password: str) -> "UserRegister":
+    from pydantic import ValidationError
+
+    from app.schemas.auth_schemas import UserRegister
+
+    try:
+        return UserRegister(email=email, password=password, full_name=full_name or None)
+    except ValidationError as error:
+        raise Fault(validation_line(error)) from error
+
+
+def _read_password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
