@@ -1,0 +1,175 @@
+"""Headers that every answer has, and what browsers of other origins may read."""
+
+from collections import Counter
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+
+from tests.support import statuses
+from tests.support.api import Api
+from tests.support.databases import on_sqlite
+from tests.support.problems import problem
+from tests.support.statuses import answer_of_every_status
+
+ITEMS = "/api/v1/items"
+SECURITY = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+@on_sqlite
+@statuses.limited
+async def test_answers_of_every_status_have_the_security_headers(api: Api, app: FastAPI) -> None:
+    """HD1."""
+    answers = await answer_of_every_status(api, app)
+
+    assert answers.keys() == statuses.STATUSES
+    for status, response in answers.items():
+        assert {name: response.headers.get(name) for name in SECURITY} == SECURITY, status
+
+
+@on_sqlite
+@statuses.limited
+async def test_no_header_comes_twice_and_none_tells_the_server_s_make(
+    api: Api, app: FastAPI
+) -> None:
+    """HD1."""
+    for response in (await answer_of_every_status(api, app)).values():
+        names = Counter(name.lower() for name, _ in response.headers.raw)
+        assert set(names.values()) == {1}
+        assert not {b"server", b"x-powered-by", b"date"} & names.keys()
+
+
+@on_sqlite
+@statuses.limited
+async def test_hsts_is_sent_over_tls_only(api: Api, app: FastAPI) -> None:
+    """HD1."""
+    plain = await answer_of_every_status(api, app)
+    assert not any("strict-transport-security" in response.headers for response in plain.values())
+
+    transport = ASGITransport(app=app, raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="https://testserver") as client:
+        for path in ("/health/live", "/nothing", "/fails", "/away", "/docs"):
+            header = (await client.get(path)).headers["strict-transport-security"]
+            assert header == "max-age=31536000; includeSubDomains"
+
+
+ORIGIN = "https://app.example.com"
+STRANGERS = [
+    "null",
+    "",
+    "https://app.example.com.evil.com",
+    "https://evil-app.example.com",
+    "https://evil.com/https://app.example.com",
+    "http://app.example.com",
+    "https://app.example.com:8443",
+    "https://app.example.com/",
+    "https://example.com",
+    "https://other.app.example.com",
+    "https://app.example.com https://evil.com",
+    "*",
+]
+PREFLIGHT = {
+    "Access-Control-Request-Method": "PATCH",
+    "Access-Control-Request-Headers": "authorization, content-type",
+}
+with_origins = pytest.mark.settings(CORS_ORIGINS=[ORIGIN, "https://admin.example.com"])
+
+
+@on_sqlite
+@with_origins
+async def test_a_listed_origin_may_read_answers_and_errors(client: AsyncClient) -> None:
+    """HD2."""
+    for path in ("/health/live", "/nothing", ITEMS):
+        response = await client.get(path, headers={"Origin": ORIGIN})
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+        assert response.headers["access-control-expose-headers"] == "Retry-After, X-Request-ID"
+        assert "origin" in response.headers["vary"].lower()
+
+
+@on_sqlite
+@with_origins
+async def test_no_other_origin_may_read_anything(client: AsyncClient) -> None:
+    """HD2: nor is it told which ones may."""
+    for origin in STRANGERS:
+        for method, path in (("GET", "/health/live"), ("GET", "/nothing"), ("OPTIONS", ITEMS)):
+            response = await client.request(method, path, headers={"Origin": origin} | PREFLIGHT)
+            assert "access-control-allow-origin" not in response.headers, origin
+            assert "app.example.com" not in response.text + str(response.headers)
+
+
+@on_sqlite
+@with_origins
+async def test_a_preflight_of_a_listed_origin_is_answered(client: AsyncClient) -> None:
+    """HD2."""
+    response = await client.options(ITEMS, headers={"Origin": ORIGIN} | PREFLIGHT)
+
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert response.headers["access-control-allow-methods"] == "GET, POST, PATCH, DELETE"
+    allowed = response.headers["access-control-allow-headers"].lower()
+    assert {"authorization", "content-type", "x-request-id"} <= set(allowed.split(", "))
+
+
+@on_sqlite
+@with_origins
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"Access-Control-Request-Method": "TRACE"},
+        {"Access-Control-Request-Headers": "x-evil"},
+        {"Origin": "null"},
+    ],
+)
+async def test_a_preflight_for_more_than_is_offered_is_refused(
+    client: AsyncClient, asked: dict[str, str]
+) -> None:
+    """HD2."""
+    response = await client.options(ITEMS, headers={"Origin": ORIGIN} | PREFLIGHT | asked)
+    assert response.status_code == 400
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "origins",
+    [
+        pytest.param([ORIGIN], marks=with_origins),
+        pytest.param(["*"], marks=pytest.mark.settings(CORS_ORIGINS=["*"])),
+        [],
+    ],
+)
+async def test_credentials_of_browsers_are_never_asked_for(
+    client: AsyncClient, origins: list[str]
+) -> None:
+    """HD2: `*` with credentials would let every page act for its visitors."""
+    for method in ("GET", "OPTIONS"):
+        response = await client.request(method, ITEMS, headers={"Origin": ORIGIN} | PREFLIGHT)
+        assert "access-control-allow-credentials" not in response.headers
+
+
+@on_sqlite
+async def test_without_listed_origins_nobody_is_answered(client: AsyncClient) -> None:
+    """HD2."""
+    for method in ("GET", "OPTIONS"):
+        response = await client.request(method, ITEMS, headers={"Origin": ORIGIN} | PREFLIGHT)
+        assert not [name for name in response.headers if name.startswith("access-control-")]
+
+
+@on_sqlite
+@with_origins
+async def test_preflights_have_the_security_headers_too(client: AsyncClient) -> None:
+    """HD1."""
+    response = await client.options(ITEMS, headers={"Origin": ORIGIN} | PREFLIGHT)
+    assert {name: response.headers.get(name) for name in SECURITY} == SECURITY
+
+
+@on_sqlite
+async def test_options_without_a_preflight_is_405(client: AsyncClient) -> None:
+    """IN5."""
+    problem(await client.options(ITEMS), 405, "method_not_allowed")

@@ -1,0 +1,44 @@
+"""Health: liveness asks nothing of anybody, readiness asks the database."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from httpx2 import AsyncClient
+
+from tests.support.problems import problem
+
+
+async def test_health_tells_the_version(client: AsyncClient) -> None:
+    response = await client.get("/health")
+    assert response.json()["data"] == {"status": "ok", "version": "0.1.0"}
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+async def test_a_healthy_process_is_live_and_ready(client: AsyncClient, path: str) -> None:
+    response = await client.get(path)
+    assert (response.status_code, response.json()["data"]) == (200, {"status": "ok"})
+
+
+class TestWithADatabaseThatNeverAnswers:
+    @pytest.fixture
+    async def database_url(self) -> AsyncIterator[str]:
+        def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            """Leave the caller waiting."""
+            connections.append(writer)
+
+        connections: list[asyncio.StreamWriter] = []
+        async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            yield f"postgresql+asyncpg://nobody@{host}:{port}/nothing"
+            for connection in connections:
+                connection.close()
+
+    async def test_readiness_gives_up_before_its_asker_does(
+        self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("app.services.health_service.READY_DEADLINE_SECONDS", 0.05)
+        asked = time.monotonic()
+        problem(await client.get("/health/ready"), 503, "service_unavailable")
+        assert time.monotonic() - asked < 1

@@ -1,0 +1,212 @@
+"""Lists of items: which are in them, in what order, and how one goes from page to page."""
+
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.db.session import Database
+from app.models import Item
+from tests.support.api import Account, Api
+from tests.support.table_rows import set_columns
+from tests.support.walking import fetch, walk
+
+ITEMS = "/api/v1/items"
+MY = f"{ITEMS}/my"
+SEARCH = f"{ITEMS}/search"
+
+
+async def create_titled(api: Api, owner: Account, titles: Sequence[str], **values: Any) -> None:
+    for title in titles:
+        await api.create_item(owner, title=title, **values)
+
+
+def titles(page: dict[str, Any]) -> list[str]:
+    return [row["title"] for row in page["data"]]
+
+
+async def test_the_list_holds_published_items_and_ones_own(api: Api) -> None:
+    reader, other = await api.register(), await api.register()
+    for status in ("draft", "active", "archived"):
+        await api.create_item(reader, title=f"own {status}", status=status)
+        await api.create_item(other, title=f"other {status}", status=status)
+
+    page = await fetch(api, reader, ITEMS, sort="title")
+
+    assert titles(page) == ["other active", "own active", "own archived", "own draft"]
+
+
+async def test_an_administrator_s_list_is_like_everybody_s(api: Api) -> None:
+    admin, other = await api.register_admin(), await api.register()
+    await api.create_item(other, status="draft")
+    assert (await fetch(api, admin, ITEMS))["data"] == []
+
+
+async def test_my_list_holds_ones_own_items_only(api: Api) -> None:
+    owner, other = await api.register(), await api.register()
+    await create_titled(api, owner, ["mine"])
+    await create_titled(api, other, ["theirs"], status="active")
+    assert titles(await fetch(api, owner, MY)) == ["mine"]
+
+
+@pytest.mark.parametrize("path", [ITEMS, MY, SEARCH])
+async def test_a_status_filters_every_list(api: Api, path: str) -> None:
+    owner = await api.register()
+    for status in ("draft", "active", "archived"):
+        await api.create_item(owner, title=status, description="word", status=status)
+    query = {"q": "word"} if path == SEARCH else {}
+
+    page = await fetch(api, owner, path, status="archived", **query)
+
+    assert titles(page) == ["archived"]
+    assert page["meta"]["total"] == 1
+
+
+async def test_the_newest_come_first_unless_one_says_otherwise(api: Api) -> None:
+    owner = await api.register()
+    await create_titled(api, owner, ["b", "a", "c"])
+
+    assert titles(await fetch(api, owner, MY)) == ["c", "a", "b"]
+    assert titles(await fetch(api, owner, MY, sort="created_at")) == ["b", "a", "c"]
+    assert titles(await fetch(api, owner, MY, sort="title")) == ["a", "b", "c"]
+    assert titles(await fetch(api, owner, MY, sort="-title")) == ["c", "b", "a"]
+
+
+FINDINGS = [
+    ("milk", {"Milk", "Buttermilk"}),
+    ("MILK", {"Milk", "Buttermilk"}),
+    ("  milk ", {"Milk", "Buttermilk"}),
+    ("2 l", {"Milk"}),
+    ("%", {"50 % off"}),
+    ("_", {"snake_case"}),
+    ("e_c", {"snake_case"}),
+    ("e c", set()),
+    ("\\", {"back\\slash"}),
+    ("k\\s", {"back\\slash"}),
+    ("/", {"and/or"}),
+    ("'", {"O'Hara"}),
+    ("' OR 1=1 --", set()),
+    ("*", set()),
+    ("milk 2", set()),
+]
+
+
+async def test_search_finds_plain_text_in_titles_and_descriptions_whatever_the_case(
+    api: Api,
+) -> None:
+    owner = await api.register()
+    await api.create_item(owner, title="Milk", description="2 L")
+    plain = ["Buttermilk", "50 % off", "snake_case", "back\\slash", "and/or", "O'Hara", "other"]
+    await create_titled(api, owner, plain)
+
+    found = [(q, set(titles(await fetch(api, owner, SEARCH, q=q)))) for q, _ in FINDINGS]
+
+    assert found == FINDINGS
+
+
+async def test_search_finds_no_draft_of_another(api: Api) -> None:
+    reader, other = await api.register(), await api.register()
+    await create_titled(api, other, ["secret draft"])
+    await create_titled(api, other, ["open page"], status="active")
+    assert titles(await fetch(api, reader, SEARCH, q="e")) == ["open page"]
+
+
+def offset_meta(**values: int) -> dict[str, int]:
+    return {"page": 1, "per_page": 20, "total": 7, "pages": 1, **values}
+
+
+PAGES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    ({}, "gfedcba", offset_meta()),
+    ({"per_page": 7}, "gfedcba", offset_meta(per_page=7)),
+    ({"per_page": 3}, "gfe", offset_meta(per_page=3, pages=3)),
+    ({"per_page": 3, "page": 2}, "dcb", offset_meta(page=2, per_page=3, pages=3)),
+    ({"per_page": 3, "page": 3}, "a", offset_meta(page=3, per_page=3, pages=3)),
+    ({"per_page": 3, "page": 4}, "", offset_meta(page=4, per_page=3, pages=3)),
+    ({"page": 10_000}, "", offset_meta(page=10_000)),
+    ({"limit": 7}, "gfedcba", {"limit": 7, "next_cursor": None}),
+    ({"cursor": ""}, "gfedcba", {"limit": 20, "next_cursor": None}),
+]
+
+
+async def test_a_page_says_which_it_is_and_of_how_many(api: Api) -> None:
+    owner = await api.register()
+    await create_titled(api, owner, "abcdefg")
+
+    pages = [(query, await fetch(api, owner, MY, **query)) for query, *_ in PAGES]
+
+    assert [(query, "".join(titles(page)), page["meta"]) for query, page in pages] == PAGES
+
+
+async def test_an_empty_list_has_no_pages(api: Api) -> None:
+    page = await fetch(api, await api.register(), ITEMS)
+    assert page["data"] == []
+    assert page["meta"] == {"page": 1, "per_page": 20, "total": 0, "pages": 0}
+
+
+SORTS = [
+    ",".join(sign + column for sign, column in zip(signs, columns, strict=True))
+    for columns in (("title",), ("title", "created_at"), ("created_at", "updated_at", "title"))
+    for signs in itertools.product(("", "-"), repeat=len(columns))
+]
+
+
+def in_order(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
+    """What the sort means, said in Python: the last column decides about ties in its direction."""
+    keys = sort.split(",")
+    keys.append("-public_id" if keys[-1].startswith("-") else "public_id")
+    for key in reversed(keys):
+        rows = sorted(rows, key=lambda row: row[key.lstrip("-")], reverse=key.startswith("-"))
+    return rows
+
+
+async def create_with_equal_values(api: Api, database: Database, owner: Account) -> None:
+    """Eight rows of two titles and two times, so that every column ties with every other."""
+    times = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)]
+    for title, created, updated in itertools.product("ab", times, times):
+        item = await api.create_item(owner, title=title)
+        when = {"created_at": created, "updated_at": updated}
+        await set_columns(database, Item, item["public_id"], **when)
+
+
+async def test_a_walk_shows_every_row_once_and_in_order_whatever_the_sort(
+    api: Api, database: Database
+) -> None:
+    owner = await api.register()
+    await create_with_equal_values(api, database, owner)
+    rows = (await fetch(api, owner, MY, per_page=100))["data"]
+
+    walked = {sort: await walk(api, owner, MY, sort=sort, limit=3) for sort in SORTS}
+
+    assert walked == {sort: in_order(rows, sort) for sort in SORTS}
+
+
+async def test_a_walk_ends_after_the_last_row_whatever_the_size_of_the_page(api: Api) -> None:
+    owner = await api.register()
+    await create_titled(api, owner, "abcdef")
+
+    for limit in (1, 2, 5, 6, 7):
+        rows = await walk(api, owner, MY, limit=limit, sort="title")
+        assert [row["title"] for row in rows] == list("abcdef")
+
+
+async def test_rows_that_come_and_go_in_between_do_not_disturb_a_walk(api: Api) -> None:
+    owner = await api.register()
+    await create_titled(api, owner, "bdfhj")
+    first = await fetch(api, owner, MY, limit=2, sort="title")
+
+    await create_titled(api, owner, "ag")  # before, and after the cursor
+    for row in first["data"]:  # that it stands on, too
+        await api.client.delete(f"{ITEMS}/{row['public_id']}", headers=owner.headers)
+    cursor = first["meta"]["next_cursor"]
+    second = await fetch(api, owner, MY, limit=9, sort="title", cursor=cursor)
+
+    assert titles(first) + titles(second) == list("bdfghj")
+
+
+async def test_a_search_is_walked_like_any_list(api: Api) -> None:
+    owner = await api.register()
+    await create_titled(api, owner, ["milk a", "other", "milk b", "milk c"])
+    rows = await walk(api, owner, SEARCH, q="milk", limit=1, sort="-title")
+    assert [row["title"] for row in rows] == ["milk c", "milk b", "milk a"]

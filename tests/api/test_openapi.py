@@ -1,0 +1,188 @@
+"""The documentation in OpenAPI says what the API really does."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient, Response
+
+from tests.support.api import Api
+from tests.support.bodies import BodySender
+from tests.support.crawl import Answer, crawl
+from tests.support.databases import on_sqlite
+from tests.support.json_schema import Schema, SchemaReader
+from tests.support.problems import MEMBERS
+from tests.support.routes import routes_of
+
+# Clients are generated with these names: another name breaks them.
+OPERATION_IDS = {
+    "GET /health": "health",
+    "GET /health/live": "health_live",
+    "GET /health/ready": "health_ready",
+    "POST /api/v1/auth/register": "register",
+    "POST /api/v1/auth/login": "login",
+    "POST /api/v1/auth/refresh": "refresh_tokens",
+    "POST /api/v1/auth/logout": "logout",
+    "POST /api/v1/auth/logout-all": "logout_all",
+    "GET /api/v1/users/me": "get_me",
+    "PATCH /api/v1/users/me": "update_me",
+    "DELETE /api/v1/users/me": "delete_me",
+    "POST /api/v1/users/me/change-password": "change_password",
+    "GET /api/v1/users": "list_users",
+    "GET /api/v1/users/{public_id}": "get_user",
+    "POST /api/v1/users/{public_id}/activate": "activate_user",
+    "POST /api/v1/users/{public_id}/deactivate": "deactivate_user",
+    "GET /api/v1/items": "list_items",
+    "POST /api/v1/items": "create_item",
+    "GET /api/v1/items/my": "list_my_items",
+    "GET /api/v1/items/search": "search_items",
+    "GET /api/v1/items/{public_id}": "get_item",
+    "PATCH /api/v1/items/{public_id}": "update_item",
+    "DELETE /api/v1/items/{public_id}": "delete_item",
+    "POST /api/v1/items/{public_id}/restore": "restore_item",
+}
+UNDOCUMENTED = ("/docs", "/redoc", "/openapi.json")
+COUNTS = {"page", "per_page", "total", "pages", "limit", "expires_in", "status"}
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+pytestmark = on_sqlite
+
+
+@pytest.fixture
+def openapi(app: FastAPI) -> Schema:
+    return app.openapi()
+
+
+def operations(openapi: Schema) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in openapi["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_every_operation_has_its_stable_and_unique_id(openapi: Schema) -> None:
+    found = {route: operation["operationId"] for route, operation in operations(openapi)}
+    assert found == OPERATION_IDS
+    assert len(set(found.values())) == len(found)
+
+
+def test_every_route_is_documented(app: FastAPI) -> None:
+    public = {route for route in routes_of(app) if not route.split(" ")[1].startswith(UNDOCUMENTED)}
+    assert public == OPERATION_IDS.keys()
+
+
+def test_every_operation_has_a_summary_and_a_tag(openapi: Schema) -> None:
+    for route, operation in operations(openapi):
+        assert operation["summary"], route
+        assert len(operation["tags"]) == 1, route
+
+
+def test_errors_are_problems_with_an_example_each(openapi: Schema) -> None:
+    reader = SchemaReader(openapi)
+    for route, operation in operations(openapi):
+        for status, response in operation["responses"].items():
+            if status >= "4":
+                assert response["content"].keys() == {PROBLEM}, (route, status)
+                media = response["content"][PROBLEM]
+                assert media["examples"]
+                for code, example in media["examples"].items():
+                    assert reader.faults(media["schema"], example["value"]) == []
+                    assert (example["value"]["status"], example["value"]["code"]) == (
+                        int(status),
+                        code,
+                    )
+
+
+def test_the_framework_s_own_error_schemas_are_not_documented(openapi: Schema) -> None:
+    names = openapi["components"]["schemas"].keys()
+    assert not {"HTTPValidationError", "ValidationError"} & names
+
+
+def test_the_documented_problem_has_the_members_of_a_real_one(openapi: Schema) -> None:
+    assert openapi["components"]["schemas"]["Problem"]["properties"].keys() == MEMBERS | {"errors"}
+
+
+def undocumented(openapi: Schema, answer: Answer) -> list[str]:
+    """What the documentation does not say about an answer."""
+    route, response = answer
+    operation = dict(operations(openapi))[route]
+    documented = operation["responses"].get(str(response.status_code))
+    if documented is None:
+        return [f"{route}: {response.status_code} {response.text}"]
+    if not response.content:
+        return [f"{route}: no body"] if "content" in documented else []
+    media = documented["content"].get(response.headers["content-type"], {"schema": {"enum": []}})
+    faults = SchemaReader(openapi).faults(media["schema"], response.json())
+    return [f"{route}: {response.status_code} {fault}" for fault in faults]
+
+
+async def test_every_answer_is_as_documented(api: Api, openapi: Schema) -> None:
+    answers = [answer for answer in await crawl(api, OPERATION_IDS) if answer.route]
+    assert [fault for answer in answers for fault in undocumented(openapi, answer)] == []
+
+
+async def test_what_needs_a_login_says_so(api: Api, openapi: Schema) -> None:
+    for route, operation in operations(openapi):
+        method, path = route.split(" ")
+        response = await api.client.request(method, path, json={"refresh_token": "a"})
+        is_protected = response.json().get("code") == "unauthorized" if response.content else False
+        assert ("security" in operation) == is_protected, route
+
+
+def test_every_answer_has_an_example(openapi: Schema) -> None:
+    reader = SchemaReader(openapi)
+    for route, operation in operations(openapi):
+        for status, response in operation["responses"].items():
+            if status < "4" and "content" in response:
+                schema = response["content"][JSON]["schema"]
+                example = reader.example(schema, route)
+                assert reader.faults(schema, example) == []
+
+
+async def test_every_body_has_an_example_that_is_accepted(
+    sender: BodySender, openapi: Schema
+) -> None:
+    reader = SchemaReader(openapi)
+    bodies = {r: o["requestBody"]["content"] for r, o in operations(openapi) if "requestBody" in o}
+    assert bodies.keys() == set(sender.routes)
+
+    for route, content in bodies.items():
+        example = reader.example(content[JSON]["schema"], route)
+        assert reader.faults(content[JSON]["schema"], example) == []
+        response = await sender.send_json(route, example)
+        assert response.status_code not in {400, 422}, (route, response.text)
+
+
+def named_schemas(part: Any) -> Iterator[tuple[str, Schema]]:
+    """Every property and every parameter, with its name."""
+    if isinstance(part, dict):
+        if "in" in part and "name" in part:
+            yield part["name"], part["schema"]
+        properties = part.get("properties")
+        yield from properties.items() if isinstance(properties, dict) else ()
+        for inner in part.values():
+            yield from named_schemas(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from named_schemas(inner)
+
+
+def test_integers_are_counts_and_never_ids(openapi: Schema) -> None:
+    """AZ3."""
+    for name, schema in named_schemas(openapi):
+        types = {choice.get("type") for choice in (schema, *schema.get("anyOf", []))}
+        if types & {"integer", "number"}:
+            assert name in COUNTS, name
+
+
+def test_ids_are_uuids(openapi: Schema) -> None:
+    """AZ3."""
+    for name, schema in named_schemas(openapi):
+        if name == "id" or (name.endswith("_id") and name != "request_id"):
+            assert schema.get("format") == "uuid", name
+
+
+async def test_the_schema_is_served_as_it_is(client: AsyncClient, openapi: Schema) -> None:
+    response: Response = await client.get("/openapi.json")
+    assert response.json() == openapi

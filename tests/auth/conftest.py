@@ -1,0 +1,42 @@
+from collections.abc import Awaitable, Callable, Mapping
+
+import pytest
+from fastapi import FastAPI
+
+from app.core.config import Settings
+from app.core.security.password import PasswordService
+from tests.support.api import Account, Api
+from tests.support.forgery import TokenForger
+from tests.support.problems import assert_unauthorized
+
+RefuseEach = Callable[[Mapping[str, str]], Awaitable[None]]
+
+
+@pytest.fixture
+async def account(api: Api) -> Account:
+    return await api.register()
+
+
+@pytest.fixture
+def forger(account: Account, settings: Settings) -> TokenForger:
+    """Forges with the application's real signing key, which only an insider would have."""
+    return TokenForger(account.access_token, settings.JWT_SECRET_KEY.get_secret_value())
+
+
+@pytest.fixture
+def passwords(app: FastAPI) -> PasswordService:
+    """The one of the application, whose pool it shares."""
+    found: PasswordService = app.state.collaborators.passwords
+    return found
+
+
+@pytest.fixture
+def refuse_each(api: Api, subtests: pytest.Subtests) -> RefuseEach:
+    """Present each of the named access tokens; every one must be refused in the same way."""
+
+    async def present(tokens: Mapping[str, str]) -> None:
+        for name, token in tokens.items():
+            with subtests.test(name):
+                assert_unauthorized(await api.me(token))
+
+    return present

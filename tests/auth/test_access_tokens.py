@@ -1,0 +1,202 @@
+"""What an access token must say, and how long it is good."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import time_machine
+from pydantic import ValidationError
+
+from app.core.config import Settings
+from tests.auth.conftest import RefuseEach
+from tests.support.api import Account, Api
+from tests.support.forgery import TokenForger, claims_of
+from tests.support.problems import assert_unauthorized
+
+CLAIMS = ("iss", "aud", "sub", "sid", "jti", "iat", "exp")
+LIFETIME = timedelta(minutes=15)
+LEEWAY = timedelta(seconds=5)
+ONE_SECOND = timedelta(seconds=1)
+
+NO_TEXT: tuple[Any, ...] = (None, "", 0, 1.5, True, [], {}, "\0", "\ud800")
+NO_TIME: tuple[Any, ...] = (
+    None,
+    "",
+    "soon",
+    "9999999999",
+    -1,
+    0,
+    9999999999.5,
+    True,
+    [9999999999],
+    {},
+)
+# JSON that Python does not write as such; 1e400 is infinity to its parser.
+RAW_TIMES = ("1e400", "-1e400", "NaN", "Infinity", "-Infinity", "9" * 400 + ".5")
+
+
+# --- what it says
+
+
+async def test_it_holds_these_claims_and_nothing_about_the_person(
+    account: Account, forger: TokenForger
+) -> None:
+    """JW2."""
+    assert forger.claims.keys() == set(CLAIMS)
+    assert forger.claims["sub"] == account.public_id
+    assert account.email not in json.dumps(forger.claims)
+
+
+async def test_a_token_without_one_of_its_claims_is_refused(
+    forger: TokenForger, refuse_each: RefuseEach
+) -> None:
+    """JW2: signed with the real key."""
+    await refuse_each({claim: forger.forge(without=[claim]) for claim in CLAIMS})
+
+
+async def test_a_claim_that_is_no_text_is_refused(
+    forger: TokenForger, refuse_each: RefuseEach
+) -> None:
+    """JW2: signed with the real key."""
+    await refuse_each(
+        {
+            f"{claim}={value!r}": forger.forge(claims={claim: value})
+            for claim in ("iss", "aud", "sub", "sid", "jti")
+            for value in (*NO_TEXT, [forger.claims[claim]])
+        }
+    )
+
+
+async def test_an_expiry_that_is_no_whole_number_ahead_is_refused(
+    forger: TokenForger, refuse_each: RefuseEach
+) -> None:
+    """JW4: null, text, negative, infinite, signed with the real key."""
+    header, claims = json.dumps(forger.header), json.dumps(forger.claims)
+    was = f'"exp": {forger.claims["exp"]}'
+    raw = {
+        text[:9]: forger.sign(header, claims.replace(was, f'"exp": {text}')) for text in RAW_TIMES
+    }
+
+    await refuse_each({repr(v): forger.forge(claims={"exp": v}) for v in NO_TIME} | raw)
+
+
+async def test_a_time_of_issue_that_is_no_whole_number_is_refused(
+    forger: TokenForger, refuse_each: RefuseEach
+) -> None:
+    """JW2: signed with the real key."""
+    header, claims = json.dumps(forger.header), json.dumps(forger.claims)
+    was = f'"iat": {forger.claims["iat"]}'
+    raw = {
+        text[:9]: forger.sign(header, claims.replace(was, f'"iat": {text}')) for text in RAW_TIMES
+    }
+    values = [value for value in NO_TIME if type(value) is not int]
+
+    await refuse_each({repr(v): forger.forge(claims={"iat": v}) for v in values} | raw)
+
+
+async def test_a_token_from_the_future_is_refused(
+    forger: TokenForger, refuse_each: RefuseEach
+) -> None:
+    """JW2: `iat`, and `nbf` where there is one."""
+    later = forger.claims["iat"] + 60
+
+    await refuse_each({c: forger.forge(claims={c: later}) for c in ("iat", "nbf")})
+
+
+@pytest.mark.settings(JWT_ISSUER="https://issuer.example", JWT_AUDIENCE="https://api.example")
+async def test_the_issuer_and_the_audience_are_ours_alone(
+    forger: TokenForger, refuse_each: RefuseEach
+) -> None:
+    """JW2: swapped, another's, ours among others, or nearly ours."""
+    iss, aud = forger.claims["iss"], forger.claims["aud"]
+
+    await refuse_each(
+        {
+            "swapped": forger.forge(claims={"iss": aud, "aud": iss}),
+            "another issuer": forger.forge(claims={"iss": "https://other.example"}),
+            "another audience": forger.forge(claims={"aud": "https://other.example"}),
+            "several audiences": forger.forge(claims={"aud": [aud, "https://other.example"]}),
+            "longer issuer": forger.forge(claims={"iss": f"{iss}/"}),
+            "longer audience": forger.forge(claims={"aud": f"{aud}.evil.example"}),
+            "upper case": forger.forge(claims={"aud": aud.upper()}),
+        }
+    )
+
+
+@pytest.mark.parametrize("claim", ["sub", "sid", "jti"])
+async def test_another_spelling_of_an_id_is_refused(
+    forger: TokenForger, refuse_each: RefuseEach, claim: str
+) -> None:
+    """JW2: one session must not have several names."""
+    text = forger.claims[claim]
+    # Digits of another script, which Python counts as digits too.
+    arabic = "".join(chr(0x0660 + int(c)) if c.isdigit() else c for c in text)
+    spellings = [
+        *(text.upper(), text.replace("-", ""), f"{{{text}}}", UUID(text).urn),
+        *(f" {text}", f"{text}\n", f"{text}\0", arabic, "x" * 36, f"{text}' OR '1'='1"),
+    ]
+
+    await refuse_each({repr(s): forger.forge(claims={claim: s}) for s in spellings})
+
+
+async def test_the_session_of_another_user_is_refused(
+    api: Api, account: Account, forger: TokenForger, refuse_each: RefuseEach
+) -> None:
+    """JW3: `sub` and `sid` of two people who are both logged in."""
+    other = claims_of((await api.register()).access_token)
+
+    await refuse_each(
+        {
+            "their session": forger.forge(claims={"sid": other["sid"]}),
+            "their user": forger.forge(claims={"sub": other["sub"]}),
+            "ids changed round": forger.forge(
+                claims={"sub": forger.claims["sid"], "sid": forger.claims["sub"]}
+            ),
+        }
+    )
+
+
+# --- how long it is good
+
+
+async def test_it_is_good_until_its_end_and_the_leeway(account: Account, api: Api) -> None:
+    """JW4."""
+    end = expiry(account) + LEEWAY - ONE_SECOND
+
+    with time_machine.travel(end, tick=False):
+        response = await api.me(account.access_token)
+
+    assert response.status_code == 200
+
+
+async def test_it_is_dead_after_its_end_and_the_leeway(account: Account, api: Api) -> None:
+    """JW4."""
+    with time_machine.travel(expiry(account) + LEEWAY, tick=False):
+        response = await api.me(account.access_token)
+
+    assert_unauthorized(response)
+
+
+async def test_it_lasts_a_quarter_of_an_hour(account: Account, forger: TokenForger) -> None:
+    """JW4: and the answer says so."""
+    lifetime = forger.claims["exp"] - forger.claims["iat"]
+
+    assert lifetime == account.tokens["expires_in"] == LIFETIME.total_seconds()
+
+
+def test_a_leeway_of_more_than_a_minute_is_no_valid_setting() -> None:
+    """JW4."""
+    with pytest.raises(ValidationError, match="JWT_LEEWAY_SECONDS"):
+        Settings(_env_file=None, JWT_LEEWAY_SECONDS=61)
+
+
+def with_raw(forger: TokenForger, claim: str, text: str) -> str:
+    """A number that Python would write otherwise, or not at all."""
+    claims = json.dumps(forger.claims | {claim: "?"}).replace('"?"', text)
+    return forger.sign(json.dumps(forger.header), claims)
+
+
+def expiry(account: Account) -> datetime:
+    return datetime.fromtimestamp(claims_of(account.access_token)["exp"], UTC)

@@ -1,0 +1,178 @@
+"""Deleting one's own account, and keeping one administrator."""
+
+import asyncio
+
+from httpx2 import Response
+from sqlalchemy import func, select
+
+from app.db.session import Database
+from app.models import User, UserRole
+from tests.support.api import PASSWORD, Account, Api
+from tests.support.problems import assert_unauthorized, faulty_fields, problem
+from tests.support.table_rows import all_rows
+
+ME = "/api/v1/users/me"
+
+
+# --- deleting it
+
+
+async def test_deleting_is_answered_with_nothing(api: Api, account: Account) -> None:
+    response = await delete(api, account)
+
+    assert (response.status_code, response.content) == (204, b"")
+
+
+async def test_deleting_needs_the_password(api: Api, account: Account) -> None:
+    """And changes nothing without."""
+    problem(await delete(api, account, password="wrong password"), 403, "wrong_password")
+
+    assert (await api.me(account.access_token)).status_code == 200
+
+
+async def test_deleting_needs_a_token(api: Api) -> None:
+    assert_unauthorized(await api.client.request("DELETE", ME, json={"password": PASSWORD}))
+
+
+async def test_names_the_password_that_is_missing(api: Api, account: Account) -> None:
+    for body in ({}, {"password": ""}, {"password": None}):
+        response = await api.client.request("DELETE", ME, json=body, headers=account.headers)
+        assert faulty_fields(response) == [["body", "password"]]
+
+
+async def test_the_deleted_account_does_not_log_in(api: Api, account: Account) -> None:
+    await delete(api, account)
+
+    response = await api.try_login(account.email, account.password)
+    assert_unauthorized(response, "invalid_credentials")
+
+
+async def test_the_address_is_free_for_a_new_account(api: Api, account: Account) -> None:
+    await delete(api, account)
+    again = await api.register(account.email)
+
+    assert again.public_id != account.public_id
+
+
+async def test_an_address_can_be_deleted_again_and_again(api: Api) -> None:
+    for _ in range(3):
+        response = await delete(api, await api.register("ada@example.com"))
+        assert response.status_code == 204
+
+
+async def test_nothing_in_the_database_says_who_it_was(api: Api, database: Database) -> None:
+    """Whatever column it was in."""
+    body = {"email": "Ada.L@Example.com", "password": PASSWORD, "full_name": "Ada Lovelace"}
+    tokens = (await api.client.post("/api/v1/auth/register", json=body)).json()["data"]
+    account = Account("Ada.L@Example.com", "", tokens)
+    before = repr(await all_rows(database)).lower()
+    await delete(api, account)
+    after = repr(await all_rows(database)).lower()
+
+    personal = ("ada.l", "example.com", "lovelace", "$argon2id$")
+    assert [word in before for word in personal] == [True, True, True, True]
+    assert [word in after for word in personal] == [False, False, False, False]
+
+
+async def test_the_items_are_gone(api: Api, account: Account, database: Database) -> None:
+    other = await api.register()
+    item = await api.create_item(account, status="active")
+    await delete(api, account)
+
+    path = f"/api/v1/items/{item['public_id']}"
+    problem(await api.client.get(path, headers=other.headers), 404, "not_found")
+    listed = await api.client.get("/api/v1/items", headers=other.headers)
+    assert listed.json()["data"] == []
+
+
+async def test_the_items_of_others_stay(api: Api, account: Account) -> None:
+    other = await api.register()
+    item = await api.create_item(other)
+    await delete(api, account)
+
+    path = f"/api/v1/items/{item['public_id']}"
+    assert (await api.client.get(path, headers=other.headers)).status_code == 200
+
+
+async def test_the_profile_is_gone(api: Api, account: Account) -> None:
+    other = await api.register()
+    await delete(api, account)
+
+    path = f"/api/v1/users/{account.public_id}"
+    problem(await api.client.get(path, headers=other.headers), 404, "not_found")
+
+
+# --- keeping an administrator
+
+
+async def test_the_last_administrator_cannot_be_deleted(api: Api) -> None:
+    """AZ6: nor is anything else of the deletion done."""
+    admin = await api.register_admin()
+    problem(await delete(api, admin), 409, "last_administrator")
+
+    assert (await api.me(admin.access_token)).status_code == 200
+    assert (await api.try_login(admin.email, admin.password)).status_code == 200
+
+
+async def test_the_last_administrator_cannot_be_deactivated(api: Api) -> None:
+    """AZ6."""
+    admin = await api.register_admin()
+    problem(await deactivate(api, admin, admin), 409, "last_administrator")
+
+    assert (await api.me(admin.access_token)).status_code == 200
+
+
+async def test_a_deactivated_administrator_does_not_count(api: Api) -> None:
+    """AZ6."""
+    admin, other = await api.register_admin(), await api.register_admin()
+    assert (await deactivate(api, admin, other)).status_code == 200
+
+    problem(await delete(api, admin), 409, "last_administrator")
+
+
+async def test_an_administrator_who_is_not_the_last_can_be_deleted(api: Api) -> None:
+    """AZ6."""
+    _, other = await api.register_admin(), await api.register_admin()
+
+    assert (await delete(api, other)).status_code == 204
+
+
+async def test_of_administrators_who_delete_themselves_at_once_one_stays(
+    api: Api, database: Database
+) -> None:
+    """AZ6."""
+    admins = [await api.register_admin() for _ in range(4)]
+    responses = await asyncio.gather(*(delete(api, admin) for admin in admins))
+
+    assert sorted(response.status_code for response in responses) == [204, 204, 204, 409]
+    assert await count_administrators(database) == 1
+
+
+async def test_of_administrators_who_deactivate_each_other_at_once_one_stays(
+    api: Api, database: Database
+) -> None:
+    """AZ6: the one who is refused had been locked out already, or would have been the last."""
+    admins = [await api.register_admin() for _ in range(4)]
+    circle = zip(admins, admins[1:] + admins[:1], strict=True)
+    responses = await asyncio.gather(*(deactivate(api, one, next_) for one, next_ in circle))
+
+    assert {response.status_code for response in responses} <= {200, 401, 409}
+    assert await count_administrators(database) >= 1
+
+
+async def delete(api: Api, account: Account, *, password: str = PASSWORD) -> Response:
+    body = {"password": password}
+    return await api.client.request("DELETE", ME, json=body, headers=account.headers)
+
+
+async def deactivate(api: Api, admin: Account, account: Account) -> Response:
+    path = f"/api/v1/users/{account.public_id}/deactivate"
+    return await api.client.post(path, headers=admin.headers)
+
+
+async def count_administrators(database: Database) -> int:
+    statement = select(func.count()).where(
+        User.role == UserRole.ADMIN, User.is_active, User.is_deleted.is_(False)
+    )
+    async with database.sessions() as session:
+        return await session.scalar(statement) or 0

@@ -1,0 +1,256 @@
+"""How often somebody may try: counted in memory, and in a store that processes share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from fastapi import FastAPI
+from httpx2 import AsyncClient, Response
+from pydantic import SecretStr
+
+from app.core.config import Settings
+from app.core.security.password import PasswordService
+from tests.support.api import PASSWORD, Account, Api
+from tests.support.applications import client_from, new_address
+from tests.support.databases import on_sqlite
+from tests.support.hashing import busy_hashing
+from tests.support.problems import problem
+
+# No counter is in the database.
+pytestmark = [on_sqlite, pytest.mark.settings(RATE_LIMIT_ENABLED=True)]
+
+LOGIN = "/api/v1/auth/login"
+REGISTER = "/api/v1/auth/register"
+
+FIVE_REFUSALS_THEN_LIMITED = [401, 401, 401, 401, 401, 429]
+
+
+@pytest.fixture(params=["memory", "valkey"])
+def counter_url(request: pytest.FixtureRequest) -> SecretStr | None:
+    if request.param == "memory":
+        return None
+    return SecretStr(request.getfixturevalue("valkey").url)
+
+
+@pytest.fixture
+def settings(settings: Settings, counter_url: SecretStr | None) -> Settings:
+    return settings.model_copy(update={"REDIS_URL": counter_url})
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """From an address of its own in each test, because the store outlives them."""
+    async with client_from(new_address(), app) as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """Somebody who calls from elsewhere."""
+    async with client_from(new_address(), app) as client:
+        yield client
+
+
+async def test_the_sixth_wrong_password_is_not_tried(
+    account: Account, stranger: AsyncClient
+) -> None:
+    """LG4."""
+    responses = await guess(stranger, account.email, times=6)
+
+    assert [r.status_code for r in responses] == FIVE_REFUSALS_THEN_LIMITED
+    problem(responses[-1], 429, "too_many_requests")
+
+
+async def test_the_refusal_says_when_to_come_back(account: Account, stranger: AsyncClient) -> None:
+    """LG4."""
+    *_, last = await guess(stranger, account.email, times=6)
+
+    assert 1 <= int(last.headers["retry-after"]) <= 15 * 60
+
+
+async def test_the_right_password_does_not_help_after_that(
+    account: Account, stranger: AsyncClient
+) -> None:
+    """LG4: or guessing could go on for as long as it takes."""
+    await guess(stranger, account.email, times=5)
+
+    problem(await try_login(stranger, account.email, PASSWORD), 429, "too_many_requests")
+
+
+async def test_nothing_is_hashed_after_that(
+    account: Account, stranger: AsyncClient, passwords: PasswordService, settings: Settings
+) -> None:
+    """LG8: it is refused where no password could be hashed."""
+    await guess(stranger, account.email, times=5)
+    places = settings.PASSWORD_HASH_THREADS + settings.PASSWORD_HASH_QUEUE
+
+    async with busy_hashing(passwords, jobs=places):
+        problem(await try_login(stranger, account.email, PASSWORD), 429, "too_many_requests")
+
+
+async def test_an_unknown_account_is_limited_in_the_same_way(stranger: AsyncClient) -> None:
+    """LG4: or the limit would tell which accounts exist."""
+    responses = await guess(stranger, "nobody@example.com", times=6)
+
+    assert [r.status_code for r in responses] == FIVE_REFUSALS_THEN_LIMITED
+
+
+async def test_all_spellings_of_an_address_count_as_one(api: Api, stranger: AsyncClient) -> None:
+    """LG4."""
+    await api.register("ada@example.com")
+    spellings = ("ada@example.com", "ADA@example.com", " ada@example.com", "\uff41da@example.com")
+    for spelling in (*spellings, "aDa@example.com "):
+        await try_login(stranger, spelling, "wrong password")
+
+    response = await try_login(stranger, "ada@example.com", PASSWORD)
+    problem(response, 429, "too_many_requests")
+
+
+async def test_the_owner_logs_in_from_elsewhere(
+    api: Api, account: Account, stranger: AsyncClient
+) -> None:
+    """LG5."""
+    await guess(stranger, account.email, times=6)
+
+    assert (await api.try_login(account.email, account.password)).status_code == 200
+
+
+async def test_other_accounts_log_in_from_the_same_address(
+    api: Api, account: Account, stranger: AsyncClient
+) -> None:
+    """LG5: as a household or an office does."""
+    other = await api.register()
+    await guess(stranger, account.email, times=6)
+
+    assert (await try_login(stranger, other.email, PASSWORD)).status_code == 200
+
+
+async def test_the_right_password_forgets_the_wrong_ones(
+    account: Account, stranger: AsyncClient
+) -> None:
+    """LG5."""
+    await guess(stranger, account.email, times=4)
+    await try_login(stranger, account.email, PASSWORD)
+    responses = await guess(stranger, account.email, times=6)
+
+    assert [r.status_code for r in responses] == FIVE_REFUSALS_THEN_LIMITED
+
+
+async def test_registering_is_no_failed_login(api: Api, account: Account) -> None:
+    """LG5: from the address that registered, too, five may be wrong."""
+    responses = await guess(api.client, account.email, times=6)
+
+    assert [r.status_code for r in responses] == FIVE_REFUSALS_THEN_LIMITED
+
+
+@pytest.mark.settings(RATE_LIMIT_ENABLED=True, AUTH_RATE_LIMIT_ADDRESS="4/15 minutes")
+async def test_an_address_is_limited_whatever_the_accounts(stranger: AsyncClient) -> None:
+    """LG4: logins and registrations together."""
+    statuses = []
+    for n in range(3):
+        statuses.append((await try_login(stranger, f"{n}@example.com", "guess")).status_code)
+        statuses.append((await register(stranger, f"{n}@example.com")).status_code)
+
+    assert statuses == [401, 201, 401, 201, 429, 429]
+
+
+@pytest.mark.settings(RATE_LIMIT_ENABLED=True, AUTH_RATE_LIMIT_ADDRESS="3/15 minutes")
+async def test_a_limited_address_does_not_limit_another(api: Api, stranger: AsyncClient) -> None:
+    """LG5."""
+    await guess(stranger, "nobody@example.com", times=4)
+
+    await api.register()
+
+
+async def test_registering_a_taken_address_is_limited(
+    account: Account, stranger: AsyncClient
+) -> None:
+    """LG4: the answer tells that there is an account."""
+    statuses = [(await register(stranger, account.email)).status_code for _ in range(6)]
+
+    assert statuses == [409, 409, 409, 409, 409, 429]
+
+
+async def test_fifty_guesses_at_once_are_no_more_than_five(
+    account: Account, stranger: AsyncClient
+) -> None:
+    """LG8: counted before they are verified."""
+    guesses = (try_login(stranger, account.email, f"guess {n}") for n in range(50))
+    statuses = [response.status_code for response in await asyncio.gather(*guesses)]
+
+    assert (statuses.count(401), statuses.count(429)) == (5, 45)
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP"])
+async def test_a_client_cannot_choose_the_address_it_is_counted_by(
+    account: Account, stranger: AsyncClient, name: str
+) -> None:
+    """LG6: no proxy is trusted unless the settings say so."""
+    statuses = []
+    for _ in range(6):
+        address = new_address()
+        headers = {name: f"for={address}" if name == "Forwarded" else address}
+        response = await try_login(stranger, account.email, "wrong password", headers=headers)
+        statuses.append(response.status_code)
+
+    assert statuses == FIVE_REFUSALS_THEN_LIMITED
+
+
+@pytest.mark.parametrize(
+    ("addresses", "is_one"),
+    [
+        ([f"2001:db8:1:1::{n:x}:{n:x}" for n in range(6)], True),
+        ([f"2001:db8:1:{n:x}::1" for n in range(6)], False),
+        (["198.51.100.7", "::ffff:198.51.100.7"] * 3, True),
+        ([f"198.51.100.{n}" for n in range(6)], False),
+        (["unknown"] * 6, True),
+    ],
+    ids=["one /64", "six networks of /64", "IPv4 in IPv6", "six of IPv4", "no address"],
+)
+async def test_who_has_a_whole_network_of_ipv6_is_one_client(
+    app: FastAPI, account: Account, addresses: list[str], *, is_one: bool
+) -> None:
+    """LG4: every customer has one, to guess from each address in turn."""
+    statuses = []
+    for address in addresses:
+        async with client_from(address, app) as client:
+            statuses += [r.status_code for r in await guess(client, account.email, times=1)]
+
+    assert statuses == (FIVE_REFUSALS_THEN_LIMITED if is_one else [401] * 6)
+
+
+@pytest.mark.settings(RATE_LIMIT_ENABLED=False)
+async def test_without_limits_nobody_is_limited(account: Account, stranger: AsyncClient) -> None:
+    responses = await guess(stranger, account.email, times=7)
+
+    assert {response.status_code for response in responses} == {401}
+
+
+@pytest.mark.parametrize("counter_url", ["memory"], indirect=True)
+async def test_the_limit_ends_when_it_said(account: Account, stranger: AsyncClient) -> None:
+    """LG4: and not a second earlier."""
+    with time_machine.travel(datetime.now(UTC), tick=False) as clock:
+        *_, limited = await guess(stranger, account.email, times=6)
+        clock.shift(timedelta(seconds=int(limited.headers["retry-after"]) - 1))
+        early = await try_login(stranger, account.email, PASSWORD)
+        clock.shift(timedelta(seconds=1))
+        late = await try_login(stranger, account.email, PASSWORD)
+
+    assert (early.status_code, late.status_code) == (429, 200)
+
+
+async def guess(client: AsyncClient, email: str, *, times: int) -> list[Response]:
+    return [await try_login(client, email, f"guess {n}") for n in range(times)]
+
+
+async def try_login(
+    client: AsyncClient, email: str, password: str, *, headers: dict[str, str] | None = None
+) -> Response:
+    body = {"email": email, "password": password}
+    return await client.post(LOGIN, json=body, headers=headers)
+
+
+async def register(client: AsyncClient, email: str) -> Response:
+    return await client.post(REGISTER, json={"email": email, "password": PASSWORD})

@@ -1,0 +1,128 @@
+"""The store that counts attempts for all processes: what it holds, and when it is away."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from httpx2 import Response
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from app.core.config import Settings
+from tests.support.api import PASSWORD, Account, Api
+from tests.support.applications import running
+from tests.support.databases import on_sqlite
+from tests.support.problems import problem
+from tests.support.valkey import ValkeyServer
+
+# Less than the library's 5 s: so long waits the test of a store that hangs.
+PATIENCE_SECONDS = 0.2
+
+pytestmark = [on_sqlite, pytest.mark.settings(RATE_LIMIT_ENABLED=True)]
+each_step = pytest.mark.parametrize("step", ["login", "register"])
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
+    """One that this test alone uses, and may stop."""
+    monkeypatch.delenv(ValkeyServer.variable, raising=False)
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(settings: Settings, store: ValkeyServer) -> Settings:
+    url = SecretStr(f"{store.url}&socket_timeout={PATIENCE_SECONDS}")
+    return settings.model_copy(update={"REDIS_URL": url})
+
+
+@pytest.fixture
+async def redis(store: ValkeyServer) -> AsyncIterator[Redis]:
+    async with Redis.from_url(store.url) as client:
+        yield client
+
+
+@each_step
+async def test_returns_503_when_the_store_is_away(
+    api: Api, account: Account, store: ValkeyServer, step: str
+) -> None:
+    """LG4: nobody guesses unlimited, and nobody waits."""
+    store.stop()
+
+    assert_unavailable(await attempt(api, account, step))
+
+
+@each_step
+async def test_returns_503_when_the_store_does_not_answer(
+    api: Api, account: Account, redis: Redis, step: str
+) -> None:
+    """LG4: it takes connections, and is stuck."""
+    await redis.client_pause(int(PATIENCE_SECONDS * 5_000))
+
+    assert_unavailable(await attempt(api, account, step))
+
+
+async def test_returns_503_when_the_store_cannot_write(
+    api: Api, account: Account, redis: Redis
+) -> None:
+    """LG4: it is full."""
+    await redis.config_set("maxmemory", 1)
+
+    assert_unavailable(await attempt(api, account, "login"))
+
+
+async def test_who_is_logged_in_does_not_notice(
+    api: Api, account: Account, store: ValkeyServer
+) -> None:
+    store.stop()
+
+    assert (await api.me(account.access_token)).status_code == 200
+    assert (await api.refresh(account.refresh_token)).status_code == 200
+
+
+async def test_logging_in_works_again_when_the_store_is_back(
+    api: Api, account: Account, store: ValkeyServer
+) -> None:
+    """LG4: it is empty then, and does not even know our scripts."""
+    store.stop()
+    await attempt(api, account, "login")
+    store.start()
+
+    assert (await attempt(api, account, "login")).status_code == 200
+
+
+async def test_no_connection_is_left_when_the_application_stops(
+    settings: Settings, redis: Redis
+) -> None:
+    async with running(settings) as client:
+        await client.post("/api/v1/auth/login", json={"email": "a", "password": "guess"})
+        assert len(await redis.client_list()) == 2
+
+    assert len(await redis.client_list()) == 1
+
+
+async def test_every_counter_ends_by_itself(api: Api, account: Account, redis: Redis) -> None:
+    """LG4: or the store would fill up, and an account would be locked for ever."""
+    await api.try_login(account.email, "wrong password")
+    keys = await redis.keys()
+
+    assert len(keys) == 2
+    assert all([0 < await redis.ttl(key) <= 15 * 60 for key in keys])
+
+
+async def test_the_store_does_not_learn_who_tries(api: Api, account: Account, redis: Redis) -> None:
+    await api.try_login(account.email, "wrong password")
+    text = repr([(key, await redis.get(key)) for key in await redis.keys()])
+
+    assert account.email not in text
+    assert "127.0.0.1" not in text
+
+
+def assert_unavailable(response: Response) -> None:
+    problem(response, 503, "service_unavailable")
+    assert int(response.headers["retry-after"]) > 0
+
+
+async def attempt(api: Api, account: Account, step: str) -> Response:
+    email = account.email if step == "login" else "new@example.com"
+    body = {"email": email, "password": PASSWORD}
+    return await api.client.post(f"/api/v1/auth/{step}", json=body)

@@ -1,0 +1,224 @@
+"""Logging in: with JSON and with the OAuth2 form, and what a refusal tells."""
+
+import time
+from statistics import median
+
+import pytest
+from httpx2 import Response
+
+from app.core.security.password import PasswordService
+from app.db.session import Database
+from app.models import User
+from tests.support.api import PASSWORD, Account, Api
+from tests.support.databases import on_sqlite
+from tests.support.problems import assert_unauthorized, faulty_fields, problem
+from tests.support.table_rows import set_columns
+from tests.support.tokens import counted_statements
+
+LOGIN = "/api/v1/auth/login"
+TOKEN_FIELDS = {"access_token", "refresh_token", "token_type", "expires_in"}
+
+
+# --- the two ways
+
+
+async def test_json_gives_the_tokens_inside_the_envelope(api: Api, account: Account) -> None:
+    response = await api.try_login(account.email, account.password)
+
+    assert response.status_code == 200
+    assert response.json().keys() == {"success", "data", "message", "meta"}
+    assert response.json()["data"].keys() == TOKEN_FIELDS
+
+
+async def test_the_oauth2_form_gives_them_beside_it_too(api: Api, account: Account) -> None:
+    """RFC 6749 §5.1: OAuth2 clients look nowhere else."""
+    response = await login_by_form(api, username=account.email, password=account.password)
+
+    assert response.status_code == 200
+    answer = response.json()
+    assert {field: answer[field] for field in TOKEN_FIELDS} == answer["data"]
+
+
+async def test_the_oauth2_form_may_hold_the_fields_of_its_standard(
+    api: Api, account: Account
+) -> None:
+    who = {"grant_type": "password", "username": account.email, "password": account.password}
+    response = await login_by_form(api, **who, scope="", client_id="docs", client_secret="")
+
+    assert response.status_code == 200
+
+
+async def test_the_tokens_of_both_ways_are_good(api: Api, account: Account) -> None:
+    form = await login_by_form(api, username=account.email, password=account.password)
+    json = await api.try_login(account.email, account.password)
+
+    for response in (form, json):
+        assert (await api.me(response.json()["data"]["access_token"])).status_code == 200
+
+
+async def test_the_media_type_may_have_parameters_and_any_case(api: Api, account: Account) -> None:
+    body = f'{{"email": "{account.email}", "password": "{PASSWORD}"}}'
+    for media_type in ("application/json; charset=utf-8", "Application/JSON", "application/json;"):
+        headers = {"Content-Type": media_type}
+        assert (await api.client.post(LOGIN, content=body, headers=headers)).status_code == 200
+
+
+async def test_the_address_may_be_typed_in_any_case(api: Api) -> None:
+    account = await api.register("Ada@example.com")
+
+    assert (await api.try_login(" aDA@EXAMPLE.com ", account.password)).status_code == 200
+
+
+# --- what is not understood
+
+
+async def test_returns_422_for_every_other_media_type(
+    api: Api, account: Account, subtests: pytest.Subtests
+) -> None:
+    body = f'{{"email": "{account.email}", "password": "{PASSWORD}"}}'
+    for media_type in ("text/plain", "application/xml", "multipart/form-data; boundary=x", "", "/"):
+        with subtests.test(media_type):
+            headers = {"Content-Type": media_type}
+            response = await api.client.post(LOGIN, content=body, headers=headers)
+            problem(response, 422, "validation_failed")
+
+
+async def test_returns_422_for_a_body_without_a_media_type(api: Api, account: Account) -> None:
+    body = f'{{"email": "{account.email}", "password": "{PASSWORD}"}}'.encode()
+
+    problem(await api.client.post(LOGIN, content=body), 422, "validation_failed")
+
+
+async def test_names_the_field_that_json_lacks(api: Api) -> None:
+    for field, other in (("email", "password"), ("password", "email")):
+        response = await api.client.post(LOGIN, json={other: "ada@example.com"})
+        assert faulty_fields(response) == [["body", field]]
+
+
+async def test_names_the_field_that_the_form_lacks(api: Api) -> None:
+    for field, other in (("username", "password"), ("password", "username")):
+        response = await login_by_form(api, **{other: "ada@example.com"})
+        assert faulty_fields(response) == [["body", field]]
+
+
+async def test_names_the_field_of_the_form_that_is_too_long_or_holds_nul(api: Api) -> None:
+    for field in ("username", "password"):
+        for value in ("x" * 1025, "a\0b"):
+            form = {"username": "ada@example.com", "password": PASSWORD, field: value}
+            assert faulty_fields(await login_by_form(api, **form)) == [["body", field]]
+
+
+async def test_returns_422_for_json_that_is_no_login(api: Api, subtests: pytest.Subtests) -> None:
+    for body in (
+        *("", "{", "null", "[]", '"text"', "1" * 5000, "[" * 100_000, '{"email": NaN}', "\xff"),
+        *('{"email": "a", "password": "\\ud800"}', '{"email": ["a"], "password": {}}'),
+        *('{"email": "a", "password": 12345678}', '{"email": "a", "password": "b", "role": "x"}'),
+    ):
+        with subtests.test(body[:40]):
+            headers = {"Content-Type": "application/json"}
+            response = await api.client.post(LOGIN, content=body.encode("latin-1"), headers=headers)
+            problem(response, 422, "validation_failed")
+
+
+async def test_a_form_that_is_none_is_refused(api: Api, subtests: pytest.Subtests) -> None:
+    for body in (b"", b"%", b"\xff=\xfe", b"username=%00", b"=&=&=", b"&" * 50_000, b"a=b&" * 50):
+        with subtests.test(repr(body[:20])):
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            response = await api.client.post(LOGIN, content=body, headers=headers)
+            assert response.status_code in (400, 422)
+            assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_refusal_repeats_nothing_of_what_was_sent(api: Api) -> None:
+    json = await api.client.post(LOGIN, json={"passwort": "c4nary"})
+    form = await login_by_form(api, passwort="c4nary")  # codespell:ignore
+
+    assert "c4nary" not in json.text + form.text
+
+
+# --- what a refusal tells
+
+
+async def test_every_refusal_is_the_same_to_the_byte(
+    api: Api, account: Account, database: Database
+) -> None:
+    """LG1: unknown, wrong, inactive, and deleted with the address still there."""
+    inactive, deleted = await api.register(), await api.register()
+    await set_columns(database, User, inactive.public_id, is_active=False)
+    await set_columns(database, User, deleted.public_id, is_deleted=True)
+
+    answers = {
+        (response.status_code, response.content, tuple(sorted(response.headers.items())))
+        for response in [
+            await try_login(api, "nobody@example.com", PASSWORD),
+            await try_login(api, account.email, "wrong password"),
+            await try_login(api, inactive.email, PASSWORD),
+            await try_login(api, inactive.email, "wrong password"),
+            await try_login(api, deleted.email, PASSWORD),
+        ]
+    }
+
+    assert len(answers) == 1
+
+
+async def test_a_refusal_is_a_challenge(api: Api, account: Account) -> None:
+    """LG1: RFC 9110 §11.6.1 wants one with every 401."""
+    response = await api.try_login(account.email, "wrong password")
+
+    assert_unauthorized(response, "invalid_credentials")
+
+
+async def test_every_refusal_asks_the_database_the_same(
+    api: Api, account: Account, database: Database
+) -> None:
+    """LG2: round trips are time, too."""
+    inactive = await api.register()
+    await set_columns(database, User, inactive.public_id, is_active=False)
+    asked = []
+    for email in ("nobody@example.com", account.email, inactive.email):
+        with counted_statements(database) as statements:
+            await api.try_login(email, "wrong password")
+        asked.append(statements)
+
+    assert asked[0] == asked[1] == asked[2]
+    assert asked[0]
+
+
+@on_sqlite
+@pytest.mark.settings(ARGON2_MEMORY_KIB=19_456, ARGON2_TIME_COST=2)
+async def test_every_refusal_costs_the_same_hashing(
+    api: Api, account: Account, database: Database, passwords: PasswordService
+) -> None:
+    """LG2: the parameters of production, 40 times interleaved, medians within 10 %."""
+    inactive = await api.register()
+    await set_columns(database, User, inactive.public_id, is_active=False)
+    costs: dict[str, list[float]] = {email: [] for email in ("", account.email, inactive.email)}
+    for _ in range(40):
+        for email, seen in costs.items():
+            before = await hashing_time(passwords)
+            await api.try_login(email, "wrong password")
+            seen.append(await hashing_time(passwords) - before)
+
+    unknown, wrong, locked = (median(seen) for seen in costs.values())
+    assert [unknown, locked] == pytest.approx([wrong, wrong], rel=0.1)
+
+
+async def test_the_decoy_is_there_before_the_first_request(passwords: PasswordService) -> None:
+    """LG2: or the first unknown user after a start would wait for two hashes."""
+    assert passwords._decoy is not None
+
+
+async def hashing_time(passwords: PasswordService) -> float:
+    """What the one thread that hashes has spent: CPU, so a busy machine does not count."""
+    return await passwords._run(time.thread_time)
+
+
+async def login_by_form(api: Api, **form: str) -> Response:
+    return await api.client.post(LOGIN, data=form)
+
+
+async def try_login(api: Api, email: str, password: str) -> Response:
+    """With a request id, which otherwise differs in each answer."""
+    body = {"email": email, "password": password}
+    headers = {"X-Request-ID": "the-same-for-all"}
+    return await api.client.post(LOGIN, json=body, headers=headers)

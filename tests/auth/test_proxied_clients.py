@@ -1,0 +1,42 @@
+"""LG6: by which address a client of the served application is counted."""
+
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.applications import new_address
+from tests.test_cli import Cli
+from tests.test_cli_server import Serving, serving
+
+GUESS = {"email": "nobody@example.com", "password": "a guess"}
+
+
+@pytest.fixture
+def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
+    return Cli.migrated(tmp_path, sqlite_template)
+
+
+def test_a_client_cannot_choose_its_address(cli: Cli) -> None:
+    """LG6: not even from this machine, which servers often trust unasked."""
+    with serving(cli, RATE_LIMIT_ENABLED="true", TRUSTED_PROXIES="") as server:
+        statuses = [guess(server, forwarded_for=new_address()) for _ in range(6)]
+
+    assert statuses == [401, 401, 401, 401, 401, 429]
+
+
+def test_a_client_of_a_trusted_proxy_is_counted_by_what_the_proxy_saw(cli: Cli) -> None:
+    """LG6: and not by what the client wrote before that."""
+    client, other = new_address(), new_address()
+    with serving(cli, RATE_LIMIT_ENABLED="true", TRUSTED_PROXIES="127.0.0.1") as server:
+        statuses = [guess(server, forwarded_for=f"{new_address()}, {client}") for _ in range(6)]
+        status_of_other = guess(server, forwarded_for=other)
+
+    assert statuses == [401, 401, 401, 401, 401, 429]
+    assert status_of_other == 401
+
+
+def guess(server: Serving, *, forwarded_for: str) -> int:
+    headers = {"X-Forwarded-For": forwarded_for}
+    url = f"{server.url}/api/v1/auth/login"
+    return httpx2.post(url, json=GUESS, headers=headers, trust_env=False).status_code

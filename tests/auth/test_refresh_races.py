@@ -1,0 +1,105 @@
+"""Whoever ends sessions wins over whoever renews or starts one at the same time."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from httpx2 import Response
+
+from app.db.session import Database
+from tests.support.api import Account, Api
+from tests.support.tokens import Tokens, live_sessions, what_opens
+
+# 200 races of a refresh with the end of its session, and 200 of a login with a new password.
+ROUNDS = 4
+DEVICES = 10
+CHANGES = 10
+LOGINS = 20
+NEW_PASSWORD = "battery staple horse"
+
+Call = Coroutine[Any, Any, Response]
+
+
+def _end_sessions(api: Api, how: str, account: Account, admin: Account) -> Call:
+    """The call that ends every session of the account."""
+    me, password = "/api/v1/users/me", account.password
+    deactivate = f"/api/v1/users/{account.public_id}/deactivate"
+    change = {"current_password": password, "new_password": NEW_PASSWORD}
+    method, path, caller, body = {
+        "logout-all": ("POST", "/api/v1/auth/logout-all", account, None),
+        "change-password": ("POST", f"{me}/change-password", account, change),
+        "delete": ("DELETE", me, account, {"password": password}),
+        "deactivate": ("POST", deactivate, admin, None),
+    }[how]
+    return api.client.request(method, path, headers=caller.headers, json=body)
+
+
+async def _race(rivals: list[Call], end: Call, *, after: int) -> list[Tokens]:
+    """Send all at once, the end after so many; the tokens that its rivals got."""
+    responses = await asyncio.gather(*rivals[:after], end, *rivals[after:])
+    assert responses.pop(after).is_success
+    assert {response.status_code for response in responses} <= {200, 401}
+    return [response.json()["data"] for response in responses if response.is_success]
+
+
+async def _log_in(api: Api, account: Account) -> Tokens:
+    """One more session, with a single request."""
+    tokens: Tokens = (await api.try_login(account.email, account.password)).json()["data"]
+    return tokens
+
+
+@pytest.mark.parametrize("how", ["logout-all", "change-password", "delete", "deactivate"])
+async def test_no_refresh_outlives_the_end_of_all_sessions(
+    api: Api, database: Database, how: str
+) -> None:
+    """RT10: the end comes after none, some, or most of the refreshes."""
+    admin = await api.register_admin()
+    for turn in range(ROUNDS):
+        account = await api.register()
+        logins = [await _log_in(api, account) for _ in range(DEVICES)]
+        refreshes = [api.refresh(login["refresh_token"]) for login in logins]
+        end = _end_sessions(api, how, account, admin)
+
+        tokens = await _race(refreshes, end, after=turn * DEVICES // ROUNDS)
+
+        # A change of password starts a session of its own.
+        assert await live_sessions(database, account) == (how == "change-password")
+        assert await what_opens(api, logins[-1], *tokens[:1]) == []
+
+
+async def test_no_refresh_outlives_the_logout_of_its_session(api: Api, account: Account) -> None:
+    """RT10: the logout comes first, or second."""
+    for turn in range(ROUNDS * DEVICES):
+        login = await _log_in(api, account)
+        body = {"refresh_token": login["refresh_token"]}
+        logout = api.client.post("/api/v1/auth/logout", json=body)
+
+        tokens = await _race([api.refresh(login["refresh_token"])], logout, after=turn % 2)
+
+        assert await what_opens(api, *(tokens or [login])) == []
+
+
+async def test_no_login_with_the_old_password_outlives_its_change(
+    api: Api, database: Database
+) -> None:
+    """RC2: logins read the account before the change, and start their sessions after it."""
+    for _ in range(CHANGES):
+        account = await api.register()
+        logins = [
+            _later(3 * place, api.try_login(account.email, account.password))
+            for place in range(LOGINS)
+        ]
+        change = _end_sessions(api, "change-password", account, account)
+
+        tokens = await _race(logins, change, after=0)
+
+        assert await live_sessions(database, account) == 1
+        assert await what_opens(api, *tokens[-1:]) == []
+
+
+async def _later(turns: int, call: Call) -> Response:
+    """The call, after so many turns of the event loop: each comes at another moment."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    return await call

@@ -1,0 +1,243 @@
+"""Where a token is taken, what it is taken for, and when that ends."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from httpx2 import Response
+
+from app.db.session import Database
+from app.models import User, UserRole
+from tests.auth.conftest import RefuseEach
+from tests.support.api import PASSWORD, Account, Api, bearer
+from tests.support.forgery import decode
+from tests.support.problems import assert_unauthorized, problem
+from tests.support.table_rows import set_columns
+from tests.support.tokens import what_opens
+
+Ending = Callable[[Api, Account], Coroutine[Any, Any, Response]]
+
+
+# --- one kind is not another
+
+
+async def test_a_refresh_token_is_no_access_token(api: Api, account: Account) -> None:
+    """JW3."""
+    assert_unauthorized(await api.me(account.refresh_token))
+
+
+async def test_an_access_token_is_no_refresh_token(api: Api, account: Account) -> None:
+    """JW3."""
+    assert_unauthorized(await api.refresh(account.access_token), "invalid_refresh_token")
+
+
+async def test_an_access_token_ends_no_session_as_refresh_token(api: Api, account: Account) -> None:
+    """JW3: whoever logs out shows a refresh token."""
+    body = {"refresh_token": account.access_token}
+    await api.client.post("/api/v1/auth/logout", json=body)
+
+    assert (await api.me(account.access_token)).status_code == 200
+
+
+async def test_a_cursor_is_neither(api: Api, account: Account) -> None:
+    """JW3."""
+    cursor = await get_cursor(api, account)
+
+    assert_unauthorized(await api.me(cursor))
+    assert_unauthorized(await api.refresh(cursor), "invalid_refresh_token")
+
+
+async def test_neither_is_a_cursor(api: Api, account: Account) -> None:
+    """JW3."""
+    for token in (account.refresh_token, account.access_token):
+        problem(await list_items(api, account, cursor=token), 422, "invalid_cursor")
+
+
+# --- where it is taken
+
+
+async def test_a_token_in_the_query_is_not_taken(api: Api, account: Account) -> None:
+    """JW8: addresses end up in logs and histories."""
+    for name in ("access_token", "token", "authorization", "jwt", "bearer"):
+        url = f"/api/v1/users/me?{name}={account.access_token}"
+        assert_unauthorized(await api.client.get(url))
+
+
+async def test_a_token_in_a_cookie_is_not_taken(api: Api, account: Account) -> None:
+    """JW8: a browser would send it along for any site that asks."""
+    cookie = {"Cookie": f"access_token={account.access_token}; token={account.access_token}"}
+
+    assert_unauthorized(await api.client.get("/api/v1/users/me", headers=cookie))
+
+
+async def test_only_a_bearer_header_is_taken(
+    api: Api, account: Account, subtests: pytest.Subtests
+) -> None:
+    """JW3: other schemes, no scheme, nothing behind it, two tokens, bytes that are no text."""
+    token = account.access_token
+    for value in (
+        *("", "Bearer", "Bearer ", token, f"Basic {token}", f"Token {token}", f"Bearer,{token}"),
+        *(f"Bearer Bearer {token}", f"Bearer {token} {token}", f"Bearer {token},{token}"),
+        *(f"Bearer {token}é", "Bearer é", "Bearer \x7f", f'Bearer "{token}"'),
+    ):
+        with subtests.test(value[:20]):
+            headers = {b"Authorization": value.encode()}
+            assert_unauthorized(await api.client.get("/api/v1/users/me", headers=headers))
+
+
+async def test_an_answer_with_tokens_is_not_stored(
+    api: Api, account: Account, subtests: pytest.Subtests
+) -> None:
+    """JW8."""
+    credentials = {"email": account.email, "password": PASSWORD}
+    change = {"current_password": PASSWORD, "new_password": f"new {PASSWORD}"}
+    for path, body in {
+        "auth/register": credentials | {"email": "new@example.com"},
+        "auth/login": credentials,
+        "auth/refresh": {"refresh_token": account.refresh_token},
+        "users/me/change-password": change,
+    }.items():
+        with subtests.test(path):
+            url = f"/api/v1/{path}"
+            response = await api.client.post(url, json=body, headers=account.headers)
+            assert "access_token" in response.json()["data"]
+            assert response.headers["cache-control"] == "no-store"
+
+
+# --- when that ends
+
+
+async def log_out(api: Api, account: Account) -> Response:
+    body = {"refresh_token": account.refresh_token}
+    return await api.client.post("/api/v1/auth/logout", json=body)
+
+
+async def log_out_everywhere(api: Api, account: Account) -> Response:
+    return await api.client.post("/api/v1/auth/logout-all", headers=account.headers)
+
+
+async def be_deactivated(api: Api, account: Account) -> Response:
+    admin = await api.register_admin()
+    path = f"/api/v1/users/{account.public_id}/deactivate"
+    return await api.client.post(path, headers=admin.headers)
+
+
+async def delete_the_account(api: Api, account: Account) -> Response:
+    body = {"password": account.password}
+    return await api.client.request(
+        "DELETE", "/api/v1/users/me", json=body, headers=account.headers
+    )
+
+
+async def change_the_password(api: Api, account: Account) -> Response:
+    body = {"current_password": account.password, "new_password": "quite another password"}
+    path = "/api/v1/users/me/change-password"
+    return await api.client.post(path, json=body, headers=account.headers)
+
+
+async def reuse_a_refresh_token(api: Api, account: Account) -> Response:
+    renewed = await api.refresh(account.refresh_token)
+    await api.refresh(account.refresh_token)
+    return renewed
+
+
+ENDINGS_EVERYWHERE = (
+    log_out_everywhere,
+    be_deactivated,
+    delete_the_account,
+    change_the_password,
+)
+ENDINGS = (log_out, reuse_a_refresh_token, *ENDINGS_EVERYWHERE)
+
+
+def step_name(step: Ending) -> str:
+    return step.__name__
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=step_name)
+async def test_nothing_opens_on_the_next_request_after(
+    api: Api, account: Account, ending: Ending
+) -> None:
+    """JW5: neither the access token, which has not expired, nor the refresh token."""
+    assert (await ending(api, account)).is_success
+
+    assert await what_opens(api, account.tokens) == []
+
+
+@pytest.mark.parametrize("ending", ENDINGS_EVERYWHERE, ids=step_name)
+async def test_other_devices_are_refused_too_after(
+    api: Api, account: Account, ending: Ending
+) -> None:
+    """JW5: what ends all sessions."""
+    other = await api.login(account)
+    await ending(api, account)
+
+    assert await what_opens(api, other.tokens) == []
+
+
+async def test_a_revoked_token_is_refused_in_every_spelling(
+    api: Api, account: Account, refuse_each: RefuseEach
+) -> None:
+    """JW7: base64 has several texts for the same bytes."""
+    token = account.access_token
+    head, _, signature = token.rpartition(".")
+    # The last character has two bits more than the signature needs.
+    twin = next(
+        f"{signature[:-1]}{c}"
+        for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+        if c != signature[-1] and decode(f"{signature[:-1]}{c}") == decode(signature)
+    )
+    padded = f"{token}="
+    assert (await api.me(padded)).status_code == 200
+
+    await log_out(api, account)
+
+    await refuse_each({"as it was": token, "padded": padded, "altered": f"{head}.{twin}"})
+
+
+async def test_a_token_stays_dead_when_the_user_is_activated_again(
+    api: Api, account: Account
+) -> None:
+    """JW5."""
+    admin = await api.register_admin()
+    for step in ("deactivate", "activate"):
+        path = f"/api/v1/users/{account.public_id}/{step}"
+        response = await api.client.post(path, headers=admin.headers)
+        assert response.status_code == 200
+
+    assert_unauthorized(await api.me(account.access_token))
+
+
+@pytest.mark.parametrize("column", [{"is_active": False}, {"is_deleted": True}], ids=str)
+async def test_nothing_opens_when_an_operator_ends_the_account_in_the_database(
+    api: Api, account: Account, database: Database, column: dict[str, bool]
+) -> None:
+    """JW5: by hand, past all that the application does."""
+    await set_columns(database, User, account.public_id, **column)
+
+    assert await what_opens(api, account.tokens) == []
+
+
+async def test_the_next_request_is_forbidden_when_the_role_is_taken_away(
+    api: Api, database: Database
+) -> None:
+    """JW5: the role is the database's to say, not the token's."""
+    admin = await api.register_admin()
+    await set_columns(database, User, admin.public_id, role=UserRole.USER)
+
+    response = await api.client.get("/api/v1/users", headers=admin.headers)
+
+    problem(response, 403, "forbidden")
+
+
+async def get_cursor(api: Api, account: Account) -> str:
+    """A signed text that is meant for something else."""
+    for _ in range(2):
+        await api.create_item(account)
+    meta = (await list_items(api, account, limit="1")).json()["meta"]
+    return str(meta["next_cursor"])
+
+
+async def list_items(api: Api, account: Account, **query: str) -> Response:
+    headers = bearer(account.access_token)
+    return await api.client.get("/api/v1/items/my", params=query, headers=headers)

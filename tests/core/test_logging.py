@@ -1,0 +1,266 @@
+"""Logs: one line an event, in one format, with the request's id and without its secrets."""
+
+import io
+import json
+import logging
+import logging.config
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+import structlog
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from structlog.stdlib import ProcessorFormatter
+from uvicorn.config import LOGGING_CONFIG
+
+from app.core.config import Settings
+from app.core.logging import configure_logging, loggable
+from tests.support.api import PASSWORD, Api
+from tests.support.databases import on_sqlite
+
+# A carriage return, a line feed, a line like ours, a colour, and Unicode's own line ends.
+FORGED_PATH: Final = "/x%0d%0a2030-01-01%20[info%20]%20forged%1b[31m%e2%80%a8%c2%85end"
+Printed = Callable[[], list[str]]
+
+json_lines = pytest.mark.settings(LOG_JSON=True)
+text_lines = pytest.mark.settings(LOG_JSON=False)
+in_each_format = pytest.mark.parametrize(
+    "log_format", [pytest.param("json", marks=json_lines), pytest.param("text", marks=text_lines)]
+)
+
+
+@pytest.fixture
+def printed(app: FastAPI) -> Printed:
+    """The lines that the application's handler has printed since it started."""
+    output = io.StringIO()
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, ProcessorFormatter):
+            assert isinstance(handler, logging.StreamHandler)
+            handler.setStream(output)
+    return lambda: output.getvalue().splitlines()
+
+
+def parsed(lines: list[str]) -> list[dict[str, Any]]:
+    """The lines of the application's own loggers. The tests' HTTP client logs too."""
+    every: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    return [line for line in every if line["logger"].startswith("app.")]
+
+
+async def register(api: Api, **headers: str) -> None:
+    body = {"email": "canary@example.com", "password": PASSWORD}
+    await api.client.post("/api/v1/auth/register", json=body, headers=headers)
+
+
+@on_sqlite
+@json_lines
+async def test_a_request_is_one_line_without_its_query(
+    client: AsyncClient, printed: Printed
+) -> None:
+    await client.get("/health/live?token=canary")
+
+    [line] = parsed(printed())
+    assert (line["event"], line["level"], line["method"]) == ("request", "info", "GET")
+    assert (line["path"], line["status"]) == ("/health/live", 200)
+
+
+@on_sqlite
+@json_lines
+async def test_every_line_of_a_request_has_its_id(api: Api, printed: Printed) -> None:
+    await register(api, **{"X-Request-ID": "order-66.retry_1"})
+
+    lines = parsed(printed())
+
+    assert [line["event"] for line in lines] == ["user_registered", "request"]
+    assert {line["request_id"] for line in lines} == {"order-66.retry_1"}
+
+
+@on_sqlite
+@json_lines
+async def test_a_request_does_not_inherit_the_id_of_the_last_one(
+    client: AsyncClient, printed: Printed
+) -> None:
+    await client.get("/health/live", headers={"X-Request-ID": "the-first-one"})
+    await client.get("/health/live")
+
+    first, second = parsed(printed())
+    assert first["request_id"] == "the-first-one"
+    assert second["request_id"] != "the-first-one"
+
+
+@on_sqlite
+@json_lines
+async def test_the_id_of_the_log_is_in_the_answer_and_in_its_problem(
+    client: AsyncClient, printed: Printed
+) -> None:
+    response = await client.get("/nowhere")
+
+    [line] = parsed(printed())
+    told = {response.headers["x-request-id"], response.json()["request_id"]}
+    assert told == {line["request_id"]}
+
+
+@on_sqlite
+@pytest.mark.parametrize("offered", ["a1b2c3d4", "A-b_c.9" * 9, "0" * 64])
+async def test_a_decent_request_id_is_taken_over(client: AsyncClient, offered: str) -> None:
+    response = await client.get("/health/live", headers={"X-Request-ID": offered})
+
+    assert response.headers["x-request-id"] == offered
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "offered",
+    [
+        "",
+        "short",
+        "0" * 65,
+        "with a space",
+        "semi;colon",
+        '"quoted-id"',
+        "<script>",
+        "n\u00e4me-123",
+    ],
+)
+async def test_any_other_request_id_is_replaced(client: AsyncClient, offered: str) -> None:
+    """ER4."""
+    headers = {b"X-Request-ID": offered.encode()}
+    response = await client.get("/health/live", headers=headers)
+
+    assert response.headers["x-request-id"] != offered
+    assert len(response.headers["x-request-id"]) == 32
+
+
+@on_sqlite
+@in_each_format
+async def test_control_characters_in_a_path_forge_no_line(
+    client: AsyncClient, printed: Printed, log_format: str
+) -> None:
+    """ER4."""
+    await client.get(FORGED_PATH)
+
+    lines = [line for line in printed() if "app.core.middleware" in line]
+
+    assert len(lines) == 1
+    assert r"\r\n2030-01-01" in lines[0].replace("\\\\", "\\")
+    assert lines[0].isprintable()
+
+
+@pytest.mark.parametrize("text", ["a\rb", "a\nb", "\x1b[2J", "\x00", "\u2028", "\x85", "\u202e"])
+def test_loggable_text_has_nothing_that_moves_the_cursor(text: str) -> None:
+    """ER4."""
+    assert loggable(text).isprintable()
+    assert loggable(text).isascii()
+
+
+@on_sqlite
+@json_lines
+async def test_an_error_is_one_line_with_its_trace_and_request(
+    app: FastAPI, client: AsyncClient, printed: Printed
+) -> None:
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("it broke")
+
+    response = await client.get("/broken")
+
+    error, _ = parsed(printed())
+    assert (error["event"], error["level"]) == ("unhandled_error", "error")
+    assert error["request_id"] == response.headers["x-request-id"]
+    assert "RuntimeError: it broke" in error["exception"]
+
+
+@on_sqlite
+@in_each_format
+async def test_a_trace_shows_no_local_variables(
+    app: FastAPI, client: AsyncClient, printed: Printed, log_format: str
+) -> None:
+    """ER3: a password is a local variable somewhere."""
+    canary = "canary-password"
+
+    @app.get("/broken")
+    async def broken() -> None:
+        password = canary
+        raise RuntimeError(f"it broke {len(password)}")
+
+    await client.get("/broken")
+
+    output = "\n".join(printed())
+    assert "it broke 15" in output
+    assert "canary-password" not in output
+
+
+@pytest.mark.settings(LOG_LEVEL="DEBUG")
+async def test_the_lowest_level_tells_no_values_of_statements(api: Api, printed: Printed) -> None:
+    """ER3: the hash of a password, and somebody's address."""
+    await register(api)
+
+    output = "\n".join(printed())
+    assert "user_registered" in output
+    assert "$argon2id" not in output
+    assert "canary@example.com" not in output
+
+
+@on_sqlite
+@pytest.mark.settings(LOG_JSON=True, ACCESS_LOG=False)
+async def test_requests_are_not_logged_when_the_settings_say_so(
+    client: AsyncClient, printed: Printed
+) -> None:
+    await client.get("/health/live")
+
+    assert parsed(printed()) == []
+
+
+@on_sqlite
+@pytest.mark.settings(LOG_JSON=True, LOG_LEVEL="WARNING")
+async def test_what_is_below_the_level_is_not_logged(client: AsyncClient, printed: Printed) -> None:
+    await client.get("/health/live")
+
+    assert parsed(printed()) == []
+
+
+@on_sqlite
+@pytest.mark.settings(
+    ENVIRONMENT="production",
+    RATE_LIMIT_ENABLED=True,
+    ARGON2_MEMORY_KIB=19_456,
+    ARGON2_TIME_COST=2,
+)
+async def test_production_logs_json(client: AsyncClient, printed: Printed) -> None:
+    await client.get("/health/live")
+
+    assert [line["event"] for line in parsed(printed())] == ["request"]
+
+
+@on_sqlite
+async def test_other_environments_log_text(client: AsyncClient, printed: Printed) -> None:
+    await client.get("/health/live")
+
+    assert not any(line.startswith("{") for line in printed())
+
+
+@on_sqlite
+@json_lines
+async def test_a_record_of_a_library_looks_like_ours(client: AsyncClient, printed: Printed) -> None:
+    logging.getLogger("some.library").warning("took %s s", 3)
+    structlog.get_logger("app.ours").warning("late", seconds=3)
+
+    foreign, own = (json.loads(line) for line in printed())
+    assert foreign["event"] == "took 3 s"
+    assert foreign.keys() | {"seconds"} == own.keys()
+
+
+@on_sqlite
+@json_lines
+def test_a_server_that_brings_its_own_handlers_logs_like_us(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logging.config.dictConfig(LOGGING_CONFIG)
+    configure_logging(settings)
+
+    logging.getLogger("uvicorn.error").info("Application startup complete.")
+    logging.getLogger("uvicorn.access").info("GET /?token=canary")
+
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert line["event"] == "Application startup complete."

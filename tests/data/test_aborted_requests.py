@@ -1,0 +1,90 @@
+"""Clients that go away: what they leave behind is nothing."""
+
+import asyncio
+import time
+from typing import Final
+
+import pytest
+
+from app.db.session import Database
+from tests.data.faults import read, write
+from tests.support.api import Account, Api
+from tests.support.databases import checked_out
+from tests.support.processes import app_processes
+
+ABORTS: Final = 90
+AT_ONCE: Final = 6
+
+# What is not given back is missed soon: a connection of the pool, and SQLite's lock for writing.
+small_pool = pytest.mark.settings(DATABASE_POOL_SIZE=3, DATABASE_LOCK_TIMEOUT_SECONDS=1)
+
+
+async def cancel_requests(api: Api, account: Account) -> None:
+    """Cancel each request at another moment, from its first step until after its last."""
+    started = time.perf_counter()
+    await write(api, account)
+    duration = time.perf_counter() - started
+    for first in range(0, ABORTS, AT_ONCE):
+        requests = [
+            asyncio.wait_for(
+                write(api, account) if number % 2 else read(api, account),
+                timeout=AT_ONCE * duration * number / ABORTS,
+            )
+            for number in range(first, first + AT_ONCE)
+        ]
+        await asyncio.gather(*requests, return_exceptions=True)
+
+
+@small_pool
+async def test_cancelled_requests_give_their_connections_back(api: Api, database: Database) -> None:
+    """RL5."""
+    account = await api.register()
+
+    await cancel_requests(api, account)
+
+    assert checked_out(database) == 0
+
+
+@small_pool
+async def test_requests_are_served_after_others_were_cancelled(api: Api) -> None:
+    """RL5: more of them at once than the pool has connections."""
+    account = await api.register()
+    await cancel_requests(api, account)
+
+    answers = await asyncio.gather(*(write(api, account) for _ in range(10)))
+
+    assert {answer.status_code for answer in answers} == {201}
+
+
+async def hang_up(socket: str, account: Account, *, after_bytes: int) -> None:
+    """Send that many bytes of a request, and be gone without a word."""
+    body = b'{"title": "A thing"}'
+    head = (
+        "POST /api/v1/items HTTP/1.1\r\nHost: testserver\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {account.access_token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    _, writer = await asyncio.open_unix_connection(socket)
+    writer.write((head.encode() + body)[:after_bytes])
+    await writer.drain()
+    writer.transport.abort()
+
+
+async def test_a_served_process_is_unharmed_by_300_clients_that_hang_up(
+    api: Api, database_url: str
+) -> None:
+    """RL5: whole requests, and such that break off in their head or body."""
+    account = await api.register()
+    with app_processes(1, database_url, DATABASE_POOL_SIZE="3") as [process]:
+        await asyncio.gather(
+            *(
+                hang_up(process.socket, account, after_bytes=(100, 10_000, 10_000)[n % 3])
+                for n in range(300)
+            )
+        )
+        async with process.client() as client:
+            served = Api(client, api._database)
+            answers = await asyncio.gather(*(write(served, account) for _ in range(20)))
+        output = process.log
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert "Traceback" not in output

@@ -1,0 +1,179 @@
+"""What every repository inherits."""
+
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.session import Database
+from app.models import Item, ItemStatus, User
+from app.repositories.base import BaseRepository
+
+Items = BaseRepository[Item]
+
+
+@pytest.fixture
+def items(session: AsyncSession) -> Items:
+    return BaseRepository(Item, session)
+
+
+@pytest.fixture
+async def item(items: Items, owner: User) -> Item:
+    created = await items.create(title="Milk", owner_id=owner.id)
+    await items.commit()
+    return created
+
+
+@pytest.fixture
+async def deleted(items: Items, owner: User) -> Item:
+    created = await items.create(title="Gone", owner_id=owner.id)
+    await items.soft_delete(created)
+    await items.commit()
+    return created
+
+
+async def _count_anew(database: Database) -> int:
+    """What another connection sees: committed rows only."""
+    async with database.read_sessions() as other:
+        return await other.scalar(select(func.count()).select_from(Item)) or 0
+
+
+async def test_create_gives_the_row_its_id_without_committing(
+    items: Items, owner: User, database: Database
+) -> None:
+    created = await items.create(title="Milk", owner_id=owner.id)
+
+    assert created.id is not None
+    assert await _count_anew(database) == 0
+
+
+async def test_commit_makes_the_row_visible_to_others(item: Item, database: Database) -> None:
+    assert await _count_anew(database) == 1
+
+
+async def test_rollback_undoes_what_was_flushed(
+    items: Items, owner: User, database: Database
+) -> None:
+    await items.create(title="Milk", owner_id=owner.id)
+    await items.rollback()
+    await items.commit()
+
+    assert await _count_anew(database) == 0
+
+
+async def test_an_object_can_be_read_after_the_commit(item: Item) -> None:
+    assert item.title == "Milk"
+
+
+async def test_get_finds_a_row_by_its_integer_id(items: Items, item: Item) -> None:
+    assert await items.get(item.id) is item
+
+
+async def test_get_finds_nothing_under_an_unknown_id(items: Items, item: Item) -> None:
+    assert await items.get(item.id + 1) is None
+
+
+async def test_get_by_public_id_takes_text_and_uuid(items: Items, item: Item) -> None:
+    by_text = await items.get_by_public_id(item.public_id)
+
+    assert by_text is item
+    assert await items.get_by_public_id(uuid4()) is None
+
+
+async def test_a_deleted_row_is_found_only_when_asked_for(items: Items, deleted: Item) -> None:
+    found = [
+        await items.get(deleted.id),
+        await items.get_by_public_id(deleted.public_id),
+        await items.get(deleted.id, include_deleted=True),
+        await items.get_by_public_id(deleted.public_id, include_deleted=True),
+    ]
+
+    assert found == [None, None, deleted, deleted]
+
+
+async def test_list_leaves_deleted_rows_out_unless_asked(
+    items: Items, item: Item, deleted: Item
+) -> None:
+    living = await items.list()
+    everything = await items.list(include_deleted=True)
+
+    assert (list(living), list(everything)) == ([item], [item, deleted])
+
+
+async def test_list_filters_by_equality(items: Items, item: Item, owner: User) -> None:
+    other = await items.create(title="Bread", owner_id=owner.id, status=ItemStatus.ACTIVE)
+
+    assert list(await items.list(status=ItemStatus.ACTIVE, owner_id=owner.id)) == [other]
+
+
+async def test_list_pages_in_order_of_creation(items: Items, owner: User) -> None:
+    made = [await items.create(title=f"{n}", owner_id=owner.id) for n in range(4)]
+
+    assert list(await items.list(limit=2, offset=1)) == made[1:3]
+
+
+@pytest.mark.parametrize("method", ["list", "exists", "count"])
+async def test_an_unknown_column_is_an_error_and_not_ignored(items: Items, method: str) -> None:
+    with pytest.raises(InvalidRequestError, match="colour"):
+        await getattr(items, method)(colour="red")
+
+
+async def test_exists_sees_living_rows_only_unless_asked(items: Items, deleted: Item) -> None:
+    found = [
+        await items.exists(title="Gone"),
+        await items.exists(title="Gone", include_deleted=True),
+        await items.exists(title="Never there", include_deleted=True),
+    ]
+
+    assert found == [False, True, False]
+
+
+async def test_count_counts_living_rows_unless_asked(
+    items: Items, item: Item, deleted: Item
+) -> None:
+    counted = [await items.count(), await items.count(include_deleted=True)]
+
+    assert counted == [1, 2]
+
+
+async def test_count_filters_by_equality(items: Items, item: Item, owner: User) -> None:
+    assert [await items.count(title="Milk"), await items.count(title="Bread")] == [1, 0]
+
+
+async def test_update_sets_the_given_columns_and_keeps_the_others(items: Items, item: Item) -> None:
+    await items.update(item, title="Oat milk")
+    await items.commit()
+    await items.session.refresh(item)
+
+    assert (item.title, item.status) == ("Oat milk", ItemStatus.DRAFT)
+
+
+@pytest.mark.parametrize("name", ["colour", "owner", "owner_public_id", "soft_delete", "metadata"])
+async def test_update_refuses_what_is_no_column(items: Items, item: Item, name: str) -> None:
+    with pytest.raises(AttributeError, match=name):
+        await items.update(item, title="Oat milk", **{name: "x"})
+
+
+async def test_a_refused_update_changes_nothing(items: Items, item: Item) -> None:
+    with pytest.raises(AttributeError):
+        await items.update(item, title="Oat milk", colour="white")
+
+    assert item.title == "Milk"
+
+
+async def test_restore_brings_a_deleted_row_back(items: Items, deleted: Item) -> None:
+    await items.restore(deleted)
+    await items.commit()
+
+    assert await items.get(deleted.id) is deleted
+
+
+async def test_release_gives_the_connection_back_and_keeps_what_was_read(
+    items: Items, item: Item
+) -> None:
+    await items.release()
+
+    assert not items.session.in_transaction()
+    assert item.title == "Milk"

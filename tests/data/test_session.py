@@ -1,0 +1,208 @@
+"""Connections and transactions: what holds on each of them, and what is left behind."""
+
+import asyncio
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.types import Message, Receive, Scope, Send
+
+from app.core.dependencies import CurrentUser, DbSession, ReadDbSession
+from app.core.responses import SuccessResponse, success_response
+from app.db.session import Database
+from app.models import Item, User
+from tests.data.conftest import make_user
+from tests.data.faults import clients_of_database, connection_to
+from tests.support.api import Api
+from tests.support.databases import checked_out, on_postgresql, on_sqlite
+
+INSERT_USER = text(
+    "INSERT INTO users (public_id, email, email_key, password_hash) VALUES ('x', 'x', 'x', 'x')"
+)
+SQLITE_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": 1,
+    "foreign_keys": 1,
+    "busy_timeout": 7000,
+}
+POSTGRESQL_TIMEOUTS = {
+    "statement_timeout": "7s",
+    "lock_timeout": "1500ms",
+    "idle_in_transaction_session_timeout": "9s",
+    "application_name": "Shop",
+}
+
+
+@on_sqlite
+@pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=7)
+@pytest.mark.parametrize("pragma", SQLITE_PRAGMAS)
+async def test_a_pragma_holds_on_every_connection(database: Database, pragma: str) -> None:
+    found = set()
+    for engine in (database.engine, database.read_engine):
+        async with engine.connect() as first, engine.connect() as second:
+            for connection in (first, second):
+                found.add(await connection.scalar(text(f"PRAGMA {pragma}")))
+                # A second transaction would wait for the end of the first.
+                await connection.rollback()
+
+    assert found == {SQLITE_PRAGMAS[pragma]}
+
+
+@on_postgresql
+@pytest.mark.settings(
+    APP_NAME="Shop",
+    DATABASE_STATEMENT_TIMEOUT_SECONDS=7,
+    DATABASE_LOCK_TIMEOUT_SECONDS=1.5,
+    DATABASE_IDLE_TRANSACTION_TIMEOUT_SECONDS=9,
+)
+@pytest.mark.parametrize("setting", POSTGRESQL_TIMEOUTS)
+async def test_a_deadline_of_the_settings_holds_on_every_connection(
+    database: Database, setting: str
+) -> None:
+    """RL6."""
+    found = set()
+    for engine in (database.engine, database.read_engine):
+        async with engine.connect() as connection:
+            found.add(await connection.scalar(text(f"SHOW {setting}")))
+
+    assert found == {POSTGRESQL_TIMEOUTS[setting]}
+
+
+@on_sqlite
+async def test_parallel_transactions_that_read_and_then_write_wait_for_each_other(
+    database: Database, owner: User
+) -> None:
+    async def raise_version() -> None:
+        async with database.sessions.begin() as session:
+            user = await session.get_one(User, owner.id)
+            user.auth_version += 1
+
+    await asyncio.gather(*(raise_version() for _ in range(20)))
+
+    async with database.sessions() as session:
+        assert await session.scalar(select(User.auth_version)) == 21
+
+
+async def test_a_savepoint_that_is_rolled_back_takes_its_rows_with_it(
+    session: AsyncSession,
+) -> None:
+    session.add(make_user("kept@example.com"))
+    await session.flush()
+    savepoint = await session.begin_nested()
+    session.add(make_user("undone@example.com"))
+    await session.flush()
+    await savepoint.rollback()
+    await session.commit()
+
+    assert (await session.scalars(select(User.email))).all() == ["kept@example.com"]
+
+
+async def test_a_transaction_that_is_rolled_back_takes_its_savepoints_with_it(
+    session: AsyncSession,
+) -> None:
+    async with session.begin_nested():
+        session.add(make_user("undone@example.com"))
+    await session.rollback()
+
+    assert await session.scalar(select(func.count()).select_from(User)) == 0
+
+
+async def test_a_read_session_refuses_to_write(database: Database) -> None:
+    async with database.read_sessions() as session:
+        with pytest.raises(DBAPIError, match=r"read-?only"):
+            await session.execute(INSERT_USER)
+
+
+async def test_a_read_session_sees_each_commit_at_once(database: Database) -> None:
+    async with database.read_sessions() as reader, database.sessions() as writer:
+        before = await reader.scalar(select(func.count()).select_from(User))
+        writer.add(make_user("new@example.com"))
+        await writer.commit()
+        after = await reader.scalar(select(func.count()).select_from(User))
+
+    assert (before, after) == (0, 1)
+
+
+@on_postgresql
+async def test_a_read_session_opens_no_transaction(database: Database, database_url: str) -> None:
+    async with database.read_sessions() as session, connection_to(database_url) as observer:
+        await session.execute(text("SELECT 1"))
+
+        assert await clients_of_database(observer, "idle in transaction") == 0
+        assert await clients_of_database(observer, "idle") == 1
+
+
+async def test_a_foreign_key_to_nobody_is_refused(session: AsyncSession) -> None:
+    session.add(Item(title="Nobody's", owner_id=4711))
+
+    with pytest.raises(DBAPIError, match=r"(?i)foreign key"):
+        await session.flush()
+
+
+async def test_what_a_route_does_not_commit_is_rolled_back(
+    app: FastAPI, client: AsyncClient, database: Database
+) -> None:
+    @app.post("/forgetful")
+    async def forgetful(db: DbSession) -> None:
+        await db.execute(INSERT_USER)
+
+    response = await client.post("/forgetful")
+
+    assert response.status_code == 200
+    async with database.sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(User)) == 0
+
+
+async def test_a_route_that_reads_through_get_read_db_cannot_write(
+    app: FastAPI, client: AsyncClient, database: Database
+) -> None:
+    @app.post("/sneaky")
+    async def sneaky(db: ReadDbSession) -> None:
+        await db.execute(INSERT_USER)
+
+    response = await client.post("/sneaky")
+
+    assert response.status_code >= 500
+    async with database.sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(User)) == 0
+
+
+async def test_the_connection_is_back_in_its_pool_before_the_response_starts(
+    app: FastAPI, database: Database
+) -> None:
+    held: dict[str, int] = {}
+
+    @app.get("/busy")
+    async def busy(db: DbSession) -> None:
+        await db.execute(text("SELECT 1"))
+        held["in the route"] = checked_out(database)
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def note(message: Message) -> None:
+            held.setdefault(message["type"], checked_out(database))
+            await send(message)
+
+        await app(scope, receive, note)
+
+    async with AsyncClient(transport=ASGITransport(app=watched), base_url="http://x") as client:
+        await client.get("/busy")
+
+    assert (held["in the route"], held["http.response.start"]) == (1, 0)
+
+
+async def test_authentication_gives_its_connection_back_before_the_route_runs(
+    app: FastAPI, api: Api, database: Database
+) -> None:
+    account = await api.register()
+
+    @app.get("/held")
+    async def count_held(_: CurrentUser, db: DbSession) -> SuccessResponse[int]:
+        await db.execute(text("SELECT 1"))
+        return success_response(checked_out(database))
+
+    response = await api.client.get("/held", headers=account.headers)
+
+    assert response.json()["data"] == 1

@@ -1,0 +1,125 @@
+"""README.md: every block of commands is run, in a copy of the project, as a newcomer would."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from app.core.config import PROJECT_ROOT
+from tests.support.markdown import code_blocks
+from tests.support.project_copy import ProjectCopy
+
+BLOCKS = [b.code for b in code_blocks(PROJECT_ROOT / "README.md") if b.language == "bash"]
+RUN, TEST, FIRST_REQUEST, DOCTOR, COMMANDS, PRODUCTION = BLOCKS
+START_TIMEOUT_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
+    return ProjectCopy(tmp_path_factory.mktemp("readme") / "project")
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def running(project: ProjectCopy, port: int) -> Iterator[ProjectCopy]:
+    """`make run`, on a port that is free here."""
+    process = project.start(f"exec {RUN.strip()} PORT={port}")
+    try:
+        _wait_until_it_answers(process, port)
+        yield project
+    finally:
+        _stop(process)
+
+
+def _wait_until_it_answers(process: subprocess.Popen[str], port: int) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while True:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/health/live", timeout=1):
+                return
+        except (URLError, OSError):
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "it did not answer in time"
+            time.sleep(0.05)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    # To the whole group, as the terminal does on Ctrl-C: make, the command and the reloader.
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)
+
+
+def test_the_first_request_works_as_pasted(running: ProjectCopy, port: int) -> None:
+    output = running.run(FIRST_REQUEST.replace("127.0.0.1:8000", f"127.0.0.1:{port}"))
+
+    decoder, answers, rest = json.JSONDecoder(), [], output.strip()
+    while rest:
+        answer, end = decoder.raw_decode(rest)
+        answers.append(answer)
+        rest = rest[end:].strip()
+    registered, me, created, listed = answers
+    assert registered["data"]["token_type"] == "bearer"
+    assert me["data"]["email"] == "ada@example.com"
+    assert created["data"]["title"] == "Buy milk"
+    assert created["data"] in listed["data"]
+
+
+def test_the_doctor_and_the_commands_work_as_pasted(running: ProjectCopy) -> None:
+    running.run(DOCTOR)
+
+    output = running.run(COMMANDS)
+
+    assert "ada@example.com" in output or "admin@example.com" in output
+    assert "/api/v1/items" in output
+
+
+def test_the_command_for_the_tests_is_what_ci_runs() -> None:
+    ci = (PROJECT_ROOT / ".ci" / "run").read_text().splitlines()
+
+    assert f"timed {TEST.strip()}" in ci
+
+
+def test_production_starts_from_the_runtime_lock_alone(tmp_path: Path) -> None:
+    copy = ProjectCopy(tmp_path / "project")
+    (copy.path / ".venv").unlink()
+    copy.run(f"{sys.executable} -m venv --without-pip .venv")
+    _use_uv_as_pip(copy)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+
+    process = copy.start(
+        PRODUCTION.replace("python cli.py serve", "exec python cli.py serve"),
+        ENVIRONMENT="production",
+        UV_SYSTEM_CERTS="true",  # as the Makefile has it
+        PORT=str(port),
+        SECRET_KEY="0123456789abcdefghijklmnopqrstuvwxyz",
+        JWT_SECRET_KEY="zyxwvutsrqponmlkjihgfedcba9876543210",
+    )
+    try:
+        _wait_until_it_answers(process, port)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+
+def _use_uv_as_pip(copy: ProjectCopy) -> None:
+    # The same lock with the same hashes, out of uv's cache: pip would download for half a minute.
+    pip = copy.path / ".venv" / "bin" / "pip"
+    pip.write_text('#!/bin/sh\nexec "$PWD/.tools/bin/uv" pip "$@" --python .venv --quiet\n')
+    pip.chmod(0o755)

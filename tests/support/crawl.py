@@ -1,0 +1,83 @@
+"""All kinds of answers that the application gives, collected from every route."""
+
+from collections.abc import Collection, Iterator
+from typing import Any, Final, NamedTuple
+
+from httpx2 import Response
+
+from tests.support.api import Account, Api
+from tests.support.routes import (
+    CALLERS,
+    QUERIES,
+    RouteCaller,
+    body_for,
+    method_of,
+    path_for,
+    random_id,
+)
+
+# What replaces a part of an acceptable request, by an administrator, who gets furthest.
+QUERY_VARIANTS: Final[tuple[dict[str, Any], ...]] = (
+    {"params": {"limit": "1", "q": "thing"}},
+    {"params": {"limit": "1"}},
+    {"params": {"page": "1", "cursor": "x"}},
+    {"params": {"cursor": "x"}},
+    {"params": {"cursor": "x", "q": "thing"}},
+)
+BODY_VARIANTS: Final[tuple[dict[str, Any], ...]] = (
+    {"json": {"unknown": 1}},
+    {"json": []},
+    {"json": None, "content": b"{", "headers": {"Content-Type": "application/json"}},
+    {"json": None, "content": b"[" * 100_000, "headers": {"Content-Type": "application/json"}},
+    {"json": None, "content": b"title=a", "headers": {"Content-Type": "text/plain"}},
+)
+OFF_ROUTE: Final[tuple[dict[str, Any], ...]] = (
+    {"json": None, "headers": {"Content-Length": "100000000"}},
+    {"path": "/not-a-uuid"},
+    {"path": "/"},
+    {"method": "PUT"},
+)
+
+
+class Answer(NamedTuple):
+    """`route` is empty where no route answered: another verb, no such path, or too large."""
+
+    route: str
+    response: Response
+
+
+async def crawl(api: Api, routes: Collection[str]) -> list[Answer]:
+    """The answers of the routes to every kind of caller, and to requests that are wrong somewhere.
+
+    Where a path names something, it is there for the callers, and not for the wrong requests.
+    """
+    await api.register_admin()  # so that no other administrator is the last one
+    caller = RouteCaller(api)
+    answers = [
+        Answer(route, await caller.call(route, kind)) for kind in CALLERS for route in routes
+    ]
+    for route in routes:
+        admin = await api.register_admin()
+        answers += [Answer("", await _vary(api, admin, route, v)) for v in OFF_ROUTE]
+        # The last is the acceptable request itself, which may end the administrator's session.
+        variants = [*_variants(route, admin), {}]
+        answers += [Answer(route, await _vary(api, admin, route, v)) for v in variants]
+    return answers
+
+
+def _variants(route: str, account: Account) -> Iterator[dict[str, Any]]:
+    if method_of(route) == "GET":
+        yield from QUERY_VARIANTS
+    if body_for(route, account) is not None:
+        yield from BODY_VARIANTS
+
+
+async def _vary(api: Api, admin: Account, route: str, variant: dict[str, Any]) -> Response:
+    path = path_for(route, user=random_id(), item=random_id()) + variant.get("path", "")
+    request = {
+        "params": QUERIES.get(route),
+        "json": body_for(route, admin),
+        **{name: value for name, value in variant.items() if name not in {"method", "path"}},
+        "headers": admin.headers | variant.get("headers", {}),
+    }
+    return await api.client.request(variant.get("method", method_of(route)), path, **request)

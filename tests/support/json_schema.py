@@ -1,0 +1,130 @@
+"""Checks values against the schemas that OpenAPI documents, and makes examples from them.
+
+It knows the keywords that our schemas use, and stops at one that it does not know.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from email_validator import validate_email
+
+Schema = dict[str, Any]
+
+TYPES: dict[str, type] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "boolean": bool,
+    "null": type(None),
+}
+FORMATS: dict[str, Callable[[str], object]] = {
+    "uuid": UUID,
+    "date-time": datetime.fromisoformat,
+    "email": lambda text: validate_email(text, check_deliverability=False),
+    "password": str,
+}
+# Readers of the documentation make these up by themselves.
+EXAMPLES: dict[str | None, Any] = {
+    "uuid": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "date-time": "2026-01-31T12:00:00Z",
+    "boolean": True,
+}
+ANNOTATIONS = {"title", "description", "default", "examples"}
+KEYWORDS = {
+    *("anyOf", "const", "enum", "type", "format", "items"),
+    *("properties", "required", "additionalProperties"),
+    *("minLength", "maxLength", "minimum", "maximum"),
+}
+
+
+class SchemaReader:
+    """Reads schemas that refer to these components."""
+
+    def __init__(self, openapi: Schema) -> None:
+        self._components = openapi["components"]["schemas"]
+
+    def faults(self, schema: Schema, value: Any, at: str = "$") -> list[str]:
+        """What is wrong with the value. What is not documented is wrong, too."""
+        schema = self._resolve(schema)
+        if unknown := schema.keys() - KEYWORDS - ANNOTATIONS:
+            raise NotImplementedError(f"{at}: {sorted(unknown)}")
+        if "anyOf" in schema:
+            fits = any(not self.faults(choice, value, at) for choice in schema["anyOf"])
+            return [] if fits else [f"{at}: {value!r} fits no choice"]
+        if not _has_type(schema, value):
+            return [f"{at}: {value!r} is not of type {schema['type']}"]
+        return [*_scalar_faults(schema, value, at), *self._inner_faults(schema, value, at)]
+
+    def example(self, schema: Schema, at: str = "$") -> Any:
+        """A value as the documentation shows it; `LookupError` where it shows none."""
+        schema = self._resolve(schema)
+        if {"type": "null"} in schema.get("anyOf", []):
+            schema = {"default": None, **schema}
+        ready = [schema[k] for k in ("const", "default") if k in schema]
+        lists = [schema[k][0] for k in ("examples", "enum") if k in schema]
+        made_up = [EXAMPLES[k] for k in (schema.get("format"), schema.get("type")) if k in EXAMPLES]
+        for example in (*lists, *ready, *made_up):
+            return example
+        return self._inner_example(schema, at)
+
+    def _resolve(self, schema: Schema) -> Schema:
+        name = schema.get("$ref", "").removeprefix("#/components/schemas/")
+        beside = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
+        return {**self._components[name], **beside} if name else schema
+
+    def _inner_faults(self, schema: Schema, value: Any, at: str) -> Iterator[str]:
+        if isinstance(value, list) and "items" in schema:
+            for index, item in enumerate(value):
+                yield from self.faults(schema["items"], item, f"{at}[{index}]")
+        if isinstance(value, dict):
+            properties = schema.get("properties", {})
+            for name in sorted(set(schema.get("required", [])) - value.keys()):
+                yield f"{at}: {name} is missing"
+            for name, inner in value.items():
+                if name in properties:
+                    yield from self.faults(properties[name], inner, f"{at}.{name}")
+                elif schema.get("additionalProperties") is not True:
+                    yield f"{at}: {name} is not documented"
+
+    def _inner_example(self, schema: Schema, at: str) -> Any:
+        if schema.get("type") == "object":
+            properties = schema.get("properties", {})
+            return {name: self.example(s, f"{at}.{name}") for name, s in properties.items()}
+        if schema.get("type") == "array":
+            return [self.example(schema["items"], f"{at}[]")]
+        if "anyOf" in schema:
+            return self.example(schema["anyOf"][0], at)
+        raise LookupError(at)
+
+
+def _has_type(schema: Schema, value: Any) -> bool:
+    if "type" not in schema:
+        return True
+    is_boolean = isinstance(value, bool)
+    return isinstance(value, TYPES[schema["type"]]) and is_boolean == (schema["type"] == "boolean")
+
+
+def _scalar_faults(schema: Schema, value: Any, at: str) -> Iterator[str]:
+    if "const" in schema and value != schema["const"]:
+        yield f"{at}: {value!r} is not {schema['const']!r}"
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{at}: {value!r} is not one of {schema['enum']}"
+    if isinstance(value, str):
+        yield from _text_faults(schema, value, at)
+    if isinstance(value, int) and not schema.get("minimum", value) <= value:
+        yield f"{at}: {value} is too small"
+    if isinstance(value, int) and not value <= schema.get("maximum", value):
+        yield f"{at}: {value} is too large"
+
+
+def _text_faults(schema: Schema, value: str, at: str) -> Iterator[str]:
+    if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
+        yield f"{at}: {value!r} is too short or too long"
+    if "format" in schema:
+        try:
+            FORMATS[schema["format"]](value)
+        except ValueError:
+            yield f"{at}: {value!r} is no {schema['format']}"

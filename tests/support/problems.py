@@ -1,0 +1,30 @@
+"""What every error looks like from outside."""
+
+from typing import Any
+
+from httpx2 import Response
+
+MEMBERS = {"type", "title", "status", "detail", "instance", "success", "code", "request_id"}
+
+
+def problem(response: Response, status: int, code: str) -> dict[str, Any]:
+    """The problem of a response, which must have this status and code and the one shape."""
+    assert (response.status_code, response.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    ), response.text
+    body: dict[str, Any] = response.json()
+    assert body.keys() - {"errors"} == MEMBERS
+    assert (body["status"], body["code"], body["success"]) == (status, code, False)
+    return body
+
+
+def assert_unauthorized(response: Response, code: str = "unauthorized") -> None:
+    problem(response, 401, code)
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+def faulty_fields(response: Response) -> list[list[str | int]]:
+    """Where the values are that a 422 complains of."""
+    body = problem(response, 422, "validation_failed")
+    return [fault["loc"] for fault in body["errors"]]

@@ -1,0 +1,129 @@
+"""The application in processes of its own, as in production: several at once, and mortal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from httpx2 import AsyncClient, AsyncHTTPTransport
+
+from app.core.config import PROJECT_ROOT
+from tests.support.scratch import Account, ScratchDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+APP = "app.main:app"
+BASE_URL = "http://testserver"
+
+START_TIMEOUT = timedelta(seconds=30)
+STOP_TIMEOUT = timedelta(seconds=10)
+POLL_INTERVAL = timedelta(milliseconds=20)
+
+
+class AppProcess:
+    """uvicorn on a unix socket. Its settings are those of the tests' environment, and `settings`.
+
+    `close` stops it and removes its directory; it goes away too when the tests are killed.
+    """
+
+    def __init__(
+        self, database_url: str, *, app: str = APP, cwd: Path = PROJECT_ROOT, **settings: str
+    ) -> None:
+        self._scratch = ScratchDirectory("app", Account())
+        self.socket = str(self._scratch.path / "http.sock")
+        self._log = self._scratch.path / "app.log"
+        options = ["--uds", self.socket, "--no-access-log", "--log-level", "warning"]
+        environment = {"DATABASE_URL": database_url, "ACCESS_LOG": "false", **settings}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "uvicorn", app, *options],
+                cwd=cwd,
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._scratch.guard(self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What it has printed so far."""
+        return self._log.read_text(errors="replace")
+
+    def client(self) -> AsyncClient:
+        return AsyncClient(transport=AsyncHTTPTransport(uds=self.socket), base_url=BASE_URL)
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT.total_seconds()
+        while not _is_live(self.socket):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the application did not start:\n{self.log[-2000:]}")
+            time.sleep(POLL_INTERVAL.total_seconds())
+
+    def wait_until_gone(self) -> int:
+        """The exit status; minus the signal's number when one ended it."""
+        return self._process.wait(STOP_TIMEOUT.total_seconds())
+
+    def stop(self) -> int:
+        """Ask it to finish, as a deployment does, and kill it when it does not."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self.wait_until_gone()
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """End it without a chance to tidy up, as an out-of-memory killer does."""
+        self._process.kill()
+        return self._process.wait()
+
+    def close(self) -> None:
+        self.stop()
+        self._scratch.guard(None)
+        self._scratch.remove()
+
+
+@contextmanager
+def app_processes(
+    count: int,
+    database_url: str,
+    *,
+    app: str = APP,
+    cwd: Path = PROJECT_ROOT,
+    **settings: str,
+) -> Iterator[list[AppProcess]]:
+    """Several processes on one database, all of them ready."""
+    with ExitStack() as stack:
+        # All are started before the first is waited for.
+        processes = [
+            stack.enter_context(closing(AppProcess(database_url, app=app, cwd=cwd, **settings)))
+            for _ in range(count)
+        ]
+        for process in processes:
+            process.wait_until_ready()
+        yield processes
+
+
+def _is_live(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1)
+        try:
+            connection.connect(path)
+            connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
+            return connection.recv(64).startswith(b"HTTP/1.1 200")
+        except OSError:
+            return False

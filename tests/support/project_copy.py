@@ -1,0 +1,49 @@
+"""A copy of the project in which a test may do what a reader of the docs does."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from app.core.config import PROJECT_ROOT
+
+ENVIRONMENTS = (".venv", ".tools")
+LEFT_OUT = (".git", "__pycache__", ".env", ".hypothesis", "htmlcov", "*.db*", ".coverage*")
+
+
+class ProjectCopy:
+    """The project's files in another folder, with the same `.venv` and `.tools`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # The caches of mypy and ruff come along, with the times by which they know their files.
+        shutil.copytree(PROJECT_ROOT, path, ignore=shutil.ignore_patterns(*LEFT_OUT, *ENVIRONMENTS))
+        for name in ENVIRONMENTS:
+            if (PROJECT_ROOT / name).exists():
+                (path / name).symlink_to(PROJECT_ROOT / name)
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """A newcomer's: nothing of the tests' own settings, and `.venv` activated."""
+        home = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+        activated = f"{self.path}/.venv/bin:{os.environ['PATH']}"
+        return {**home, "PATH": activated, **variables}
+
+    def start(self, script: str, **variables: str) -> subprocess.Popen[str]:
+        """Run a script of bash in the background, stopping at the first command that fails."""
+        return subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.path,
+            env=self.environment(**variables),
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def run(self, script: str, **variables: str) -> str:
+        """Run a script to its end and return its output; `AssertionError` when it fails."""
+        with self.start(script, **variables) as process:
+            output, _ = process.communicate()
+        assert process.returncode == 0, f"{script}\nended with {process.returncode}:\n{output}"
+        return output

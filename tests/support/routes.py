@@ -1,0 +1,119 @@
+"""Every route of the application, and for each a request that it accepts from whoever may."""
+
+import secrets
+from typing import Any, Final, Literal, NamedTuple
+from uuid import uuid4
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from httpx2 import Response
+
+from tests.support.api import PASSWORD, Account, Api
+
+Caller = Literal["anonymous", "user", "administrator"]
+CALLERS: Final[tuple[Caller, ...]] = ("anonymous", "user", "administrator")
+FILES: Final = "FILES"
+SAFE_METHODS: Final = {"GET", "HEAD"}
+
+QUERIES: Final = {"GET /api/v1/items/search": {"q": "thing"}}
+
+
+def routes_of(app: FastAPI) -> set[str]:
+    """`METHOD /path` of each route; a folder of static files has no methods."""
+    return {
+        f"{method} {route.path}"
+        for route in iter_route_contexts(app.routes)
+        for method in (route.methods or {FILES})
+    }
+
+
+def method_of(route: str) -> str:
+    method = route.partition(" ")[0]
+    return "GET" if method == FILES else method
+
+
+def random_id() -> str:
+    """The public id of nothing."""
+    return str(uuid4())
+
+
+def body_for(route: str, account: Account) -> dict[str, Any] | None:
+    """A body that the route accepts from the account, or on its behalf; None where none is read."""
+    bodies: dict[str, dict[str, Any]] = {
+        "POST /api/v1/auth/register": {
+            "email": f"new-{secrets.token_hex(6)}@example.com",
+            "password": PASSWORD,
+            "full_name": "Newcomer",
+        },
+        "POST /api/v1/auth/login": {"email": account.email, "password": account.password},
+        "POST /api/v1/auth/refresh": {"refresh_token": account.refresh_token},
+        "POST /api/v1/auth/logout": {"refresh_token": account.refresh_token},
+        "PATCH /api/v1/users/me": {"full_name": "Renamed"},
+        "DELETE /api/v1/users/me": {"password": account.password},
+        "POST /api/v1/users/me/change-password": {
+            "current_password": account.password,
+            "new_password": "another good passphrase",
+        },
+        "POST /api/v1/items": {"title": "New", "description": "Thing", "status": "draft"},
+        "PATCH /api/v1/items/{public_id}": {
+            "title": "Changed",
+            "description": None,
+            "status": "active",
+        },
+    }
+    return bodies.get(route)
+
+
+def path_for(route: str, *, user: str, item: str) -> str:
+    """The route's path, which names this user or this item where it names one."""
+    path = route.partition(" ")[2]
+    if route.startswith(FILES):
+        return f"{path}/swagger-ui.css"
+    return path.replace("{public_id}", item if "/items/" in path else user)
+
+
+class Cast(NamedTuple):
+    """Who takes part in a call: the caller if there is one, and somebody else with an item."""
+
+    account: Account | None
+    other: Account
+    item: str
+
+
+class RouteCaller:
+    """Calls routes, each time with accounts and an item that no call before has changed."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._unchanged: dict[Caller, Cast] = {}
+
+    async def call(self, route: str, caller: Caller, **request: Any) -> Response:
+        """The answer to an acceptable request whose path names somebody else's draft or account.
+
+        `request` replaces parts of it, in the terms of the HTTP client.
+        """
+        cast = self._unchanged.get(caller) or await self._new_cast(caller)
+        account, other, item = cast
+        whole = {
+            "headers": account.headers if account else {},
+            "params": QUERIES.get(route),
+            "json": body_for(route, account or other),
+            **request,
+        }
+        path = path_for(route, user=other.public_id, item=item)
+        method = method_of(route)
+        if method in SAFE_METHODS:
+            self._unchanged[caller] = cast
+        else:
+            self._unchanged.pop(caller, None)
+        return await self._api.client.request(method, path, **whole)
+
+    async def _new_cast(self, caller: Caller) -> Cast:
+        other = await self._api.register()
+        item = await self._api.create_item(other, title="Thing of another")
+        return Cast(await self._account(caller), other, item["public_id"])
+
+    async def _account(self, caller: Caller) -> Account | None:
+        if caller == "anonymous":
+            return None
+        return await (self._api.register_admin if caller != "user" else self._api.register)()

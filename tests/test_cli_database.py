@@ -1,0 +1,255 @@
+"""`seed` and `cleanup-tokens`."""
+
+import re
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from httpx2 import AsyncClient
+
+from app.core.config import PROJECT_ROOT, Settings
+from app.db.init_db import seed_demo_data
+from app.db.session import Database
+from tests.support.databases import on_sqlite
+from tests.support.table_rows import all_rows
+from tests.test_cli import Cli, assert_refused, query
+
+
+@pytest.fixture
+def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
+    return Cli.migrated(tmp_path, sqlite_template)
+
+
+@pytest.fixture
+def both(tmp_path: Path, database_url: str) -> Cli:
+    """On SQLite, and once more on PostgreSQL."""
+    return Cli(tmp_path, database_url)
+
+
+def passwords_in(output: str) -> dict[str, str]:
+    return dict(re.findall(r"^ +(\S+@\S+) +(\S+) ", output, re.MULTILINE))
+
+
+# --- seed
+
+
+async def test_seed_makes_accounts_that_can_log_in(both: Cli, client: AsyncClient) -> None:
+    finished = both.run("seed")
+
+    assert finished.returncode == 0
+    passwords = passwords_in(finished.stdout)
+    assert passwords.keys() == {"admin@example.com", "user@example.com"}
+    for email, password in passwords.items():
+        body = {"email": email, "password": password}
+        response = await client.post("/api/v1/auth/login", json=body)
+        assert response.status_code == 200, response.text
+    roles = {user["email"]: user["role"] for user in both.json("list-users")["users"]}
+    assert roles == {"admin@example.com": "admin", "user@example.com": "user"}
+
+
+def test_seed_makes_new_passwords_in_each_database(tmp_path: Path, sqlite_template: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    outputs = [
+        Cli.migrated(tmp_path / folder, sqlite_template).run("seed").stdout for folder in "ab"
+    ]
+
+    passwords = {*passwords_in(outputs[0]).values(), *passwords_in(outputs[1]).values()}
+
+    assert len(passwords) == 4
+
+
+def test_seed_keeps_no_password_in_clear(cli: Cli) -> None:
+    passwords = passwords_in(cli.run("seed").stdout).values()
+
+    content = b"".join(file.read_bytes() for file in cli.database.parent.glob("app.db*"))
+    assert b"admin@example.com" in content
+    for password in passwords:
+        assert password.encode() not in content
+
+
+def test_seed_makes_items_in_every_state(cli: Cli) -> None:
+    cli.run("seed")
+
+    states = query(cli, "SELECT DISTINCT status, is_deleted FROM items")
+    assert {state for state, deleted in states if not deleted} == {"draft", "active", "archived"}
+    assert any(deleted for _, deleted in states)
+    assert query(cli, "SELECT count(*) FROM items") == [(20,)]
+
+
+async def test_seed_changes_nothing_the_second_time_and_says_so(
+    both: Cli, database: Database
+) -> None:
+    both.run("seed")
+    before = await all_rows(database)
+
+    finished = both.run("seed")
+
+    assert finished.returncode == 0
+    assert "nothing was changed" in finished.stdout
+    assert passwords_in(finished.stdout) == {}
+    assert await all_rows(database) == before
+
+
+def test_seed_leaves_an_account_alone_that_has_a_demo_address(cli: Cli) -> None:
+    columns = "(public_id, email, email_key, password_hash)"
+    query(cli, f"INSERT INTO users {columns} VALUES ('u', 'U', 'user@example.com', '!')")  # noqa: S608
+
+    assert "nothing was changed" in cli.run("seed").stdout
+    assert query(cli, "SELECT count(*) FROM users") == [(1,)]
+
+
+def test_seed_that_fails_halfway_leaves_nothing(cli: Cli) -> None:
+    trigger = "CREATE TRIGGER full BEFORE INSERT ON items WHEN new.title = 'Demo item 19' "
+    query(cli, trigger + "BEGIN SELECT RAISE(ABORT, 'full'); END")
+
+    assert cli.run("seed").returncode == 1
+    assert query(cli, "SELECT count(*) FROM users") == [(0,)]
+
+
+def test_two_seeds_at_once_make_one_set(both: Cli) -> None:
+    processes = [
+        subprocess.Popen(  # noqa: S603 - our own command
+            both.command("seed"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=PROJECT_ROOT,
+            env=both.environment(),
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=60) for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert sorted(len(passwords_in(out)) for out, _ in outputs) == [0, 2]
+    assert both.json("list-users")["total"] == 2
+
+
+@on_sqlite
+async def test_seed_that_loses_a_race_changes_nothing(
+    cli: Cli, settings: Settings, database: Database
+) -> None:
+    cli.database = Path(settings.database_url.database or "")
+
+    def somebody_else_is_faster(_: int) -> None:
+        columns = "(public_id, email, email_key, password_hash)"
+        row = "('u', 'user@example.com', 'user@example.com', '!')"
+        query(cli, f"INSERT OR IGNORE INTO users {columns} VALUES {row}")  # noqa: S608
+
+    async with database.sessions() as session:
+        accounts = await seed_demo_data(session, settings, on_step=somebody_else_is_faster)
+
+    assert accounts == []
+    assert query(cli, "SELECT email FROM users") == [("user@example.com",)]
+
+
+def test_seed_obeys_the_longest_minimum_for_passwords(cli: Cli) -> None:
+    finished = cli.run("seed", PASSWORD_MIN_LENGTH="64")
+
+    assert all(len(password) >= 64 for password in passwords_in(finished.stdout).values())
+
+
+# --- production
+
+
+@pytest.mark.parametrize("command", ["seed", "cleanup-tokens"])
+def test_production_refuses_without_consent(cli: Cli, command: str) -> None:
+    assert_refused(cli.run(command, **PRODUCTION), "production", "--yes")
+    assert query(cli, "SELECT count(*) FROM users") == [(0,)]
+
+
+def test_production_obeys_with_consent(cli: Cli) -> None:
+    assert cli.run("cleanup-tokens", "--yes", **PRODUCTION).returncode == 0
+
+
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "ARGON2_MEMORY_KIB": "19456",
+    "ARGON2_TIME_COST": "2",
+}
+
+
+# --- cleanup-tokens
+
+ENDED_LONG_AGO = timedelta(days=31)
+ENDED_LATELY = timedelta(days=29)
+
+
+def add_login(
+    cli: Cli,
+    name: str,
+    *,
+    expired: timedelta | None = None,
+    idle: timedelta | None = None,
+    revoked: timedelta | None = None,
+) -> None:
+    """A login that ended so long ago, in one of the three ways; by default it is alive."""
+    query(
+        cli,
+        "INSERT OR IGNORE INTO users (id, public_id, email, email_key, password_hash) "
+        "VALUES (1, 'u', 'u', 'u', '!')",
+    )
+    now = datetime.now(UTC).replace(tzinfo=None)
+    later = now + timedelta(days=30)
+    query(
+        cli,
+        "INSERT INTO refresh_tokens (public_id, user_id, seed, auth_version, rotated_at, "
+        "expires_at, idle_expires_at, revoked_at) VALUES (?, 1, x'00', 1, ?, ?, ?, ?)",
+        name,
+        f"{now}",
+        f"{now - expired if expired else later}",
+        f"{now - idle if idle else later}",
+        f"{now - revoked}" if revoked else None,
+    )
+
+
+def logins(cli: Cli) -> set[str]:
+    return {name for (name,) in query(cli, "SELECT public_id FROM refresh_tokens")}
+
+
+def test_cleanup_deletes_what_ended_long_ago_and_nothing_else(cli: Cli) -> None:
+    add_login(cli, "alive")
+    add_login(cli, "expired lately", expired=ENDED_LATELY)
+    add_login(cli, "revoked lately", revoked=ENDED_LATELY)
+    add_login(cli, "expired", expired=ENDED_LONG_AGO)
+    add_login(cli, "idle", idle=ENDED_LONG_AGO)
+    add_login(cli, "revoked", revoked=ENDED_LONG_AGO)
+
+    finished = cli.run("cleanup-tokens")
+
+    assert finished.stdout == "deleted 3 ended logins\n"
+    assert logins(cli) == {"alive", "expired lately", "revoked lately"}
+
+
+def test_cleanup_takes_the_age_from_its_option(cli: Cli) -> None:
+    add_login(cli, "alive")
+    add_login(cli, "revoked lately", revoked=ENDED_LATELY)
+
+    cli.run("cleanup-tokens", "--older-than-days=0")
+
+    assert logins(cli) == {"alive"}
+
+
+def test_cleanup_may_run_twice(cli: Cli) -> None:
+    add_login(cli, "revoked", revoked=ENDED_LONG_AGO)
+    cli.run("cleanup-tokens")
+
+    finished = cli.run("cleanup-tokens")
+
+    assert finished.returncode == 0
+    assert finished.stdout == "deleted 0 ended logins\n"
+
+
+def test_cleanup_keeps_the_batches_it_finished_before_a_fault(cli: Cli) -> None:
+    for number in range(25):
+        add_login(cli, f"revoked {number}", revoked=ENDED_LONG_AGO)
+    trigger = "CREATE TRIGGER stop BEFORE DELETE ON refresh_tokens WHEN old.id = 25 "
+    query(cli, trigger + "BEGIN SELECT RAISE(ABORT, 'stop'); END")
+
+    assert cli.run("cleanup-tokens", "--batch=10").returncode == 1
+    assert len(logins(cli)) == 5
+
+    query(cli, "DROP TRIGGER stop")
+    assert cli.run("cleanup-tokens", "--batch=10").stdout == "deleted 5 ended logins\n"

@@ -1,0 +1,120 @@
+"""`init-db` and `check-migrations`."""
+
+import secrets
+import shutil
+from pathlib import Path
+
+import pytest
+from dirty_equals import IsStr
+
+from app.core.config import PROJECT_ROOT
+from app.db import init_db
+from tests.support.postgres import PostgresServer
+from tests.test_cli import Cli, assert_refused, query, run_here
+
+
+@pytest.fixture
+def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
+    return Cli.migrated(tmp_path, sqlite_template)
+
+
+# --- init-db
+
+
+def test_init_db_applies_the_migrations_and_says_which(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+
+    finished = cli.run("init-db")
+
+    assert finished.returncode == 0
+    assert "applied 0001, First schema" in finished.stdout
+    assert query(cli, "SELECT version_num FROM alembic_version") == [("0001",)]
+
+
+def test_init_db_does_nothing_the_second_time_and_says_so(cli: Cli) -> None:
+    finished = cli.run("init-db")
+
+    assert finished.returncode == 0
+    assert "nothing to do" in finished.stdout
+    assert "applied" not in finished.stdout
+
+
+async def test_init_db_works_on_postgresql(tmp_path: Path, postgres: PostgresServer) -> None:
+    name = f"test_{secrets.token_hex(8)}"
+    await postgres.create_database(name)
+    cli = Cli(tmp_path, postgres.url(name))
+
+    first, second = cli.run("init-db"), cli.run("init-db")
+
+    assert "applied 0001" in first.stdout
+    assert "nothing to do" in second.stdout
+    await postgres.drop_database(name)
+
+
+def test_init_db_refuses_a_database_of_newer_code(cli: Cli) -> None:
+    query(cli, "UPDATE alembic_version SET version_num = '9999'")
+
+    assert_refused(cli.run("init-db"), "9999")
+
+
+# --- check-migrations
+
+
+@pytest.fixture
+def migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The first migration, in a copy that the command reads in its place."""
+    shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
+    shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
+    monkeypatch.setattr(init_db, "PROJECT_ROOT", tmp_path)
+    (migration,) = (tmp_path / "migrations" / "versions").glob("*first_schema.py")
+    return migration
+
+
+def test_migrations_that_match_pass_without_any_configuration(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    cli.settings |= {"SECRET_KEY": "", "DATABASE_URL": "nonsense"}
+
+    finished = cli.run("check-migrations")
+
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith("the migrations run up, down and up again")
+
+
+def test_what_the_models_have_and_no_migration_is_named(migration: Path) -> None:
+    column = 'sa.Column("description", sa.String(length=5000), nullable=True),'
+    replace(migration, column, "")
+    replace(migration, "sa.String(length=200), nullable=False", "sa.String(length=200)")
+
+    finished = run_here("check-migrations")
+
+    assert finished.returncode == 1
+    assert finished.stderr.splitlines() == [
+        "not in the migrations: add_column items description",
+        "not in the migrations: modify_nullable items title True False",
+        IsStr(regex="Error: models and migrations differ; .*alembic revision --autogenerate.*"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("downgrade", "step"), [("pass", "second upgrade"), ('op.drop_table("missing")', "downgrade")]
+)
+def test_a_downgrade_that_does_not_undo_its_upgrade_is_one_line(
+    migration: Path, downgrade: str, step: str
+) -> None:
+    replace(migration, 'op.drop_table("items")', downgrade)
+
+    assert_refused(run_here("check-migrations"), f"migrations, {step}: ")
+
+
+def test_two_newest_migrations_are_one_line(migration: Path) -> None:
+    rival = migration.with_name("rival.py")
+    shutil.copy(migration, rival)
+    replace(rival, 'revision: str = "0001"', 'revision: str = "0002"')
+
+    assert_refused(run_here("check-migrations"), "migrations, upgrade: ", "head")
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))

@@ -1,0 +1,273 @@
+"""`create-user`, `set-password` and `list-users`."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from httpx2 import AsyncClient
+
+from app.core.config import PROJECT_ROOT
+from tests.support.api import PASSWORD, Api
+from tests.support.databases import on_sqlite
+from tests.test_cli import Cli, Finished, assert_refused, query
+
+OTHER_PASSWORD = "another good passphrase"
+
+
+@pytest.fixture
+def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
+    return Cli.migrated(tmp_path, sqlite_template)
+
+
+@pytest.fixture
+def both(tmp_path: Path, database_url: str) -> Cli:
+    """On SQLite, and once more on PostgreSQL."""
+    return Cli(tmp_path, database_url)
+
+
+def create(cli: Cli, email: str, *options: str, password: str | bytes = PASSWORD) -> Finished:
+    return cli.run("create-user", f"--email={email}", "--password-stdin", *options, given=password)
+
+
+def insert(cli: Cli, email: str, *, full_name: str | None = None) -> str:
+    """An account, made faster than by a process; its public id."""
+    public_id = str(uuid4())
+    columns = "(public_id, email, email_key, full_name, password_hash)"
+    statement = f"INSERT INTO users {columns} VALUES (?, ?, ?, ?, 'a hash')"  # noqa: S608
+    query(cli, statement, public_id, email, email, full_name)
+    return public_id
+
+
+# --- create-user
+
+
+async def test_a_created_user_can_log_in(both: Cli, client: AsyncClient) -> None:
+    finished = create(both, "Ada@Example.com", "--full-name=Ada Lovelace")
+
+    assert finished.returncode == 0
+    body = {"email": "ada@example.com", "password": PASSWORD}
+    response = await client.post("/api/v1/auth/login", json=body)
+    assert response.status_code == 200
+    (user,) = both.json("list-users")["users"]
+    assert user["email"] == "Ada@Example.com"
+    assert user["full_name"] == "Ada Lovelace"
+    assert user["role"] == "user"
+    assert user["public_id"] in finished.stdout
+
+
+def test_an_administrator_is_made_only_when_asked_for(cli: Cli) -> None:
+    create(cli, "chief@example.com", "--admin")
+    create(cli, "clerk@example.com")
+
+    roles = {user["email"]: user["role"] for user in cli.json("list-users")["users"]}
+    assert roles == {"chief@example.com": "admin", "clerk@example.com": "user"}
+
+
+@on_sqlite
+async def test_a_password_is_taken_as_it_stands(both: Cli, client: AsyncClient) -> None:
+    password = "  pässword, with spaces  "
+    create(both, "ada@example.com", password=f"{password}\r\nand a second line")
+
+    body = {"email": "ada@example.com", "password": password}
+    assert (await client.post("/api/v1/auth/login", json=body)).status_code == 200
+
+
+def test_a_taken_address_is_refused(cli: Cli) -> None:
+    create(cli, "ada@example.com")
+
+    assert_refused(create(cli, "ADA@example.com"), "already an account")
+    assert query(cli, "SELECT count(*) FROM users") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [
+        ("seven77", "at least 8 characters"),
+        ("with a NUL \0 inside", "NUL"),
+        (b"not \xff\xfe UTF-8", "password"),
+    ],
+    ids=["short", "nul", "bytes"],
+)
+def test_a_password_that_the_api_would_refuse_is_refused(
+    cli: Cli, password: str | bytes, words: str
+) -> None:
+    assert_refused(create(cli, "ada@example.com", password=password), words)
+    assert query(cli, "SELECT count(*) FROM users") == [(0,)]
+
+
+def test_an_address_that_is_none_is_refused(cli: Cli) -> None:
+    assert_refused(create(cli, "ada"), "email: ")
+
+
+def test_a_password_from_the_input_needs_an_address_as_option(cli: Cli) -> None:
+    finished = cli.run("create-user", "--password-stdin", given=PASSWORD)
+
+    assert finished.returncode == 2
+    assert "--email" in finished.stderr
+
+
+def test_a_password_is_no_option_that_the_process_list_would_show(cli: Cli) -> None:
+    finished = cli.run("create-user", "--email=ada@example.com", f"--password={PASSWORD}")
+
+    assert finished.returncode == 2
+    assert "No such option" in finished.stderr
+
+
+def test_without_a_terminal_the_questions_end_in_one_line(cli: Cli) -> None:
+    finished = cli.run("create-user")
+
+    assert finished.returncode == 1
+    assert finished.stderr.strip() == "Error: aborted"
+
+
+def on_terminal(cli: Cli, *arguments: str, answers: dict[str, str]) -> tuple[int, str]:
+    """Run a command on a terminal of its own, and type each answer at its question."""
+    pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(  # noqa: S603 - our own command
+        cli.command(*arguments),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=PROJECT_ROOT,
+        env=cli.environment(),
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        shown, waiting = "", list(answers.items())
+        while chunk := _read(ours):
+            shown += chunk
+            if waiting and re.search(waiting[0][0] + r".*: $", shown):
+                os.write(ours, f"{waiting.pop(0)[1]}\n".encode())
+    os.close(ours)
+    return process.returncode, shown
+
+
+def _read(terminal: int) -> str:
+    try:
+        return os.read(terminal, 1024).decode()
+    except OSError:  # Linux's way to say that the other side has closed
+        return ""
+
+
+def test_on_a_terminal_it_asks_and_shows_no_password(cli: Cli) -> None:
+    answers = {
+        "Email": "ada@example.com",
+        "Full name": "Ada",
+        "Password": PASSWORD,
+        "Repeat": PASSWORD,
+    }
+
+    status, shown = on_terminal(cli, "create-user", answers=answers)
+
+    assert status == 0, shown
+    assert "created the user ada@example.com" in shown
+    assert PASSWORD not in shown
+    assert query(cli, "SELECT email, full_name FROM users") == [("ada@example.com", "Ada")]
+
+
+def test_on_a_terminal_a_mistyped_repetition_is_asked_again(cli: Cli) -> None:
+    answers = {
+        "Full name": "",
+        "Password": PASSWORD,
+        "Repeat": OTHER_PASSWORD,
+        "do not match.*Password": PASSWORD,
+        "do not match.*Repeat": PASSWORD,
+    }
+    # `.` in the last two stands for line ends too.
+    answers = {f"(?s){question}": answer for question, answer in answers.items()}
+
+    status, shown = on_terminal(cli, "create-user", "--email=ada@example.com", answers=answers)
+
+    assert status == 0, shown
+    assert query(cli, "SELECT email, full_name FROM users") == [("ada@example.com", None)]
+
+
+# --- set-password
+
+
+async def test_a_new_password_ends_all_sessions_and_logs_in(both: Cli, api: Api) -> None:
+    account = await api.register("ada@example.com")
+
+    finished = both.run("set-password", "ADA@example.com", "--password-stdin", given=OTHER_PASSWORD)
+
+    assert finished.returncode == 0
+    assert (await api.me(account.access_token)).status_code == 401
+    assert (await api.refresh(account.refresh_token)).status_code == 401
+    assert (await api.try_login("ada@example.com", PASSWORD)).status_code == 401
+    assert (await api.try_login("ada@example.com", OTHER_PASSWORD)).status_code == 200
+
+
+def test_an_unknown_address_gets_no_password(cli: Cli) -> None:
+    finished = cli.run("set-password", "a@example.com", "--password-stdin", given=OTHER_PASSWORD)
+
+    assert_refused(finished, "no account with this address", "list-users")
+
+
+def test_a_new_password_obeys_the_policy(cli: Cli) -> None:
+    insert(cli, "ada@example.com")
+    before = query(cli, "SELECT password_hash, auth_version FROM users")
+
+    finished = cli.run("set-password", "ada@example.com", "--password-stdin", given="short")
+
+    assert_refused(finished, "at least 8 characters")
+    assert query(cli, "SELECT password_hash, auth_version FROM users") == before
+
+
+def test_a_deactivated_account_gets_a_password_and_a_remark(cli: Cli) -> None:
+    insert(cli, "ada@example.com")
+    query(cli, "UPDATE users SET is_active = 0")
+
+    finished = cli.run("set-password", "ada@example.com", "--password-stdin", given=OTHER_PASSWORD)
+
+    assert finished.returncode == 0
+    assert "deactivated" in finished.stderr
+
+
+# --- list-users
+
+
+def test_a_list_shows_public_ids_and_no_integer_ids_and_no_hashes(cli: Cli) -> None:
+    public_id = insert(cli, "ada@example.com")
+    query(cli, "UPDATE users SET id = 424242")
+
+    outputs = [cli.run("list-users").stdout, cli.run("list-users", "--json").stdout]
+
+    for output in outputs:
+        assert public_id in output
+        assert "ada@example.com" in output
+        assert "424242" not in output
+        assert "a hash" not in output
+
+
+def test_a_list_is_paged_and_says_what_it_leaves_out(cli: Cli) -> None:
+    for name in ("ada", "bob", "cyd"):
+        insert(cli, f"{name}@example.com")
+
+    first = cli.run("list-users", "--limit=2")
+    rest = cli.json("list-users", "--limit=2", "--offset=2")
+
+    assert "ada@example.com" in first.stdout
+    assert "cyd@example.com" not in first.stdout
+    assert "2 of 3" in first.stderr
+    assert [user["email"] for user in rest["users"]] == ["cyd@example.com"]
+    assert rest["total"] == 3
+
+
+def test_a_list_leaves_out_deleted_accounts(cli: Cli) -> None:
+    insert(cli, "ada@example.com")
+    query(cli, "UPDATE users SET is_deleted = 1")
+
+    assert cli.json("list-users") == {"users": [], "total": 0}
+
+
+def test_a_name_cannot_command_the_terminal(cli: Cli) -> None:
+    insert(cli, "ada@example.com", full_name="\x1b[2J[bold]Ada")
+
+    shown = cli.run("list-users").stdout
+
+    assert "\x1b" not in shown
+    assert r"\x1b[2J[bold]Ada" in shown

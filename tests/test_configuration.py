@@ -1,0 +1,245 @@
+"""Starting with settings that are unsafe or wrong: refused, in lines that tell no secret."""
+
+import hashlib
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from app.core.config import Settings, get_settings
+from tests.support.commands import Ended, finish, start
+
+START: Final = [sys.executable, "-c", "import app.main"]
+UNSET: Final = ""
+
+
+def random_key(name: str) -> str:
+    """As good as random, and the same in each run."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+SAFE: Final = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": random_key("secret"),
+    "JWT_SECRET_KEY": random_key("jwt"),
+    "DATABASE_URL": "postgresql+asyncpg://app:canary@db.invalid:5432/app",
+    "REDIS_URL": "redis://:canary@cache.invalid:6379/0",
+    "WEB_CONCURRENCY": "4",
+    "CORS_ORIGINS": "https://app.example.com,http://localhost:3000",
+    "TRUSTED_PROXIES": "10.0.0.1,172.16.0.0/12",
+}
+
+# What differs from the safe settings, and how the one line begins that it gives.
+UNSAFE: Final = {
+    "SECRET_KEY missing": ({"SECRET_KEY": UNSET}, "SECRET_KEY is not set"),
+    "JWT_SECRET_KEY missing": ({"JWT_SECRET_KEY": UNSET}, "JWT_SECRET_KEY is not set"),
+    "SECRET_KEY short": ({"SECRET_KEY": "canary" * 5}, "SECRET_KEY needs at least 32"),
+    "SECRET_KEY sample": ({"SECRET_KEY": "your-secret-key" * 3}, "SECRET_KEY looks like a sample"),
+    "JWT_SECRET_KEY sample": (
+        {"JWT_SECRET_KEY": "ChangeMe-0123456789-abcdefghijklm"},
+        "JWT_SECRET_KEY looks like a sample",
+    ),
+    "keys shared": (
+        {"JWT_SECRET_KEY": SAFE["SECRET_KEY"]},
+        "SECRET_KEY and JWT_SECRET_KEY must differ",
+    ),
+    "DEBUG": ({"DEBUG": "true"}, "DEBUG must be off"),
+    "CORS_ORIGINS": ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS must list exact origins"),
+    "TRUSTED_PROXIES": ({"TRUSTED_PROXIES": "*"}, "TRUSTED_PROXIES must list addresses"),
+    "limiter off": ({"RATE_LIMIT_ENABLED": "false"}, "RATE_LIMIT_ENABLED must be on"),
+    "limiter in memory": ({"REDIS_URL": UNSET}, "The rate limiter in memory serves one worker"),
+    "SQLite": ({"DATABASE_URL": "sqlite:///./app.db"}, "SQLite serves one worker"),
+    "weak hashes": ({"ARGON2_TIME_COST": "1"}, "ARGON2_TIME_COST must be at least 2"),
+}
+
+# More of the kind, which are tried without a process of their own.
+WRONG: Final = [
+    ("JWT_SECRET_KEY", "canary" * 5, "JWT_SECRET_KEY needs at least 32"),
+    ("SECRET_KEY", "canary" * 8, "SECRET_KEY looks like a sample or has too little variety"),
+    ("SECRET_KEY_PREVIOUS", f"{random_key('old')},canary", "SECRET_KEY_PREVIOUS needs at least"),
+    ("SECRET_KEY_PREVIOUS", SAFE["JWT_SECRET_KEY"], "SECRET_KEY and JWT_SECRET_KEY must differ"),
+    ("JWT_SECRET_KEY_PREVIOUS", "placeholder" * 4, "JWT_SECRET_KEY looks like a sample"),
+    ("JWT_SECRET_KEY_PREVIOUS", SAFE["SECRET_KEY"], "SECRET_KEY and JWT_SECRET_KEY must differ"),
+    ("ARGON2_MEMORY_KIB", "19455", "ARGON2_MEMORY_KIB must be at least 19456"),
+    ("CORS_ORIGINS", "null", "CORS_ORIGINS must list exact origins"),
+    ("CORS_ORIGINS", "https://*.example.com", "CORS_ORIGINS must list exact origins"),
+    ("CORS_ORIGINS", "https://app.example.com/", "CORS_ORIGINS must list exact origins"),
+    ("TRUSTED_PROXIES", "0.0.0.0/0", "TRUSTED_PROXIES must list addresses"),
+    ("TRUSTED_PROXIES", "10.0.0.1,::/0", "TRUSTED_PROXIES must list addresses"),
+    ("DATABASE_URL", "canary", "DATABASE_URL: not a database URL"),
+    ("DATABASE_URL", "postgresql://app:canary", "DATABASE_URL: not a database URL"),
+    ("DATABASE_URL", "mysql://app:canary@db/app", "DATABASE_URL: the database must be"),
+    ("DATABASE_URL", "sqlite+aiosqlite://", "DATABASE_URL: SQLite needs a file"),
+    ("DATABASE_REPLICA_URL", "mysql://app:canary@db/app", "DATABASE_REPLICA_URL: the database"),
+    ("REDIS_URL", "canary", "REDIS_URL: needs the form redis://host"),
+    ("REDIS_URL", "http://:canary@cache:6379", "REDIS_URL: needs the form redis://host"),
+    ("REDIS_URL", "redis://cache:canary", "REDIS_URL: not a Redis URL"),
+    ("AUTH_RATE_LIMIT_ACCOUNT", "canary", "AUTH_RATE_LIMIT_ACCOUNT: needs the form"),
+    ("AUTH_RATE_LIMIT_ADDRESS", "5 per canary", "AUTH_RATE_LIMIT_ADDRESS: needs the form"),
+    ("LOG_LEVEL", "canary", "LOG_LEVEL: String should match"),
+    ("ENVIRONMENT", "canary", "ENVIRONMENT: Input should be"),
+    ("PORT", "canary", "PORT: Input should be a valid integer"),
+    ("JWT_LEEWAY_SECONDS", "61", "JWT_LEEWAY_SECONDS: Input should be less"),
+    ("PASSWORD_MIN_LENGTH", "7", "PASSWORD_MIN_LENGTH: Input should be greater"),
+]
+
+# What whoever wrote the URL meant, and what the drivers need.
+COMPLETED: Final = [
+    ("DATABASE_URL", "postgres://a@db/app", "postgresql+asyncpg://a@db/app"),
+    (
+        "DATABASE_URL",
+        "postgresql://a:p%40s@db:5432/app",
+        "postgresql+asyncpg://a:p%40s@db:5432/app",
+    ),
+    (
+        "DATABASE_URL",
+        "postgres://a@db/app?sslmode=require",
+        "postgresql+asyncpg://a@db/app?ssl=require",
+    ),
+    ("DATABASE_URL", "sqlite:///./app.db", "sqlite+aiosqlite:///./app.db"),
+    ("REDIS_URL", "redis://cache", "redis://cache:6379"),
+    ("REDIS_URL", "redis://:pass@cache/2", "redis://:pass@cache:6379/2"),
+    ("REDIS_URL", "rediss://cache:7000/0", "rediss://cache:7000/0"),
+    ("REDIS_URL", "redis://[::1]/0", "redis://[::1]:6379/0"),
+    ("REDIS_URL", "unix:///run/valkey.sock?db=1", "unix:///run/valkey.sock?db=1"),
+]
+
+
+@pytest.fixture(scope="module")
+def ended() -> dict[str, Ended]:
+    """How the starts ended, all of them: two at once take half the time."""
+
+    def start_with(changes: dict[str, str]) -> Ended:
+        return finish(start(START, SAFE | changes))
+
+    changes: dict[str, dict[str, str]] = {name: changes for name, (changes, _) in UNSAFE.items()}
+    changes["safe"] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(changes, pool.map(start_with, changes.values()), strict=True))
+
+
+def test_the_safe_settings_start(ended: dict[str, Ended]) -> None:
+    """CF1: each of the others differs from them in one thing only."""
+    assert ended["safe"] == Ended(0, "")
+
+
+@pytest.mark.parametrize("fault", UNSAFE)
+def test_an_unsafe_setting_keeps_production_from_starting(
+    ended: dict[str, Ended], fault: str
+) -> None:
+    """CF1."""
+    assert ended[fault].status == 1
+
+
+@pytest.mark.parametrize("fault", UNSAFE)
+def test_an_unsafe_setting_is_named_in_one_line(ended: dict[str, Ended], fault: str) -> None:
+    """CF1: no traceback either."""
+    [line] = ended[fault].output.splitlines()
+    assert line.startswith(f"Configuration error: {UNSAFE[fault][1]}")
+
+
+@pytest.mark.parametrize("fault", UNSAFE)
+def test_no_secret_is_printed(ended: dict[str, Ended], fault: str) -> None:
+    """CF1: none of the unsafe one's value, and none of the others'."""
+    environment = SAFE | UNSAFE[fault][0]
+    secrets = {value for name, value in environment.items() if "KEY" in name and value}
+
+    assert not [s for s in secrets | {"canary"} if s in ended[fault].output]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment, with the safe settings and no others."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in SAFE.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def load_settings() -> Settings:
+    """What a process does as it starts."""
+    return get_settings.__wrapped__()
+
+
+@pytest.mark.parametrize(("name", "value", "line"), WRONG)
+def test_a_wrong_value_is_named_in_one_line_that_does_not_repeat_it(
+    environment: pytest.MonkeyPatch, name: str, value: str, line: str
+) -> None:
+    """CF1."""
+    environment.setenv(name, value)
+
+    with pytest.raises(SystemExit) as refused:
+        load_settings()
+
+    [told] = str(refused.value).splitlines()
+    assert told.startswith(f"Configuration error: {line}")
+    assert "canary" not in told
+
+
+def test_every_fault_has_a_line_of_its_own(environment: pytest.MonkeyPatch) -> None:
+    """CF1."""
+    environment.setenv("DEBUG", "true")
+    environment.setenv("CORS_ORIGINS", "*")
+    environment.setenv("ARGON2_TIME_COST", "1")
+
+    with pytest.raises(SystemExit) as refused:
+        load_settings()
+
+    lines = str(refused.value).splitlines()
+    assert [line.split()[2] for line in lines] == ["DEBUG", "CORS_ORIGINS", "ARGON2_TIME_COST"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DEBUG", "true"), ("CORS_ORIGINS", "*"), ("RATE_LIMIT_ENABLED", "false"), ("REDIS_URL", "")],
+)
+def test_development_may_do_what_production_must_not(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv("ENVIRONMENT", "development")
+    environment.setenv(name, value)
+
+    assert not load_settings().is_production
+
+
+@pytest.mark.parametrize(("name", "value", "completed"), COMPLETED)
+def test_a_url_is_completed(
+    environment: pytest.MonkeyPatch, name: str, value: str, completed: str
+) -> None:
+    environment.setenv("WEB_CONCURRENCY", "1")
+    environment.setenv(name, value)
+
+    found = getattr(load_settings(), name)
+
+    assert completed == (found if isinstance(found, str) else found.get_secret_value())
+
+
+def test_the_settings_show_no_secret(environment: pytest.MonkeyPatch) -> None:
+    """ER3."""
+    settings = load_settings()
+
+    shown = f"{settings!r} {settings}"
+    assert not [s for s in ("canary", SAFE["SECRET_KEY"], SAFE["JWT_SECRET_KEY"]) if s in shown]
+
+
+def test_the_environment_comes_before_the_env_file(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("PORT=9001\nHOST=192.0.2.1\n")
+    environment.setenv("ENV_FILE", str(env_file))
+    environment.setenv("PORT", "9002")
+
+    settings = load_settings()
+
+    assert (settings.PORT, settings.HOST) == (9002, "192.0.2.1")
+
+
+def test_an_empty_variable_is_as_none_at_all(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PORT", "")
+
+    assert load_settings().PORT == 8000

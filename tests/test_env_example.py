@@ -1,0 +1,149 @@
+"""`.env.example` says what the settings say, and new keys are good ones."""
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from app.cli import env_example
+from app.cli.env_example import render
+from app.cli.env_file import GENERATED_SECRETS, add_missing_secrets
+from app.cli.faults import Fault
+from app.core.config import PROJECT_ROOT, Settings
+from tests.test_cli import Cli, assert_refused, run_here
+
+EXAMPLE = PROJECT_ROOT / ".env.example"
+
+
+@pytest.fixture
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_example_in_the_project_is_up_to_date() -> None:
+    assert EXAMPLE.read_text() == render(), "write it: python cli.py env-example --write"
+
+
+def test_every_setting_stands_in_it_once() -> None:
+    names = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", render(), re.MULTILINE)
+
+    assert names == list(Settings.model_fields)
+
+
+def test_required_secrets_are_empty_and_everything_else_is_commented_out() -> None:
+    assignments = [line for line in render().splitlines() if re.match(r"[A-Z]", line)]
+
+    assert assignments == [f"{name}=" for name in GENERATED_SECRETS]
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_what_it_gives_as_defaults_are_the_defaults(tmp_path: Path) -> None:
+    keys = "SECRET_KEY=" + "a" * 32 + "\nJWT_SECRET_KEY=" + "b" * 32 + "\n"
+    silent, spoken = tmp_path / "silent", tmp_path / "spoken"
+    silent.write_text(keys)
+    spoken.write_text(re.sub(r"^# ([A-Z][A-Z0-9_]*=)", r"\1", render(), flags=re.MULTILINE) + keys)
+
+    assert Settings(_env_file=spoken) == Settings(_env_file=silent)
+
+
+def test_headings_descriptions_and_bounds_stand_in_it() -> None:
+    text = render()
+
+    assert "# --- Database\n\n# postgresql+asyncpg://" in text
+    assert re.search(r"^# .*One of DEBUG, INFO, .*\n# LOG_LEVEL=INFO$", text, re.MULTILINE)
+    assert re.search(r"^# .* 1 to 64\.\n# WEB_CONCURRENCY=1$", text, re.MULTILINE)
+    assert re.search(r"^# .* At least 32 characters\.\nSECRET_KEY=$", text, re.MULTILINE)
+    assert re.search(r"^# .* At most 80 characters\.\n# APP_NAME=", text, re.MULTILINE)
+
+
+def test_the_command_prints_it_and_checks_it_without_a_configuration(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    cli.settings |= {"SECRET_KEY": "", "DATABASE_URL": "nonsense"}
+
+    assert cli.run("env-example").stdout == render()
+    assert cli.run("env-example", "--check").returncode == 0
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another file in the place of the project's."""
+    file = tmp_path / "folder" / ".env.example"
+    monkeypatch.setattr(env_example, "EXAMPLE", file)
+    return file
+
+
+def test_a_file_that_is_out_of_date_fails_the_check_until_it_is_written(example: Path) -> None:
+    example.parent.mkdir()
+
+    assert_refused(run_here("env-example", "--check"), "env-example --write")
+    example.write_text(render().replace("8000", "8001"))
+    assert_refused(run_here("env-example", "--check"), "env-example --write")
+
+    assert run_here("env-example", "--write").returncode == 0
+    assert run_here("env-example", "--check").returncode == 0
+
+
+def test_a_file_that_cannot_be_written_is_one_line(example: Path) -> None:
+    assert_refused(run_here("env-example", "--write"), str(example))
+
+
+def test_generated_keys_are_fresh_and_good_enough_for_production(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    cli.settings |= {"SECRET_KEY": "", "JWT_SECRET_KEY": ""}
+
+    first, second = cli.run("generate-keys").stdout, cli.run("generate-keys").stdout
+
+    assert [line.partition("=")[0] for line in first.splitlines()] == list(GENERATED_SECRETS)
+    assert len({*first.splitlines(), *second.splitlines()}) == 4
+    cli.env_file.write_text(first)
+    cli.settings |= {"ARGON2_MEMORY_KIB": "", "ARGON2_TIME_COST": ""}
+    finished = cli.run("doctor", ENVIRONMENT="production")
+    assert "ok      settings" in finished.stdout
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_missing_secrets_are_added_and_every_other_byte_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    kept = b"# mine\r\nAPP_NAME=Mine  \r\n\r\nexport LOG_LEVEL='INFO'"
+    file.write_bytes(b"SECRET_KEY=\r\n" + kept)
+    file.chmod(0o644)
+
+    assert add_missing_secrets(file) == list(GENERATED_SECRETS)
+
+    key = rb"SECRET_KEY=[0-9a-f]{64}\r\n"
+    assert re.fullmatch(rb"%b%b\r\nJWT_%b" % (key, re.escape(kept), key), file.read_bytes())
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+    assert add_missing_secrets(file) == []
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_a_link_to_an_env_file_stays_a_link(tmp_path: Path) -> None:
+    target, link = tmp_path / "shared.env", tmp_path / ".env"
+    target.write_text("APP_NAME=Mine\n")
+    link.symlink_to(target)
+
+    add_missing_secrets(link)
+
+    assert link.is_symlink()
+    assert "JWT_SECRET_KEY=" in target.read_text()
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match="is no file"):
+        add_missing_secrets(tmp_path)
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_a_secret_of_another_source_is_not_generated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Settings.model_config, "secrets_dir", tmp_path)
+    (tmp_path / "secret_key").write_text("s" * 32)
+    file = tmp_path / ".env"
+
+    assert add_missing_secrets(file) == ["JWT_SECRET_KEY"]
+    assert "\nSECRET_KEY=\n" in file.read_text()
