@@ -62,9 +62,8 @@ async def test_many_writers_wait_for_one_another(api: Api, database: Database) -
     """RL12: none is told that the database is locked."""
     account = await api.register()
 
-    items = await asyncio.gather(*[api.create_item(account) for _ in range(WRITERS)])
+    await asyncio.gather(*[api.create_item(account) for _ in range(WRITERS)])
 
-    assert len({item["public_id"] for item in items}) == WRITERS
     assert len((await all_rows(database))["items"]) == WRITERS
 
 

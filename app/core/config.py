@@ -1,7 +1,7 @@
 """Every setting of the application, read once from the environment, `.env` and secret files.
 
 Precedence: environment variable, then `.env`, then a file of `/run/secrets`, then the default.
-`.env.example` is generated from this module by `python cli.py env-example`.
+`python cli.py env-example --write` makes `.env.example` from this module.
 """
 
 import os

@@ -46,6 +46,15 @@ def database_problem(error: Exception) -> APIError:
     return APIError()
 
 
+def database_reason(error: Exception) -> str:
+    """What the database said, for the log; for a bad value, which it would quote, only its kind."""
+    cause = getattr(error, "orig", error)
+    if isinstance(database_problem(error), ValidationFailedError):
+        return type(cause).__name__
+    # What follows the first line are details, which quote the row.
+    return str(cause).partition("\n")[0]
+
+
 def _is_outage(error: DBAPIError, sqlstate: str) -> bool:
     # A write to a read-only server is one too (app/db/session.py); through get_read_db it is a bug.
     if sqlstate:

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.database_errors import DATABASE_ERRORS, database_problem
+from app.core.database_errors import DATABASE_ERRORS, database_problem, database_reason
 from app.core.exceptions import (
     APIError,
     BadRequestError,
@@ -163,5 +163,5 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
         # A fault of ours, as a wrong statement is: its trace, which has no values, says where.
         log.error("database_error", exc_info=error)
     else:
-        log.warning("database_error", code=problem.code, error=type(error).__name__)
+        log.warning("database_error", code=problem.code, reason=database_reason(error))
     return problem_response(problem, request_id_of(request))

@@ -10,7 +10,7 @@ from app.core.security.encryption import EncryptionService
 from app.core.security.jwt import JWTService
 from app.core.security.password import PasswordService
 from app.core.security.password_policy import PasswordPolicy
-from app.core.security.refresh_token import RefreshTokenCodec
+from app.core.security.refresh_token import ParallelUses, RefreshTokenCodec
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Collaborators:
     settings: Settings
     access_tokens: JWTService
     refresh_tokens: RefreshTokenCodec
+    parallel_uses: ParallelUses
     passwords: PasswordService
     password_policy: PasswordPolicy
     encryption: EncryptionService
@@ -33,6 +34,7 @@ class Collaborators:
             settings=settings,
             access_tokens=JWTService.from_settings(settings),
             refresh_tokens=RefreshTokenCodec(derived(keys.REFRESH_TOKEN)),
+            parallel_uses=ParallelUses(),
             passwords=PasswordService(settings),
             password_policy=PasswordPolicy(settings),
             encryption=EncryptionService(derived(keys.ENCRYPTION)),

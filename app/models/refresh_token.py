@@ -32,7 +32,7 @@ class RefreshToken(Base, TimestampMixin, PublicIdMixin):
     auth_version: Mapped[int] = mapped_column(doc="The user's, as it was at login.")
     rotated_at: Mapped[datetime] = mapped_column(default=utcnow)
     answered_at: Mapped[datetime | None] = mapped_column(
-        default=utcnow, doc="When the newest token was handed out; null while that is under way."
+        default=utcnow, doc="When the newest token was first handed out; null until then."
     )
     expires_at: Mapped[datetime] = mapped_column(doc="Absolute: no rotation moves it.")
     idle_expires_at: Mapped[datetime]

@@ -24,6 +24,7 @@ async def get_refresh_token_service(
     return RefreshTokenService(
         RefreshTokenRepository(db),
         codec=collaborators.refresh_tokens,
+        parallel_uses=collaborators.parallel_uses,
         access_tokens=collaborators.access_tokens,
         settings=collaborators.settings,
     )

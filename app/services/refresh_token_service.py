@@ -1,5 +1,6 @@
 """Token families: how a login starts, is renewed, and ends (RFC 9700 §4.14, ASVS v10.4.5)."""
 
+import asyncio
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
@@ -9,7 +10,12 @@ import structlog
 from app.core.config import Settings
 from app.core.exceptions import InvalidRefreshTokenError
 from app.core.security.jwt import JWTService
-from app.core.security.refresh_token import SEED_BYTES, PresentedToken, RefreshTokenCodec
+from app.core.security.refresh_token import (
+    SEED_BYTES,
+    ParallelUses,
+    PresentedToken,
+    RefreshTokenCodec,
+)
 from app.models.refresh_token import RevocationReason
 from app.models.user import User
 from app.repositories.refresh_token_repository import RefreshTokenRepository, TokenFamily
@@ -17,8 +23,9 @@ from app.schemas.auth_schemas import TokenResponse
 
 log = structlog.get_logger(__name__)
 
-# How long a rotation may stay unanswered before its process counts as dead.
-ANSWER_DEADLINE: Final = timedelta(seconds=10)
+# Once the first of several parallel callers is answered, later arrivals count as replays. So when
+# there are several, the first answer waits for those whose requests are still under way.
+GATHERING_TIME: Final = timedelta(milliseconds=100)
 
 
 class RefreshTokenService:
@@ -29,11 +36,13 @@ class RefreshTokenService:
         repo: RefreshTokenRepository,
         *,
         codec: RefreshTokenCodec,
+        parallel_uses: ParallelUses,
         access_tokens: JWTService,
         settings: Settings,
     ) -> None:
         self.repo = repo
         self._codec = codec
+        self._parallel_uses = parallel_uses
         self._access_tokens = access_tokens
         self._lifetime = settings.refresh_token_lifetime
         self._idle_lifetime = settings.refresh_token_idle_lifetime
@@ -64,7 +73,14 @@ class RefreshTokenService:
         `InvalidRefreshTokenError` is raised. `arrived_at` is when the request came in: callers
         that use one token at the same time all get the same successor.
         """
-        presented, family = await self._authenticate(token)
+        presented = self._codec.parse(token)
+        if presented is None:
+            _refuse("malformed")
+        with self._parallel_uses.count(presented.family):
+            return await self._rotate(presented, arrived_at)
+
+    async def _rotate(self, presented: PresentedToken, arrived_at: datetime) -> TokenResponse:
+        family = await self._authenticate(presented)
         now = _now()
         idle_expires_at = min(family.expires_at, now + self._idle_lifetime)
         if await self.repo.rotate(
@@ -73,7 +89,7 @@ class RefreshTokenService:
             await self.repo.commit()
             successor = presented.generation + 1
             tokens = self._successor(family, successor, now)
-            await self._mark_answered(family.id, successor)
+            await self._mark_answered(family, successor)
             return tokens
         return await self._without_rotation(presented, arrived_at)
 
@@ -88,20 +104,20 @@ class RefreshTokenService:
             await self.repo.revoke(family.id, RevocationReason.LOGOUT, _now())
         await self.repo.commit()
 
-    async def _authenticate(self, token: str) -> tuple[PresentedToken, TokenFamily]:
-        presented = self._codec.parse(token)
-        if presented is None:
-            _refuse("malformed")
+    async def _authenticate(self, presented: PresentedToken) -> TokenFamily:
         family = await self.repo.find_family(presented.family)
         if family is None:
             _refuse("unknown_family")
         if not self._codec.verify(presented, family.seed):
             # A guess, or garbage with a family's id in front: it must not end anybody's login.
             _refuse("bad_mac", session=family.public_id)
-        return presented, family
+        return family
 
-    async def _mark_answered(self, family_id: int, generation: int) -> None:
-        await self.repo.mark_answered(family_id, generation=generation)
+    async def _mark_answered(self, family: TokenFamily, generation: int) -> None:
+        if self._parallel_uses.are_several(family.public_id):
+            await self.repo.release()
+            await asyncio.sleep(GATHERING_TIME.total_seconds())
+        await self.repo.mark_answered(family.id, generation=generation)
         await self.repo.commit()
 
     async def _without_rotation(
@@ -119,7 +135,7 @@ class RefreshTokenService:
             # Whoever hands the successor out first says so first, be it not the one who rotated:
             # that process may be slow, or dead.
             if family.answered_at is None:
-                await self._mark_answered(family.id, family.generation)
+                await self._mark_answered(family, family.generation)
             return self._successor(family, family.generation, now)
         await self.repo.revoke(family.id, RevocationReason.REUSE, now)
         # Committed before the refusal: raising first would roll the revocation back.
@@ -128,15 +144,14 @@ class RefreshTokenService:
 
     def _is_excused(self, family: TokenFamily, arrived_at: datetime, now: datetime) -> bool:
         """Whether the bearer cannot have known the successor, or is let off by the interval."""
-        # Absolute: with a clock that is behind, a rotation seems to be yet to come.
-        age = abs(now - family.rotated_at)
         if family.answered_at is None:
-            overlaps = age < ANSWER_DEADLINE
-        else:
-            arrived_at += family.read_at - family.asked_at
-            # An answer that is yet to come: the shared clock was set back.
-            overlaps = arrived_at <= family.answered_at <= family.read_at
-        return overlaps or age < self._reuse_interval
+            return True
+        # Absolute: with a clock that is behind, a rotation seems to be yet to come.
+        if abs(now - family.rotated_at) < self._reuse_interval:
+            return True
+        arrived_at += family.read_at - family.asked_at
+        # An answer that is yet to come: the shared clock was set back.
+        return arrived_at <= family.answered_at <= family.read_at
 
     def _successor(self, family: TokenFamily, generation: int, now: datetime) -> TokenResponse:
         return self._tokens(

@@ -136,6 +136,17 @@ async def test_another_verb_is_405_with_all_the_verbs_of_the_path(
 
 
 @on_sqlite
+async def test_head_is_refused_like_any_other_verb_where_it_is_not_offered(
+    client: AsyncClient,
+) -> None:
+    """IN5."""
+    for path, allowed in ((ITEMS, "GET, POST"), ("/health/live", "GET"), ("/docs", "GET")):
+        response = await client.head(path)
+        assert (response.status_code, response.headers["allow"]) == (405, allowed)
+    assert (await client.head("/nothing")).status_code == 404
+
+
+@on_sqlite
 async def test_the_verbs_of_a_path_are_told_behind_a_prefix_too(app: FastAPI) -> None:
     """IN5."""
     transport = ASGITransport(app=app, root_path="/base")

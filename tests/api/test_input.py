@@ -15,6 +15,7 @@ from tests.support.problems import faulty_fields, problem
 
 LIMIT = 4096
 CHUNK = 1024
+INVALID = "validation_failed"
 FORM = "application/x-www-form-urlencoded"
 LOGIN = "/api/v1/auth/login"
 ITEMS = "/api/v1/items"
@@ -95,14 +96,14 @@ async def test_a_nul_is_refused_in_every_key(sender: BodySender) -> None:
     for route in sender.routes:
         for key in ("\0", *(f"{field}\0" for field in sender.body(route))):
             response = await sender.send(route, json.dumps({**sender.body(route), key: "a"}))
-            problem(response, 422, "validation_failed")
+            problem(response, 422, INVALID)
 
 
 async def test_a_nul_is_refused_in_a_login_form(api: Api) -> None:
     """IN2."""
     for form in ("username=a%00&password=b", "username=a&password=b%00"):
         response = await api.client.post(LOGIN, content=form, headers={"Content-Type": FORM})
-        problem(response, 422, "validation_failed")
+        problem(response, 422, INVALID)
 
 
 async def test_a_nul_is_refused_in_queries_and_paths(api: Api) -> None:
@@ -120,7 +121,16 @@ async def test_a_nul_is_refused_in_queries_and_paths(api: Api) -> None:
         "/api/v1/users?role=%00",
     ):
         response = await api.client.get(path, headers=admin.headers)
-        problem(response, 422, "validation_failed")
+        problem(response, 422, INVALID)
+
+
+async def test_what_is_no_utf_8_in_a_query_is_no_error_of_ours(api: Api) -> None:
+    """IN3."""
+    user = await api.register()
+    for words in ("%ff", "%c3%28", "%ed%a0%80", "%f8%88%80%80%80", "%"):
+        path = f"{ITEMS}/search?q={words}"
+        assert (await api.client.get(path, headers=user.headers)).status_code == 200
+        problem(await api.client.get(f"{ITEMS}?{words}=1", headers=user.headers), 422, INVALID)
 
 
 @on_sqlite
@@ -189,7 +199,7 @@ async def test_many_faults_are_not_all_told(sender: BodySender) -> None:
     ):
         for route in sender.routes:
             response = await sender.send(route, content)
-            problem(response, 422, "validation_failed")
+            problem(response, 422, INVALID)
             assert len(response.content) < 10_000, route
 
 
@@ -207,7 +217,7 @@ async def test_a_body_without_a_content_type_is_refused(sender: BodySender, api:
     """IN5."""
     request = api.client.build_request("POST", LOGIN, content=b'{"email": "a", "password": "b"}')
     request.headers.pop("content-type", None)
-    problem(await api.client.send(request), 422, "validation_failed")
+    problem(await api.client.send(request), 422, INVALID)
 
 
 @on_sqlite

@@ -76,39 +76,34 @@ async def test_a_title_is_trimmed_and_may_have_200_characters(
     assert (await api.create_item(owner, title=sent))["title"] == kept
 
 
-@on_sqlite
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("title", ""),
-        ("title", " \n\t "),
-        ("title", "a" * 201),
-        ("title", None),
-        ("title", 5),
-        ("title", True),
-        ("description", "a" * 5001),
-        ("description", ["a"]),
-        ("status", "deleted"),
-        ("status", "ACTIVE"),
-        ("status", ""),
-        ("status", None),
-        ("status", 0),
-        ("status", ["active"]),
-    ],
-)
-async def test_a_value_out_of_bounds_is_refused_in_making_and_in_changing(
-    api: Api, field: str, value: Any
-) -> None:
+OUT_OF_BOUNDS: list[tuple[str, Any]] = [
+    ("title", ""),
+    ("title", " \n\t "),
+    ("title", "a" * 201),
+    ("title", None),
+    ("title", 5),
+    ("title", True),
+    ("description", "a" * 5001),
+    ("description", ["a"]),
+    ("status", "deleted"),
+    ("status", "ACTIVE"),
+    ("status", ""),
+    ("status", None),
+    ("status", 0),
+    ("status", ["active"]),
+]
+
+
+async def test_a_value_out_of_bounds_is_refused_in_making_and_in_changing(api: Api) -> None:
     owner = await api.register()
     item = await api.create_item(owner)
-    body = {"title": "Milk", field: value}
 
-    refusals = [
-        await api.client.post(ITEMS, json=body, headers=owner.headers),
-        await patch(api, owner, item, **body),
-    ]
+    for field, value in OUT_OF_BOUNDS:
+        body = {"title": "Milk", field: value}
+        created = await api.client.post(ITEMS, json=body, headers=owner.headers)
+        assert faulty_fields(created) == [["body", field]]
+        assert faulty_fields(await patch(api, owner, item, **body)) == [["body", field]]
 
-    assert [faulty_fields(refusal) for refusal in refusals] == [[["body", field]]] * 2
     assert (await read(api, owner, item)).json()["data"] == item
 
 

@@ -82,6 +82,7 @@ def altered(cursor: str) -> list[str]:
     return [*flipped, *cut, *padded, *inserted, *last]
 
 
+@on_sqlite
 async def test_a_cursor_that_was_tampered_with_is_refused(api: Api) -> None:
     """IN4."""
     owner = await api.register()

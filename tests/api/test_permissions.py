@@ -112,49 +112,42 @@ def without_request_id(response: Response) -> dict[str, Any]:
     return {name: body[name] for name in body.keys() - {"request_id", "instance"}}
 
 
-@pytest.mark.parametrize("verb", ITEM_VERBS)
-async def test_a_draft_of_another_answers_as_if_it_were_not_there(
-    api: Api, verb: tuple[str, str]
-) -> None:
+async def test_a_draft_of_another_answers_as_if_it_were_not_there(api: Api) -> None:
     """AZ2."""
     owner, stranger = await api.register(), await api.register()
     draft = await api.create_item(owner)
 
-    present = await on_item(api, stranger, verb, draft["public_id"])
-    absent = await on_item(api, stranger, verb, random_id())
+    for verb in ITEM_VERBS:
+        present = await on_item(api, stranger, verb, draft["public_id"])
+        absent = await on_item(api, stranger, verb, random_id())
+        assert without_request_id(present) == without_request_id(absent), verb
+        assert present.headers.keys() == absent.headers.keys(), verb
 
-    assert without_request_id(present) == without_request_id(absent)
-    assert present.headers.keys() == absent.headers.keys()
 
-
-@pytest.mark.parametrize("verb", ITEM_VERBS[1:])
-async def test_a_published_item_of_another_is_absent_for_whoever_would_write_it(
-    api: Api, verb: tuple[str, str]
-) -> None:
+async def test_a_published_item_of_another_is_absent_for_whoever_would_write_it(api: Api) -> None:
     """AZ2."""
     owner, stranger = await api.register(), await api.register()
     item = await api.create_item(owner, status="active")
 
-    refused = await on_item(api, stranger, verb, item["public_id"])
+    for verb in ITEM_VERBS[1:]:
+        refused = await on_item(api, stranger, verb, item["public_id"])
+        absent = await on_item(api, stranger, verb, random_id())
+        assert without_request_id(refused) == without_request_id(absent), verb
 
-    problem(refused, 404, "not_found")
     seen = await on_item(api, owner, ITEM_VERBS[0], item["public_id"])
     assert seen.json()["data"] == item
 
 
-@pytest.mark.parametrize("verb", ITEM_VERBS)
-async def test_a_deleted_item_of_another_answers_as_if_it_had_never_been(
-    api: Api, verb: tuple[str, str]
-) -> None:
+async def test_a_deleted_item_of_another_answers_as_if_it_had_never_been(api: Api) -> None:
     """AZ2."""
     owner, stranger = await api.register(), await api.register()
     item = await api.create_item(owner, status="active")
     await on_item(api, owner, ("DELETE", ""), item["public_id"])
 
-    deleted = await on_item(api, stranger, verb, item["public_id"])
-    absent = await on_item(api, stranger, verb, random_id())
-
-    assert without_request_id(deleted) == without_request_id(absent)
+    for verb in ITEM_VERBS:
+        deleted = await on_item(api, stranger, verb, item["public_id"])
+        absent = await on_item(api, stranger, verb, random_id())
+        assert without_request_id(deleted) == without_request_id(absent), verb
 
 
 async def test_what_a_stranger_tries_changes_nothing(api: Api, database: Database) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CALLERS = 20
 FAMILIES = 3
+DEVICES = 8
 WRITERS = 50
 
 Clients = Sequence[AsyncClient]
@@ -92,7 +93,7 @@ async def test_replay_after_the_race_ends_the_login(
     replay = await clients[0].post(REFRESH, json={"refresh_token": account.refresh_token})
 
     assert replay.status_code == 401
-    assert await what_opens(api, *[response.json()["data"] for response in responses]) == []
+    assert await what_opens(api, responses[0].json()["data"]) == []
 
 
 async def test_replay_at_the_other_process_ends_the_login(api: Api, clients: Clients) -> None:
@@ -111,7 +112,7 @@ async def test_logout_at_the_other_process_wins(
     api: Api, account: Account, clients: Clients
 ) -> None:
     """RT10: refreshed here and logged out there, at the same time."""
-    logins = [await api.login(account) for _ in range(CALLERS)]
+    logins = [await api.login(account) for _ in range(DEVICES)]
     bodies = [{"refresh_token": login.refresh_token} for login in logins]
 
     refreshed = asyncio.gather(*[clients[0].post(REFRESH, json=body) for body in bodies])
@@ -131,16 +132,19 @@ async def test_one_of_many_registrations_of_an_address_wins(clients: Clients) ->
     assert statuses == [201] + [409] * (CALLERS - 1)
 
 
-async def test_writers_at_two_processes_all_succeed(account: Account, clients: Clients) -> None:
-    """RL12: on SQLite they wait for one another, and none is told that it is locked."""
+async def test_writers_at_two_processes_all_succeed(
+    api: Api, account: Account, clients: Clients
+) -> None:
+    """RL12: they read before they write; on SQLite none is told that the database is locked."""
+    path = f"/api/v1/items/{(await api.create_item(account))['public_id']}"
     calls = [
-        clients[i % 2].post("/api/v1/items", json={"title": f"{i}"}, headers=account.headers)
+        clients[i % 2].patch(path, json={"title": f"{i}"}, headers=account.headers)
         for i in range(WRITERS)
     ]
 
     statuses = {response.status_code for response in await asyncio.gather(*calls)}
 
-    assert statuses == {201}
+    assert statuses == {200}
 
 
 async def test_token_survives_a_process_that_dies_before_it_answers(

@@ -16,11 +16,13 @@ TARGET = re.compile(r"# (?P<path>[\w/.]+)(?P<change> \(.+\))?\n")
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
-    """A copy in which somebody has typed what the page says, but run nothing yet."""
+    """A copy in which somebody has done what the page says, commands included."""
     copy = ProjectCopy(tmp_path_factory.mktemp("agents") / "project")
     for block in BLOCKS:
         if block.language == "python":
             _type(block.code, copy.path)
+    copy.run("python cli.py generate-keys > .env")
+    copy.run(next(block.code for block in BLOCKS if block.language == "bash"))
     return copy
 
 
@@ -57,11 +59,6 @@ def test_every_block_is_known() -> None:
 def test_the_recipe_gives_a_feature_that_migrates_and_passes_every_check(
     followed: ProjectCopy,
 ) -> None:
-    commands = next(block.code for block in BLOCKS if block.language == "bash")
-    followed.run("python cli.py generate-keys > .env")
-
-    followed.run(commands)
-
     migrations = [path.read_text() for path in followed.path.glob("migrations/versions/*notes.py")]
     assert len(migrations) == 1
     assert '"notes"' in migrations[0]

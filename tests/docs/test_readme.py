@@ -19,7 +19,7 @@ from tests.support.markdown import code_blocks
 from tests.support.project_copy import ProjectCopy
 
 BLOCKS = [b.code for b in code_blocks(PROJECT_ROOT / "README.md") if b.language == "bash"]
-RUN, TEST, FIRST_REQUEST, DOCTOR, COMMANDS, PRODUCTION = BLOCKS
+RUN, TEST, FIRST_REQUEST, COMMANDS, PRODUCTION = BLOCKS
 START_TIMEOUT_SECONDS = 60
 
 
@@ -79,9 +79,7 @@ def test_the_first_request_works_as_pasted(running: ProjectCopy, port: int) -> N
     assert created["data"] in listed["data"]
 
 
-def test_the_doctor_and_the_commands_work_as_pasted(running: ProjectCopy) -> None:
-    running.run(DOCTOR)
-
+def test_the_commands_work_as_pasted(running: ProjectCopy) -> None:
     output = running.run(COMMANDS)
 
     assert "ada@example.com" in output or "admin@example.com" in output

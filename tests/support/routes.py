@@ -81,7 +81,10 @@ class Cast(NamedTuple):
 
 
 class RouteCaller:
-    """Calls routes, each time with accounts and an item that no call before has changed."""
+    """Calls routes, each time with accounts and an item that no call before has changed.
+
+    It makes new ones after a call that was not refused, unless that only read.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -102,11 +105,11 @@ class RouteCaller:
         }
         path = path_for(route, user=other.public_id, item=item)
         method = method_of(route)
-        if method in SAFE_METHODS:
-            self._unchanged[caller] = cast
-        else:
-            self._unchanged.pop(caller, None)
-        return await self._api.client.request(method, path, **whole)
+        self._unchanged[caller] = cast
+        response = await self._api.client.request(method, path, **whole)
+        if response.is_success and method not in SAFE_METHODS:
+            del self._unchanged[caller]
+        return response
 
     async def _new_cast(self, caller: Caller) -> Cast:
         other = await self._api.register()

@@ -6,7 +6,9 @@ generation can be checked, and the successor recomputed, without keeping either.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -64,3 +66,23 @@ class RefreshTokenCodec:
     @staticmethod
     def _mac(key: bytes, seed: bytes, head: bytes) -> bytes:
         return hmac.digest(key, seed + head, "sha256")
+
+
+class ParallelUses:
+    """Which families' tokens several requests of this process are using at this moment."""
+
+    def __init__(self) -> None:
+        self._requests: Counter[str] = Counter()
+
+    @contextmanager
+    def count(self, family: str) -> Iterator[None]:
+        self._requests[family] += 1
+        try:
+            yield
+        finally:
+            self._requests[family] -= 1
+            if not self._requests[family]:
+                del self._requests[family]
+
+    def are_several(self, family: str) -> bool:
+        return self._requests[family] > 1

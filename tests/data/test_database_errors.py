@@ -1,0 +1,120 @@
+"""What an error of the database means to a client: try again, conflict, bad value, or our fault."""
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from sqlalchemy import bindparam, text
+from sqlalchemy import insert as insert_statement
+
+from app.core.dependencies import DbSession
+from app.models import User
+from tests.support.databases import on_postgresql
+from tests.support.problems import problem
+
+TRY_AGAIN = {
+    "08006": "connection failure",
+    "25006": "read-only transaction",
+    "40001": "serialization failure",
+    "40P01": "deadlock",
+    "53100": "disk full",
+    "53300": "too many connections",
+    "55P03": "lock timeout",
+    "57014": "statement timeout",
+    "57P01": "shutdown",
+}
+BAD_VALUE = {"22001": "too long", "22003": "out of range", "22021": "NUL", "22P02": "no number"}
+CONFLICT = {"23503": "foreign key", "23505": "unique", "23514": "check"}
+OUR_FAULT = {"42P01": "no such table", "42703": "no such column", "42501": "forbidden", "XX000": ""}
+
+
+@pytest.fixture
+def failing(app: FastAPI, client: AsyncClient) -> AsyncClient:
+    """A client of an application with a route for each way to fail."""
+
+    @app.get("/raise/{sqlstate}")
+    async def fail_with(sqlstate: str, db: DbSession) -> None:
+        await db.execute(text(f"DO $$ BEGIN RAISE SQLSTATE '{sqlstate}'; END $$"))
+
+    @app.get("/no-such-table")
+    async def ask_no_such_table(db: DbSession) -> None:
+        await db.execute(text("SELECT * FROM nonsense"))
+
+    @app.get("/bad-value")
+    async def compare_bad_value(db: DbSession) -> None:
+        statement = text("SELECT id FROM users WHERE id = :value").bindparams(bindparam("value"))
+        await db.execute(statement, {"value": 2**63})
+
+    @app.post("/insert")
+    async def insert(db: DbSession) -> None:
+        values = dict.fromkeys(("public_id", "email", "email_key", "password_hash"), "canary")
+        await db.execute(insert_statement(User).values(values))
+        await db.commit()
+
+    return client
+
+
+@on_postgresql
+@pytest.mark.parametrize("sqlstate", TRY_AGAIN)
+async def test_what_may_work_later_is_503(failing: AsyncClient, sqlstate: str) -> None:
+    """RL1 to RL6."""
+    response = await failing.get(f"/raise/{sqlstate}")
+
+    problem(response, 503, "service_unavailable")
+    assert int(response.headers["retry-after"]) > 0
+
+
+@on_postgresql
+@pytest.mark.parametrize("sqlstate", BAD_VALUE)
+async def test_a_value_that_the_database_refuses_is_422(
+    failing: AsyncClient, sqlstate: str
+) -> None:
+    problem(await failing.get(f"/raise/{sqlstate}"), 422, "validation_failed")
+
+
+@on_postgresql
+async def test_a_value_that_the_driver_refuses_is_422(failing: AsyncClient) -> None:
+    problem(await failing.get("/bad-value"), 422, "validation_failed")
+
+
+@on_postgresql
+@pytest.mark.parametrize("sqlstate", CONFLICT)
+async def test_a_constraint_that_nobody_foresaw_is_409(failing: AsyncClient, sqlstate: str) -> None:
+    problem(await failing.get(f"/raise/{sqlstate}"), 409, "conflict")
+
+
+@on_postgresql
+@pytest.mark.parametrize("sqlstate", OUR_FAULT)
+async def test_a_fault_of_ours_is_500(failing: AsyncClient, sqlstate: str) -> None:
+    problem(await failing.get(f"/raise/{sqlstate}"), 500, "internal_error")
+
+
+async def test_the_log_says_what_the_database_said(
+    failing: AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever forgot to migrate is told so: on SQLite with a 503, which looks like an outage."""
+    await failing.get("/no-such-table")
+
+    [event] = [r for r in caplog.records if r.name == "app.core.problems"]
+    assert "nonsense" in str(event.msg)
+
+
+@on_postgresql
+async def test_the_log_does_not_repeat_a_bad_value(
+    failing: AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ER3."""
+    await failing.get("/bad-value")
+
+    assert str(2**63) not in caplog.text
+
+
+async def test_the_log_does_not_repeat_the_values_of_a_conflict(
+    failing: AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ER3: PostgreSQL quotes the key, and for some constraints the whole row."""
+    responses = [await failing.post("/insert") for _ in range(2)]
+
+    [event] = [r for r in caplog.records if r.name == "app.core.problems"]
+    assert [response.status_code for response in responses] == [200, 409]
+    assert "unique constraint" in str(event.msg).lower()
+    assert "canary" not in caplog.text
