@@ -169,12 +169,19 @@ def test_a_secret_that_is_too_short_is_told_and_not_replaced(newcomer: Cli) -> N
     assert newcomer.env_file.read_text() == "SECRET_KEY=short\n"
 
 
+def _threads(pid: int) -> int:
+    """The driver of SQLite has one of its own, so with two the migration is under way."""
+    tasks = Path(f"/proc/{pid}/task")
+    return len(list(tasks.iterdir())) if tasks.exists() else 2
+
+
 def test_an_interrupt_before_it_serves_ends_with_0_too(newcomer: Cli) -> None:
     with closing(sqlite3.connect(newcomer.database, isolation_level=None)) as other:
         # It cannot get further than the migrations, which wait for this one.
         other.execute("BEGIN IMMEDIATE")
         starting = serving_dev(newcomer)
         starting.wait_until(lambda: "generated" in starting.output)
+        starting.wait_until(lambda: _threads(starting.process.pid) > 1)
         starting.process.send_signal(signal.SIGINT)
         other.execute("ROLLBACK")
 

@@ -33,7 +33,7 @@ class Serving:
 
     def __init__(self, cli: Cli, *arguments: str, port: int, **settings: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self._log = cli.env_file.with_name("output.log")
+        self._log = cli.env_file.with_name(f"output-{port}.log")
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 cli.command(*arguments),

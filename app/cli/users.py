@@ -104,7 +104,7 @@ async def _replace_password(email: str, password: str) -> "User":
     async with open_session() as session:
         users = UserRepository(session)
         known = await users.find_by_email(email)
-        user = known and await users.lock(known.id)
+        user = known and await users.lock(id=known.id)
         if user is None:
             raise Fault("there is no account with this address", "see: python cli.py list-users")
         user.password_hash = password_hash

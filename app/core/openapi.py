@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +139,4 @@ def _root_path(request: Request) -> str:
 
 
 def _assets_directory() -> Path:
-    # Found, not imported: the package is used for its files only.
-    spec = find_spec("fastapi_offline")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("fastapi-offline is not installed; set DOCS_ENABLED=false without it")
-    return Path(spec.origin).parent / "static"
+    return Path(str(files("fastapi_offline"))) / "static"

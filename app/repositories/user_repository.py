@@ -45,9 +45,14 @@ class UserRepository(BaseRepository[User]):
             .values(password_hash=new)
         )
 
-    async def lock(self, user_id: int) -> User | None:
+    async def end_all_sessions(self, user_id: int) -> None:
+        await self.session.execute(
+            update(User).where(User.id == user_id).values(auth_version=User.auth_version + 1)
+        )
+
+    async def lock(self, **equal: Any) -> User | None:
         """The living user, with its row locked until the end of the transaction."""
-        statement = self._select().filter_by(id=user_id).with_for_update()
+        statement = self._select().filter_by(**equal).with_for_update()
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one_or_none()
 

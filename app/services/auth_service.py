@@ -83,9 +83,7 @@ class AuthService:
 
     async def logout_all(self, user_id: int) -> None:
         """End every session of the user with one write."""
-        user = await self.user_repo.lock(user_id)
-        if user is not None:
-            user.auth_version += 1
+        await self.user_repo.end_all_sessions(user_id)
         await self.user_repo.commit()
 
     async def _rehash(self, user: User, password: str) -> None:

@@ -125,7 +125,7 @@ class UserService:
         return user
 
     async def _lock_by_public_id(self, public_id: UUID) -> User:
-        user = await self.user_repo.lock((await self._find(public_id)).id)
+        user = await self.user_repo.lock(public_id=str(public_id))
         if user is None:
             raise NotFoundError
         return user
@@ -144,7 +144,7 @@ class UserService:
 
         Of two changes at once, the second was proved with a password that is no more.
         """
-        user = await self.user_repo.lock(known.id)
+        user = await self.user_repo.lock(id=known.id)
         if user is None or user.auth_version != known.auth_version:
             raise UnauthorizedError
         return user

@@ -155,6 +155,18 @@ def test_loggable_text_has_nothing_that_moves_the_cursor(text: str) -> None:
 
 @on_sqlite
 @json_lines
+async def test_a_path_stays_harmless_when_a_reader_of_the_log_decodes_it(
+    client: AsyncClient, printed: Printed
+) -> None:
+    """ER4."""
+    await client.get(FORGED_PATH)
+
+    [line] = parsed(printed())
+    assert line["path"].isprintable()
+
+
+@on_sqlite
+@json_lines
 async def test_an_error_is_one_line_with_its_trace_and_request(
     app: FastAPI, client: AsyncClient, printed: Printed
 ) -> None:
@@ -262,5 +274,7 @@ def test_a_server_that_brings_its_own_handlers_logs_like_us(
     logging.getLogger("uvicorn.error").info("Application startup complete.")
     logging.getLogger("uvicorn.access").info("GET /?token=canary")
 
-    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    printed = capsys.readouterr()
+    [line] = [json.loads(line) for line in printed.out.splitlines()]
     assert line["event"] == "Application startup complete."
+    assert printed.err == ""

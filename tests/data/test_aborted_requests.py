@@ -5,16 +5,21 @@ import time
 from typing import Final
 
 import pytest
+from sqlalchemy import text
 
 from app.db.session import Database
 from tests.data.faults import read, write
 from tests.support.api import Account, Api
-from tests.support.databases import checked_out
+from tests.support.databases import checked_out, on_sqlite
 from tests.support.processes import app_processes
 
 ABORTS: Final = 90
 AT_ONCE: Final = 6
 
+SLOW_QUERY: Final = text(
+    "WITH RECURSIVE n(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n LIMIT 1000000) "
+    "SELECT count(*) FROM n"
+)
 # What is not given back is missed soon: a connection of the pool, and SQLite's lock for writing.
 small_pool = pytest.mark.settings(DATABASE_POOL_SIZE=3, DATABASE_LOCK_TIMEOUT_SECONDS=1)
 
@@ -54,6 +59,32 @@ async def test_requests_are_served_after_others_were_cancelled(api: Api) -> None
     answers = await asyncio.gather(*(write(api, account) for _ in range(10)))
 
     assert {answer.status_code for answer in answers} == {201}
+
+
+@on_sqlite
+@pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=1)
+async def test_a_cancelled_statement_keeps_no_lock_while_its_error_is_kept(
+    database: Database,
+) -> None:
+    """RL5: the trace of an error refers to the cursor, and that to what it read from."""
+    is_in_transaction = asyncio.Event()
+
+    async def read_slowly() -> None:
+        async with database.sessions() as session:
+            await session.execute(text("SELECT 1"))
+            is_in_transaction.set()
+            await session.execute(SLOW_QUERY)
+
+    reading = asyncio.create_task(read_slowly())
+    await is_in_transaction.wait()
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError) as kept:
+        await reading
+
+    async with database.sessions() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+    assert kept.traceback
 
 
 async def hang_up(socket: str, account: Account, *, after_bytes: int) -> None:

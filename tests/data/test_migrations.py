@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from app.core.config import PROJECT_ROOT
 from app.models import Base
-from tests.support.commands import ALEMBIC, finish, start
+from tests.support.commands import finish, start
 from tests.support.postgres import PostgresServer
 
 BROKEN_MIGRATION = """
@@ -36,6 +37,16 @@ def upgrade():
     op.create_table("half", sa.Column("id", sa.Integer(), primary_key=True))
     op.execute("SELECT nonsense")
 """
+# The command of that name, which says when it is ready and waits for the signal.
+WAIT_AND_UPGRADE = """
+import alembic.config
+import app.models
+
+print("ready", flush=True)
+input()
+alembic.config.main(["upgrade", "head"])
+"""
+ALEMBIC_UPGRADE = [sys.executable, "-c", WAIT_AND_UPGRADE]
 Schema = dict[str, Any]
 
 
@@ -109,9 +120,15 @@ def _comparable(found: Any) -> Any:
 
 def test_four_processes_migrate_an_empty_database_at_once(empty_url: str) -> None:
     """RL10."""
-    environment = {**os.environ, "DATABASE_URL": empty_url}
-
-    processes = [start([ALEMBIC, "upgrade", "head"], environment) for _ in range(4)]
+    processes = [start(ALEMBIC_UPGRADE, os.environ | {"DATABASE_URL": empty_url}) for _ in range(4)]
+    # To start takes longer than to migrate: without a signal they would come one by one.
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     ended = [finish(process) for process in processes]
 
     assert [process.status for process in ended] == [0, 0, 0, 0], ended

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.session import Database
 from app.models import Item, ItemStatus, User
 from app.repositories.base import BaseRepository
+from tests.support.databases import checked_out
 
 Items = BaseRepository[Item]
 
@@ -171,9 +172,11 @@ async def test_restore_brings_a_deleted_row_back(items: Items, deleted: Item) ->
 
 
 async def test_release_gives_the_connection_back_and_keeps_what_was_read(
-    items: Items, item: Item
+    items: Items, item: Item, database: Database
 ) -> None:
+    await items.get(item.id)
+    held = checked_out(database)
     await items.release()
 
-    assert not items.session.in_transaction()
+    assert (held, checked_out(database)) == (1, 0)
     assert item.title == "Milk"

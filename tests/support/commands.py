@@ -26,12 +26,14 @@ def start(
     command: Sequence[str], environment: Mapping[str, str], *, cwd: Path = PROJECT_ROOT
 ) -> subprocess.Popen[str]:
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    if cwd == PROJECT_ROOT:  # a copy's files are not the project's to count
+        inherited |= {k: v for k, v in os.environ.items() if k.startswith("COVERAGE_")}
     return subprocess.Popen(
         command,
         cwd=cwd,
         env={**inherited, "ENV_FILE": os.devnull, **environment},
         text=True,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

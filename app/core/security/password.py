@@ -90,6 +90,6 @@ class PasswordService:
 
 def _lower_priority() -> None:
     # Linux gives each thread its own niceness; elsewhere this would slow the whole process.
-    if hasattr(os, "sched_getaffinity"):
+    if hasattr(os, "sched_getaffinity"):  # pragma: no branch  # the other one is other systems'
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)
