@@ -18,7 +18,7 @@ from tests.support.valkey import ValkeyServer
 PATIENCE_SECONDS = 0.2
 
 pytestmark = [on_sqlite, pytest.mark.settings(RATE_LIMIT_ENABLED=True)]
-each_step = pytest.mark.parametrize("step", ["login", "register"])
+each_step = pytest.mark.parametrize("step", ["login", "guess", "register"])
 
 
 @pytest.fixture
@@ -123,6 +123,10 @@ def assert_unavailable(response: Response) -> None:
 
 
 async def attempt(api: Api, account: Account, step: str) -> Response:
-    email = account.email if step == "login" else "new@example.com"
-    body = {"email": email, "password": PASSWORD}
-    return await api.client.post(f"/api/v1/auth/{step}", json=body)
+    path, email, password = {
+        "login": ("login", account.email, account.password),
+        "guess": ("login", account.email, "wrong password"),
+        "register": ("register", "new@example.com", PASSWORD),
+    }[step]
+    body = {"email": email, "password": password}
+    return await api.client.post(f"/api/v1/auth/{path}", json=body)

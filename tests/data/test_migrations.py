@@ -4,8 +4,10 @@ import asyncio
 import io
 import os
 import secrets
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from app.core.config import PROJECT_ROOT
 from app.models import Base
+from tests.data.faults import clients_of_database, connection_to, until
 from tests.support.commands import finish, start
 from tests.support.postgres import PostgresServer
 
@@ -120,19 +123,44 @@ def _comparable(found: Any) -> Any:
 
 def test_four_processes_migrate_an_empty_database_at_once(empty_url: str) -> None:
     """RL10."""
-    processes = [start(ALEMBIC_UPGRADE, os.environ | {"DATABASE_URL": empty_url}) for _ in range(4)]
-    # To start takes longer than to migrate: without a signal they would come one by one.
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    ended = [finish(process) for process in processes]
+    environment = os.environ | {"DATABASE_URL": empty_url}
+    with ExitStack() as stack:
+        processes = [stack.enter_context(start(ALEMBIC_UPGRADE, environment)) for _ in range(4)]
+        # To start takes longer than to migrate: without a signal they would come one by one.
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        asyncio.run(let_go(processes, empty_url))
+        ended = [finish(process) for process in processes]
 
     assert [process.status for process in ended] == [0, 0, 0, 0], ended
     assert set(schema_of(empty_url)) == set(Base.metadata.tables)
+
+
+async def let_go(processes: list[subprocess.Popen[str]], url: str) -> None:
+    """Give the signal. On SQLite they then run into each other by themselves."""
+    async with AsyncExitStack() as stack:
+        if url.startswith("postgresql"):
+            await stack.enter_async_context(all_held_back(url, connections=2 * len(processes)))
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+
+
+@asynccontextmanager
+async def all_held_back(url: str, *, connections: int) -> AsyncIterator[None]:
+    """At the first table, which we are about to make too, until everybody is connected."""
+    async with connection_to(url) as rival, connection_to(url) as observer:
+        await rival.exec_driver_sql("BEGIN")
+        await rival.exec_driver_sql("CREATE TABLE alembic_version ()")
+        yield
+
+        async def are_connected() -> bool:
+            return await clients_of_database(observer, "%") == connections + 1
+
+        await until(are_connected)
+        await rival.exec_driver_sql("ROLLBACK")
 
 
 def test_up_down_and_up_again_gives_the_same_schema(config: Config, empty_url: str) -> None:
