@@ -73,7 +73,7 @@ async def test_a_cancelled_statement_keeps_no_lock_while_its_error_is_kept(
         async with database.sessions.begin() as session:
             await session.execute(MANY_ROWS)
 
-    kept = []
+    kept: list[BaseException | None] = []
     for turns_of_the_loop in range(30):
         cancelled = asyncio.create_task(work())
         for _ in range(turns_of_the_loop):
