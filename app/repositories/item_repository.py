@@ -67,7 +67,7 @@ class ItemRepository(BaseRepository[Item]):
         )
 
     def _with_owner(self, *, include_deleted: bool = False) -> Select[Item]:
-        owner = joinedload(Item.owner, innerjoin=True).load_only(User.public_id)
+        owner = joinedload(Item.owner, innerjoin=True).load_only(User.public_id, User.is_deleted)
         return self._select(include_deleted=include_deleted).options(owner)
 
     def _visible_to(self, viewer_id: int) -> Select[Item]:

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, Query
 
 from app.core.dependencies import (
     AppCollaborators,
+    ClientAddress,
     CurrentAdmin,
     CurrentPrincipal,
     CurrentUserId,
@@ -15,6 +16,7 @@ from app.core.exceptions import (
     LastAdministratorError,
     NotFoundError,
     ServiceUnavailableError,
+    TooManyRequestsError,
     UnauthorizedError,
     ValidationFailedError,
     WrongPasswordError,
@@ -50,6 +52,7 @@ async def get_service(
         sessions,
         passwords=collaborators.passwords,
         policy=collaborators.password_policy,
+        attempts=collaborators.attempts,
         pager=collaborators.pager,
     )
 
@@ -74,22 +77,24 @@ async def update_me(
     status_code=204,
     operation_id="delete_me",
     summary="Delete the caller's account and its items",
-    responses=problem_responses(WrongPasswordError, LastAdministratorError),
+    responses=problem_responses(WrongPasswordError, LastAdministratorError, TooManyRequestsError),
 )
-async def delete_me(data: AccountDelete, user_id: CurrentUserId, service: Service) -> None:
-    await service.delete_account(user_id, data.password)
+async def delete_me(
+    data: AccountDelete, user_id: CurrentUserId, service: Service, address: ClientAddress
+) -> None:
+    await service.delete_account(user_id, data.password, address=address)
 
 
 @router.post(
     "/me/change-password",
     operation_id="change_password",
     summary="Change the password, end all sessions, and start a new one",
-    responses=problem_responses(WrongPasswordError),
+    responses=problem_responses(WrongPasswordError, TooManyRequestsError),
 )
 async def change_password(
-    data: ChangePasswordRequest, user_id: CurrentUserId, service: Service
+    data: ChangePasswordRequest, user_id: CurrentUserId, service: Service, address: ClientAddress
 ) -> SuccessResponse[TokenResponse]:
-    return success_response(await service.change_password(user_id, data))
+    return success_response(await service.change_password(user_id, data, address=address))
 
 
 @router.get(

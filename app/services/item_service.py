@@ -59,8 +59,13 @@ class ItemService:
         await self.item_repo.commit()
 
     async def restore(self, public_id: UUID, principal: Principal) -> Item:
-        """Undo `delete`. An item that is not deleted stays as it is."""
+        """Undo `delete`. An item that is not deleted stays as it is.
+
+        Raises `NotFoundError` also when the owner's account was deleted: its items went with it.
+        """
         item = await self._writable(public_id, principal, include_deleted=True)
+        if item.owner.is_deleted:
+            raise NotFoundError
         await self.item_repo.restore(item)
         await self.item_repo.commit()
         return item

@@ -11,6 +11,7 @@ from app.core.exceptions import (
     WrongPasswordError,
 )
 from app.core.pagination import Page, Pager
+from app.core.rate_limit import AttemptLimiter
 from app.core.security.password import PasswordService
 from app.core.security.password_policy import PasswordPolicy
 from app.models.user import User
@@ -35,6 +36,7 @@ class UserService:
         *,
         passwords: PasswordService,
         policy: PasswordPolicy,
+        attempts: AttemptLimiter,
         pager: Pager,
     ) -> None:
         self.user_repo = user_repo
@@ -42,6 +44,7 @@ class UserService:
         self._sessions = sessions
         self._passwords = passwords
         self._policy = policy
+        self._attempts = attempts
         self._pager = pager
 
     async def get(self, user_id: int) -> User:
@@ -63,13 +66,16 @@ class UserService:
         await self.user_repo.commit()
         return user
 
-    async def change_password(self, user_id: int, data: ChangePasswordRequest) -> TokenResponse:
+    async def change_password(
+        self, user_id: int, data: ChangePasswordRequest, *, address: str
+    ) -> TokenResponse:
         """End every session and start a new one, whose tokens are returned.
 
-        Raises `WrongPasswordError`, and `ValidationFailedError` for the new password.
+        Raises `WrongPasswordError`, `TooManyRequestsError`, and `ValidationFailedError` for the
+        new password.
         """
         self._policy.check(data.new_password, field="new_password")
-        known = await self._verified(user_id, data.current_password)
+        known = await self._verified(user_id, data.current_password, address)
         new_hash = await self._passwords.hash(data.new_password)
         user = await self._lock_unchanged(known)
         user.password_hash = new_hash
@@ -79,12 +85,12 @@ class UserService:
         log.info("password_changed", user=user.public_id)
         return tokens
 
-    async def delete_account(self, user_id: int, password: str) -> None:
+    async def delete_account(self, user_id: int, password: str, *, address: str) -> None:
         """Remove the account and its items, and what it says about a person.
 
-        Raises `WrongPasswordError` and `LastAdministratorError`.
+        Raises `WrongPasswordError`, `TooManyRequestsError` and `LastAdministratorError`.
         """
-        known = await self._verified(user_id, password)
+        known = await self._verified(user_id, password, address)
         await self._keep_an_administrator(known)
         user = await self._lock_unchanged(known)
         user.email = user.email_key = f"{user.public_id}@deleted.invalid"
@@ -130,22 +136,26 @@ class UserService:
             raise NotFoundError
         return user
 
-    async def _verified(self, user_id: int, password: str) -> User:
+    async def _verified(self, user_id: int, password: str, address: str) -> User:
         """The user, detached, after the password was proved; no connection is held meanwhile."""
         user = await self.get(user_id)
         await self.user_repo.release()
+        # Together with the failed logins: a stolen access token is no way round their limit.
+        await self._attempts.count(user.email_key, address)
         if not await self._passwords.verify(password, user.password_hash):
             log.warning("password_confirmation_failed", user=user.public_id)
             raise WrongPasswordError
+        await self._attempts.forgive(user.email_key, address)
         return user
 
     async def _lock_unchanged(self, known: User) -> User:
-        """The locked row, unless the password that was proved has changed since.
+        """The locked row, unless the account is no longer what was decided upon.
 
-        Of two changes at once, the second was proved with a password that is no more.
+        Of two changes of a password at once, the second was proved with one that is no more. And
+        whoever was made an administrator meanwhile might be the last.
         """
         user = await self.user_repo.lock(id=known.id)
-        if user is None or user.auth_version != known.auth_version:
+        if user is None or (user.auth_version, user.role) != (known.auth_version, known.role):
             raise UnauthorizedError
         return user
 

@@ -23,6 +23,7 @@ pytestmark = [on_sqlite, pytest.mark.settings(RATE_LIMIT_ENABLED=True)]
 
 LOGIN = "/api/v1/auth/login"
 REGISTER = "/api/v1/auth/register"
+ME = "/api/v1/users/me"
 
 FIVE_REFUSALS_THEN_LIMITED = [401, 401, 401, 401, 401, 429]
 
@@ -183,6 +184,34 @@ async def test_fifty_guesses_at_once_are_no_more_than_five(
     assert (statuses.count(401), statuses.count(429)) == (5, 45)
 
 
+@pytest.mark.parametrize("door", ["change-password", "delete"])
+async def test_a_stolen_access_token_is_no_way_to_guess_the_password(
+    app: FastAPI, account: Account, door: str
+) -> None:
+    """LG4: where the password is asked for again, and together with the failed logins."""
+    async with client_from(new_address(), app) as thief:
+        await guess(thief, account.email, times=2)
+        statuses = [
+            (await confirm(thief, account, door, f"guess {n}")).status_code for n in range(3)
+        ]
+        limited = await confirm(thief, account, door, PASSWORD)
+
+    assert statuses == [403, 403, 403]
+    problem(limited, 429, "too_many_requests")
+
+
+async def test_the_right_password_forgets_the_wrong_ones_wherever_it_is_asked_for(
+    account: Account, stranger: AsyncClient
+) -> None:
+    """LG5."""
+    await guess(stranger, account.email, times=4)
+    changed = await confirm(stranger, account, "change-password", PASSWORD)
+    responses = await guess(stranger, account.email, times=6)
+
+    assert changed.status_code == 200
+    assert [r.status_code for r in responses] == FIVE_REFUSALS_THEN_LIMITED
+
+
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP"])
 async def test_a_client_cannot_choose_the_address_it_is_counted_by(
     account: Account, stranger: AsyncClient, name: str
@@ -250,6 +279,15 @@ async def try_login(
 ) -> Response:
     body = {"email": email, "password": password}
     return await client.post(LOGIN, json=body, headers=headers)
+
+
+async def confirm(client: AsyncClient, account: Account, door: str, password: str) -> Response:
+    """Do what needs the password once more."""
+    if door == "delete":
+        body = {"password": password}
+        return await client.request("DELETE", ME, json=body, headers=account.headers)
+    body = {"current_password": password, "new_password": "another good passphrase"}
+    return await client.post(f"{ME}/change-password", json=body, headers=account.headers)
 
 
 async def register(client: AsyncClient, email: str) -> Response:

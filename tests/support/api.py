@@ -52,13 +52,17 @@ class Api:
         return await self._account(email, password, response)
 
     async def register_admin(self) -> Account:
-        """An administrator: registered like everybody, then promoted in the database."""
+        """An administrator: registered like everybody, then promoted."""
         account = await self.register()
+        await self.promote(account)
+        return account
+
+    async def promote(self, account: Account) -> None:
+        """Make an administrator, in the database: the API has no way to."""
         async with self._database.sessions.begin() as session:
             await session.execute(
                 update(User).where(User.public_id == account.public_id).values(role=UserRole.ADMIN)
             )
-        return account
 
     async def login(self, account: Account) -> Account:
         """The same person once more, on another device."""
