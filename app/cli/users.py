@@ -3,7 +3,7 @@
 
 import asyncio
 import sys
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,10 +13,11 @@ from app.cli.faults import Fault, validation_line
 from app.cli.sessions import open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from app.models.user import User, UserRole
     from app.schemas.auth_schemas import UserRegister
+    from app.services.account_service import AccountService
 
 # Never an option with a value: every user of the machine can read the process list.
 PasswordStdin = Annotated[
@@ -85,32 +86,34 @@ def list_users(
 
 
 async def _create(data: "UserRegister", role: "UserRole") -> "User":
-    from app.repositories.user_repository import UserRepository
-
-    password_hash = await _hash(data.password)
-    async with open_session() as session:
-        users = UserRepository(session)
-        user = await users.create_user(
-            email=data.email, full_name=data.full_name, password_hash=password_hash, role=role
-        )
-        await users.commit()
-    return user
+    async with _accounts() as accounts:
+        return await accounts.create(data, role=role)
 
 
 async def _replace_password(email: str, password: str) -> "User":
-    from app.repositories.user_repository import UserRepository
+    from app.core.exceptions import NotFoundError
 
-    password_hash = await _hash(password)
-    async with open_session() as session:
-        users = UserRepository(session)
-        known = await users.find_by_email(email)
-        user = known and await users.lock(id=known.id)
-        if user is None:
-            raise Fault("there is no account with this address", "see: python cli.py list-users")
-        user.password_hash = password_hash
-        user.auth_version += 1
-        await users.commit()
-    return user
+    try:
+        async with _accounts() as accounts:
+            return await accounts.replace_password(email, password)
+    except NotFoundError:
+        detail = "there is no account with this address"
+        raise Fault(detail, "see: python cli.py list-users") from None
+
+
+@asynccontextmanager
+async def _accounts() -> "AsyncIterator[AccountService]":
+    from app.core.config import get_settings
+    from app.core.security.password import PasswordService
+    from app.core.security.password_policy import PasswordPolicy
+    from app.repositories.user_repository import UserRepository
+    from app.services.account_service import AccountService
+
+    settings = get_settings()
+    with closing(PasswordService(settings)) as passwords:
+        async with open_session() as session:
+            policy = PasswordPolicy(settings)
+            yield AccountService(UserRepository(session), passwords=passwords, policy=policy)
 
 
 async def _list(limit: int, offset: int) -> "tuple[Sequence[User], int]":
@@ -119,18 +122,6 @@ async def _list(limit: int, offset: int) -> "tuple[Sequence[User], int]":
     async with open_session(read_only=True) as session:
         users = UserRepository(session)
         return await users.list(limit=limit, offset=offset), await users.count()
-
-
-async def _hash(password: str) -> str:
-    """The hash of a password that the policy accepts, made before any connection is taken."""
-    from app.core.config import get_settings
-    from app.core.security.password import PasswordService
-    from app.core.security.password_policy import PasswordPolicy
-
-    settings = get_settings()
-    PasswordPolicy(settings).check(password, field="password")
-    with closing(PasswordService(settings)) as passwords:
-        return await passwords.hash(password)
 
 
 def _registration(email: str, full_name: str | None, password: str) -> "UserRegister":

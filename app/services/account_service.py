@@ -1,0 +1,43 @@
+"""What operators do with accounts, who need no one's password for it."""
+
+from app.core.exceptions import NotFoundError
+from app.core.security.password import PasswordService
+from app.core.security.password_policy import PasswordPolicy
+from app.models.user import User, UserRole
+from app.repositories.user_repository import UserRepository
+from app.schemas.auth_schemas import UserRegister
+
+
+class AccountService:
+    def __init__(
+        self, user_repo: UserRepository, *, passwords: PasswordService, policy: PasswordPolicy
+    ) -> None:
+        self.user_repo = user_repo
+        self._passwords = passwords
+        self._policy = policy
+
+    async def create(self, data: UserRegister, *, role: UserRole) -> User:
+        """Raises `EmailTakenError`, and `ValidationFailedError` for the password."""
+        self._policy.check(data.password, field="password")
+        password_hash = await self._passwords.hash(data.password)
+        user = await self.user_repo.create_user(
+            email=data.email, full_name=data.full_name, password_hash=password_hash, role=role
+        )
+        await self.user_repo.commit()
+        return user
+
+    async def replace_password(self, email: str, password: str) -> User:
+        """Set a new password and end all sessions of the account.
+
+        Raises `NotFoundError`, and `ValidationFailedError` for the password.
+        """
+        self._policy.check(password, field="password")
+        password_hash = await self._passwords.hash(password)
+        known = await self.user_repo.find_by_email(email)
+        user = known and await self.user_repo.lock(id=known.id)
+        if user is None:
+            raise NotFoundError
+        user.password_hash = password_hash
+        user.auth_version += 1
+        await self.user_repo.commit()
+        return user
