@@ -1,6 +1,7 @@
 """How Alembic reaches the database: by the application's settings, one process at a time."""
 
 import asyncio
+import logging
 from typing import Any, Final, Literal
 
 from alembic import context
@@ -97,12 +98,27 @@ async def run_online() -> None:
     url = make_url(database_url())
     sqlite = url.get_backend_name() == "sqlite"
     # The driver must not begin transactions of its own on SQLite: the lock above would be lost.
-    arguments = {"isolation_level": None} if sqlite else {}
+    # Only to connect has a deadline: a migration takes as long as it takes.
+    arguments: dict[str, Any] = (
+        {"isolation_level": None}
+        if sqlite
+        else {"timeout": get_settings().DATABASE_CONNECT_TIMEOUT_SECONDS}
+    )
     engine = create_async_engine(url, poolclass=pool.NullPool, connect_args=arguments)
-    await (run_on_sqlite(engine) if sqlite else run_on_postgresql(engine))
-    await engine.dispose()
+    try:
+        await (run_on_sqlite(engine) if sqlite else run_on_postgresql(engine))
+    finally:
+        await engine.dispose()
 
 
+def report_progress() -> None:
+    """Let the `alembic` command say what it does; callers in Python report themselves."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
+
+
+if context.config.cmd_opts is not None:
+    report_progress()
 if context.is_offline_mode():
     run_offline()
 else:

@@ -52,6 +52,15 @@ def test_a_failure_is_one_line_with_its_remedy(tmp_path: Path) -> None:
     assert "python cli.py init-db" in line
 
 
+def test_a_folder_that_is_missing_is_told(cli: Cli, tmp_path: Path) -> None:
+    """Migrating would fail in it."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/missing/app.db"
+
+    assert failures(cli, DATABASE_URL=url)["database"]["remedy"] == (
+        f"create the folder {tmp_path}/missing"
+    )
+
+
 def test_a_name_with_a_typo_is_told_with_the_right_one(cli: Cli) -> None:
     cli.env_file.write_text("DATABSE_URL=x\nport=8000\n")
 

@@ -97,8 +97,10 @@ def _settings() -> "Generator[Finding, None, Settings | None]":
 def _database(settings: "Settings") -> Iterator[Finding]:
     path = settings.database_url.database or ""
     if settings.is_sqlite and not Path(path).exists():
-        # Connecting would create it.
-        yield Finding("database", f"{database_name(settings)} does not exist", BRING_UP)
+        # Connecting would create it, though not its folder.
+        folder = Path(path).absolute().parent
+        remedy = BRING_UP if folder.is_dir() else f"create the folder {folder}"
+        yield Finding("database", f"{database_name(settings)} does not exist", remedy)
         return
     try:
         current = asyncio.run(_current_revisions())

@@ -134,6 +134,8 @@ def test_four_processes_migrate_an_empty_database_at_once(empty_url: str) -> Non
         ended = [finish(process) for process in processes]
 
     assert [process.status for process in ended] == [0, 0, 0, 0], ended
+    migrated = ["Running upgrade  -> 0001" in process.output for process in ended]
+    assert sorted(migrated) == [False, False, False, True]
     assert set(schema_of(empty_url)) == set(Base.metadata.tables)
 
 
