@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.core.config import PROJECT_ROOT, Settings
+from tests.support import warm_processes
 from tests.support.postgres import PostgresServer
 
 TIMEOUT_SECONDS = 60
@@ -57,14 +58,12 @@ class Cli:
 
     def run(self, *arguments: str, given: str | bytes = "", **settings: str) -> Finished:
         """Run a command to its end, with `given` as its input."""
-        finished = subprocess.run(  # noqa: S603 - our own command
+        finished = warm_processes.run(
             self.command(*arguments),
-            input=given if isinstance(given, bytes) else given.encode(),
-            capture_output=True,
+            self.environment(**settings),
             cwd=PROJECT_ROOT,
-            env=self.environment(**settings),
+            given=given if isinstance(given, bytes) else given.encode(),
             timeout=TIMEOUT_SECONDS,
-            check=False,
         )
         out, err = finished.stdout.decode(), finished.stderr.decode()
         return Finished(finished.args, finished.returncode, out, err)

@@ -90,6 +90,22 @@ async def test_a_request_does_not_inherit_the_id_of_the_last_one(
 
 @on_sqlite
 @json_lines
+async def test_a_request_does_not_inherit_what_the_last_one_bound(
+    app: FastAPI, client: AsyncClient, printed: Printed
+) -> None:
+    @app.get("/binding")
+    async def bind() -> None:
+        structlog.contextvars.bind_contextvars(tenant="canary")
+
+    await client.get("/binding")
+    await client.get("/health/live")
+
+    first, second = parsed(printed())
+    assert (first["tenant"], second.get("tenant")) == ("canary", None)
+
+
+@on_sqlite
+@json_lines
 async def test_the_id_of_the_log_is_in_the_answer_and_in_its_problem(
     client: AsyncClient, printed: Printed
 ) -> None:

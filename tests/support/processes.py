@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from httpx2 import AsyncClient, AsyncHTTPTransport
 
 from app.core.config import PROJECT_ROOT
+from tests.support import warm_processes
 from tests.support.scratch import Account, ScratchDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 APP = "app.main:app"
 BASE_URL = "http://testserver"
@@ -43,20 +42,17 @@ class AppProcess:
         self._log = self._scratch.path / "app.log"
         options = ["--uds", self.socket, "--no-access-log", "--log-level", "warning"]
         environment = {"DATABASE_URL": database_url, "ACCESS_LOG": "false", **settings}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", app, *options],
-                cwd=cwd,
-                env=os.environ | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._scratch.guard(self._process.pid)
+        self._process = warm_processes.start(
+            [sys.executable, "-m", "uvicorn", app, *options],
+            os.environ | environment,
+            cwd=cwd,
+            streams=(Path(os.devnull), self._log, self._log),
+        )
+        self._scratch.guard(self.pid)
 
     @property
     def pid(self) -> int:
+        assert self._process.pid is not None  # it was started
         return self._process.pid
 
     @property
@@ -72,26 +68,29 @@ class AppProcess:
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT.total_seconds()
         while not _is_live(self.socket):
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if not self._process.is_alive() or time.monotonic() > deadline:
                 raise RuntimeError(f"the application did not start:\n{self.log[-2000:]}")
             time.sleep(POLL_INTERVAL.total_seconds())
 
     def wait_until_gone(self) -> int:
         """The exit status; minus the signal's number when one ended it."""
-        return self._process.wait(STOP_TIMEOUT.total_seconds())
+        self._process.join(STOP_TIMEOUT.total_seconds())
+        if self._process.exitcode is None:
+            raise TimeoutError("the application goes on")
+        return self._process.exitcode
 
     def stop(self) -> int:
         """Ask it to finish, as a deployment does, and kill it when it does not."""
-        self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
         try:
             return self.wait_until_gone()
-        except subprocess.TimeoutExpired:
+        except TimeoutError:
             return self.kill()
 
     def kill(self) -> int:
         """End it without a chance to tidy up, as an out-of-memory killer does."""
         self._process.kill()
-        return self._process.wait()
+        return self.wait_until_gone()
 
     def close(self) -> None:
         self.stop()
