@@ -1,6 +1,13 @@
 """The command line: `python cli.py --help`."""
 
-from app.cli import app
+import sys
+
+try:
+    from app.cli import app
+except ModuleNotFoundError as error:
+    if error.name != "typer":
+        raise
+    sys.exit("Error: the packages are missing; make setup, then: .venv/bin/python cli.py")
 
 # Guarded: the processes that serve import this file again when they start.
 if __name__ == "__main__":

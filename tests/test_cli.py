@@ -127,6 +127,19 @@ def test_without_a_command_it_helps(tmp_path: Path) -> None:
     assert "create-user" in finished.stdout
 
 
+def test_without_the_packages_it_says_how_to_get_them(cli: Cli) -> None:
+    without_packages = [sys.executable, "-S", *cli.command("list-users")[1:]]
+
+    finished = subprocess.run(  # noqa: S603 - our own command
+        without_packages, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False
+    )
+
+    assert finished.returncode == 1
+    assert finished.stderr.splitlines() == [
+        "Error: the packages are missing; make setup, then: .venv/bin/python cli.py"
+    ]
+
+
 def test_an_unknown_command_is_one_line_and_status_2(tmp_path: Path) -> None:
     finished = Cli(tmp_path).run("frobnicate")
 
