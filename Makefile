@@ -1,5 +1,7 @@
 # Every verb sets up what it needs on first use: uv in .tools, the packages in .venv, both from
 # hash-locked files. A machine needs Python 3.11 or newer and make; nothing else.
+# The packages are compiled at once: where PYTHONDONTWRITEBYTECODE is set, as in many containers,
+# each start would otherwise compile them anew, which takes longer than the start itself.
 
 PYTHON ?= python3
 ARGS ?=
@@ -147,7 +149,8 @@ cmp -s requirements-tools.lock $(TOOLS_STAMP) && $(UV) --version >/dev/null 2>&1
 cmp -s requirements-dev.lock $(VENV_STAMP) || { \
   echo "Installing the packages into .venv"; \
   rm -f $(VENV_STAMP); \
-  $(UV) pip sync --python .venv --require-hashes requirements-dev.lock >$(LOG) 2>&1 || \
+  $(UV) pip sync --python .venv --require-hashes --compile-bytecode requirements-dev.lock \
+    >$(LOG) 2>&1 || \
     failed "could not install the packages"; \
   cp requirements-dev.lock $(VENV_STAMP); \
 }
