@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,14 @@ from typing import Any
 import pytest
 from httpx2 import Client, HTTPTransport, Response
 
-from tests.recipes.reader import READERS, Reader, follow, start
+from tests.recipes.reader import READERS, Reader, deploy, follow
 from tests.support.api import PASSWORD, bearer
-from tests.support.commands import finish
 from tests.support.postgres import PostgresServer
 from tests.support.processes import BASE_URL, app_processes
 from tests.support.project_copy import ProjectCopy
 
 NEW_MODELS = "/api/v1/new-models"
 BACKENDS = ("sqlite", "postgresql")
-MIGRATE = "alembic upgrade head && alembic check"
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,10 @@ class Followed:
 
 @dataclass(frozen=True)
 class Feature:
-    """The recipes' resource, served from one of the databases by a process of its own."""
+    """The recipes' resource, served by a process of its own."""
 
-    followed: Followed
-    backend: str
+    reader: Reader
+    database_url: str
     client: Client
     headers: dict[str, str]
 
@@ -46,18 +45,20 @@ class Feature:
 
 
 class Databases:
-    """Empty databases, dropped at the end."""
+    """Databases at the project's newest migration, dropped at the end."""
 
-    def __init__(self, server: PostgresServer, directory: Path) -> None:
+    def __init__(self, server: PostgresServer, templates: dict[str, str], directory: Path) -> None:
         self._server = server
+        self._templates = templates
         self._directory = directory
         self._made: list[str] = []
 
     def create(self, backend: str) -> str:
-        name = f"recipe_{secrets.token_hex(8)}"
+        name, template = f"recipe_{secrets.token_hex(8)}", self._templates[backend]
         if backend == "sqlite":
+            shutil.copy(template, self._directory / f"{name}.db")
             return f"sqlite+aiosqlite:///{self._directory / name}.db"
-        asyncio.run(self._server.create_database(name))
+        asyncio.run(self._server.create_database(name, template=template))
         self._made.append(name)
         return self._server.url(name)
 
@@ -68,9 +69,13 @@ class Databases:
 
 @pytest.fixture(scope="session")
 def databases(
-    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    postgres: PostgresServer,
+    sqlite_template: Path,
+    postgres_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Databases]:
-    databases = Databases(postgres, tmp_path_factory.mktemp("databases"))
+    templates = {"sqlite": str(sqlite_template), "postgresql": postgres_template}
+    databases = Databases(postgres, templates, tmp_path_factory.mktemp("databases"))
     yield databases
     databases.drop()
 
@@ -81,22 +86,23 @@ def followed(
 ) -> Followed:
     reader: Reader = request.param
     project = ProjectCopy(tmp_path_factory.mktemp("recipe") / "project")
-    follow(reader, project, databases.create(reader.develops_on))
     urls = {backend: databases.create(backend) for backend in BACKENDS}
-    # At once: each of them takes its time.
-    migrating = {backend: start(project, MIGRATE, url) for backend, url in urls.items()}
-    outputs = {backend: finish(process).output for backend, process in migrating.items()}
-    return Followed(reader, project, urls, outputs)
+    develops = follow(reader, project, urls[reader.develops_on])
+    deploys = deploy(project, urls[reader.deploys_on])
+    return Followed(
+        reader, project, urls, {reader.develops_on: develops, reader.deploys_on: deploys}
+    )
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
-def feature(request: pytest.FixtureRequest, followed: Followed) -> Iterator[Feature]:
-    """On both databases, whichever the migration was made on."""
-    backend = request.param
+@pytest.fixture(scope="session")
+def feature(followed: Followed) -> Iterator[Feature]:
+    """On the database that the migration was not made on."""
+    reader = followed.reader
+    url = followed.urls[reader.deploys_on]
     with (
-        app_processes(1, followed.urls[backend], cwd=followed.project.path) as [process],
+        app_processes(1, url, cwd=followed.project.path) as [process],
         Client(transport=HTTPTransport(uds=process.socket), base_url=BASE_URL) as client,
     ):
         body = {"email": "ada@example.com", "password": PASSWORD}
         tokens = client.post("/api/v1/auth/register", json=body).json()["data"]
-        yield Feature(followed, backend, client, bearer(tokens["access_token"]))
+        yield Feature(reader, url, client, bearer(tokens["access_token"]))

@@ -1,7 +1,6 @@
 """Somebody who adds a resource by the guide's recipes, in a copy of the project."""
 
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,13 @@ LEFT_OUT = {
     "model": "from sqlalchemy import String\nfrom sqlalchemy.orm import Mapped, mapped_column\n",
     "service": "from app.models.new_model import NewModel\n",
 }
-REVISION = 'alembic upgrade head && alembic revision --autogenerate -m "Add new_model table"'
+MIGRATE = """
+alembic revision --autogenerate -m "Add new_model table"
+alembic upgrade head
+alembic check
+"""
+# The last two again, without loading everything twice.
+DEPLOY = 'python -c \'from alembic.config import main; main(["upgrade", "head"]); main(["check"])\''
 
 
 @dataclass(frozen=True)
@@ -27,21 +32,33 @@ class Reader:
     """How somebody reads the recipes.
 
     The guide does not say what the two schemas derive from, nor where the two lines that
-    register the router go.
+    register the router go, nor on which database to make the migration for both.
     """
 
     schemas: str
     registers_inside_create_app: bool
     develops_on: str
+    deploys_on: str
 
     def __str__(self) -> str:
         place = "inside" if self.registers_inside_create_app else "below"
-        return f"{self.schemas}-{place}-{self.develops_on}"
+        return f"{self.schemas}-{place}-{self.develops_on}-{self.deploys_on}"
 
 
+# PostgreSQL serves the one whose schemas let through what it cannot hold.
 READERS = (
-    Reader("project", registers_inside_create_app=False, develops_on="sqlite"),
-    Reader("plain", registers_inside_create_app=True, develops_on="postgresql"),
+    Reader(
+        schemas="project",
+        registers_inside_create_app=False,
+        develops_on="postgresql",
+        deploys_on="sqlite",
+    ),
+    Reader(
+        schemas="plain",
+        registers_inside_create_app=True,
+        develops_on="sqlite",
+        deploys_on="postgresql",
+    ),
 )
 
 
@@ -49,23 +66,24 @@ def block(name: str) -> str:
     return (BLOCKS / f"{name}.txt").read_text()
 
 
-def follow(reader: Reader, project: ProjectCopy, database_url: str) -> None:
-    """Type what the recipes say, and run the command that makes the migration."""
+def follow(reader: Reader, project: ProjectCopy, database_url: str) -> str:
+    """Type what the recipes say, and run the commands that make the migration and apply it."""
     for name, target in TARGETS.items():
         (project.path / target).write_text(LEFT_OUT.get(name, "") + block(name))
     schemas = project.path / "app/schemas/new_model_schemas.py"
     schemas.write_text(block(f"schemas_{reader.schemas}"))
     _export_model(project.path / "app/models/__init__.py")
     _register_router(project.path / "app/main.py", inside=reader.registers_inside_create_app)
-    project.run(REVISION, **_settings(database_url))
+    return project.run(MIGRATE, **_settings(database_url))
 
 
-def start(project: ProjectCopy, command: str, database_url: str) -> subprocess.Popen[str]:
-    """Run a command as a newcomer would, whose keys are those of the tests."""
-    return project.start(command, **_settings(database_url))
+def deploy(project: ProjectCopy, database_url: str) -> str:
+    """Apply the migration that is there already to another database, and compare."""
+    return project.run(DEPLOY, **_settings(database_url))
 
 
 def _settings(database_url: str) -> dict[str, str]:
+    """A newcomer's, whose keys are those of the tests."""
     keys = {name: os.environ[name] for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
     return {"DATABASE_URL": database_url, **keys}
 

@@ -12,7 +12,7 @@ import pytest
 
 from app.core.config import PROJECT_ROOT
 from tests.recipes.conftest import BACKENDS, Databases
-from tests.support.commands import ALEMBIC, finish, start
+from tests.support.commands import finish, start
 from tests.support.project_copy import ProjectCopy
 
 SNIPPETS: Final = Path(__file__).parent / "snippets"
@@ -45,8 +45,6 @@ def came_of(
     module.write_text(PLACE.sub(paste, (SNIPPETS / "around.txt").read_text()))
     url = databases.create(request.param)
     environment = {**os.environ, "DATABASE_URL": url, "PYTHONPATH": str(PROJECT_ROOT)}
-    migrated = finish(start([ALEMBIC, "upgrade", "head"], environment))
-    assert migrated.status == 0, migrated.output
     ran = finish(start([sys.executable, str(module)], environment))
     assert ran.status == 0, ran.output
     results: dict[str, Any] = json.loads(ran.output.splitlines()[-1])
@@ -130,13 +128,14 @@ def test_every_file_of_the_guides_tree_is_there(path: str) -> None:
     assert (PROJECT_ROOT / path).exists()
 
 
-def test_the_commands_for_tests_work(tmp_path: Path) -> None:
+def test_the_commands_for_tests_work(tmp_path: Path, databases: Databases) -> None:
     project = ProjectCopy(tmp_path / "project")
 
     # A part of the tests alone does not reach the coverage that is required of all.
     output = project.run(
         "pytest --cov=app --cov-report=html --cov-fail-under=0 "
-        "tests/test_auth.py::test_login_success -v"
+        "tests/test_auth.py::test_login_success -v",
+        TEST_POSTGRES_URL=databases.create("postgresql"),  # rather than one more server
     )
 
     assert "passed" in output
