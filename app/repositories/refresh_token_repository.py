@@ -65,7 +65,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
     async def find_family(self, public_id: str) -> TokenFamily | None:
         """Whatever its state: the caller tells reuse from expiry by it."""
         live = select(1).where(*_LIVE).correlate(RefreshToken, User).exists()
-        shared_clock = await self._shared_clock()
+        shared_clock, own_clock = await self._clocks()
         statement = (
             select(
                 RefreshToken.id,
@@ -80,7 +80,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
                 RefreshToken.idle_expires_at,
                 live.label("is_live"),
                 shared_clock.label("read_at"),
-                literal(utcnow(), UTCDateTime()).label("asked_at"),
+                literal(own_clock, UTCDateTime()).label("asked_at"),
             )
             .join(User, User.id == RefreshToken.user_id)
             .where(RefreshToken.public_id == public_id)
@@ -122,6 +122,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
 
         The first of several callers decides: a later time would excuse a replay in between.
         """
+        shared_clock, _ = await self._clocks()
         await self.session.execute(
             update(RefreshToken)
             .where(
@@ -129,7 +130,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
                 RefreshToken.generation == generation,
                 RefreshToken.answered_at.is_(None),
             )
-            .values(answered_at=await self._shared_clock())
+            .values(answered_at=shared_clock)
             .execution_options(synchronize_session=False)
         )
 
@@ -162,16 +163,19 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
         )
         return len(result.all())
 
-    async def _shared_clock(self) -> ColumnElement[datetime]:
-        """The time for ordering what several processes do: PostgreSQL's own clock.
+    async def _clocks(self) -> tuple[ColumnElement[datetime], datetime]:
+        """The time for ordering what several processes do, and the same time by our own clock.
 
-        SQLite's processes share a machine, and so its clock.
+        The first is PostgreSQL's. SQLite's processes share a machine, and so its clock.
         """
         # The wait for a connection, on SQLite for the write lock too, comes before the time.
         connection = await self.session.connection()
+        # Asked once: two times that differ by a pause of a busy machine would look like clocks
+        # that differ, and excuse a replay that came within it.
+        own_clock = utcnow()
         if connection.dialect.name == "postgresql":
-            return func.clock_timestamp(type_=UTCDateTime())
-        return literal(utcnow(), UTCDateTime())
+            return func.clock_timestamp(type_=UTCDateTime()), own_clock
+        return literal(own_clock, UTCDateTime()), own_clock
 
 
 # Active, not deleted, and no "end all sessions" since the login.

@@ -5,6 +5,7 @@ race; afterwards it is reuse, on whatever machine, by whatever clock.
 """
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from sqlalchemy import event
 from app.core.config import Settings
 from app.db.session import Database
 from app.models.base import utcnow
+from app.repositories import refresh_token_repository
 from app.repositories.refresh_token_repository import RefreshTokenRepository
 from app.services import refresh_token_service
 from tests.support.api import Account, Api
@@ -88,6 +90,24 @@ async def test_replay_at_a_machine_with_another_time_is_reuse(
         response = await api.refresh(account.refresh_token)
 
     assert response.status_code == 401
+    assert await what_opens(api, tokens) == []
+
+
+@on_sqlite
+async def test_replay_at_a_machine_that_pauses_is_reuse(
+    api: Api, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RT2: however much time passes between two looks at the clock; PostgreSQL has its own."""
+    tokens = await rotated(api, account.refresh_token)
+    pauses = itertools.count(1)
+    monkeypatch.setattr(
+        refresh_token_repository, "utcnow", lambda: utcnow() + next(pauses) * timedelta(seconds=1)
+    )
+
+    response = await api.refresh(account.refresh_token)
+
+    assert response.status_code == 401
+    monkeypatch.undo()
     assert await what_opens(api, tokens) == []
 
 
