@@ -137,6 +137,12 @@ class Settings(BaseSettings):
     REFRESH_TOKEN_REUSE_INTERVAL_SECONDS: int = Field(
         0, ge=0, le=60, description="A lost answer may be fetched again for so long."
     )
+    MAX_SESSIONS_PER_USER: int = Field(
+        20, ge=1, le=1000, description="One login more ends the session that was used longest ago."
+    )
+    RECENT_AUTHENTICATION_MINUTES: int = Field(
+        15, ge=1, le=1440, description="After it, sensitive changes ask for the password again."
+    )
     JWT_ISSUER: str = Field("fastapi-backend", min_length=1, description="Claim iss.")
     JWT_AUDIENCE: str = Field("fastapi-backend", min_length=1, description="Claim aud.")
     JWT_LEEWAY_SECONDS: int = Field(5, ge=0, le=60, description="Clock skew that is tolerated.")
@@ -221,6 +227,10 @@ class Settings(BaseSettings):
     @property
     def access_token_lifetime(self) -> timedelta:
         return timedelta(minutes=self.JWT_ACCESS_TOKEN_EXPIRE_MINUTES)
+
+    @property
+    def recent_authentication(self) -> timedelta:
+        return timedelta(minutes=self.RECENT_AUTHENTICATION_MINUTES)
 
     @property
     def refresh_token_lifetime(self) -> timedelta:

@@ -1,5 +1,6 @@
 """The aliases that routers use: sessions, the caller, and what lives with the application."""
 
+from datetime import UTC, datetime
 from typing import Annotated, cast
 from uuid import UUID
 
@@ -7,7 +8,8 @@ from fastapi import Depends, Path, Request
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.exceptions import ForbiddenError, UnauthorizedError
+from app.core.client import Client
+from app.core.exceptions import ForbiddenError, ReauthenticationRequiredError, UnauthorizedError
 from app.core.security.jwt import TokenClaims
 from app.core.security.principal import Principal
 from app.core.state import Collaborators
@@ -29,9 +31,10 @@ async def get_collaborators(request: Request) -> Collaborators:
     return cast("Collaborators", request.app.state.collaborators)
 
 
-async def get_client_address(request: Request) -> str:
-    """The client's IP address; behind a proxy of TRUSTED_PROXIES, the one it forwards."""
-    return request.client.host if request.client else "unknown"
+async def get_client(request: Request) -> Client:
+    """The client; behind a proxy of TRUSTED_PROXIES, its address is the one that is forwarded."""
+    address = request.client.host if request.client else "unknown"
+    return Client.of(address, request.headers.get("user-agent"))
 
 
 async def get_principal(
@@ -55,7 +58,7 @@ async def get_principal(
         )
     if live is None:
         raise UnauthorizedError
-    return Principal(claims, live.user_id, live.role)
+    return Principal(claims, live.user_id, live.role, live.authenticated_at)
 
 
 async def get_current_user(principal: Annotated[Principal, Depends(get_principal)]) -> TokenClaims:
@@ -74,9 +77,21 @@ async def get_current_admin(principal: Annotated[Principal, Depends(get_principa
     return principal
 
 
+async def get_recent_principal(
+    principal: Annotated[Principal, Depends(get_principal)],
+    collaborators: Annotated[Collaborators, Depends(get_collaborators)],
+) -> Principal:
+    """Raises `ReauthenticationRequiredError` when the password was proved too long ago."""
+    age = datetime.now(UTC) - principal.authenticated_at
+    if age > collaborators.settings.recent_authentication:
+        raise ReauthenticationRequiredError
+    return principal
+
+
 AppCollaborators = Annotated[Collaborators, Depends(get_collaborators)]
-ClientAddress = Annotated[str, Depends(get_client_address)]
+CurrentClient = Annotated[Client, Depends(get_client)]
 CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
 CurrentUser = Annotated[TokenClaims, Depends(get_current_user)]
 CurrentUserId = Annotated[int, Depends(get_current_user_id)]
+RecentPrincipal = Annotated[Principal, Depends(get_recent_principal)]
 CurrentAdmin = Annotated[Principal, Depends(get_current_admin)]

@@ -79,6 +79,14 @@ class WrongPasswordError(ForbiddenError):
     detail = "The current password is not right."
 
 
+class ReauthenticationRequiredError(ForbiddenError):
+    """The session is good, but the password was proved too long ago (ASVS v7.5.1)."""
+
+    code = "reauthentication_required"
+    title = "Reauthentication required"
+    detail = "Confirm your password first: POST /api/v1/auth/reauthenticate."
+
+
 class NotFoundError(APIError):
     status = 404
     code = "not_found"

@@ -15,7 +15,8 @@ from app.models.base import Base, BigIntegerKey, PublicIdMixin, TimestampMixin, 
 class RevocationReason(str, PyEnum):
     LOGOUT = "logout"
     REUSE = "reuse"
-    ALL_SESSIONS_ENDED = "all_sessions_ended"
+    ENDED_BY_OWNER = "ended_by_owner"
+    SESSION_LIMIT = "session_limit"
 
 
 class RefreshToken(Base, TimestampMixin, PublicIdMixin):
@@ -30,6 +31,11 @@ class RefreshToken(Base, TimestampMixin, PublicIdMixin):
     )
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
     auth_version: Mapped[int] = mapped_column(doc="The user's, as it was at login.")
+    address: Mapped[str | None] = mapped_column(String(64))
+    user_agent: Mapped[str | None] = mapped_column(String(200))
+    authenticated_at: Mapped[datetime] = mapped_column(
+        default=utcnow, doc="When the password was last proved in this session."
+    )
     rotated_at: Mapped[datetime] = mapped_column(default=utcnow)
     answered_at: Mapped[datetime | None] = mapped_column(
         default=utcnow, doc="When the newest token was first handed out; null until then."

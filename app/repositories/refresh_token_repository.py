@@ -1,9 +1,11 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.client import Client
 from app.models.base import UTCDateTime, utcnow
 from app.models.refresh_token import RefreshToken, RevocationReason
 from app.models.user import User, UserRole
@@ -16,6 +18,7 @@ class LiveSession:
 
     user_id: int
     role: UserRole
+    authenticated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
     ) -> LiveSession | None:
         """The one query of every authenticated request; both ids are public."""
         statement = (
-            select(RefreshToken.user_id, User.role)
+            select(RefreshToken.user_id, User.role, RefreshToken.authenticated_at)
             .join(User, User.id == RefreshToken.user_id)
             .where(
                 RefreshToken.public_id == session_id,
@@ -60,7 +63,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
             )
         )
         row = (await self.session.execute(statement)).one_or_none()
-        return None if row is None else LiveSession(row.user_id, row.role)
+        return None if row is None else LiveSession(**row._asdict())
 
     async def find_family(self, public_id: str) -> TokenFamily | None:
         """Whatever its state: the caller tells reuse from expiry by it."""
@@ -88,8 +91,57 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
         row = (await self.session.execute(statement)).one_or_none()
         return None if row is None else TokenFamily(**row._asdict())
 
+    async def lock_logins(self, user_id: int) -> None:
+        """Let no other login of the user go on until this transaction ends."""
+        # Weaker than FOR UPDATE: rows that refer to the user may be written meanwhile.
+        statement = select(User.id).where(User.id == user_id).with_for_update(key_share=True)
+        await self.session.execute(statement)
+
+    async def list_live(self, user_id: int, now: datetime) -> Sequence[RefreshToken]:
+        """The user's sessions that have not ended, the one used last first."""
+        return (await self.session.scalars(self._select_live(user_id, now))).all()
+
+    async def end_oldest(self, user_id: int, *, keep: int, now: datetime) -> None:
+        """End the user's sessions but for so many, those that were used last."""
+        surplus = self._select_live(user_id, now).with_only_columns(RefreshToken.id).offset(keep)
+        await self._end(RefreshToken.id.in_(surplus), RevocationReason.SESSION_LIMIT, now)
+
+    async def end_session(self, user_id: int, *, public_id: str, now: datetime) -> bool:
+        """Whether there was such a session of the user to end."""
+        one = self._select_live(user_id, now).where(RefreshToken.public_id == public_id)
+        found = RefreshToken.id.in_(one.with_only_columns(RefreshToken.id).order_by(None))
+        return await self._end(found, RevocationReason.ENDED_BY_OWNER, now)
+
+    async def end_other_sessions(self, user_id: int, *, keep: str, now: datetime) -> None:
+        others = (RefreshToken.user_id == user_id) & (RefreshToken.public_id != keep)
+        await self._end(others, RevocationReason.ENDED_BY_OWNER, now)
+
+    async def mark_authenticated(self, public_id: str, now: datetime) -> None:
+        """Note that the password was proved in this session."""
+        await self.session.execute(
+            update(RefreshToken)
+            .where(RefreshToken.public_id == public_id)
+            .values(authenticated_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def forget_clients(self, user_id: int) -> None:
+        """Remove what the sessions say about a person: addresses and user agents."""
+        await self.session.execute(
+            update(RefreshToken)
+            .where(RefreshToken.user_id == user_id)
+            .values(address=None, user_agent=None)
+            .execution_options(synchronize_session=False)
+        )
+
     async def rotate(
-        self, family_id: int, *, generation: int, now: datetime, idle_expires_at: datetime
+        self,
+        family_id: int,
+        *,
+        generation: int,
+        now: datetime,
+        idle_expires_at: datetime,
+        client: Client,
     ) -> bool:
         """Compare and swap: of any number of parallel callers, exactly one gets True."""
         result = await self.session.execute(
@@ -111,6 +163,8 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
                 rotated_at=now,
                 answered_at=None,
                 idle_expires_at=idle_expires_at,
+                address=client.address,
+                user_agent=client.user_agent,
             )
             .returning(RefreshToken.id)
             .execution_options(synchronize_session=False)
@@ -136,14 +190,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
 
     async def revoke(self, family_id: int, reason: RevocationReason, now: datetime) -> bool:
         """Whether it was this call that ended the family."""
-        result = await self.session.execute(
-            update(RefreshToken)
-            .where(RefreshToken.id == family_id, RefreshToken.revoked_at.is_(None))
-            .values(revoked_at=now, revoked_reason=reason)
-            .returning(RefreshToken.id)
-            .execution_options(synchronize_session=False)
-        )
-        return result.one_or_none() is not None
+        return await self._end(RefreshToken.id == family_id, reason, now)
 
     async def delete_dead(self, *, before: datetime, batch: int) -> int:
         """Remove families that ended before the given time, at most `batch` of them."""
@@ -162,6 +209,33 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
             delete(RefreshToken).where(RefreshToken.id.in_(dead)).returning(RefreshToken.id)
         )
         return len(result.all())
+
+    async def _end(
+        self, which: ColumnElement[bool], reason: RevocationReason, now: datetime
+    ) -> bool:
+        """End those that have not been ended yet. Whether there were any."""
+        result = await self.session.execute(
+            update(RefreshToken)
+            .where(which, RefreshToken.revoked_at.is_(None))
+            .values(revoked_at=now, revoked_reason=reason)
+            .returning(RefreshToken.id)
+            .execution_options(synchronize_session=False)
+        )
+        return bool(result.all())
+
+    @staticmethod
+    def _select_live(user_id: int, now: datetime) -> Select[RefreshToken]:
+        return (
+            select(RefreshToken)
+            .join(User, User.id == RefreshToken.user_id)
+            .where(
+                RefreshToken.user_id == user_id,
+                RefreshToken.expires_at > now,
+                RefreshToken.idle_expires_at > now,
+                *_LIVE,
+            )
+            .order_by(RefreshToken.rotated_at.desc(), RefreshToken.id.desc())
+        )
 
     async def _clocks(self) -> tuple[ColumnElement[datetime], datetime]:
         """The time for ordering what several processes do, and the same time by our own clock.

@@ -2,7 +2,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from app.core.dependencies import AppCollaborators, ClientAddress, CurrentUserId, DbSession
+from app.core.dependencies import (
+    AppCollaborators,
+    CurrentClient,
+    CurrentPrincipal,
+    CurrentUserId,
+    DbSession,
+)
 from app.core.exceptions import (
     EmailTakenError,
     InvalidCredentialsError,
@@ -11,14 +17,22 @@ from app.core.exceptions import (
     TooManyRequestsError,
     UnauthorizedError,
     ValidationFailedError,
+    WrongPasswordError,
 )
 from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
 from app.repositories.user_repository import UserRepository
-from app.routers.dependencies import LOGIN_BODY, ArrivalTime, LoginBody, RefreshTokens
+from app.routers.dependencies import (
+    LOGIN_BODY,
+    ArrivalTime,
+    Credentials,
+    LoginBody,
+    RefreshTokens,
+)
 from app.schemas.auth_schemas import (
     LoginResponse,
     LogoutRequest,
+    ReauthenticateRequest,
     RefreshRequest,
     TokenResponse,
     UserRegister,
@@ -33,10 +47,14 @@ router = APIRouter(
 
 
 async def get_service(
-    db: DbSession, sessions: RefreshTokens, collaborators: AppCollaborators
+    db: DbSession,
+    credentials: Credentials,
+    sessions: RefreshTokens,
+    collaborators: AppCollaborators,
 ) -> AuthService:
     return AuthService(
         UserRepository(db),
+        credentials,
         sessions,
         passwords=collaborators.passwords,
         policy=collaborators.password_policy,
@@ -55,9 +73,9 @@ Service = Annotated[AuthService, Depends(get_service)]
     responses=problem_responses(EmailTakenError, TooManyRequestsError),
 )
 async def register(
-    data: UserRegister, service: Service, address: ClientAddress
+    data: UserRegister, service: Service, client: CurrentClient
 ) -> SuccessResponse[TokenResponse]:
-    return success_response(await service.register_user(data, address=address))
+    return success_response(await service.register_user(data, client))
 
 
 @router.post(
@@ -67,8 +85,8 @@ async def register(
     responses=problem_responses(InvalidCredentialsError, TooManyRequestsError),
     openapi_extra=LOGIN_BODY,
 )
-async def login(login_body: LoginBody, service: Service, address: ClientAddress) -> LoginResponse:
-    tokens = await service.login(login_body.credentials, address=address)
+async def login(login_body: LoginBody, service: Service, client: CurrentClient) -> LoginResponse:
+    tokens = await service.login(login_body.credentials, client)
     return LoginResponse.of(tokens, oauth2=login_body.by_form)
 
 
@@ -79,9 +97,26 @@ async def login(login_body: LoginBody, service: Service, address: ClientAddress)
     responses=problem_responses(InvalidRefreshTokenError),
 )
 async def refresh(
-    data: RefreshRequest, service: Service, arrived_at: ArrivalTime
+    data: RefreshRequest, service: Service, client: CurrentClient, arrived_at: ArrivalTime
 ) -> SuccessResponse[TokenResponse]:
-    return success_response(await service.refresh(data.refresh_token, arrived_at=arrived_at))
+    tokens = await service.refresh(data.refresh_token, arrived_at=arrived_at, client=client)
+    return success_response(tokens)
+
+
+@router.post(
+    "/reauthenticate",
+    status_code=204,
+    operation_id="reauthenticate",
+    summary="Prove the password once more, for sensitive changes",
+    responses=problem_responses(UnauthorizedError, WrongPasswordError, TooManyRequestsError),
+)
+async def reauthenticate(
+    data: ReauthenticateRequest,
+    principal: CurrentPrincipal,
+    service: Service,
+    client: CurrentClient,
+) -> None:
+    await service.reauthenticate(principal, data.password, client)
 
 
 @router.post(

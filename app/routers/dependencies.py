@@ -1,4 +1,4 @@
-"""What several routers need: the session service, and the two ways a login may be sent."""
+"""What several routers need: services that serve others, and the two ways to send a login."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from app.core.dependencies import AppCollaborators, DbSession
 from app.repositories.refresh_token_repository import RefreshTokenRepository
+from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import LoginRequest, OAuth2Login
+from app.services.credential_service import CredentialService
 from app.services.refresh_token_service import RefreshTokenService
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -27,6 +29,14 @@ async def get_refresh_token_service(
         parallel_uses=collaborators.parallel_uses,
         access_tokens=collaborators.access_tokens,
         settings=collaborators.settings,
+    )
+
+
+async def get_credential_service(
+    db: DbSession, collaborators: AppCollaborators
+) -> CredentialService:
+    return CredentialService(
+        UserRepository(db), passwords=collaborators.passwords, attempts=collaborators.attempts
     )
 
 
@@ -72,6 +82,7 @@ LOGIN_BODY: Final = {
     }
 }
 
+Credentials = Annotated[CredentialService, Depends(get_credential_service)]
 RefreshTokens = Annotated[RefreshTokenService, Depends(get_refresh_token_service)]
 ArrivalTime = Annotated[datetime, Depends(get_arrival_time)]
 LoginBody = Annotated[Login, Depends(get_login)]

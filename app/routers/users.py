@@ -4,17 +4,19 @@ from fastapi import APIRouter, Depends, Query
 
 from app.core.dependencies import (
     AppCollaborators,
-    ClientAddress,
     CurrentAdmin,
+    CurrentClient,
     CurrentPrincipal,
     CurrentUserId,
     DbSession,
     PublicId,
+    RecentPrincipal,
 )
 from app.core.exceptions import (
     ForbiddenError,
     LastAdministratorError,
     NotFoundError,
+    ReauthenticationRequiredError,
     ServiceUnavailableError,
     TooManyRequestsError,
     UnauthorizedError,
@@ -25,7 +27,7 @@ from app.core.openapi import problem_responses
 from app.core.responses import PageResponse, SuccessResponse, page_response, success_response
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
-from app.routers.dependencies import RefreshTokens
+from app.routers.dependencies import Credentials, RefreshTokens
 from app.schemas.auth_schemas import ChangePasswordRequest, TokenResponse
 from app.schemas.user_schemas import (
     AccountDelete,
@@ -44,15 +46,18 @@ router = APIRouter(
 
 
 async def get_service(
-    db: DbSession, sessions: RefreshTokens, collaborators: AppCollaborators
+    db: DbSession,
+    credentials: Credentials,
+    sessions: RefreshTokens,
+    collaborators: AppCollaborators,
 ) -> UserService:
     return UserService(
         UserRepository(db),
         ItemRepository(db),
+        credentials,
         sessions,
         passwords=collaborators.passwords,
         policy=collaborators.password_policy,
-        attempts=collaborators.attempts,
         pager=collaborators.pager,
     )
 
@@ -77,24 +82,34 @@ async def update_me(
     status_code=204,
     operation_id="delete_me",
     summary="Delete the caller's account and its items",
-    responses=problem_responses(WrongPasswordError, LastAdministratorError, TooManyRequestsError),
+    responses=problem_responses(
+        WrongPasswordError,
+        ReauthenticationRequiredError,
+        LastAdministratorError,
+        TooManyRequestsError,
+    ),
 )
 async def delete_me(
-    data: AccountDelete, user_id: CurrentUserId, service: Service, address: ClientAddress
+    data: AccountDelete, principal: RecentPrincipal, service: Service, client: CurrentClient
 ) -> None:
-    await service.delete_account(user_id, data.password, address=address)
+    await service.delete_account(principal.user_id, data.password, client)
 
 
 @router.post(
     "/me/change-password",
     operation_id="change_password",
     summary="Change the password, end all sessions, and start a new one",
-    responses=problem_responses(WrongPasswordError, TooManyRequestsError),
+    responses=problem_responses(
+        WrongPasswordError, ReauthenticationRequiredError, TooManyRequestsError
+    ),
 )
 async def change_password(
-    data: ChangePasswordRequest, user_id: CurrentUserId, service: Service, address: ClientAddress
+    data: ChangePasswordRequest,
+    principal: RecentPrincipal,
+    service: Service,
+    client: CurrentClient,
 ) -> SuccessResponse[TokenResponse]:
-    return success_response(await service.change_password(user_id, data, address=address))
+    return success_response(await service.change_password(principal.user_id, data, client))
 
 
 @router.get(

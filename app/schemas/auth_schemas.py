@@ -49,6 +49,10 @@ class LogoutRequest(RequestSchema):
     refresh_token: OpaqueToken
 
 
+class ReauthenticateRequest(RequestSchema):
+    password: Password
+
+
 class ChangePasswordRequest(RequestSchema):
     current_password: Password
     new_password: Password

@@ -4,13 +4,16 @@ from datetime import datetime
 
 import structlog
 
-from app.core.exceptions import EmailTakenError, InvalidCredentialsError
+from app.core.client import Client
+from app.core.exceptions import EmailTakenError
 from app.core.rate_limit import AttemptLimiter
 from app.core.security.password import PasswordService
 from app.core.security.password_policy import PasswordPolicy
+from app.core.security.principal import Principal
 from app.models.user import User, email_key
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import LoginRequest, TokenResponse, UserRegister
+from app.services.credential_service import CredentialService
 from app.services.refresh_token_service import RefreshTokenService
 
 log = structlog.get_logger(__name__)
@@ -20,6 +23,7 @@ class AuthService:
     def __init__(
         self,
         user_repo: UserRepository,
+        credentials: CredentialService,
         sessions: RefreshTokenService,
         *,
         passwords: PasswordService,
@@ -27,12 +31,13 @@ class AuthService:
         attempts: AttemptLimiter,
     ) -> None:
         self.user_repo = user_repo
+        self._credentials = credentials
         self._sessions = sessions
         self._passwords = passwords
         self._policy = policy
         self._attempts = attempts
 
-    async def register_user(self, data: UserRegister, *, address: str) -> TokenResponse:
+    async def register_user(self, data: UserRegister, client: Client) -> TokenResponse:
         """Create the account and its first session.
 
         Raises `EmailTakenError`, `ValidationFailedError` for the password, and what the limiter
@@ -40,43 +45,40 @@ class AuthService:
         """
         self._policy.check(data.password, field="password")
         account = email_key(data.email)
-        await self._attempts.count(account, address)
+        await self._attempts.count(account, client.address)
         if await self.user_repo.find_by_email(data.email):
             raise EmailTakenError
         await self.user_repo.release()
         password_hash = await self._passwords.hash(data.password)
         # What was counted for this account is no failed login.
-        await self._attempts.forgive(account, address)
+        await self._attempts.forgive(account, client.address)
         user = await self.user_repo.create_user(
             email=data.email, full_name=data.full_name, password_hash=password_hash
         )
-        tokens = await self._sessions.start_family(user)
+        tokens = await self._sessions.start_family(user, client)
         await self.user_repo.commit()
         log.info("user_registered", user=user.public_id)
         return tokens
 
-    async def login(self, data: LoginRequest, *, address: str) -> TokenResponse:
-        """Raises `InvalidCredentialsError`, the same and as late for every reason."""
-        account = email_key(data.email)
-        # Before verifying: parallel guesses are counted, not only those that have failed already.
-        await self._attempts.count(account, address)
-        user = await self.user_repo.find_by_email(data.email)
-        # Hashing takes longer than any query: it must not keep a connection from others.
-        await self.user_repo.release()
-        matches = await self._passwords.verify(data.password, user.password_hash if user else None)
-        if user is None or not matches or not user.is_active:
-            log.warning("login_failed", user=user.public_id if user else None)
-            raise InvalidCredentialsError
-        await self._attempts.forgive(account, address)
+    async def login(self, data: LoginRequest, client: Client) -> TokenResponse:
+        """Raises `InvalidCredentialsError`; see `CredentialService.authenticate`."""
+        user = await self._credentials.authenticate(data.email, data.password, client)
         await self._rehash(user, data.password)
-        tokens = await self._sessions.start_family(user)
+        tokens = await self._sessions.start_family(user, client)
         await self.user_repo.commit()
         log.info("login_succeeded", user=user.public_id)
         return tokens
 
-    async def refresh(self, token: str, *, arrived_at: datetime) -> TokenResponse:
+    async def reauthenticate(self, principal: Principal, password: str, client: Client) -> None:
+        """Make the caller's session fresh again. Raises `WrongPasswordError`."""
+        await self._credentials.confirm(principal.user_id, password, client)
+        await self._sessions.mark_authenticated(principal.claims.sid)
+        await self.user_repo.commit()
+        log.info("reauthenticated", user=principal.public_id)
+
+    async def refresh(self, token: str, *, arrived_at: datetime, client: Client) -> TokenResponse:
         """Raises `InvalidRefreshTokenError`; see `RefreshTokenService.rotate`."""
-        return await self._sessions.rotate(token, arrived_at=arrived_at)
+        return await self._sessions.rotate(token, arrived_at=arrived_at, client=client)
 
     async def logout(self, token: str) -> None:
         await self._sessions.revoke(token)

@@ -7,6 +7,7 @@ from typing import Final, NoReturn
 
 import structlog
 
+from app.core.client import Client
 from app.core.config import Settings
 from app.core.exceptions import InvalidRefreshTokenError
 from app.core.security.jwt import JWTService
@@ -44,17 +45,21 @@ class RefreshTokenService:
         self._codec = codec
         self._parallel_uses = parallel_uses
         self._access_tokens = access_tokens
+        self._limit = settings.MAX_SESSIONS_PER_USER
         self._lifetime = settings.refresh_token_lifetime
         self._idle_lifetime = settings.refresh_token_idle_lifetime
         self._reuse_interval = settings.refresh_token_reuse_interval
 
-    async def start_family(self, user: User) -> TokenResponse:
-        """Start a login.
+    async def start_family(self, user: User, client: Client) -> TokenResponse:
+        """Start a login, which ends the oldest ones beyond the limit (ASVS v7.1.2).
 
         It keeps the `auth_version` that `user` was read with, so that whoever ends all sessions
         meanwhile ends this one too.
         """
         now = _now()
+        # Or parallel logins would not see each other, and exceed the limit together.
+        await self.repo.lock_logins(user.id)
+        await self.repo.end_oldest(user.id, keep=self._limit - 1, now=now)
         seed = secrets.token_bytes(SEED_BYTES)
         expires_at = now + self._lifetime
         family = await self.repo.create(
@@ -63,10 +68,14 @@ class RefreshTokenService:
             seed=seed,
             expires_at=expires_at,
             idle_expires_at=min(expires_at, now + self._idle_lifetime),
+            address=client.address,
+            user_agent=client.user_agent,
+            authenticated_at=now,
+            rotated_at=now,
         )
         return self._tokens(family.public_id, user.public_id, seed, generation=0, now=now)
 
-    async def rotate(self, token: str, *, arrived_at: datetime) -> TokenResponse:
+    async def rotate(self, token: str, *, arrived_at: datetime, client: Client) -> TokenResponse:
         """Exchange the newest token of a family for its successor.
 
         An older one is reuse: the family is revoked, and that is committed, before
@@ -77,14 +86,20 @@ class RefreshTokenService:
         if presented is None:
             _refuse("malformed")
         with self._parallel_uses.count(presented.family):
-            return await self._rotate(presented, arrived_at)
+            return await self._rotate(presented, arrived_at, client)
 
-    async def _rotate(self, presented: PresentedToken, arrived_at: datetime) -> TokenResponse:
+    async def _rotate(
+        self, presented: PresentedToken, arrived_at: datetime, client: Client
+    ) -> TokenResponse:
         family = await self._authenticate(presented)
         now = _now()
         idle_expires_at = min(family.expires_at, now + self._idle_lifetime)
         if await self.repo.rotate(
-            family.id, generation=presented.generation, now=now, idle_expires_at=idle_expires_at
+            family.id,
+            generation=presented.generation,
+            now=now,
+            idle_expires_at=idle_expires_at,
+            client=client,
         ):
             await self.repo.commit()
             successor = presented.generation + 1
@@ -103,6 +118,14 @@ class RefreshTokenService:
         if presented and family and self._codec.verify(presented, family.seed):
             await self.repo.revoke(family.id, RevocationReason.LOGOUT, _now())
         await self.repo.commit()
+
+    async def mark_authenticated(self, session_id: str) -> None:
+        """Note that the password was proved once more. The caller commits."""
+        await self.repo.mark_authenticated(session_id, _now())
+
+    async def forget_clients(self, user_id: int) -> None:
+        """Remove what sessions say about a person. The caller commits."""
+        await self.repo.forget_clients(user_id)
 
     async def _authenticate(self, presented: PresentedToken) -> TokenFamily:
         family = await self.repo.find_family(presented.family)

@@ -4,14 +4,13 @@ from uuid import UUID
 
 import structlog
 
+from app.core.client import Client
 from app.core.exceptions import (
     LastAdministratorError,
     NotFoundError,
     UnauthorizedError,
-    WrongPasswordError,
 )
 from app.core.pagination import Page, Pager
-from app.core.rate_limit import AttemptLimiter
 from app.core.security.password import PasswordService
 from app.core.security.password_policy import PasswordPolicy
 from app.models.user import User
@@ -19,6 +18,7 @@ from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import ChangePasswordRequest, TokenResponse
 from app.schemas.user_schemas import UserListQuery, UserUpdate
+from app.services.credential_service import CredentialService
 from app.services.refresh_token_service import RefreshTokenService
 
 log = structlog.get_logger(__name__)
@@ -32,19 +32,19 @@ class UserService:
         self,
         user_repo: UserRepository,
         item_repo: ItemRepository,
+        credentials: CredentialService,
         sessions: RefreshTokenService,
         *,
         passwords: PasswordService,
         policy: PasswordPolicy,
-        attempts: AttemptLimiter,
         pager: Pager,
     ) -> None:
         self.user_repo = user_repo
         self._item_repo = item_repo
+        self._credentials = credentials
         self._sessions = sessions
         self._passwords = passwords
         self._policy = policy
-        self._attempts = attempts
         self._pager = pager
 
     async def get(self, user_id: int) -> User:
@@ -67,7 +67,7 @@ class UserService:
         return user
 
     async def change_password(
-        self, user_id: int, data: ChangePasswordRequest, *, address: str
+        self, user_id: int, data: ChangePasswordRequest, client: Client
     ) -> TokenResponse:
         """End every session and start a new one, whose tokens are returned.
 
@@ -75,22 +75,22 @@ class UserService:
         new password.
         """
         self._policy.check(data.new_password, field="new_password")
-        known = await self._verified(user_id, data.current_password, address)
+        known = await self._credentials.confirm(user_id, data.current_password, client)
         new_hash = await self._passwords.hash(data.new_password)
         user = await self._lock_unchanged(known)
         user.password_hash = new_hash
         user.auth_version += 1
-        tokens = await self._sessions.start_family(user)
+        tokens = await self._sessions.start_family(user, client)
         await self.user_repo.commit()
         log.info("password_changed", user=user.public_id)
         return tokens
 
-    async def delete_account(self, user_id: int, password: str, *, address: str) -> None:
+    async def delete_account(self, user_id: int, password: str, client: Client) -> None:
         """Remove the account and its items, and what it says about a person.
 
         Raises `WrongPasswordError`, `TooManyRequestsError` and `LastAdministratorError`.
         """
-        known = await self._verified(user_id, password, address)
+        known = await self._credentials.confirm(user_id, password, client)
         await self._keep_an_administrator(known)
         user = await self._lock_unchanged(known)
         user.email = user.email_key = f"{user.public_id}@deleted.invalid"
@@ -99,6 +99,7 @@ class UserService:
         user.auth_version += 1
         await self.user_repo.soft_delete(user)
         await self._item_repo.soft_delete_owned(user.id)
+        await self._sessions.forget_clients(user.id)
         await self.user_repo.commit()
         log.info("account_deleted", user=user.public_id)
 
@@ -134,18 +135,6 @@ class UserService:
         user = await self.user_repo.lock(public_id=str(public_id))
         if user is None:
             raise NotFoundError
-        return user
-
-    async def _verified(self, user_id: int, password: str, address: str) -> User:
-        """The user, detached, after the password was proved; no connection is held meanwhile."""
-        user = await self.get(user_id)
-        await self.user_repo.release()
-        # Together with the failed logins: a stolen access token is no way round their limit.
-        await self._attempts.count(user.email_key, address)
-        if not await self._passwords.verify(password, user.password_hash):
-            log.warning("password_confirmation_failed", user=user.public_id)
-            raise WrongPasswordError
-        await self._attempts.forgive(user.email_key, address)
         return user
 
     async def _lock_unchanged(self, known: User) -> User:

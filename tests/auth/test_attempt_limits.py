@@ -184,7 +184,7 @@ async def test_fifty_guesses_at_once_are_no_more_than_five(
     assert (statuses.count(401), statuses.count(429)) == (5, 45)
 
 
-@pytest.mark.parametrize("door", ["change-password", "delete"])
+@pytest.mark.parametrize("door", ["change-password", "delete", "reauthenticate"])
 async def test_a_stolen_access_token_is_no_way_to_guess_the_password(
     app: FastAPI, account: Account, door: str
 ) -> None:
@@ -283,8 +283,10 @@ async def try_login(
 
 async def confirm(client: AsyncClient, account: Account, door: str, password: str) -> Response:
     """Do what needs the password once more."""
+    body = {"password": password}
+    if door == "reauthenticate":
+        return await client.post("/api/v1/auth/reauthenticate", json=body, headers=account.headers)
     if door == "delete":
-        body = {"password": password}
         return await client.request("DELETE", ME, json=body, headers=account.headers)
     body = {"current_password": password, "new_password": "another good passphrase"}
     return await client.post(f"{ME}/change-password", json=body, headers=account.headers)

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from httpx2 import AsyncClient, RemoteProtocolError
 
+from app.core.config import Settings
 from app.db.session import Database
 from tests.support.api import PASSWORD, Account, Api
 from tests.support.processes import AppProcess, app_processes
-from tests.support.tokens import REFRESH, family_of, refresh_at_once, rotated, what_opens
+from tests.support.tokens import (
+    REFRESH,
+    family_of,
+    live_sessions,
+    refresh_at_once,
+    rotated,
+    what_opens,
+)
 
 if TYPE_CHECKING:
     from tests.support.postgres import PostgresServer
@@ -21,6 +29,7 @@ CALLERS = 20
 FAMILIES = 3
 DEVICES = 8
 WRITERS = 50
+LIMIT = "MAX_SESSIONS_PER_USER"
 
 Clients = Sequence[AsyncClient]
 
@@ -120,6 +129,19 @@ async def test_logout_at_the_other_process_wins(
 
     late = [r.json()["data"] for r in await refreshed if r.status_code == 200]
     assert await what_opens(api, *late, *[login.tokens for login in logins]) == []
+
+
+async def test_logins_at_two_processes_share_one_limit(
+    account: Account, clients: Clients, database: Database
+) -> None:
+    """SE4."""
+    body = {"email": account.email, "password": account.password}
+    calls = [clients[i % 2].post("/api/v1/auth/login", json=body) for i in range(30)]
+
+    statuses = {response.status_code for response in await asyncio.gather(*calls)}
+
+    assert statuses == {200}
+    assert await live_sessions(database, account) == Settings.model_fields[LIMIT].default
 
 
 async def test_one_of_many_registrations_of_an_address_wins(clients: Clients) -> None:

@@ -48,6 +48,7 @@ def body_for(route: str, account: Account) -> dict[str, Any] | None:
         "POST /api/v1/auth/login": {"email": account.email, "password": account.password},
         "POST /api/v1/auth/refresh": {"refresh_token": account.refresh_token},
         "POST /api/v1/auth/logout": {"refresh_token": account.refresh_token},
+        "POST /api/v1/auth/reauthenticate": {"password": account.password},
         "PATCH /api/v1/users/me": {"full_name": "Renamed"},
         "DELETE /api/v1/users/me": {"password": account.password},
         "POST /api/v1/users/me/change-password": {

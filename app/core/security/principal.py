@@ -1,6 +1,7 @@
 """Who is calling."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.core.security.jwt import TokenClaims
 from app.models.user import UserRole
@@ -13,6 +14,7 @@ class Principal:
     claims: TokenClaims
     user_id: int
     role: UserRole
+    authenticated_at: datetime
 
     @property
     def public_id(self) -> str:

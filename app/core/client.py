@@ -1,0 +1,22 @@
+"""Where a request comes from: counted by limits, shown in the list of sessions."""
+
+from dataclasses import dataclass
+from typing import Final
+
+# Longer ones are cut: they are shown to people, and stored for each session.
+MAX_ADDRESS_LENGTH: Final = 64
+MAX_USER_AGENT_LENGTH: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The address that the server sees, and what the client says it is."""
+
+    address: str
+    user_agent: str | None
+
+    @classmethod
+    def of(cls, address: str, user_agent: str | None) -> "Client":
+        """With everything cut and cleaned that a client could choose."""
+        agent = "".join(c for c in user_agent or "" if c.isprintable()).strip()
+        return cls(address[:MAX_ADDRESS_LENGTH], agent[:MAX_USER_AGENT_LENGTH] or None)

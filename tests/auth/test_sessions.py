@@ -1,0 +1,329 @@
+"""Where somebody is logged in: seen, ended, and no more of them than the settings allow."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from fastapi import FastAPI
+from httpx2 import Response
+
+from app.db.session import Database
+from tests.support.api import Account, Api, bearer
+from tests.support.applications import client_from
+from tests.support.problems import assert_unauthorized, problem
+from tests.support.tokens import change_family, live_sessions, rotated, session_id, what_opens
+
+SESSIONS = "/api/v1/auth/sessions"
+REAUTHENTICATE = "/api/v1/auth/reauthenticate"
+ME = "/api/v1/users/me"
+ADDRESS = "203.0.113.7"
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Firefox/152.0"
+
+LONG_AGO = timedelta(minutes=16)
+long_access = pytest.mark.settings(JWT_ACCESS_TOKEN_EXPIRE_MINUTES=60)
+
+
+@pytest.fixture
+async def browser(app: FastAPI) -> AsyncIterator[Api]:
+    """Calls from another address, with a name of its own."""
+    async with client_from(ADDRESS, app) as client:
+        client.headers["User-Agent"] = BROWSER
+        yield Api(client, app.state.database)
+
+
+async def list_sessions(api: Api, account: Account) -> list[dict[str, Any]]:
+    response = await api.client.get(SESSIONS, headers=account.headers)
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()["data"]
+    return found
+
+
+async def end(api: Api, account: Account, session: str = "") -> Response:
+    path = f"{SESSIONS}/{session}" if session else SESSIONS
+    return await api.client.delete(path, headers=account.headers)
+
+
+# --- seeing them
+
+
+async def test_a_session_tells_from_where_and_since_when(
+    api: Api, account: Account, browser: Api
+) -> None:
+    """SE1."""
+    before = datetime.now(UTC)
+    login = await browser.login(account)
+
+    newest, first = await list_sessions(api, account)
+
+    names = ("created_at", "last_used_at", "expires_at")
+    created, used, expires = (datetime.fromisoformat(newest.pop(name)) for name in names)
+    assert newest == {
+        "public_id": session_id(login.tokens),
+        "current": False,
+        "address": ADDRESS,
+        "user_agent": BROWSER,
+    }
+    assert before <= min(created, used) <= max(created, used) <= datetime.now(UTC)
+    assert expires - used == timedelta(days=14)
+    assert (first["public_id"], first["current"]) == (session_id(account.tokens), True)
+
+
+async def test_a_refresh_says_when_and_from_where(api: Api, account: Account, browser: Api) -> None:
+    """SE1: so that its owner sees a session that somebody else goes on with."""
+    [before] = await list_sessions(api, account)
+    await rotated(browser, account.refresh_token)
+    [after] = await list_sessions(api, account)
+
+    assert (after["address"], after["user_agent"]) == (ADDRESS, BROWSER)
+    assert after["last_used_at"] > before["last_used_at"]
+    assert after["created_at"] == before["created_at"]
+
+
+async def test_the_one_used_last_comes_first(api: Api, account: Account) -> None:
+    second = await api.login(account)
+    await rotated(api, account.refresh_token)
+
+    listed = [session["public_id"] for session in await list_sessions(api, account)]
+    assert listed == [session_id(account.tokens), session_id(second.tokens)]
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        {"revoked_at": datetime.now(UTC)},
+        {"expires_at": datetime.now(UTC)},
+        {"idle_expires_at": datetime.now(UTC)},
+        {"auth_version": 0},
+    ],
+    ids=lambda values: next(iter(values)),
+)
+async def test_sessions_that_have_ended_are_not_listed(
+    api: Api, account: Account, database: Database, ended: dict[str, Any]
+) -> None:
+    """SE1: for whatever reason."""
+    await change_family(database, await api.login(account), **ended)
+
+    listed = [session["public_id"] for session in await list_sessions(api, account)]
+    assert listed == [session_id(account.tokens)]
+
+
+async def test_the_sessions_of_others_are_not_listed(api: Api, account: Account) -> None:
+    """SE1."""
+    other = await api.register()
+
+    assert len(await list_sessions(api, other)) == 1
+
+
+async def test_the_list_needs_a_token(api: Api) -> None:
+    assert_unauthorized(await api.client.get(SESSIONS))
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (b"\x1b[31mred\x1b[0m\tcar", "[31mred[0mcar"),
+        (b"a" * 5000, "a" * 200),
+        (b"caf\xe9", "caf\xe9"),
+        (b" ", None),
+        (b"", None),
+    ],
+    ids=["control characters", "long", "latin-1", "blank", "empty"],
+)
+async def test_a_user_agent_is_shown_as_harmless_text(
+    api: Api, account: Account, sent: bytes, shown: str | None
+) -> None:
+    """ER4: on a terminal too."""
+    body = {"email": account.email, "password": account.password}
+    await api.client.post("/api/v1/auth/login", json=body, headers=[(b"user-agent", sent)])
+
+    newest, _ = await list_sessions(api, account)
+    assert newest["user_agent"] == shown
+
+
+# --- ending them
+
+
+async def test_an_ended_session_opens_nothing_and_the_others_do(api: Api, account: Account) -> None:
+    """SE1."""
+    lost, other = await api.login(account), await api.login(account)
+
+    assert (await end(api, account, session_id(lost.tokens))).status_code == 204
+
+    assert await what_opens(api, lost.tokens) == []
+    assert len(await what_opens(api, account.tokens, other.tokens)) == 4
+
+
+async def test_the_current_session_can_be_ended(api: Api, account: Account) -> None:
+    """SE1."""
+    assert (await end(api, account, session_id(account.tokens))).status_code == 204
+
+    assert await what_opens(api, account.tokens) == []
+
+
+async def test_a_session_ends_once(api: Api, account: Account) -> None:
+    lost = session_id((await api.login(account)).tokens)
+    answers = await asyncio.gather(*(end(api, account, lost) for _ in range(5)))
+
+    assert sorted(answer.status_code for answer in answers) == [204, 404, 404, 404, 404]
+
+
+async def test_the_session_of_somebody_else_is_as_absent(api: Api, account: Account) -> None:
+    """SE1, AZ2."""
+    for caller in (await api.register(), await api.register_admin()):
+        problem(await end(api, caller, session_id(account.tokens)), 404, "not_found")
+
+    assert len(await what_opens(api, account.tokens)) == 2
+
+
+async def test_ending_the_others_leaves_the_one_that_asks(api: Api, account: Account) -> None:
+    """SE1."""
+    others = [await api.login(account) for _ in range(3)]
+    somebody = await api.register()
+
+    assert (await end(api, account)).status_code == 204
+
+    assert await what_opens(api, *(other.tokens for other in others)) == []
+    assert len(await what_opens(api, account.tokens, somebody.tokens)) == 4
+
+
+# --- no more than the settings allow
+
+
+@pytest.mark.settings(MAX_SESSIONS_PER_USER=3)
+async def test_a_login_too_many_ends_the_session_used_longest_ago(
+    api: Api, account: Account
+) -> None:
+    """SE4: not the oldest, when that is still used."""
+    second, third = await api.login(account), await api.login(account)
+    first = await rotated(api, account.refresh_token)
+    fourth = await api.login(account)
+
+    assert await what_opens(api, second.tokens) == []
+    assert len(await what_opens(api, first, third.tokens, fourth.tokens)) == 6
+
+
+@pytest.mark.settings(MAX_SESSIONS_PER_USER=2)
+async def test_sessions_that_have_ended_do_not_count(
+    api: Api, account: Account, database: Database
+) -> None:
+    """SE4."""
+    for _ in range(3):
+        ended = await api.login(account)
+        await change_family(database, ended, idle_expires_at=datetime.now(UTC))
+    await api.login(account)
+
+    assert len(await what_opens(api, account.tokens)) == 2
+
+
+@pytest.mark.settings(MAX_SESSIONS_PER_USER=2)
+async def test_the_logins_of_others_end_nothing(api: Api, account: Account) -> None:
+    """SE4."""
+    for _ in range(3):
+        await api.register()
+
+    assert len(await what_opens(api, account.tokens)) == 2
+
+
+@pytest.mark.settings(MAX_SESSIONS_PER_USER=10)
+async def test_of_thirty_logins_at_once_ten_last(
+    api: Api, account: Account, database: Database
+) -> None:
+    """SE4."""
+    logins = [api.try_login(account.email, account.password) for _ in range(30)]
+    statuses = {response.status_code for response in await asyncio.gather(*logins)}
+
+    assert statuses == {200}
+    assert await live_sessions(database, account) == 10
+
+
+# --- the password once more
+
+
+async def reauthenticate(api: Api, account: Account, password: str) -> Response:
+    body = {"password": password}
+    return await api.client.post(REAUTHENTICATE, json=body, headers=account.headers)
+
+
+async def change_password(api: Api, account: Account) -> Response:
+    body = {"current_password": account.password, "new_password": "another good passphrase"}
+    return await api.client.post(f"{ME}/change-password", json=body, headers=account.headers)
+
+
+async def delete_account(api: Api, account: Account) -> Response:
+    body = {"password": account.password}
+    return await api.client.request("DELETE", ME, json=body, headers=account.headers)
+
+
+SENSITIVE = pytest.mark.parametrize("change", [change_password, delete_account])
+
+
+@SENSITIVE
+@long_access
+async def test_a_sensitive_change_is_refused_when_the_password_was_proved_long_ago(
+    api: Api, account: Account, change: Any
+) -> None:
+    """SE3: whoever finds an open session does not take the account over."""
+    with time_machine.travel(datetime.now(UTC) + LONG_AGO):
+        problem(await change(api, account), 403, "reauthentication_required")
+        assert (await api.me(account.access_token)).status_code == 200
+
+
+@SENSITIVE
+@long_access
+async def test_a_sensitive_change_is_allowed_after_the_password_was_proved_again(
+    api: Api, account: Account, change: Any
+) -> None:
+    """SE3."""
+    with time_machine.travel(datetime.now(UTC) + LONG_AGO):
+        assert (await reauthenticate(api, account, account.password)).status_code == 204
+        assert (await change(api, account)).is_success
+
+
+async def test_a_refresh_proves_no_password(api: Api, account: Account, database: Database) -> None:
+    """SE3."""
+    await change_family(database, account, authenticated_at=datetime.now(UTC) - LONG_AGO)
+    newest = await rotated(api, account.refresh_token)
+    body = {"current_password": account.password, "new_password": "another good passphrase"}
+
+    response = await api.client.post(
+        f"{ME}/change-password", json=body, headers=bearer(newest["access_token"])
+    )
+
+    problem(response, 403, "reauthentication_required")
+
+
+async def test_a_wrong_password_proves_nothing(
+    api: Api, account: Account, database: Database
+) -> None:
+    """SE3."""
+    await change_family(database, account, authenticated_at=datetime.now(UTC) - LONG_AGO)
+
+    problem(await reauthenticate(api, account, "wrong password"), 403, "wrong_password")
+    problem(await change_password(api, account), 403, "reauthentication_required")
+
+
+async def test_the_password_proved_in_one_session_is_not_proved_in_another(
+    api: Api, account: Account, database: Database
+) -> None:
+    """SE3."""
+    other = await api.login(account)
+    await change_family(database, account, authenticated_at=datetime.now(UTC) - LONG_AGO)
+    await reauthenticate(api, other, account.password)
+
+    problem(await change_password(api, account), 403, "reauthentication_required")
+
+
+async def test_the_session_that_a_change_of_password_starts_is_recent(
+    api: Api, account: Account
+) -> None:
+    tokens = (await change_password(api, account)).json()["data"]
+    body = {"password": "another good passphrase"}
+
+    response = await api.client.request(
+        "DELETE", ME, json=body, headers=bearer(tokens["access_token"])
+    )
+
+    assert response.status_code == 204
