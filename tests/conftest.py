@@ -5,6 +5,7 @@ A test that uses `client`, `app` or `settings` runs twice, on SQLite and on Post
 
 import os
 import secrets
+import signal
 import tempfile
 from pathlib import Path
 
@@ -22,6 +23,10 @@ os.environ.update(
     ARGON2_MEMORY_KIB="8",
     ARGON2_TIME_COST="1",
 )
+
+# A shell that runs its commands in the background ignores SIGINT, and all that these start does so
+# too. Tests interrupt processes.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The environment comes first.
 # ruff: noqa: E402

@@ -175,11 +175,14 @@ def _threads(pid: int) -> int:
     return len(list(tasks.iterdir())) if tasks.exists() else 2
 
 
-def test_an_interrupt_before_it_serves_ends_with_0_too(newcomer: Cli) -> None:
+def test_an_interrupt_before_it_serves_ends_with_0_too(
+    newcomer: Cli, request: pytest.FixtureRequest
+) -> None:
     with closing(sqlite3.connect(newcomer.database, isolation_level=None)) as other:
         # It cannot get further than the migrations, which wait for this one.
         other.execute("BEGIN IMMEDIATE")
         starting = serving_dev(newcomer)
+        request.addfinalizer(starting.kill)
         starting.wait_until(lambda: "generated" in starting.output)
         starting.wait_until(lambda: _threads(starting.process.pid) > 1)
         starting.process.send_signal(signal.SIGINT)

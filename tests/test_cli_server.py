@@ -70,6 +70,11 @@ class Serving:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(STOP_TIMEOUT_SECONDS)
 
+    def kill(self) -> None:
+        """End it, whatever it does; nothing happens when it has ended."""
+        self.process.kill()
+        self.process.wait()
+
     def headers(self, **request_headers: str) -> httpx2.Headers:
         """Those of an answer to a request with these."""
         url = f"{self.url}/health/live"
