@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.util import CommandError
 from sqlalchemy import Connection, DefaultClause, False_, True_, pool, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.functions import current_timestamp
 
@@ -68,8 +72,24 @@ def run_on(connection: Connection) -> None:
         context.run_migrations()
 
 
+@asynccontextmanager
+async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Raises `CommandError` for the `alembic` command, which tells it in one line."""
+    try:
+        connection = await engine.connect()
+    except (OSError, DBAPIError) as error:
+        if context.config.cmd_opts is None:
+            raise
+        reason = str(getattr(error, "orig", error)).partition("\n")[0]
+        raise CommandError(f"cannot connect to the database: {reason}") from error
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def run_on_sqlite(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
+    async with connected(engine) as connection:
         # The write lock, taken first: of several processes one migrates, the others wait for it.
         await connection.exec_driver_sql("PRAGMA busy_timeout = 60000")
         await connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -78,7 +98,7 @@ async def run_on_sqlite(engine: AsyncEngine) -> None:
 
 
 async def run_on_postgresql(engine: AsyncEngine) -> None:
-    async with engine.connect() as holder, engine.connect() as connection:
+    async with connected(engine) as holder, connected(engine) as connection:
         await take_lock(await holder.execution_options(isolation_level="AUTOCOMMIT"))
         await connection.run_sync(run_on)
         await connection.commit()
@@ -113,8 +133,9 @@ async def run_online() -> None:
 
 def report_progress() -> None:
     """Let the `alembic` command say what it does; callers in Python report themselves."""
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
+    log = logging.getLogger("alembic.runtime.migration")
+    log.setLevel(logging.INFO)
+    log.addHandler(logging.StreamHandler())
 
 
 if context.config.cmd_opts is not None:

@@ -195,9 +195,11 @@ def add_login(
     later = now + timedelta(days=30)
     query(
         cli,
-        "INSERT INTO refresh_tokens (public_id, user_id, seed, auth_version, rotated_at, "
-        "expires_at, idle_expires_at, revoked_at) VALUES (?, 1, x'00', 1, ?, ?, ?, ?)",
+        "INSERT INTO refresh_tokens (public_id, user_id, seed, auth_version, authenticated_at, "
+        "rotated_at, expires_at, idle_expires_at, revoked_at) "
+        "VALUES (?, 1, x'00', 1, ?, ?, ?, ?, ?)",
         name,
+        f"{now}",
         f"{now}",
         f"{now - expired if expired else later}",
         f"{now - idle if idle else later}",

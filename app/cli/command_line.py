@@ -25,7 +25,7 @@ class CommandLine(TyperGroup):
             _end("aborted")
         except typer.TyperException as error:
             hint = "; see --help" if error.exit_code == USAGE_ERROR else ""
-            _end(error.format_message().rstrip(".") + hint, error.exit_code)
+            _end(error.format_message().rstrip(".?") + hint, error.exit_code)
         except APIError as error:
             _end(error.detail)
         except UnicodeDecodeError:

@@ -44,7 +44,7 @@ def _rows() -> Iterator[dict[str, str]]:
             yield {
                 "method": method,
                 "path": route.path or "",
-                "name": route.name or "",
+                "name": getattr(route, "operation_id", None) or route.name or "",
                 "access": _access(getattr(route, "dependant", None)),
             }
 

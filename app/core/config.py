@@ -17,7 +17,12 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 
-from app.core.config_rules import production_faults, with_async_driver, with_redis_port
+from app.core.config_rules import (
+    check_proxy,
+    production_faults,
+    with_async_driver,
+    with_redis_port,
+)
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SECRETS_DIR = Path("/run/secrets")
@@ -97,6 +102,7 @@ class Settings(BaseSettings):
     # Plain text, as SQLAlchemy takes it, and out of every repr because of the password in it.
     DATABASE_URL: str = Field(
         "sqlite+aiosqlite:///./app.db",
+        validate_default=True,
         repr=False,
         description="postgresql+asyncpg://user:pass@host:5432/name, or sqlite+aiosqlite:///path.",
     )
@@ -187,10 +193,20 @@ class Settings(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
+    @field_validator("TRUSTED_PROXIES")
+    @classmethod
+    def _check_proxies(cls, value: list[str]) -> list[str]:
+        return [check_proxy(proxy) for proxy in value]
+
+    @field_validator("LOG_LEVEL", mode="before")
+    @classmethod
+    def _upper_level(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
     @field_validator("DATABASE_URL", "DATABASE_REPLICA_URL")
     @classmethod
     def _use_async_driver(cls, value: str | None) -> str | None:
-        return None if value is None else with_async_driver(value)
+        return None if value is None else with_async_driver(value, root=PROJECT_ROOT)
 
     @field_validator("REDIS_URL")
     @classmethod
@@ -251,7 +267,7 @@ def fault_lines(error: ValidationError) -> list[str]:
     for fault in error.errors(include_input=False, include_url=False, include_context=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
         if fault["type"] == "missing":
-            lines.append(f"{name} is not set. `make run` writes one into .env for development.")
+            lines.append(f"{name} is not set. `python cli.py generate-keys` makes one.")
         elif fault["type"] == "too_short":
             lines.append(f"{name} needs at least {MIN_SECRET_LENGTH} characters.")
         else:

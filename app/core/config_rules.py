@@ -2,6 +2,7 @@
 
 import re
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -34,10 +35,11 @@ SAMPLE_WORDS = (
 )
 
 
-def with_async_driver(value: str) -> str:
+def with_async_driver(value: str, *, root: Path) -> str:
     """Complete `postgres://`, `postgresql://` or `sqlite://` with the driver this project ships.
 
-    Raises `ValueError` for a URL that is none of them.
+    A relative path of SQLite starts at `root`, as that of `.env` does: what is meant must not
+    depend on where somebody stands. Raises `ValueError` for a URL that is none of them.
     """
     # Hosting services hand out postgres:// and libpq's sslmode; neither is known to asyncpg.
     try:
@@ -51,11 +53,23 @@ def with_async_driver(value: str) -> str:
     if backend == "sqlite" and url.database in (None, "", ":memory:"):
         # Reads and writes have a connection each, and each would see a database of its own.
         raise ValueError("SQLite needs a file: sqlite+aiosqlite:///./app.db")
+    if backend == "sqlite":
+        url = url.set(database=str(root / str(url.database)))
     if "sslmode" in url.query:
         url = url.difference_update_query(["sslmode"]).update_query_dict(
             {"ssl": url.query["sslmode"]}
         )
     return url.set(drivername=ASYNC_DRIVERS[backend]).render_as_string(hide_password=False)
+
+
+def check_proxy(value: str) -> str:
+    """Raises `ValueError` for what is no address, no network, and not `*`."""
+    try:
+        if value != "*":
+            ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError("needs addresses or networks, comma-separated") from None
+    return value
 
 
 def with_redis_port(value: str) -> str:
@@ -118,7 +132,9 @@ def _exposure_faults(settings: "Settings") -> list[str]:
     if settings.DEBUG:
         faults.append("DEBUG must be off in production.")
     if not all(_EXACT_ORIGIN.fullmatch(origin) for origin in settings.CORS_ORIGINS):
-        faults.append("CORS_ORIGINS must list exact origins (https://app.example.com), never *.")
+        faults.append(
+            "CORS_ORIGINS must list exact origins, as in https://app.example.com: no path, no *."
+        )
     if any(_is_everybody(proxy) for proxy in settings.TRUSTED_PROXIES):
         faults.append("TRUSTED_PROXIES must list addresses of proxies, never everybody's.")
     if not settings.RATE_LIMIT_ENABLED:
@@ -127,13 +143,12 @@ def _exposure_faults(settings: "Settings") -> list[str]:
 
 
 def _is_everybody(network: str) -> bool:
-    try:
-        return ip_network(network, strict=False).prefixlen == 0
-    except ValueError:
-        return network == "*"
+    return network == "*" or ip_network(network, strict=False).prefixlen == 0
 
 
 def _scale_faults(settings: "Settings") -> list[str]:
+    if "DATABASE_URL" not in settings.model_fields_set:
+        return ["DATABASE_URL is not set. SQLite would do, but has to be asked for."]
     if settings.WEB_CONCURRENCY == 1:
         return []
     faults = []

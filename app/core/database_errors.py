@@ -29,6 +29,8 @@ _TRY_AGAIN_CLASSES: Final = (
     "55",  # lock timeout
     "57",  # statement timeout, shutdown, crash
 )
+# What SQLite says of a database that was not migrated, or not far enough.
+_NO_SCHEMA_SQLITE: Final = ("no such table", "no such column")
 
 
 def database_problem(error: Exception) -> APIError:
@@ -59,6 +61,7 @@ def _is_outage(error: DBAPIError, sqlstate: str) -> bool:
     # A write to a read-only server is one too (app/db/session.py); through get_read_db it is a bug.
     if sqlstate:
         return error.connection_invalidated or sqlstate.startswith(_TRY_AGAIN_CLASSES)
-    # SQLite has no SQLSTATE: locked, full and unreadable are all OperationalError there, as is a
-    # missing table, which `doctor` tells apart.
+    if str(error.orig).startswith(_NO_SCHEMA_SQLITE):
+        return False
+    # SQLite has no SQLSTATE: locked, full and unreadable are all OperationalError there.
     return error.connection_invalidated or isinstance(error, OperationalError)

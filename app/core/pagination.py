@@ -7,10 +7,12 @@ closes the `Slice` that comes back into a `Page`. Repositories never see a curso
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Annotated, Any, Generic, Self, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -159,11 +161,29 @@ class CursorCodec:
 
 
 def _to_json(value: Any) -> Any:
-    return {"t": value.isoformat()} if isinstance(value, datetime) else value
+    """Columns that are sorted by may have any of these types, or one that JSON knows."""
+    for name, (kind, encode, _) in _ENCODINGS.items():
+        if isinstance(value, kind):
+            return {name: encode(value)}
+    return value
 
 
 def _from_json(value: Any) -> Any:
-    return datetime.fromisoformat(value["t"]) if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    [(name, text)] = value.items()
+    _, _, decode = _ENCODINGS[name]
+    return decode(text)
+
+
+# A datetime is a date too: it comes first.
+_ENCODINGS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
+    "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
+    "date": (date, date.isoformat, date.fromisoformat),
+    "time": (time, time.isoformat, time.fromisoformat),
+    "decimal": (Decimal, str, Decimal),
+    "uuid": (UUID, str, UUID),
+}
 
 
 class Pager:

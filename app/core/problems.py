@@ -6,6 +6,7 @@ database's faults. What nothing else caught is answered by the middleware, from 
 
 import json
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final, Literal
 
 import structlog
@@ -55,6 +56,8 @@ _FIXED_MESSAGES = {
     "uuid_parsing": "Input should be a valid UUID",
     "json_invalid": "The body is not valid JSON",
     "extra_forbidden": "There is no such field",
+    # Most often, the client did not say that it sends JSON.
+    "model_attributes_type": "Send a JSON object, with Content-Type: application/json",
 }
 
 
@@ -136,12 +139,26 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
 async def _on_framework_error(request: Request, error: Exception) -> Response:
     """The framework's own 404, 405, 400 and 413, and any `HTTPException` of a dependency."""
     assert isinstance(error, HTTPException)  # noqa: S101
-    problem = _BY_STATUS.get(error.status_code, APIError)()
+    problem = _BY_STATUS.get(error.status_code, _unnamed_error(error.status_code))()
+    if problem.status >= APIError.status:
+        log.error("http_exception", status=problem.status, exc_info=error)
     headers = {**problem.headers, **(error.headers or {})}
     if error.status_code == MethodNotAllowedError.status:
         headers["Allow"] = ", ".join(_allowed_methods(request))
     problem.headers = headers
     return problem_response(problem, request_id_of(request))
+
+
+def _unnamed_error(status: int) -> type[APIError]:
+    """For a status that no class of ours has, in the words of RFC 9110."""
+    meaning = HTTPStatus(status)
+    words = {
+        "status": status,
+        "code": meaning.name.lower(),
+        "title": meaning.phrase,
+        "detail": meaning.description or meaning.phrase,
+    }
+    return type("UnnamedError", (APIError,), words)
 
 
 def _allowed_methods(request: Request) -> list[str]:

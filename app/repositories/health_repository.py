@@ -1,5 +1,9 @@
-from sqlalchemy import text
+from typing import Final
+
+from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+VERSION_TABLE: Final = "alembic_version"
 
 
 class HealthRepository:
@@ -8,6 +12,8 @@ class HealthRepository:
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
 
-    async def ping(self) -> None:
+    async def is_migrated(self) -> bool:
+        """Whether any migration was ever applied; which ones is for the deployment to know."""
         async with self._sessions() as session:
-            await session.execute(text("SELECT 1"))
+            connection = await session.connection()
+            return await connection.run_sync(lambda sync: inspect(sync).has_table(VERSION_TABLE))

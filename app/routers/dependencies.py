@@ -62,7 +62,10 @@ async def get_login(request: Request) -> Login:
             sent = OAuth2Login.model_validate(dict(form))
             credentials = LoginRequest(email=sent.username, password=sent.password)
             return Login(credentials, by_form=True)
-        body = await request.body() if media_type == JSON_TYPE else b""
+        if media_type != JSON_TYPE:
+            fault = {"type": "model_attributes_type", "loc": ("body",), "msg": "No JSON"}
+            raise RequestValidationError([fault])
+        body = await request.body()
         return Login(LoginRequest.model_validate_json(body), by_form=False)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)

@@ -56,7 +56,7 @@ async def list_my_items(
     return page_response(await service.list_own(query, principal), ItemResponse)
 
 
-@router.get("/search", operation_id="search_items", summary="Items that hold the words of q")
+@router.get("/search", operation_id="search_items", summary="Items with q in title or description")
 async def search_items(
     query: Annotated[ItemSearchQuery, Query()], principal: CurrentPrincipal, service: Service
 ) -> PageResponse[ItemResponse]:

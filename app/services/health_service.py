@@ -13,12 +13,14 @@ class HealthService:
         self._repo = repo
 
     async def check_ready(self) -> None:
-        """Raises `ServiceUnavailableError` when the database does not answer in time.
+        """Raises `ServiceUnavailableError` when the database does not answer in time, or is empty.
 
         Other errors of the database are answered with 503 as everywhere.
         """
         try:
             async with asyncio.timeout(READY_DEADLINE_SECONDS):
-                await self._repo.ping()
+                is_migrated = await self._repo.is_migrated()
         except TimeoutError:
             raise ServiceUnavailableError("The database does not answer.") from None
+        if not is_migrated:
+            raise ServiceUnavailableError("The database has not been migrated.")

@@ -112,6 +112,7 @@ class UserService:
         user = await self._lock_by_public_id(public_id)
         user.is_active = True
         await self.user_repo.commit()
+        log.info("user_activated", user=user.public_id)
         return user
 
     async def deactivate(self, public_id: UUID) -> User:

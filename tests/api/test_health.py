@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from httpx2 import AsyncClient
@@ -19,6 +20,26 @@ async def test_health_tells_the_version(client: AsyncClient) -> None:
 async def test_a_healthy_process_is_live_and_ready(client: AsyncClient, path: str) -> None:
     response = await client.get(path)
     assert (response.status_code, response.json()["data"]) == (200, {"status": "ok"})
+
+
+class TestWithADatabaseThatWasNotMigrated:
+    @pytest.fixture
+    def template(self, backend: str, tmp_path: Path) -> str:
+        if backend == "postgresql":
+            return "template1"
+        (tmp_path / "empty.db").touch()
+        return str(tmp_path / "empty.db")
+
+    async def test_it_is_not_ready(self, client: AsyncClient) -> None:
+        """RL1: or a rollout that forgot the migration would go on."""
+        assert (await client.get("/health/live")).status_code == 200
+        body = problem(await client.get("/health/ready"), 503, "service_unavailable")
+        assert "migrated" in body["detail"]
+
+    async def test_a_request_is_a_fault_of_ours_and_no_outage(self, client: AsyncClient) -> None:
+        """ER1: trying again would not help."""
+        body = {"email": "ada@example.com", "password": "correct horse battery"}
+        problem(await client.post("/api/v1/auth/login", json=body), 500, "internal_error")
 
 
 class TestWithADatabaseThatNeverAnswers:

@@ -1,11 +1,13 @@
 """Health while the database is away, on a server that only these tests stop and start."""
 
+import asyncio
 import secrets
 from collections.abc import Iterator
 
 import pytest
 from httpx2 import AsyncClient
 
+from tests.conftest import migrate
 from tests.support.postgres import PostgresServer
 from tests.support.problems import problem
 
@@ -25,6 +27,7 @@ async def database_url(server: PostgresServer) -> str:
     server.start()
     name = f"test_{secrets.token_hex(8)}"
     await server.create_database(name)
+    await asyncio.to_thread(migrate, server.url(name))
     return server.url(name)
 
 

@@ -86,7 +86,8 @@ async def test_returns_422_for_every_other_media_type(
 async def test_returns_422_for_a_body_without_a_media_type(api: Api, account: Account) -> None:
     body = f'{{"email": "{account.email}", "password": "{PASSWORD}"}}'.encode()
 
-    problem(await api.client.post(LOGIN, content=body), 422, "validation_failed")
+    refusal = problem(await api.client.post(LOGIN, content=body), 422, "validation_failed")
+    assert "Content-Type: application/json" in refusal["errors"][0]["msg"]
 
 
 async def test_names_the_field_that_json_lacks(api: Api) -> None:

@@ -24,7 +24,7 @@ from sqlalchemy.pool import NullPool
 from app.core.config import PROJECT_ROOT
 from app.models import Base
 from tests.data.faults import clients_of_database, connection_to, until
-from tests.support.commands import finish, start
+from tests.support.commands import ALEMBIC, finish, start
 from tests.support.postgres import PostgresServer
 
 BROKEN_MIGRATION = """
@@ -137,6 +137,17 @@ def test_four_processes_migrate_an_empty_database_at_once(empty_url: str) -> Non
     migrated = ["Running upgrade  -> 0001" in process.output for process in ended]
     assert sorted(migrated) == [False, False, False, True]
     assert set(schema_of(empty_url)) == set(Base.metadata.tables)
+
+
+def test_a_database_that_is_away_is_told_in_one_line() -> None:
+    environment = os.environ | {"DATABASE_URL": "postgresql+asyncpg://app:canary@127.0.0.1:1/app"}
+
+    ended = finish(start([ALEMBIC, "upgrade", "head"], environment))
+
+    assert ended.status != 0
+    [line] = ended.output.splitlines()
+    assert line.startswith("FAILED: cannot connect to the database")
+    assert "canary" not in line
 
 
 async def let_go(processes: list[subprocess.Popen[str]], url: str) -> None:
