@@ -1,0 +1,25 @@
+"""The requirements in `docs/`: each is proved by a test, and each that a test names is there."""
+
+import re
+from collections.abc import Iterator
+
+from app.core.config import PROJECT_ROOT
+
+PAGE = PROJECT_ROOT / "docs/requirements.md"
+ROW = re.compile(r"^\| ([A-Z]{2}\d{1,2}) \|", re.MULTILINE)
+# At the beginning of a docstring: "RT6", "SE1, AZ2".
+CITATION = re.compile(r'"""((?:[A-Z]{2}\d{1,2}(?:, )?)+)[.:]')
+
+
+def cited() -> Iterator[str]:
+    for path in (PROJECT_ROOT / "tests").rglob("test_*.py"):
+        for ids in CITATION.findall(path.read_text()):
+            yield from ids.split(", ")
+
+
+def test_every_requirement_is_proved_by_a_test() -> None:
+    assert set(ROW.findall(PAGE.read_text())) - set(cited()) == set()
+
+
+def test_every_requirement_that_a_test_names_is_told() -> None:
+    assert set(cited()) - set(ROW.findall(PAGE.read_text())) == set()
