@@ -19,6 +19,9 @@ class AccountService:
     async def create(self, data: UserRegister, *, role: UserRole) -> User:
         """Raises `EmailTakenError`, and `ValidationFailedError` for the password."""
         self._policy.check(data.password, field="password")
+        self._policy.check_context(
+            data.password, field="password", email=data.email, full_name=data.full_name
+        )
         password_hash = await self._passwords.hash(data.password)
         user = await self.user_repo.create_user(
             email=data.email, full_name=data.full_name, password_hash=password_hash, role=role
@@ -32,8 +35,13 @@ class AccountService:
         Raises `NotFoundError`, and `ValidationFailedError` for the password.
         """
         self._policy.check(password, field="password")
-        password_hash = await self._passwords.hash(password)
         known = await self.user_repo.find_by_email(email)
+        await self.user_repo.release()
+        if known is not None:
+            self._policy.check_context(
+                password, field="password", email=known.email, full_name=known.full_name
+            )
+        password_hash = await self._passwords.hash(password)
         user = known and await self.user_repo.lock(id=known.id)
         if user is None:
             raise NotFoundError

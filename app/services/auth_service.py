@@ -44,6 +44,9 @@ class AuthService:
         and the hashing pool raise.
         """
         self._policy.check(data.password, field="password")
+        self._policy.check_context(
+            data.password, field="password", email=data.email, full_name=data.full_name
+        )
         account = email_key(data.email)
         await self._attempts.count(account, client.address)
         if await self.user_repo.find_by_email(data.email):

@@ -76,6 +76,9 @@ class UserService:
         """
         self._policy.check(data.new_password, field="new_password")
         known = await self._credentials.confirm(user_id, data.current_password, client)
+        self._policy.check_context(
+            data.new_password, field="new_password", email=known.email, full_name=known.full_name
+        )
         new_hash = await self._passwords.hash(data.new_password)
         user = await self._lock_unchanged(known)
         user.password_hash = new_hash

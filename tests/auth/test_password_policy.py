@@ -1,0 +1,77 @@
+"""Passwords that others guess first: the common ones, and those that say whose account it is."""
+
+import pytest
+from httpx2 import Response
+
+from app.core.security.password_policy import common_passwords
+from tests.support.api import PASSWORD, Account, Api
+from tests.support.problems import problem
+
+EMAIL = "Ada.Lovelace@Engines.example"
+GUESSABLE = [
+    "ada.lovelace",
+    "Ada.Lovelace1",
+    "ADA.LOVELACE@ENGINES.EXAMPLE",
+    "engines12",
+    "123lovelace",
+    "AugustaKing!",
+    "augusta king",
+    "augustaaugusta",
+    "FastAPI Backend",
+    "fastapibackend1",
+    "Backend99",
+]
+
+
+def fault(response: Response) -> str:
+    [error] = problem(response, 422, "validation_failed")["errors"]
+    return f"{error['loc'][-1]}: {error['type']}"
+
+
+async def register(api: Api, password: str) -> Response:
+    body = {"email": EMAIL, "full_name": "Augusta King", "password": password}
+    return await api.client.post("/api/v1/auth/register", json=body)
+
+
+async def change(api: Api, account: Account, password: str) -> Response:
+    body = {"current_password": account.password, "new_password": password}
+    path = "/api/v1/users/me/change-password"
+    return await api.client.post(path, json=body, headers=account.headers)
+
+
+def test_the_list_of_common_passwords_is_of_adequate_size() -> None:
+    """PW3: none of them is too short for the shortest that any settings allow."""
+    assert len(common_passwords()) > 3000
+    assert min(len(password) for password in common_passwords()) == 8
+
+
+@pytest.mark.parametrize("password", ["password", "PassWord", "1q2w3e4r", "football", "iloveyou"])
+async def test_a_common_password_is_refused(api: Api, account: Account, password: str) -> None:
+    """PW3: in any case of letters."""
+    assert fault(await register(api, password)) == "password: password_common"
+    assert fault(await change(api, account, password)) == "new_password: password_common"
+
+
+async def test_a_password_that_holds_a_common_one_is_taken(api: Api) -> None:
+    """PW2: no rule says more than the list."""
+    await api.register(password="iloveyou and the sea")
+
+
+@pytest.mark.parametrize("password", GUESSABLE)
+async def test_a_password_of_little_but_names_is_refused(api: Api, password: str) -> None:
+    """PW4."""
+    assert fault(await register(api, password)) == "password: password_guessable"
+
+
+async def test_a_change_to_the_own_address_is_refused(api: Api) -> None:
+    """PW4: as the account has it, and after the present password was proved."""
+    account = await api.register("grace.hopper@example.com")
+
+    assert fault(await change(api, account, "Grace.Hopper7")) == "new_password: password_guessable"
+    assert (await api.try_login(account.email, PASSWORD)).status_code == 200
+
+
+@pytest.mark.parametrize("password", ["my name is augusta king", "adaadvance"])
+async def test_a_password_of_more_than_names_is_taken(api: Api, password: str) -> None:
+    """PW4."""
+    assert (await register(api, password)).status_code == 201
