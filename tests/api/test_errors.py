@@ -15,7 +15,7 @@ from tests.support.api import Account, Api
 from tests.support.bodies import BodySender
 from tests.support.databases import on_postgresql, on_sqlite
 from tests.support.problems import MEMBERS, problem
-from tests.support.routes import method_of, path_for, random_id, routes_of
+from tests.support.routes import method_of, methods_at, path_for, random_id, routes_of
 from tests.support.statuses import add_faulty_routes, answer_of_every_status
 
 ITEMS = "/api/v1/items"
@@ -91,36 +91,6 @@ async def test_junk_in_the_place_of_an_id_is_422(api: Api, name: str) -> None:
         problem(response, 422, "validation_failed")
 
 
-ALLOW = {
-    "/health": "GET",
-    "/health/live": "GET",
-    "/health/ready": "GET",
-    "/docs": "GET",
-    "/docs/oauth2-redirect": "GET",
-    "/redoc": "GET",
-    "/openapi.json": "GET, HEAD",
-    "/docs-assets": "GET, HEAD",
-    "/api/v1/auth/register": "POST",
-    "/api/v1/auth/login": "POST",
-    "/api/v1/auth/refresh": "POST",
-    "/api/v1/auth/logout": "POST",
-    "/api/v1/auth/logout-all": "POST",
-    "/api/v1/auth/reauthenticate": "POST",
-    "/api/v1/auth/sessions": "DELETE, GET",
-    "/api/v1/auth/sessions/{public_id}": "DELETE",
-    "/api/v1/users/me": "DELETE, GET, PATCH",
-    "/api/v1/users/me/change-password": "POST",
-    "/api/v1/users": "GET",
-    "/api/v1/users/{public_id}": "GET",
-    "/api/v1/users/{public_id}/activate": "POST",
-    "/api/v1/users/{public_id}/deactivate": "POST",
-    "/api/v1/items": "GET, POST",
-    # What is no id there is 422 and not 405, so its methods are allowed too.
-    "/api/v1/items/my": "DELETE, GET, PATCH",
-    "/api/v1/items/search": "DELETE, GET, PATCH",
-    "/api/v1/items/{public_id}": "DELETE, GET, PATCH",
-    "/api/v1/items/{public_id}/restore": "POST",
-}
 VERBS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "JUNK"}
 
 
@@ -131,11 +101,22 @@ async def test_another_verb_is_405_with_all_the_verbs_of_the_path(
     """IN5."""
     for route in routes_of(app):
         path = path_for(route, user=random_id(), item=random_id())
-        allowed = ALLOW[route.partition(" ")[2]]
-        for verb in VERBS - set(allowed.split(", ")):
+        allowed = methods_at(app, path)
+        for verb in VERBS - allowed:
             response = await client.request(verb, path)
             problem(response, 405, "method_not_allowed")
-            assert response.headers["allow"] == allowed, f"{verb} {path}"
+            assert response.headers["allow"] == ", ".join(sorted(allowed)), f"{verb} {path}"
+
+
+# Spelled out, so that the verbs are not only what the application says of itself.
+WITHOUT_HEAD = {
+    ITEMS: "GET, POST",
+    # What is no id there is 422 and not 405, so its methods are allowed too.
+    f"{ITEMS}/my": "DELETE, GET, PATCH",
+    "/api/v1/users/me": "DELETE, GET, PATCH",
+    "/health/live": "GET",
+    "/docs": "GET",
+}
 
 
 @on_sqlite
@@ -143,7 +124,7 @@ async def test_head_is_refused_like_any_other_verb_where_it_is_not_offered(
     client: AsyncClient,
 ) -> None:
     """IN5."""
-    for path, allowed in ((ITEMS, "GET, POST"), ("/health/live", "GET"), ("/docs", "GET")):
+    for path, allowed in WITHOUT_HEAD.items():
         response = await client.head(path)
         assert (response.status_code, response.headers["allow"]) == (405, allowed)
     assert (await client.head("/nothing")).status_code == 404
@@ -154,9 +135,9 @@ async def test_the_verbs_of_a_path_are_told_behind_a_prefix_too(app: FastAPI) ->
     """IN5."""
     transport = ASGITransport(app=app, root_path="/base")
     async with AsyncClient(transport=transport, base_url="http://testserver") as client:
-        for path in (ITEMS, "/docs-assets/swagger-ui.css"):
+        for path, allowed in ((ITEMS, "GET, POST"), ("/docs-assets/redoc.js", "GET, HEAD")):
             response = await client.put(f"/base{path}")
-            assert response.headers["allow"] == ALLOW[path.removesuffix("/swagger-ui.css")]
+            assert response.headers["allow"] == allowed
 
 
 @on_sqlite

@@ -3,8 +3,10 @@
 It knows the keywords that our schemas use, and stops at one that it does not know.
 """
 
+import math
+import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -12,17 +14,29 @@ from email_validator import validate_email
 
 Schema = dict[str, Any]
 
-TYPES: dict[str, type] = {
+TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
     "string": str,
     "integer": int,
+    "number": (int, float),
     "boolean": bool,
     "null": type(None),
 }
+DURATION = re.compile(r"[+-]?P(?=.)(\d+[YMWD])*(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")
+
+
+def _duration(text: str) -> None:
+    if not DURATION.fullmatch(text):
+        raise ValueError(text)
+
+
 FORMATS: dict[str, Callable[[str], object]] = {
     "uuid": UUID,
     "date-time": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "duration": _duration,
     "email": lambda text: validate_email(text, check_deliverability=False),
     "password": str,
 }
@@ -30,13 +44,17 @@ FORMATS: dict[str, Callable[[str], object]] = {
 EXAMPLES: dict[str | None, Any] = {
     "uuid": "01890a5d-ac96-774b-bcce-b302099a8057",
     "date-time": "2026-01-31T12:00:00Z",
+    "date": "2026-01-31",
+    "time": "12:00:00",
+    "duration": "PT1H30M",
     "boolean": True,
 }
 ANNOTATIONS = {"title", "description", "default", "examples"}
 KEYWORDS = {
     *("anyOf", "const", "enum", "type", "format", "items"),
     *("properties", "required", "additionalProperties"),
-    *("minLength", "maxLength", "minimum", "maximum"),
+    *("minLength", "maxLength", "pattern"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
 }
 
 
@@ -97,7 +115,7 @@ class SchemaReader:
             return [self.example(schema["items"], f"{at}[]")]
         if "anyOf" in schema:
             return self.example(schema["anyOf"][0], at)
-        raise LookupError(at)
+        raise LookupError(f"{at} has no example: give it Field(examples=[...])")
 
 
 def _has_type(schema: Schema, value: Any) -> bool:
@@ -114,16 +132,25 @@ def _scalar_faults(schema: Schema, value: Any, at: str) -> Iterator[str]:
         yield f"{at}: {value!r} is not one of {schema['enum']}"
     if isinstance(value, str):
         yield from _text_faults(schema, value, at)
-    if isinstance(value, int) and not schema.get("minimum", value) <= value:
+    if isinstance(value, int | float):
+        yield from _number_faults(schema, value, at)
+
+
+def _number_faults(schema: Schema, value: float, at: str) -> Iterator[str]:
+    if value < schema.get("minimum", value) or value <= schema.get("exclusiveMinimum", -math.inf):
         yield f"{at}: {value} is too small"
-    if isinstance(value, int) and not value <= schema.get("maximum", value):
+    if value > schema.get("maximum", value) or value >= schema.get("exclusiveMaximum", math.inf):
         yield f"{at}: {value} is too large"
 
 
 def _text_faults(schema: Schema, value: str, at: str) -> Iterator[str]:
     if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
         yield f"{at}: {value!r} is too short or too long"
+    if not re.search(schema.get("pattern", ""), value):
+        yield f"{at}: {value!r} does not match {schema['pattern']}"
     if "format" in schema:
+        if schema["format"] not in FORMATS:
+            raise NotImplementedError(f"{at}: format {schema['format']}")
         try:
             FORMATS[schema["format"]](value)
         except ValueError:

@@ -1,5 +1,6 @@
 """Every route of the application, and for each a request that it accepts from whoever may."""
 
+import re
 import secrets
 from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
@@ -30,6 +31,19 @@ def routes_of(app: FastAPI) -> set[str]:
 def method_of(route: str) -> str:
     method = route.partition(" ")[0]
     return "GET" if method == FILES else method
+
+
+def methods_at(app: FastAPI, path: str) -> set[str]:
+    """What may be asked of this path, by all routes whose pattern it fits, ids or not."""
+    methods: set[str] = set()
+    for route in routes_of(app):
+        method, _, pattern = route.partition(" ")
+        segments = re.sub(r"{\w+(:\w+)?}", "[^/]+", pattern)
+        if method == FILES and re.fullmatch(f"{segments}/.*", path):
+            methods |= SAFE_METHODS
+        elif re.fullmatch(segments, path):
+            methods.add(method)
+    return methods
 
 
 def random_id() -> str:

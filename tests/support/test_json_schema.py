@@ -29,6 +29,17 @@ WRONG: list[tuple[Schema, Any]] = [
     ({"type": "string", "format": "uuid"}, "1"),
     ({"type": "string", "format": "date-time"}, "yesterday"),
     ({"type": "string", "format": "email"}, "ada"),
+    ({"type": "string", "format": "date"}, "2026-02-30"),
+    ({"type": "string", "format": "time"}, "25:00"),
+    ({"type": "string", "format": "duration"}, "P"),
+    ({"type": "string", "format": "duration"}, "an hour"),
+    ({"type": "string", "pattern": "^a+$"}, "ab"),
+    ({"type": "number"}, "1.5"),
+    ({"type": "number"}, True),
+    ({"type": "integer"}, 1.5),
+    ({"type": "number", "minimum": 0.5}, 0.4),
+    ({"type": "number", "exclusiveMinimum": 0}, 0),
+    ({"type": "number", "exclusiveMaximum": 1}, 1),
 ]
 RIGHT: list[tuple[Schema, Any]] = [
     (NAME, "Ada"),
@@ -38,6 +49,13 @@ RIGHT: list[tuple[Schema, Any]] = [
     ({"anyOf": [NAME, {"type": "null"}]}, None),
     ({"type": "integer", "minimum": 1, "maximum": 9}, 9),
     ({"type": "string", "format": "email"}, "ada@example.com"),
+    ({"type": "string", "format": "date"}, "2026-01-31"),
+    ({"type": "string", "format": "time"}, "12:30:00"),
+    ({"type": "string", "format": "duration"}, "P1DT1.5S"),
+    ({"type": "string", "pattern": "^a+$"}, "aa"),
+    ({"type": "number", "minimum": 0, "maximum": 1}, 0.5),
+    ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 2}, 1),
+    ({"type": "boolean"}, False),
 ]
 
 
@@ -54,6 +72,17 @@ def test_sees_no_fault_where_there_is_none(schema: Schema, value: Any) -> None:
 def test_stops_at_a_keyword_that_it_does_not_know() -> None:
     with pytest.raises(NotImplementedError, match="uniqueItems"):
         READER.faults({"type": "array", "uniqueItems": True}, [])
+
+
+def test_stops_at_a_format_that_it_does_not_know() -> None:
+    with pytest.raises(NotImplementedError, match="ipv4"):
+        READER.faults({"type": "string", "format": "ipv4"}, "127.0.0.1")
+
+
+@pytest.mark.parametrize("name", ["uuid", "date-time", "date", "time", "duration"])
+def test_an_example_that_is_made_up_has_its_format(name: str) -> None:
+    schema = {"type": "string", "format": name}
+    assert READER.faults(schema, READER.example(schema)) == []
 
 
 def test_makes_an_example_of_its_parts() -> None:
