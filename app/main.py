@@ -53,7 +53,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_origins=settings.CORS_ORIGINS,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["Retry-After", "X-Request-ID"],
+            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
         )
     # Added last, so outermost: its headers are on every answer.
     app.add_middleware(RequestMiddleware, settings=settings)

@@ -79,6 +79,11 @@ class Settings(BaseSettings):
     CORS_ORIGINS: CommaSeparated = Field(
         default=[], description="Exact origins a browser may call from, comma-separated."
     )
+    ALLOWED_HOSTS: CommaSeparated = Field(
+        default=[],
+        description="Host names that are served, such as api.example.com or *.example.com. "
+        "Empty: any. Health is told to whoever asks.",
+    )
     MAX_BODY_BYTES: int = Field(
         1_048_576, ge=1024, le=104_857_600, description="Largest request body, in bytes."
     )
@@ -173,6 +178,10 @@ class Settings(BaseSettings):
     REDIS_URL: SecretStr | None = Field(
         None, description="redis://host:6379/0: counters shared by all workers and replicas."
     )
+    RATE_LIMIT_FAIL_OPEN: bool = Field(
+        default=False,
+        description="Without the shared counters, let logins go on uncounted instead of 503.",
+    )
     AUTH_RATE_LIMIT_ACCOUNT: str = Field(
         "5/15 minutes", description="Failed logins for one account from one address."
     )
@@ -183,6 +192,7 @@ class Settings(BaseSettings):
     @field_validator(
         "TRUSTED_PROXIES",
         "CORS_ORIGINS",
+        "ALLOWED_HOSTS",
         "SECRET_KEY_PREVIOUS",
         "JWT_SECRET_KEY_PREVIOUS",
         mode="before",

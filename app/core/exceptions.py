@@ -36,6 +36,14 @@ class BadRequestError(APIError):
     detail = "The request could not be understood."
 
 
+class UntrustedHostError(BadRequestError):
+    """The Host header names none of ALLOWED_HOSTS."""
+
+    code = "untrusted_host"
+    title = "Untrusted host"
+    detail = "This server does not answer for the host that the request names."
+
+
 class UnauthorizedError(APIError):
     """No valid access token. RFC 6750 §3 asks for the challenge header."""
 
@@ -152,9 +160,18 @@ class TooManyRequestsError(APIError):
     title = "Too many requests"
     detail = "Too many attempts. Try again later."
 
-    def __init__(self, *, retry_after: timedelta) -> None:
-        seconds = max(1, math.ceil(retry_after.total_seconds()))
-        super().__init__(headers={"Retry-After": str(seconds)})
+    def __init__(self, *, policy: str, quota: int, window: timedelta, reset: timedelta) -> None:
+        """`quota` attempts were allowed in `window`; `reset` is when there will be some again."""
+        seconds = max(1, math.ceil(reset.total_seconds()))
+        window_seconds = int(window.total_seconds())
+        super().__init__(
+            headers={
+                "Retry-After": str(seconds),
+                # draft-ietf-httpapi-ratelimit-headers: names, quota, window, remaining, time.
+                "RateLimit-Policy": f'"{policy}";q={quota};w={window_seconds}',
+                "RateLimit": f'"{policy}";r=0;t={seconds}',
+            }
+        )
 
 
 class ServiceUnavailableError(APIError):

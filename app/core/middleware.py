@@ -4,6 +4,7 @@ import re
 import time
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import structlog
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.config import Settings
-from app.core.exceptions import APIError, PayloadTooLargeError
+from app.core.exceptions import APIError, PayloadTooLargeError, UntrustedHostError
 from app.core.logging import loggable
 from app.core.problems import problem_response
 
@@ -30,6 +31,7 @@ SECURITY_HEADERS: Final[dict[bytes, bytes]] = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
 }
+HEALTH_PATH: Final = "/health"
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
@@ -39,6 +41,7 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self._max_body = settings.MAX_BODY_BYTES
+        self._hosts = [host.lower() for host in settings.ALLOWED_HOSTS]
         self._access_log = settings.ACCESS_LOG
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +50,10 @@ class RequestMiddleware:
             return
         exchange = _Exchange(scope, receive, send, self._max_body)
         try:
-            await exchange.run(self.app)
+            if self._hosts and not _is_served(scope, self._hosts):
+                await exchange.refuse(UntrustedHostError())
+            else:
+                await exchange.run(self.app)
         finally:
             if self._access_log:
                 exchange.log_access()
@@ -72,12 +78,12 @@ class _Exchange:
         # When the request came in, before anything waits: rotation of refresh tokens asks.
         state["arrived_at"] = datetime.now(UTC)
         self._state = state
-
-    async def run(self, app: ASGIApp) -> None:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._request_id)
+
+    async def run(self, app: ASGIApp) -> None:
         if _exceeds(self._announced, self._max_body):
-            await self._answer(PayloadTooLargeError())
+            await self.refuse(PayloadTooLargeError())
             return
         try:
             await app(self._scope, self.receive, self.send)
@@ -86,7 +92,11 @@ class _Exchange:
             log.exception("unhandled_error")
             if self._status is not None:
                 raise
-            await self._answer(APIError())
+            await self.refuse(APIError())
+
+    async def refuse(self, error: APIError) -> None:
+        response = problem_response(error, self._request_id)
+        await response(self._scope, self._receive, self.send)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -110,10 +120,6 @@ class _Exchange:
                 headers.append(HSTS)
         await self._send(message)
 
-    async def _answer(self, error: APIError) -> None:
-        response = problem_response(error, self._request_id)
-        await response(self._scope, self._receive, self.send)
-
     def log_access(self) -> None:
         client = self._scope.get("client")
         log.info(
@@ -124,6 +130,18 @@ class _Exchange:
             duration_ms=round((time.perf_counter() - self._started) * 1000, 1),
             client=client[0] if client else None,
         )
+
+
+def _is_served(scope: Scope, hosts: list[str]) -> bool:
+    if scope["path"].startswith(HEALTH_PATH):
+        # Probes call a container or a machine by its address.
+        return True
+    try:
+        # Without the port, and without the brackets of an IPv6 address.
+        name = urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname or ""
+    except ValueError:
+        return False
+    return any(name == host or (host[0] == "*" and name.endswith(host[1:])) for host in hosts)
 
 
 def _exceeds(content_length: str, limit: int) -> bool:

@@ -31,6 +31,7 @@ class AttemptLimiter:
         self._enabled = settings.RATE_LIMIT_ENABLED
         self._per_account = parse(settings.AUTH_RATE_LIMIT_ACCOUNT)
         self._per_address = parse(settings.AUTH_RATE_LIMIT_ADDRESS)
+        self._fails_open = settings.RATE_LIMIT_FAIL_OPEN
         self._storage = _storage(settings)
         self._limiter = FixedWindowRateLimiter(self._storage)
 
@@ -47,7 +48,7 @@ class AttemptLimiter:
         if not self._enabled:
             return
         key = _digest("account", account, _customer(address))
-        with _store_faults():
+        with self._store_faults():
             await self._limiter.clear(self._per_account, key)
 
     async def close(self) -> None:
@@ -57,22 +58,27 @@ class AttemptLimiter:
             bridge: Any = self._storage.bridge
             await bridge.get_connection().aclose()
 
-    async def _hit(self, limit: RateLimitItem, *subject: str) -> None:
-        key = _digest(*subject)
-        with _store_faults():
+    async def _hit(self, limit: RateLimitItem, policy: str, *subject: str) -> None:
+        key = _digest(policy, *subject)
+        with self._store_faults():
             if await self._limiter.hit(limit, key):
                 return
-            window = await self._limiter.get_window_stats(limit, key)
-        raise TooManyRequestsError(retry_after=timedelta(seconds=window.reset_time - time.time()))
+            stats = await self._limiter.get_window_stats(limit, key)
+            raise TooManyRequestsError(
+                policy=policy,
+                quota=limit.amount,
+                window=timedelta(seconds=limit.get_expiry()),
+                reset=timedelta(seconds=stats.reset_time - time.time()),
+            )
 
-
-@contextmanager
-def _store_faults() -> Iterator[None]:
-    try:
-        yield
-    except StorageError as error:
-        log.warning("attempt_store_error", error=type(error.storage_error).__name__)
-        raise ServiceUnavailableError from None
+    @contextmanager
+    def _store_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageError as error:
+            log.warning("attempt_store_error", error=type(error.storage_error).__name__)
+            if not self._fails_open:
+                raise ServiceUnavailableError from None
 
 
 def _storage(settings: Settings) -> Storage:

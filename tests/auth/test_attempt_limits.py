@@ -10,8 +10,13 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
+from app.core.client import Client
 from app.core.config import Settings
+from app.core.exceptions import UnauthorizedError
 from app.core.security.password import PasswordService
+from app.db.session import Database
+from app.repositories.user_repository import UserRepository
+from app.services.credential_service import CredentialService
 from tests.support.api import PASSWORD, Account, Api
 from tests.support.applications import client_from, new_address
 from tests.support.databases import on_sqlite
@@ -68,7 +73,10 @@ async def test_the_refusal_says_when_to_come_back(account: Account, stranger: As
     """LG4."""
     *_, last = await guess(stranger, account.email, times=6)
 
-    assert 1 <= int(last.headers["retry-after"]) <= 15 * 60
+    seconds = int(last.headers["retry-after"])
+    assert 1 <= seconds <= 15 * 60
+    assert last.headers["ratelimit-policy"] == '"account";q=5;w=900'
+    assert last.headers["ratelimit"] == f'"account";r=0;t={seconds}'
 
 
 async def test_the_right_password_does_not_help_after_that(
@@ -198,6 +206,18 @@ async def test_a_stolen_access_token_is_no_way_to_guess_the_password(
 
     assert statuses == [403, 403, 403]
     problem(limited, 429, "too_many_requests")
+
+
+async def test_nobody_is_asked_for_the_password_of_an_account_that_went_away(
+    app: FastAPI, database: Database, passwords: PasswordService
+) -> None:
+    """Between the check of the access token and that of the password."""
+    attempts = app.state.collaborators.attempts
+    async with database.sessions() as session:
+        users = UserRepository(session)
+        credentials = CredentialService(users, passwords=passwords, attempts=attempts)
+        with pytest.raises(UnauthorizedError):
+            await credentials.confirm(424242, PASSWORD, Client("127.0.0.1", None))
 
 
 async def test_the_right_password_forgets_the_wrong_ones_wherever_it_is_asked_for(

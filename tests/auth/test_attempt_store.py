@@ -70,6 +70,17 @@ async def test_returns_503_when_the_store_cannot_write(
     assert_unavailable(await attempt(api, account, "login"))
 
 
+@pytest.mark.settings(RATE_LIMIT_ENABLED=True, RATE_LIMIT_FAIL_OPEN=True)
+async def test_logging_in_goes_on_without_the_store_where_the_settings_prefer_that(
+    api: Api, account: Account, store: ValkeyServer
+) -> None:
+    """LG4: uncounted, then."""
+    store.stop()
+    statuses = [(await attempt(api, account, step)).status_code for step in ("guess", "login")]
+
+    assert statuses == [401, 200]
+
+
 async def test_who_is_logged_in_does_not_notice(
     api: Api, account: Account, store: ValkeyServer
 ) -> None:

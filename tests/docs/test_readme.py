@@ -106,6 +106,7 @@ def test_production_starts_from_the_runtime_lock_alone(tmp_path: Path) -> None:
         ENVIRONMENT="production",
         UV_SYSTEM_CERTS="true",  # as the Makefile has it
         PORT=str(port),
+        DATABASE_URL="sqlite:///./production.db",
         SECRET_KEY="0123456789abcdefghijklmnopqrstuvwxyz",
         JWT_SECRET_KEY="zyxwvutsrqponmlkjihgfedcba9876543210",
     )
