@@ -9,6 +9,7 @@ PAGE = PROJECT_ROOT / "docs/requirements.md"
 ROW = re.compile(r"^\| ([A-Z]{2}\d{1,2}) \|", re.MULTILINE)
 # At the beginning of a docstring: "RT6", "SE1, AZ2".
 CITATION = re.compile(r'"""((?:[A-Z]{2}\d{1,2}(?:, )?)+)[.:]')
+MENTION = re.compile(r"\b[A-Z]{2}\d{1,2}\b")
 
 
 def cited() -> Iterator[str]:
@@ -19,6 +20,14 @@ def cited() -> Iterator[str]:
 
 def test_every_requirement_is_proved_by_a_test() -> None:
     assert set(ROW.findall(PAGE.read_text())) - set(cited()) == set()
+
+
+def test_every_requirement_that_the_guide_mentions_is_told() -> None:
+    guide = (PROJECT_ROOT / "docs/auth.md").read_text()
+    mentioned = set(MENTION.findall(guide))
+
+    assert len(mentioned) > 20
+    assert mentioned - set(ROW.findall(PAGE.read_text())) == set()
 
 
 def test_every_requirement_that_a_test_names_is_told() -> None:
