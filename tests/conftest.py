@@ -47,6 +47,15 @@ from tests.support.api import Api
 from tests.support.postgres import PostgresServer
 from tests.support.valkey import ValkeyServer
 
+# Each of them takes ten seconds and more.
+LONG_MODULES = ("tests/docs/", "tests/recipes/", "tests/test_cli", "races", "two_processes")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long modules: at the end, one process would wait for another's."""
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONG_MODULES))
+
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(SCRATCH, ignore_errors=True)

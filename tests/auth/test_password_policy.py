@@ -5,6 +5,7 @@ from httpx2 import Response
 
 from app.core.security.password_policy import common_passwords
 from tests.support.api import PASSWORD, Account, Api
+from tests.support.databases import on_sqlite
 from tests.support.problems import problem
 
 EMAIL = "Ada.Lovelace@Engines.example"
@@ -57,6 +58,7 @@ async def test_a_password_that_holds_a_common_one_is_taken(api: Api) -> None:
     await api.register(password="iloveyou and the sea")
 
 
+@on_sqlite
 @pytest.mark.parametrize("password", GUESSABLE)
 async def test_a_password_of_little_but_names_is_refused(api: Api, password: str) -> None:
     """PW4."""
