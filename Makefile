@@ -39,7 +39,7 @@ run: ready ## Serve the application with automatic reload (PORT=8123 for another
 
 # Only a whole run can reach the coverage that is required. A process a core: most tests wait.
 test: ready ## Run all tests, with coverage (ARGS="tests/api -k login" for some, without)
-	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),-n auto --dist loadfile --cov --cov-report=$(COVERAGE))
+	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),-n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=$(COVERAGE))
 
 step = @printf '\n== %s\n' '$(1)';
 

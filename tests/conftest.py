@@ -47,7 +47,7 @@ from tests.support.api import Api
 from tests.support.postgres import PostgresServer
 from tests.support.valkey import ValkeyServer
 
-# Each of them takes ten seconds and more.
+# Each of them takes ten seconds and more, some of them with few tests.
 LONG_MODULES = ("tests/docs/", "tests/recipes/", "tests/test_cli", "races", "two_processes")
 
 
