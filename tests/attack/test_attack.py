@@ -13,7 +13,13 @@ from tests.support.processes import AppProcess, app_processes
 
 @pytest.fixture
 def process(database_url: str) -> Iterator[AppProcess]:
-    with app_processes(1, database_url) as [process]:
+    # So many at once take their time on a machine that has other work too.
+    with app_processes(
+        1,
+        database_url,
+        DATABASE_POOL_TIMEOUT_SECONDS="30",
+        DATABASE_LOCK_TIMEOUT_SECONDS="30",
+    ) as [process]:
         yield process
 
 

@@ -11,6 +11,11 @@ from app.db.session import Database
 from tests.support.api import Account, Api
 from tests.support.tokens import Tokens, live_sessions, what_opens
 
+# So many at once take their time on a machine that has other work too.
+pytestmark = pytest.mark.settings(
+    DATABASE_POOL_TIMEOUT_SECONDS=30, DATABASE_LOCK_TIMEOUT_SECONDS=30
+)
+
 # How many turns of the event loop lie between one rival and the next, a round each: the end falls
 # among them on either database, however long it takes.
 SPREADS = (0, 3, 8, 20, 8, 1, 5, 12)
