@@ -16,7 +16,6 @@ BRING_UP: Final = "bring it up: python cli.py init-db"
 
 # PostgreSQL's SQLSTATEs (appendix A of its manual): no such table, no such column.
 _NO_SCHEMA: Final = ("42P01", "42703")
-_NO_SCHEMA_SQLITE: Final = ("no such table", "no such column", "has no column named")
 _FORBIDDEN: Final = "42501"
 
 
@@ -79,10 +78,12 @@ def _unusable(settings: "Settings", reason: str) -> Fault:
 
 
 def _lacks_schema(error: Exception) -> bool:
+    from app.core.database_errors import NO_SCHEMA_SQLITE
+
     cause = getattr(error, "orig", None)
     if sqlstate := getattr(cause, "sqlstate", None):
         return sqlstate in _NO_SCHEMA
-    return any(text in str(cause) for text in _NO_SCHEMA_SQLITE)
+    return any(text in str(cause) for text in NO_SCHEMA_SQLITE)
 
 
 def _is_bug(error: Exception) -> bool:

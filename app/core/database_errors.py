@@ -30,7 +30,7 @@ _TRY_AGAIN_CLASSES: Final = (
     "57",  # statement timeout, shutdown, crash
 )
 # What SQLite says of a database that was not migrated, or not far enough.
-_NO_SCHEMA_SQLITE: Final = ("no such table", "no such column")
+NO_SCHEMA_SQLITE: Final = ("no such table", "no such column", "has no column named")
 
 
 def database_problem(error: Exception) -> APIError:
@@ -61,7 +61,7 @@ def _is_outage(error: DBAPIError, sqlstate: str) -> bool:
     # A write to a read-only server is one too (app/db/session.py); through get_read_db it is a bug.
     if sqlstate:
         return error.connection_invalidated or sqlstate.startswith(_TRY_AGAIN_CLASSES)
-    if str(error.orig).startswith(_NO_SCHEMA_SQLITE):
+    if any(text in str(error.orig) for text in NO_SCHEMA_SQLITE):
         return False
     # SQLite has no SQLSTATE: locked, full and unreadable are all OperationalError there.
     return error.connection_invalidated or isinstance(error, OperationalError)
