@@ -94,7 +94,7 @@ async def test_seed_changes_nothing_the_second_time_and_says_so(
 
 def test_seed_leaves_an_account_alone_that_has_a_demo_address(cli: Cli) -> None:
     columns = "(public_id, email, email_key, password_hash)"
-    query(cli, f"INSERT INTO users {columns} VALUES ('u', 'U', 'user@example.com', '!')")  # noqa: S608
+    query(cli, f"INSERT INTO users {columns} VALUES ('u', 'U', 'user@example.com', '!')")  # noqa: S608 - no value in it is a stranger's
 
     assert "nothing was changed" in cli.run("seed").stdout
     assert query(cli, "SELECT count(*) FROM users") == [(1,)]
@@ -136,7 +136,7 @@ async def test_seed_that_loses_a_race_changes_nothing(
     def somebody_else_is_faster(_: int) -> None:
         columns = "(public_id, email, email_key, password_hash)"
         row = "('u', 'user@example.com', 'user@example.com', '!')"
-        query(cli, f"INSERT OR IGNORE INTO users {columns} VALUES {row}")  # noqa: S608
+        query(cli, f"INSERT OR IGNORE INTO users {columns} VALUES {row}")  # noqa: S608 - no value in it is a stranger's
 
     async with database.sessions() as session:
         accounts = await seed_demo_data(session, settings, on_step=somebody_else_is_faster)

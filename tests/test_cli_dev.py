@@ -95,8 +95,8 @@ def prepared(
     """Secrets in the environment, a database that had a user, and settings of one's own."""
     cli = Cli.migrated(tmp_path_factory.mktemp("prepared"), sqlite_template)
     columns = "(public_id, email, email_key, password_hash, is_deleted)"
-    query(cli, f"INSERT INTO users {columns} VALUES ('u', 'gone', 'gone', '!', 1)")  # noqa: S608
-    with serving_dev(cli, DOCS_ENABLED="false", HOST="0.0.0.0") as running:  # noqa: S104
+    query(cli, f"INSERT INTO users {columns} VALUES ('u', 'gone', 'gone', '!', 1)")  # noqa: S608 - no value in it is a stranger's
+    with serving_dev(cli, DOCS_ENABLED="false", HOST="0.0.0.0") as running:  # noqa: S104 - what is announced for it is tested
         yield cli, running
 
 

@@ -157,7 +157,7 @@ async def test_who_becomes_an_administrator_while_deleting_the_account_keeps_it(
     async with asyncio.timeout(10), busy_hashing(passwords, jobs=1):
         deletion = asyncio.create_task(delete(api, account))
         # The second place is the deletion's: its account was read by then. No event tells of it.
-        while passwords._free > 0:  # noqa: ASYNC110
+        while passwords._free > 0:  # noqa: ASYNC110 - see above
             await asyncio.sleep(0)
         await api.promote(account)
 

@@ -201,7 +201,7 @@ async def test_the_first_of_several_answers_waits_for_requests_that_are_under_wa
     monkeypatch.setattr(refresh_token_service, "GATHERING_TIME", timedelta(seconds=1))
     two = [asyncio.create_task(api.refresh(account.refresh_token)) for _ in range(2)]
     # The rotation is seen in the database alone, which sends no event.
-    while (await family_of(database, account)).generation == 0:  # noqa: ASYNC110
+    while (await family_of(database, account)).generation == 0:  # noqa: ASYNC110 - see above
         await asyncio.sleep(0)
 
     late = await api.refresh(account.refresh_token)

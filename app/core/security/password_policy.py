@@ -64,7 +64,7 @@ class PasswordPolicy:
 @cache
 def common_passwords() -> frozenset[str]:
     """Those of the zxcvbn list, gathered from leaks, that are long enough for any policy."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415  # 12 MB
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415  # 12 MB, for who checks passwords
 
     shortest = Settings.model_fields["PASSWORD_MIN_LENGTH"].default
     return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= shortest)
