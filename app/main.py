@@ -14,7 +14,7 @@ from app.core.openapi import install_docs_pages, install_openapi
 from app.core.problems import install_problem_handlers
 from app.core.state import Collaborators
 from app.db.session import Database, database
-from app.routers import auth, health, items, sessions, users
+from app.routers import audit_events, auth, health, items, sessions, users
 
 API_PREFIX: Final = "/api/v1"
 VERSION: Final = "0.1.0"
@@ -41,8 +41,8 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
     if settings.DOCS_ENABLED:
         install_docs_pages(app)
     app.include_router(health.router)
-    for router in (auth.router, sessions.router, users.router, items.router):
-        app.include_router(router, prefix=API_PREFIX)
+    for feature in (auth, sessions, users, items, audit_events):
+        app.include_router(feature.router, prefix=API_PREFIX)
     return app
 
 
@@ -67,6 +67,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     yield
     collaborators.passwords.close()
     await collaborators.attempts.close()
+    await collaborators.requests.close()
     await app.state.database.close()
 
 

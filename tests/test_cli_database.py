@@ -1,4 +1,4 @@
-"""`seed` and `cleanup-tokens`."""
+"""`seed`, `cleanup-tokens` and `cleanup-audit`."""
 
 import re
 import subprocess
@@ -154,7 +154,7 @@ def test_seed_obeys_the_longest_minimum_for_passwords(cli: Cli) -> None:
 # --- production
 
 
-@pytest.mark.parametrize("command", ["seed", "cleanup-tokens"])
+@pytest.mark.parametrize("command", ["seed", "cleanup-tokens", "cleanup-audit"])
 def test_production_refuses_without_consent(cli: Cli, command: str) -> None:
     assert_refused(cli.run(command, **PRODUCTION), "production", "--yes")
     assert query(cli, "SELECT count(*) FROM users") == [(0,)]
@@ -255,3 +255,34 @@ def test_cleanup_keeps_the_batches_it_finished_before_a_fault(cli: Cli) -> None:
 
     query(cli, "DROP TRIGGER stop")
     assert cli.run("cleanup-tokens", "--batch=10").stdout == "deleted 5 ended logins\n"
+
+
+# --- cleanup-audit
+
+
+def add_event(cli: Cli, name: str, age: timedelta) -> None:
+    occurred = datetime.now(UTC).replace(tzinfo=None) - age
+    query(
+        cli,
+        "INSERT INTO audit_events (public_id, occurred_at, action, outcome, operation, address) "
+        "VALUES (?, ?, 'login', 'success', 'login', '127.0.0.1')",
+        name,
+        f"{occurred}",
+    )
+
+
+def events(cli: Cli) -> set[str]:
+    return {name for (name,) in query(cli, "SELECT public_id FROM audit_events")}
+
+
+def test_the_audit_log_keeps_a_year_unless_told_otherwise(cli: Cli) -> None:
+    add_event(cli, "a year ago", timedelta(days=366))
+    add_event(cli, "within a year", timedelta(days=364))
+    add_event(cli, "today", timedelta())
+
+    finished = cli.run("cleanup-audit", "--batch=1")
+
+    assert finished.stdout == "deleted 1 events of the audit log\n"
+    assert events(cli) == {"within a year", "today"}
+    cli.run("cleanup-audit", "--older-than-days=30")
+    assert events(cli) == {"today"}

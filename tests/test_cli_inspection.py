@@ -131,8 +131,8 @@ def test_routes_tell_who_may_call_them(cli: Cli) -> None:
     assert access["POST", "/api/v1/auth/login"] == "public"
     assert access["GET", "/api/v1/items"] == "user"
     assert access["GET", "/api/v1/users/me"] == "user"
-    assert access["GET", "/api/v1/users"] == "administrator"
-    assert access["POST", "/api/v1/users/{public_id}/deactivate"] == "administrator"
+    assert access["GET", "/api/v1/users"] == "users:read"
+    assert access["POST", "/api/v1/users/{public_id}/deactivate"] == "users:manage"
 
 
 def test_routes_are_those_of_the_application(cli: Cli, app: FastAPI) -> None:

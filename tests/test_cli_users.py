@@ -66,6 +66,23 @@ def test_an_administrator_is_made_only_when_asked_for(cli: Cli) -> None:
     assert roles == {"chief@example.com": "admin", "clerk@example.com": "user"}
 
 
+def test_the_audit_log_has_what_operators_do(cli: Cli) -> None:
+    """AU1."""
+    create(cli, "ada@example.com")
+    cli.run("set-password", "ada@example.com", "--password-stdin", given=OTHER_PASSWORD)
+
+    [(public_id,)] = query(cli, "SELECT public_id FROM users")
+    told = query(
+        cli,
+        "SELECT action, outcome, operation, actor_public_id, account_public_id, address "
+        "FROM audit_events ORDER BY id",
+    )
+    assert told == [
+        ("create_user", "success", "create-user", None, public_id, "command line"),
+        ("set_password", "success", "set-password", None, public_id, "command line"),
+    ]
+
+
 @on_sqlite
 async def test_a_password_is_taken_as_it_stands(both: Cli, client: AsyncClient) -> None:
     password = "  pässword, with spaces  "

@@ -77,12 +77,16 @@ async def test_many_writers_wait_for_one_another(api: Api, database: Database) -
         ("POST", "/api/v1/items", {"title": "A thing"}, "INSERT", "items"),
         ("PATCH", "/api/v1/users/me", {"full_name": "Ada"}, "UPDATE", "users"),
         ("DELETE", "/api/v1/users/me", {"password": PASSWORD}, "UPDATE", "users"),
+        ("DELETE", "/api/v1/users/me", {"password": PASSWORD}, "INSERT", "audit_events"),
+        ("POST", LOGOUT, {"refresh_token": "{refresh_token}"}, "INSERT", "audit_events"),
+        ("POST", "/api/v1/auth/logout-all", {}, "INSERT", "audit_events"),
+        ("POST", LOGIN, {"email": EMAIL, "password": PASSWORD}, "INSERT", "audit_events"),
     ],
 )
 async def test_write_that_cannot_be_committed_is_no_success(
     api: Api, database: Database, method: str, path: str, body: Body, write: str, table: str
 ) -> None:
-    """RL8: the client gets a problem, and the database is as it was."""
+    """RL8, AU2: the client gets a problem, and the database is as it was."""
     account = await api.register(EMAIL)
     body = {name: value.format(**account.tokens) for name, value in body.items()}
     before = await all_rows(database)

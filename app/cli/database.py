@@ -4,7 +4,7 @@
 import asyncio
 import io
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,11 +16,15 @@ from app.cli.sessions import open_session
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from app.core.config import Settings
     from app.db.init_db import DemoAccount
 
+    DeleteBatch = Callable[[AsyncSession, datetime, int], Awaitable[int]]
+
 Yes = Annotated[bool, typer.Option("--yes", help="Do it in production too.")]
+Batch = Annotated[int, typer.Option(min=1, max=100_000, help="Rows in one transaction.")]
 
 commands = typer.Typer()
 
@@ -58,18 +62,24 @@ def cleanup_tokens(
     older_than_days: Annotated[
         int, typer.Option(min=0, max=36_500, help="Only logins that ended so long ago.")
     ] = 30,
-    batch: Annotated[int, typer.Option(min=1, max=100_000, help="Rows in one transaction.")] = 1000,
+    batch: Batch = 1000,
     yes: Yes = False,
 ) -> None:
     """Delete logins that have ended: expired, idle for too long, or revoked."""
-    from app.core.config import get_settings
-    from app.models.base import utcnow
+    say(f"deleted {_clean_up(_delete_dead_tokens, older_than_days, batch, yes=yes)} ended logins")
 
-    require_consent(get_settings(), yes=yes)
-    before = utcnow() - timedelta(days=older_than_days)
-    with progress("deleting") as advance:
-        deleted = asyncio.run(_delete_dead_tokens(before, batch, advance))
-    say(f"deleted {deleted} ended logins")
+
+@commands.command("cleanup-audit")
+def cleanup_audit(
+    older_than_days: Annotated[
+        int, typer.Option(min=0, max=36_500, help="Only what happened so long ago.")
+    ] = 365,
+    batch: Batch = 1000,
+    yes: Yes = False,
+) -> None:
+    """Delete old events of the audit log."""
+    deleted = _clean_up(_delete_old_events, older_than_days, batch, yes=yes)
+    say(f"deleted {deleted} events of the audit log")
 
 
 @commands.command("check-migrations")
@@ -115,17 +125,39 @@ def say_accounts(accounts: "list[DemoAccount]") -> None:
         say(f"  {account.email:<20} {account.password}  ({account.role.value})")
 
 
-async def _delete_dead_tokens(before: datetime, batch: int, advance: Callable[[int], None]) -> int:
-    from app.repositories.refresh_token_repository import RefreshTokenRepository
+def _clean_up(delete: "DeleteBatch", older_than_days: int, batch: int, *, yes: bool) -> int:
+    """Delete batch by batch, each in a transaction of its own; how many rows there were."""
+    from app.core.config import get_settings
+    from app.models.base import utcnow
 
+    require_consent(get_settings(), yes=yes)
+    before = utcnow() - timedelta(days=older_than_days)
+    with progress("deleting") as advance:
+        return asyncio.run(_delete_all(delete, before, batch, advance))
+
+
+async def _delete_all(
+    delete: "DeleteBatch", before: datetime, batch: int, advance: Callable[[int], None]
+) -> int:
     total = 0
     async with open_session() as session:
-        tokens = RefreshTokenRepository(session)
-        while deleted := await tokens.delete_dead(before=before, batch=batch):
-            await tokens.commit()
+        while deleted := await delete(session, before, batch):
+            await session.commit()
             advance(deleted)
             total += deleted
     return total
+
+
+async def _delete_dead_tokens(session: "AsyncSession", before: datetime, batch: int) -> int:
+    from app.repositories.refresh_token_repository import RefreshTokenRepository
+
+    return await RefreshTokenRepository(session).delete_dead(before=before, batch=batch)
+
+
+async def _delete_old_events(session: "AsyncSession", before: datetime, batch: int) -> int:
+    from app.repositories.audit_event_repository import AuditEventRepository
+
+    return await AuditEventRepository(session).delete_older(before=before, batch=batch)
 
 
 def _compare(config: "Config") -> None:

@@ -11,12 +11,8 @@ from app.cli.console import say_json, say_table
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
 
-# By name: app.core.dependencies is for routers to import. The strictest comes first.
-GUARDS: Final = {
-    "app.core.dependencies.get_current_admin": "administrator",
-    "app.core.dependencies.get_principal": "user",
-}
-PUBLIC: Final = "public"
+# By name: app.core.dependencies is for routers to import.
+GUARD: Final = "app.core.dependencies.get_principal"
 
 commands = typer.Typer()
 
@@ -25,7 +21,7 @@ commands = typer.Typer()
 def routes(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the routes, and who may call them."""
+    """List the routes, and who may call them: everybody, users, or who has a permission."""
     rows = list(_rows())
     if as_json:
         say_json(rows)
@@ -50,12 +46,19 @@ def _rows() -> Iterator[dict[str, str]]:
 
 
 def _access(dependant: "Dependant | None") -> str:
-    names = set(_dependencies(dependant)) if dependant else set()
-    return next((access for name, access in GUARDS.items() if name in names), PUBLIC)
+    dependencies = list(_dependencies(dependant)) if dependant else []
+    permissions = {scope for found in dependencies for scope in found.own_oauth_scopes or ()}
+    if permissions:
+        return ", ".join(sorted(permissions))
+    return "user" if GUARD in map(_name, dependencies) else "public"
 
 
-def _dependencies(dependant: "Dependant") -> Iterator[str]:
+def _dependencies(dependant: "Dependant") -> "Iterator[Dependant]":
     for dependency in dependant.dependencies:
-        call: Any = dependency.call
-        yield f"{call.__module__}.{getattr(call, '__qualname__', '')}"
+        yield dependency
         yield from _dependencies(dependency)
+
+
+def _name(dependency: "Dependant") -> str:
+    call: Any = dependency.call
+    return f"{call.__module__}.{getattr(call, '__qualname__', '')}"

@@ -19,6 +19,10 @@ async def open_session(*, read_only: bool = False) -> AsyncIterator["AsyncSessio
     # its logger has a handler already.
     log = logging.getLogger("sqlalchemy.engine.Engine")
     log.handlers = log.handlers or [logging.StreamHandler()]
+    import structlog
+
+    # A command says itself what it did; structlog would write to standard output as well.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     from app.db.session import AsyncSessionLocal, database
 
     with database_faults():

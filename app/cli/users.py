@@ -86,7 +86,7 @@ def list_users(
 
 
 async def _create(data: "UserRegister", role: "UserRole") -> "User":
-    async with _accounts() as accounts:
+    async with _accounts("create-user") as accounts:
         return await accounts.create(data, role=role)
 
 
@@ -94,7 +94,7 @@ async def _replace_password(email: str, password: str) -> "User":
     from app.core.exceptions import NotFoundError
 
     try:
-        async with _accounts() as accounts:
+        async with _accounts("set-password") as accounts:
             return await accounts.replace_password(email, password)
     except NotFoundError:
         detail = "there is no account with this address"
@@ -102,18 +102,31 @@ async def _replace_password(email: str, password: str) -> "User":
 
 
 @asynccontextmanager
-async def _accounts() -> "AsyncIterator[AccountService]":
+async def _accounts(command: str) -> "AsyncIterator[AccountService]":
+    from app.core.client import COMMAND_LINE, Origin
     from app.core.config import get_settings
+    from app.core.rate_limit import AttemptLimiter
     from app.core.security.password import PasswordService
     from app.core.security.password_policy import PasswordPolicy
+    from app.repositories.audit_event_repository import AuditEventRepository
     from app.repositories.user_repository import UserRepository
     from app.services.account_service import AccountService
+    from app.services.audit_event_service import AuditTrail
 
     settings = get_settings()
     with closing(PasswordService(settings)) as passwords:
         async with open_session() as session:
-            policy = PasswordPolicy(settings)
-            yield AccountService(UserRepository(session), passwords=passwords, policy=policy)
+            audit = AuditTrail(
+                AuditEventRepository(session),
+                Origin(COMMAND_LINE, command),
+                attempts=AttemptLimiter(settings),
+            )
+            yield AccountService(
+                UserRepository(session),
+                audit,
+                passwords=passwords,
+                policy=PasswordPolicy(settings),
+            )
 
 
 async def _list(limit: int, offset: int) -> "tuple[Sequence[User], int]":

@@ -1,4 +1,4 @@
-"""Where a request comes from: counted by limits, shown in the list of sessions."""
+"""Where a request comes from: counted by limits, shown in the list of sessions, audited."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,3 +20,19 @@ class Client:
         """With everything cut and cleaned that a client could choose."""
         agent = "".join(c for c in user_agent or "" if c.isprintable()).strip()
         return cls(address[:MAX_ADDRESS_LENGTH], agent[:MAX_USER_AGENT_LENGTH] or None)
+
+
+# Who may run commands on the machine is not for the application to tell.
+COMMAND_LINE: Final = Client("command line", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the audit log says of where an event comes from.
+
+    `operation` is the route's operation id, or the command; a command has no request.
+    """
+
+    client: Client
+    operation: str
+    request_id: str | None = None

@@ -182,11 +182,20 @@ class Settings(BaseSettings):
         default=False,
         description="Without the shared counters, let logins go on uncounted instead of 503.",
     )
+    API_RATE_LIMIT: str = Field(
+        "1200/minute", description="Requests of one user; without a good token, of one address."
+    )
     AUTH_RATE_LIMIT_ACCOUNT: str = Field(
         "5/15 minutes", description="Failed logins for one account from one address."
     )
     AUTH_RATE_LIMIT_ADDRESS: str = Field(
         "50/15 minutes", description="Login and registration attempts from one address."
+    )
+    REFRESH_RATE_LIMIT_SESSION: str = Field(
+        "60/15 minutes", description="Refreshes of one session from one address."
+    )
+    REFRESH_RATE_LIMIT_ADDRESS: str = Field(
+        "600/15 minutes", description="Refreshes from one address, where many may be behind it."
     )
 
     @field_validator(
@@ -223,7 +232,13 @@ class Settings(BaseSettings):
     def _complete_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else SecretStr(with_redis_port(value.get_secret_value()))
 
-    @field_validator("AUTH_RATE_LIMIT_ACCOUNT", "AUTH_RATE_LIMIT_ADDRESS")
+    @field_validator(
+        "API_RATE_LIMIT",
+        "AUTH_RATE_LIMIT_ACCOUNT",
+        "AUTH_RATE_LIMIT_ADDRESS",
+        "REFRESH_RATE_LIMIT_SESSION",
+        "REFRESH_RATE_LIMIT_ADDRESS",
+    )
     @classmethod
     def _check_limit(cls, value: str) -> str:
         try:

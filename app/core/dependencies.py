@@ -1,20 +1,25 @@
 """The aliases that routers use: sessions, the caller, and what lives with the application."""
 
 from datetime import UTC, datetime
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 from uuid import UUID
 
-from fastapi import Depends, Path, Request
-from fastapi.security import OAuth2PasswordBearer
+import structlog
+from fastapi import Depends, Path, Request, Security
+from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.client import Client
+from app.core.client import Client, Origin
 from app.core.exceptions import ForbiddenError, ReauthenticationRequiredError, UnauthorizedError
 from app.core.security.jwt import TokenClaims
+from app.core.security.permissions import DESCRIPTIONS, Permission
 from app.core.security.principal import Principal
 from app.core.state import Collaborators
 from app.db.session import Database, get_db, get_read_db
+from app.models.audit_event import AuditAction
+from app.repositories.audit_event_repository import AuditEventRepository
 from app.repositories.refresh_token_repository import RefreshTokenRepository
+from app.services.audit_event_service import AuditTrail, Parties
 
 LOGIN_PATH = "/api/v1/auth/login"
 
@@ -24,7 +29,13 @@ ReadDbSession = Annotated[AsyncSession, Depends(get_read_db, scope="function")]
 
 PublicId = Annotated[UUID, Path(description="The resource's public id.")]
 
-_bearer = OAuth2PasswordBearer(tokenUrl=LOGIN_PATH, refreshUrl=None, auto_error=False)
+# Permissions are those of the account's role: a client does not ask for them.
+_bearer = OAuth2PasswordBearer(
+    tokenUrl=LOGIN_PATH,
+    refreshUrl=None,
+    auto_error=False,
+    scopes={permission.value: text for permission, text in DESCRIPTIONS.items()},
+)
 
 
 async def get_collaborators(request: Request) -> Collaborators:
@@ -37,19 +48,28 @@ async def get_client(request: Request) -> Client:
     return Client.of(address, request.headers.get("user-agent"))
 
 
+async def get_origin(request: Request, client: Annotated[Client, Depends(get_client)]) -> Origin:
+    """Where the request comes from, and which route it asks, for the audit log."""
+    return Origin(client, request.scope["route"].operation_id, request.state.request_id)
+
+
 async def get_principal(
     request: Request,
     collaborators: Annotated[Collaborators, Depends(get_collaborators)],
+    client: Annotated[Client, Depends(get_client)],
     token: Annotated[str | None, Depends(_bearer)],
 ) -> Principal:
     """Raises `UnauthorizedError` unless the token is good and its session and user still are.
 
+    Raises `TooManyRequestsError` for who asks more often than API_RATE_LIMIT allows.
+
     The session is looked up for each request, so that logout, deactivation, deletion and a
     change of role or password act on the very next one (ASVS v7.4.1).
     """
-    if token is None:
-        raise UnauthorizedError
-    claims = collaborators.access_tokens.verify_access_token(token)
+    claims = await _verify(token, collaborators, client)
+    # Every line that is logged from here on says who.
+    structlog.contextvars.bind_contextvars(user=claims.sub)
+    await collaborators.requests.count_user(claims.sub)
     database: Database = request.app.state.database
     # A session of its own, closed here: the route's own one must not be a second connection held.
     async with database.read_sessions() as session:
@@ -61,6 +81,14 @@ async def get_principal(
     return Principal(claims, live.user_id, live.role, live.authenticated_at)
 
 
+async def _verify(token: str | None, collaborators: Collaborators, client: Client) -> TokenClaims:
+    try:
+        return collaborators.access_tokens.verify_access_token(token or "")
+    except UnauthorizedError:
+        await collaborators.requests.count_stranger(client.address)
+        raise
+
+
 async def get_current_user(principal: Annotated[Principal, Depends(get_principal)]) -> TokenClaims:
     return principal.claims
 
@@ -70,28 +98,70 @@ async def get_current_user_id(principal: Annotated[Principal, Depends(get_princi
     return principal.user_id
 
 
-async def get_current_admin(principal: Annotated[Principal, Depends(get_principal)]) -> Principal:
-    """Raises `ForbiddenError` for everybody but administrators."""
-    if not principal.is_admin:
+class AccessAudit:
+    """Writes refusals of access (ASVS v16.3.2), each in a transaction of its own."""
+
+    def __init__(
+        self,
+        request: Request,
+        origin: Annotated[Origin, Depends(get_origin)],
+        collaborators: Annotated[Collaborators, Depends(get_collaborators)],
+        principal: Annotated[Principal, Depends(get_principal)],
+    ) -> None:
+        self._database: Database = request.app.state.database
+        self._origin = origin
+        self._attempts = collaborators.attempts
+        self._principal = principal
+
+    async def refuse(self, reason: str) -> None:
+        caller = self._principal
+        async with self._database.sessions() as session:
+            trail = AuditTrail(AuditEventRepository(session), self._origin, attempts=self._attempts)
+            await trail.refuse(
+                AuditAction.ACCESS,
+                reason,
+                Parties(actor=caller.public_id, session=caller.session_id),
+                once_for=f"{caller.public_id} {self._origin.operation}",
+            )
+
+
+async def get_permitted_principal(
+    required: SecurityScopes,
+    principal: Annotated[Principal, Depends(get_principal)],
+    audit: Annotated[AccessAudit, Depends()],
+) -> Principal:
+    """Raises `ForbiddenError` unless the caller's role has every permission of the route."""
+    if not all(principal.may(Permission(scope)) for scope in required.scopes):
+        await audit.refuse("permission_missing")
         raise ForbiddenError
     return principal
+
+
+def require_permission(permission: Permission) -> Any:
+    """Annotates a `Principal` that has the permission, which OpenAPI shows as a scope.
+
+    Its use: `UserReader = Annotated[Principal, require_permission(Permission.USERS_READ)]`.
+    """
+    return Security(get_permitted_principal, scopes=[permission.value])
 
 
 async def get_recent_principal(
     principal: Annotated[Principal, Depends(get_principal)],
     collaborators: Annotated[Collaborators, Depends(get_collaborators)],
+    audit: Annotated[AccessAudit, Depends()],
 ) -> Principal:
     """Raises `ReauthenticationRequiredError` when the password was proved too long ago."""
     age = datetime.now(UTC) - principal.authenticated_at
     if age > collaborators.settings.recent_authentication:
+        await audit.refuse(ReauthenticationRequiredError.code)
         raise ReauthenticationRequiredError
     return principal
 
 
 AppCollaborators = Annotated[Collaborators, Depends(get_collaborators)]
 CurrentClient = Annotated[Client, Depends(get_client)]
+CurrentOrigin = Annotated[Origin, Depends(get_origin)]
 CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
 CurrentUser = Annotated[TokenClaims, Depends(get_current_user)]
 CurrentUserId = Annotated[int, Depends(get_current_user_id)]
 RecentPrincipal = Annotated[Principal, Depends(get_recent_principal)]
-CurrentAdmin = Annotated[Principal, Depends(get_current_admin)]

@@ -17,7 +17,12 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse, Response
 
-from app.core.exceptions import APIError, BadRequestError, PayloadTooLargeError
+from app.core.exceptions import (
+    APIError,
+    BadRequestError,
+    PayloadTooLargeError,
+    TooManyRequestsError,
+)
 from app.core.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
 
 ASSETS_PATH = "/docs-assets"
@@ -25,6 +30,8 @@ Responses = dict[int | str, dict[str, Any]]
 
 # What is answered before a route is asked, wherever a body is read.
 BODY_ERRORS = (BadRequestError, PayloadTooLargeError)
+# Wherever a caller is asked for a token.
+CALLER_ERRORS = (TooManyRequestsError,)
 
 
 def problem_responses(*errors: type[APIError]) -> Responses:
@@ -67,19 +74,23 @@ def install_openapi(app: FastAPI) -> None:
                 own = model.model_json_schema(ref_template=template, mode="serialization")
                 own.pop("$defs", None)
                 schemas[model.__name__] = own
-            _document_body_errors(schema)
+            _document_common_errors(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for this
 
 
-def _document_body_errors(schema: dict[str, Any]) -> None:
+def _document_common_errors(schema: dict[str, Any]) -> None:
+    """Those that a route has because of what it asks for, not of what it does."""
     operations = [operation for path in schema["paths"].values() for operation in path.values()]
     for operation in operations:
-        if "requestBody" in operation:
-            for status, response in problem_responses(*BODY_ERRORS).items():
-                operation["responses"].setdefault(str(status), response)
+        errors = (
+            *(BODY_ERRORS if "requestBody" in operation else ()),
+            *(CALLER_ERRORS if "security" in operation else ()),
+        )
+        for status, response in problem_responses(*errors).items():
+            operation["responses"].setdefault(str(status), response)
 
 
 def install_docs_pages(app: FastAPI) -> None:

@@ -1,4 +1,4 @@
-"""Counts attempts before they are verified: in memory, or shared through Redis or Valkey."""
+"""Counts attempts and requests: in memory, or shared through Redis or Valkey."""
 
 import hashlib
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Network, ip_address
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from limits import RateLimitItem, parse
@@ -18,6 +18,11 @@ from app.core.config import Settings
 from app.core.exceptions import ServiceUnavailableError, TooManyRequestsError
 
 log = structlog.get_logger(__name__)
+
+# Of what can be refused without end, the audit log has so much for each subject.
+NEWS: Final = parse("1/15 minutes")
+# How long a process counts for itself after the store failed it.
+STORE_PAUSE: Final = timedelta(seconds=5)
 
 
 class AttemptLimiter:
@@ -37,8 +42,6 @@ class AttemptLimiter:
 
     async def count(self, account: str, address: str) -> None:
         """Raises `TooManyRequestsError`, or `ServiceUnavailableError` when the store is away."""
-        if not self._enabled:
-            return
         client = _customer(address)
         await self._hit(self._per_address, "address", client)
         await self._hit(self._per_account, "account", account, client)
@@ -51,25 +54,25 @@ class AttemptLimiter:
         with self._store_faults():
             await self._limiter.clear(self._per_account, key)
 
+    async def is_news(self, *subject: str) -> bool:
+        """Whether this is the first time in a while that somebody asks about `subject`."""
+        if not self._enabled:
+            return True
+        try:
+            return await self._limiter.hit(NEWS, _digest("news", *subject))
+        except StorageError:
+            # Too much in the audit log is better than too little.
+            return True
+
     async def close(self) -> None:
         """Close the connections to the store."""
-        if isinstance(self._storage, RedisStorage):
-            # The library closes nothing itself, and does not say what type its client is of.
-            bridge: Any = self._storage.bridge
-            await bridge.get_connection().aclose()
+        await _close(self._storage)
 
     async def _hit(self, limit: RateLimitItem, policy: str, *subject: str) -> None:
-        key = _digest(policy, *subject)
+        if not self._enabled:
+            return
         with self._store_faults():
-            if await self._limiter.hit(limit, key):
-                return
-            stats = await self._limiter.get_window_stats(limit, key)
-            raise TooManyRequestsError(
-                policy=policy,
-                quota=limit.amount,
-                window=timedelta(seconds=limit.get_expiry()),
-                reset=timedelta(seconds=stats.reset_time - time.time()),
-            )
+            await _hit(self._limiter, limit, policy, *subject)
 
     @contextmanager
     def _store_faults(self) -> Iterator[None]:
@@ -79,6 +82,74 @@ class AttemptLimiter:
             log.warning("attempt_store_error", error=type(error.storage_error).__name__)
             if not self._fails_open:
                 raise ServiceUnavailableError from None
+
+
+class RequestLimiter:
+    """Limits what is no guess: requests of a caller, and refreshes. Raises `TooManyRequestsError`.
+
+    Without the shared counters each process counts for itself: this is for fairness, and no reason
+    to answer nobody.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._enabled = settings.RATE_LIMIT_ENABLED
+        self._per_caller = parse(settings.API_RATE_LIMIT)
+        self._refresh_per_session = parse(settings.REFRESH_RATE_LIMIT_SESSION)
+        self._refresh_per_address = parse(settings.REFRESH_RATE_LIMIT_ADDRESS)
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._storage = _storage(settings)
+        self._shared = FixedWindowRateLimiter(self._storage)
+        self._own_until = 0.0
+
+    async def count_user(self, public_id: str) -> None:
+        await self._count(self._per_caller, "user", public_id)
+
+    async def count_stranger(self, address: str) -> None:
+        await self._count(self._per_caller, "stranger", _customer(address))
+
+    async def count_refresh(self, session: str, address: str) -> None:
+        """By the session that a token names: from elsewhere, its owner goes on."""
+        client = _customer(address)
+        await self._count(self._refresh_per_address, "refresh-address", client)
+        await self._count(self._refresh_per_session, "refresh-session", session, client)
+
+    async def close(self) -> None:
+        """Close the connections to the store."""
+        await _close(self._storage)
+
+    async def _count(self, limit: RateLimitItem, policy: str, *subject: str) -> None:
+        if not self._enabled:
+            return
+        limiter = self._own if time.monotonic() < self._own_until else self._shared
+        try:
+            await _hit(limiter, limit, policy, *subject)
+        except StorageError as error:
+            log.warning("request_store_error", error=type(error.storage_error).__name__)
+            # Or each request would wait for a store that does not answer.
+            self._own_until = time.monotonic() + STORE_PAUSE.total_seconds()
+            await _hit(self._own, limit, policy, *subject)
+
+
+async def _hit(
+    limiter: FixedWindowRateLimiter, limit: RateLimitItem, policy: str, *subject: str
+) -> None:
+    key = _digest(policy, *subject)
+    if await limiter.hit(limit, key):
+        return
+    stats = await limiter.get_window_stats(limit, key)
+    raise TooManyRequestsError(
+        policy=policy,
+        quota=limit.amount,
+        window=timedelta(seconds=limit.get_expiry()),
+        reset=timedelta(seconds=stats.reset_time - time.time()),
+    )
+
+
+async def _close(storage: Storage) -> None:
+    if isinstance(storage, RedisStorage):
+        # The library closes nothing itself, and does not say what type its client is of.
+        bridge: Any = storage.bridge
+        await bridge.get_connection().aclose()
 
 
 def _storage(settings: Settings) -> Storage:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.core.config import Settings
 from app.core.pagination import CursorCodec, Pager
-from app.core.rate_limit import AttemptLimiter
+from app.core.rate_limit import AttemptLimiter, RequestLimiter
 from app.core.security import keys
 from app.core.security.encryption import EncryptionService
 from app.core.security.jwt import JWTService
@@ -23,6 +23,7 @@ class Collaborators:
     password_policy: PasswordPolicy
     encryption: EncryptionService
     attempts: AttemptLimiter
+    requests: RequestLimiter
     pager: Pager
 
     @classmethod
@@ -39,5 +40,6 @@ class Collaborators:
             password_policy=PasswordPolicy(settings),
             encryption=EncryptionService(derived(keys.ENCRYPTION)),
             attempts=AttemptLimiter(settings),
+            requests=RequestLimiter(settings),
             pager=Pager(CursorCodec(derived(keys.CURSOR))),
         )

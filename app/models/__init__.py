@@ -1,11 +1,15 @@
 """All models: importing this package fills `Base.metadata`."""
 
+from app.models.audit_event import AuditAction, AuditEvent, AuditOutcome
 from app.models.base import Base, PublicIdMixin, SoftDeleteMixin, TimestampMixin
 from app.models.item import Item, ItemStatus
 from app.models.refresh_token import RefreshToken
 from app.models.user import User, UserRole
 
 __all__ = [
+    "AuditAction",
+    "AuditEvent",
+    "AuditOutcome",
     "Base",
     "Item",
     "ItemStatus",

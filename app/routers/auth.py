@@ -6,7 +6,6 @@ from app.core.dependencies import (
     AppCollaborators,
     CurrentClient,
     CurrentPrincipal,
-    CurrentUserId,
     DbSession,
 )
 from app.core.exceptions import (
@@ -25,6 +24,7 @@ from app.repositories.user_repository import UserRepository
 from app.routers.dependencies import (
     LOGIN_BODY,
     ArrivalTime,
+    Audit,
     Credentials,
     LoginBody,
     RefreshTokens,
@@ -50,14 +50,15 @@ async def get_service(
     db: DbSession,
     credentials: Credentials,
     sessions: RefreshTokens,
+    audit: Audit,
     collaborators: AppCollaborators,
 ) -> AuthService:
     return AuthService(
         UserRepository(db),
         credentials,
         sessions,
+        audit,
         passwords=collaborators.passwords,
-        policy=collaborators.password_policy,
         attempts=collaborators.attempts,
     )
 
@@ -94,7 +95,7 @@ async def login(login_body: LoginBody, service: Service, client: CurrentClient) 
     "/refresh",
     operation_id="refresh_tokens",
     summary="Exchange a refresh token for a new pair",
-    responses=problem_responses(InvalidRefreshTokenError),
+    responses=problem_responses(InvalidRefreshTokenError, TooManyRequestsError),
 )
 async def refresh(
     data: RefreshRequest, service: Service, client: CurrentClient, arrived_at: ArrivalTime
@@ -137,5 +138,5 @@ async def logout(data: LogoutRequest, service: Service) -> None:
     summary="End every session of the caller",
     responses=problem_responses(UnauthorizedError),
 )
-async def logout_all(user_id: CurrentUserId, service: Service) -> None:
-    await service.logout_all(user_id)
+async def logout_all(principal: CurrentPrincipal, service: Service) -> None:
+    await service.logout_all(principal)

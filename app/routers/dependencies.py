@@ -8,10 +8,12 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from app.core.dependencies import AppCollaborators, DbSession
+from app.core.dependencies import AppCollaborators, CurrentOrigin, DbSession
+from app.repositories.audit_event_repository import AuditEventRepository
 from app.repositories.refresh_token_repository import RefreshTokenRepository
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import LoginRequest, OAuth2Login
+from app.services.audit_event_service import AuditTrail
 from app.services.credential_service import CredentialService
 from app.services.refresh_token_service import RefreshTokenService
 
@@ -20,23 +22,38 @@ JSON_TYPE: Final = "application/json"
 MAX_FORM_FIELDS: Final = 20
 
 
+async def get_audit_trail(
+    db: DbSession, origin: CurrentOrigin, collaborators: AppCollaborators
+) -> AuditTrail:
+    return AuditTrail(AuditEventRepository(db), origin, attempts=collaborators.attempts)
+
+
+Audit = Annotated[AuditTrail, Depends(get_audit_trail)]
+
+
 async def get_refresh_token_service(
-    db: DbSession, collaborators: AppCollaborators
+    db: DbSession, audit: Audit, collaborators: AppCollaborators
 ) -> RefreshTokenService:
     return RefreshTokenService(
         RefreshTokenRepository(db),
+        audit,
         codec=collaborators.refresh_tokens,
         parallel_uses=collaborators.parallel_uses,
         access_tokens=collaborators.access_tokens,
+        requests=collaborators.requests,
         settings=collaborators.settings,
     )
 
 
 async def get_credential_service(
-    db: DbSession, collaborators: AppCollaborators
+    db: DbSession, audit: Audit, collaborators: AppCollaborators
 ) -> CredentialService:
     return CredentialService(
-        UserRepository(db), passwords=collaborators.passwords, attempts=collaborators.attempts
+        UserRepository(db),
+        audit,
+        passwords=collaborators.passwords,
+        policy=collaborators.password_policy,
+        attempts=collaborators.attempts,
     )
 
 

@@ -12,6 +12,7 @@ from app.core.exceptions import (
 from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
 from app.repositories.refresh_token_repository import RefreshTokenRepository
+from app.routers.dependencies import Audit
 from app.schemas.session_schemas import SessionResponse
 from app.services.session_service import SessionService
 
@@ -22,8 +23,8 @@ router = APIRouter(
 )
 
 
-async def get_service(db: DbSession) -> SessionService:
-    return SessionService(RefreshTokenRepository(db))
+async def get_service(db: DbSession, audit: Audit) -> SessionService:
+    return SessionService(RefreshTokenRepository(db), audit)
 
 
 Service = Annotated[SessionService, Depends(get_service)]
@@ -34,7 +35,7 @@ async def list_sessions(
     principal: CurrentPrincipal, service: Service
 ) -> SuccessResponse[list[SessionResponse]]:
     sessions = await service.list_own(principal)
-    current = principal.claims.sid
+    current = principal.session_id
     return success_response([SessionResponse.of(s, current=current) for s in sessions])
 
 

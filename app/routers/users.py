@@ -4,13 +4,13 @@ from fastapi import APIRouter, Depends, Query
 
 from app.core.dependencies import (
     AppCollaborators,
-    CurrentAdmin,
     CurrentClient,
     CurrentPrincipal,
     CurrentUserId,
     DbSession,
     PublicId,
     RecentPrincipal,
+    require_permission,
 )
 from app.core.exceptions import (
     ForbiddenError,
@@ -25,9 +25,11 @@ from app.core.exceptions import (
 )
 from app.core.openapi import problem_responses
 from app.core.responses import PageResponse, SuccessResponse, page_response, success_response
+from app.core.security.permissions import Permission
+from app.core.security.principal import Principal
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
-from app.routers.dependencies import Credentials, RefreshTokens
+from app.routers.dependencies import Audit, Credentials, RefreshTokens
 from app.schemas.auth_schemas import ChangePasswordRequest, TokenResponse
 from app.schemas.user_schemas import (
     AccountDelete,
@@ -49,6 +51,7 @@ async def get_service(
     db: DbSession,
     credentials: Credentials,
     sessions: RefreshTokens,
+    audit: Audit,
     collaborators: AppCollaborators,
 ) -> UserService:
     return UserService(
@@ -56,13 +59,14 @@ async def get_service(
         ItemRepository(db),
         credentials,
         sessions,
-        passwords=collaborators.passwords,
-        policy=collaborators.password_policy,
+        audit,
         pager=collaborators.pager,
     )
 
 
 Service = Annotated[UserService, Depends(get_service)]
+UserReader = Annotated[Principal, require_permission(Permission.USERS_READ)]
+UserManager = Annotated[Principal, require_permission(Permission.USERS_MANAGE)]
 
 
 @router.get("/me", operation_id="get_me", summary="The caller's account")
@@ -119,9 +123,9 @@ async def change_password(
     responses=problem_responses(ForbiddenError),
 )
 async def list_users(
-    query: Annotated[UserListQuery, Query()], admin: CurrentAdmin, service: Service
+    query: Annotated[UserListQuery, Query()], reader: UserReader, service: Service
 ) -> PageResponse[UserResponse]:
-    return page_response(await service.list_page(query, viewer=admin.public_id), UserResponse)
+    return page_response(await service.list_page(query, viewer=reader.public_id), UserResponse)
 
 
 @router.get(
@@ -143,9 +147,9 @@ async def get_user(
     responses=problem_responses(ForbiddenError, NotFoundError),
 )
 async def activate_user(
-    public_id: PublicId, _: CurrentAdmin, service: Service
+    public_id: PublicId, manager: UserManager, service: Service
 ) -> SuccessResponse[UserResponse]:
-    return success_response(UserResponse.model_validate(await service.activate(public_id)))
+    return success_response(UserResponse.model_validate(await service.activate(public_id, manager)))
 
 
 @router.post(
@@ -155,6 +159,8 @@ async def activate_user(
     responses=problem_responses(ForbiddenError, NotFoundError, LastAdministratorError),
 )
 async def deactivate_user(
-    public_id: PublicId, _: CurrentAdmin, service: Service
+    public_id: PublicId, manager: UserManager, service: Service
 ) -> SuccessResponse[UserResponse]:
-    return success_response(UserResponse.model_validate(await service.deactivate(public_id)))
+    return success_response(
+        UserResponse.model_validate(await service.deactivate(public_id, manager))
+    )

@@ -3,16 +3,24 @@
 from app.core.exceptions import NotFoundError
 from app.core.security.password import PasswordService
 from app.core.security.password_policy import PasswordPolicy
+from app.models.audit_event import AuditAction
 from app.models.user import User, UserRole
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import UserRegister
+from app.services.audit_event_service import AuditTrail, Parties
 
 
 class AccountService:
     def __init__(
-        self, user_repo: UserRepository, *, passwords: PasswordService, policy: PasswordPolicy
+        self,
+        user_repo: UserRepository,
+        audit: AuditTrail,
+        *,
+        passwords: PasswordService,
+        policy: PasswordPolicy,
     ) -> None:
         self.user_repo = user_repo
+        self._audit = audit
         self._passwords = passwords
         self._policy = policy
 
@@ -26,6 +34,7 @@ class AccountService:
         user = await self.user_repo.create_user(
             email=data.email, full_name=data.full_name, password_hash=password_hash, role=role
         )
+        await self._audit.record(AuditAction.CREATE_USER, Parties(account=user.public_id))
         await self.user_repo.commit()
         return user
 
@@ -47,5 +56,6 @@ class AccountService:
             raise NotFoundError
         user.password_hash = password_hash
         user.auth_version += 1
+        await self._audit.record(AuditAction.SET_PASSWORD, Parties(account=user.public_id))
         await self.user_repo.commit()
         return user

@@ -2,21 +2,18 @@
 
 from datetime import datetime
 
-import structlog
-
 from app.core.client import Client
 from app.core.exceptions import EmailTakenError
 from app.core.rate_limit import AttemptLimiter
 from app.core.security.password import PasswordService
-from app.core.security.password_policy import PasswordPolicy
 from app.core.security.principal import Principal
+from app.models.audit_event import AuditAction
 from app.models.user import User, email_key
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import LoginRequest, TokenResponse, UserRegister
+from app.services.audit_event_service import NOBODY, AuditTrail, Parties
 from app.services.credential_service import CredentialService
 from app.services.refresh_token_service import RefreshTokenService
-
-log = structlog.get_logger(__name__)
 
 
 class AuthService:
@@ -25,16 +22,16 @@ class AuthService:
         user_repo: UserRepository,
         credentials: CredentialService,
         sessions: RefreshTokenService,
+        audit: AuditTrail,
         *,
         passwords: PasswordService,
-        policy: PasswordPolicy,
         attempts: AttemptLimiter,
     ) -> None:
         self.user_repo = user_repo
         self._credentials = credentials
         self._sessions = sessions
+        self._audit = audit
         self._passwords = passwords
-        self._policy = policy
         self._attempts = attempts
 
     async def register_user(self, data: UserRegister, client: Client) -> TokenResponse:
@@ -43,41 +40,35 @@ class AuthService:
         Raises `EmailTakenError`, `ValidationFailedError` for the password, and what the limiter
         and the hashing pool raise.
         """
-        self._policy.check(data.password, field="password")
-        self._policy.check_context(
+        self._credentials.check_new(
             data.password, field="password", email=data.email, full_name=data.full_name
         )
         account = email_key(data.email)
-        await self._attempts.count(account, client.address)
-        if await self.user_repo.find_by_email(data.email):
-            raise EmailTakenError
-        await self.user_repo.release()
-        password_hash = await self._passwords.hash(data.password)
-        # What was counted for this account is no failed login.
-        await self._attempts.forgive(account, client.address)
-        user = await self.user_repo.create_user(
-            email=data.email, full_name=data.full_name, password_hash=password_hash
-        )
-        tokens = await self._sessions.start_family(user, client)
+        await self._credentials.count_attempt(AuditAction.REGISTER, account, client)
+        try:
+            user = await self._create_user(data, client)
+        except EmailTakenError as error:
+            await self._audit.refuse(AuditAction.REGISTER, error.code, NOBODY)
+            raise
+        tokens = await self._sessions.start_family(user, client, AuditAction.REGISTER)
         await self.user_repo.commit()
-        log.info("user_registered", user=user.public_id)
         return tokens
 
     async def login(self, data: LoginRequest, client: Client) -> TokenResponse:
         """Raises `InvalidCredentialsError`; see `CredentialService.authenticate`."""
         user = await self._credentials.authenticate(data.email, data.password, client)
         await self._rehash(user, data.password)
-        tokens = await self._sessions.start_family(user, client)
+        tokens = await self._sessions.start_family(user, client, AuditAction.LOGIN)
         await self.user_repo.commit()
-        log.info("login_succeeded", user=user.public_id)
         return tokens
 
     async def reauthenticate(self, principal: Principal, password: str, client: Client) -> None:
         """Make the caller's session fresh again. Raises `WrongPasswordError`."""
         await self._credentials.confirm(principal.user_id, password, client)
-        await self._sessions.mark_authenticated(principal.claims.sid)
+        await self._sessions.mark_authenticated(principal.session_id)
+        caller = Parties.owner(principal.public_id, principal.session_id)
+        await self._audit.record(AuditAction.REAUTHENTICATE, caller)
         await self.user_repo.commit()
-        log.info("reauthenticated", user=principal.public_id)
 
     async def refresh(self, token: str, *, arrived_at: datetime, client: Client) -> TokenResponse:
         """Raises `InvalidRefreshTokenError`; see `RefreshTokenService.rotate`."""
@@ -86,10 +77,23 @@ class AuthService:
     async def logout(self, token: str) -> None:
         await self._sessions.revoke(token)
 
-    async def logout_all(self, user_id: int) -> None:
-        """End every session of the user with one write."""
-        await self.user_repo.end_all_sessions(user_id)
+    async def logout_all(self, principal: Principal) -> None:
+        """End every session of the caller with one write."""
+        await self.user_repo.end_all_sessions(principal.user_id)
+        caller = Parties.owner(principal.public_id, principal.session_id)
+        await self._audit.record(AuditAction.LOGOUT_ALL, caller)
         await self.user_repo.commit()
+
+    async def _create_user(self, data: UserRegister, client: Client) -> User:
+        if await self.user_repo.find_by_email(data.email):
+            raise EmailTakenError
+        await self.user_repo.release()
+        password_hash = await self._credentials.hash_new(data.password)
+        # What was counted for this account is no failed login.
+        await self._attempts.forgive(email_key(data.email), client.address)
+        return await self.user_repo.create_user(
+            email=data.email, full_name=data.full_name, password_hash=password_hash
+        )
 
     async def _rehash(self, user: User, password: str) -> None:
         if self._passwords.needs_rehash(user.password_hash):

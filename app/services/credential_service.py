@@ -1,42 +1,61 @@
-"""Proving passwords: counted before they are verified, and verified while no connection waits."""
+"""Passwords, proved and new.
 
-import structlog
+Attempts are counted before they are verified, and nothing is hashed while a connection waits.
+"""
 
 from app.core.client import Client
-from app.core.exceptions import InvalidCredentialsError, UnauthorizedError, WrongPasswordError
+from app.core.exceptions import (
+    InvalidCredentialsError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    WrongPasswordError,
+)
 from app.core.rate_limit import AttemptLimiter
 from app.core.security.password import PasswordService
+from app.core.security.password_policy import PasswordPolicy
+from app.models.audit_event import AuditAction
 from app.models.user import User, email_key
 from app.repositories.user_repository import UserRepository
-
-log = structlog.get_logger(__name__)
+from app.services.audit_event_service import NOBODY, AuditTrail, Parties
 
 
 class CredentialService:
     """Used by other services. The users that it returns are detached: lock them before writing.
 
-    Both methods raise `TooManyRequestsError`, and `ServiceUnavailableError` when too many
-    passwords wait to be hashed or the attempts cannot be counted.
+    What hashes raises `ServiceUnavailableError` when too many wait for it already; what counts
+    attempts raises it when they cannot be counted, and `TooManyRequestsError`.
     """
 
     def __init__(
-        self, user_repo: UserRepository, *, passwords: PasswordService, attempts: AttemptLimiter
+        self,
+        user_repo: UserRepository,
+        audit: AuditTrail,
+        *,
+        passwords: PasswordService,
+        policy: PasswordPolicy,
+        attempts: AttemptLimiter,
     ) -> None:
         self._user_repo = user_repo
+        self._audit = audit
         self._passwords = passwords
+        self._policy = policy
         self._attempts = attempts
 
     async def authenticate(self, email: str, password: str, client: Client) -> User:
         """Raises `InvalidCredentialsError`, the same and as late for every reason."""
         account = email_key(email)
         # Before verifying: parallel guesses are counted, not only those that have failed already.
-        await self._attempts.count(account, client.address)
+        await self.count_attempt(AuditAction.LOGIN, account, client)
         user = await self._user_repo.find_by_email(email)
         # Hashing takes longer than any query: it must not keep a connection from others.
         await self._user_repo.release()
         matches = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not matches or not user.is_active:
-            log.warning("login_failed", user=user.public_id if user else None)
+            await self._audit.refuse(
+                AuditAction.LOGIN,
+                _reason(user, matches=matches),
+                Parties(account=user.public_id if user else None),
+            )
             raise InvalidCredentialsError
         await self._attempts.forgive(account, client.address)
         return user
@@ -48,9 +67,37 @@ class CredentialService:
             raise UnauthorizedError
         await self._user_repo.release()
         # Together with the failed logins: a stolen access token is no way round their limit.
-        await self._attempts.count(user.email_key, client.address)
+        owner = Parties.owner(user.public_id)
+        await self.count_attempt(AuditAction.CONFIRM_PASSWORD, user.email_key, client, owner)
         if not await self._passwords.verify(password, user.password_hash):
-            log.warning("password_confirmation_failed", user=user.public_id)
+            await self._audit.refuse(AuditAction.CONFIRM_PASSWORD, "wrong_password", owner)
             raise WrongPasswordError
         await self._attempts.forgive(user.email_key, client.address)
         return user
+
+    def check_new(
+        self, password: str, *, field: str, email: str = "", full_name: str | None = None
+    ) -> None:
+        """Raises `ValidationFailedError` for `field`. Once it is known whose it is, say so."""
+        self._policy.check(password, field=field)
+        self._policy.check_context(password, field=field, email=email, full_name=full_name)
+
+    async def hash_new(self, password: str) -> str:
+        return await self._passwords.hash(password)
+
+    async def count_attempt(
+        self, action: AuditAction, account: str, client: Client, parties: Parties = NOBODY
+    ) -> None:
+        """Raises `TooManyRequestsError`, which the audit log learns of."""
+        try:
+            await self._attempts.count(account, client.address)
+        except TooManyRequestsError as error:
+            subject = f"{account} {client.address}"
+            await self._audit.refuse(action, error.code, parties, once_for=subject)
+            raise
+
+
+def _reason(user: User | None, *, matches: bool) -> str:
+    if user is None:
+        return "unknown_account"
+    return "inactive" if matches else "wrong_password"

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from app.core.exceptions import NotFoundError
 from app.core.pagination import Page, Pager
+from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.models.item import Item
 from app.repositories.item_repository import ItemRepository
@@ -22,7 +23,7 @@ class ItemService:
 
     async def get(self, public_id: UUID, principal: Principal) -> Item:
         """Raises `NotFoundError` for what the caller may not see, as for what is not there."""
-        if principal.is_admin:
+        if principal.may(Permission.ITEMS_MANAGE):
             item = await self.item_repo.find(public_id)
         else:
             item = await self.item_repo.find_visible(public_id, principal.user_id)
@@ -75,6 +76,10 @@ class ItemService:
     ) -> Item:
         """The owner's or an administrator's; for others it is absent, published or not."""
         item = await self.item_repo.find(public_id, include_deleted=include_deleted)
-        if item is None or not (principal.is_admin or item.owner_id == principal.user_id):
+        if item is None or not self._may_write(item, principal):
             raise NotFoundError
         return item
+
+    @staticmethod
+    def _may_write(item: Item, principal: Principal) -> bool:
+        return item.owner_id == principal.user_id or principal.may(Permission.ITEMS_MANAGE)

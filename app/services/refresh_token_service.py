@@ -9,7 +9,8 @@ import structlog
 
 from app.core.client import Client
 from app.core.config import Settings
-from app.core.exceptions import InvalidRefreshTokenError
+from app.core.exceptions import InvalidRefreshTokenError, TooManyRequestsError
+from app.core.rate_limit import RequestLimiter
 from app.core.security.jwt import JWTService
 from app.core.security.refresh_token import (
     SEED_BYTES,
@@ -17,10 +18,12 @@ from app.core.security.refresh_token import (
     PresentedToken,
     RefreshTokenCodec,
 )
+from app.models.audit_event import AuditAction
 from app.models.refresh_token import RevocationReason
 from app.models.user import User
 from app.repositories.refresh_token_repository import RefreshTokenRepository, TokenFamily
 from app.schemas.auth_schemas import TokenResponse
+from app.services.audit_event_service import NOBODY, AuditTrail, Parties
 
 log = structlog.get_logger(__name__)
 
@@ -35,26 +38,30 @@ class RefreshTokenService:
     def __init__(
         self,
         repo: RefreshTokenRepository,
+        audit: AuditTrail,
         *,
         codec: RefreshTokenCodec,
         parallel_uses: ParallelUses,
         access_tokens: JWTService,
+        requests: RequestLimiter,
         settings: Settings,
     ) -> None:
         self.repo = repo
+        self._audit = audit
         self._codec = codec
         self._parallel_uses = parallel_uses
         self._access_tokens = access_tokens
+        self._requests = requests
         self._limit = settings.MAX_SESSIONS_PER_USER
         self._lifetime = settings.refresh_token_lifetime
         self._idle_lifetime = settings.refresh_token_idle_lifetime
         self._reuse_interval = settings.refresh_token_reuse_interval
 
-    async def start_family(self, user: User, client: Client) -> TokenResponse:
+    async def start_family(self, user: User, client: Client, cause: AuditAction) -> TokenResponse:
         """Start a login, which ends the oldest ones beyond the limit (ASVS v7.1.2).
 
         It keeps the `auth_version` that `user` was read with, so that whoever ends all sessions
-        meanwhile ends this one too.
+        meanwhile ends this one too. `cause` goes into the audit log.
         """
         now = _now()
         # Or parallel logins would not see each other, and exceed the limit together.
@@ -73,6 +80,7 @@ class RefreshTokenService:
             authenticated_at=now,
             rotated_at=now,
         )
+        await self._audit.record(cause, Parties.owner(user.public_id, family.public_id))
         return self._tokens(family.public_id, user.public_id, seed, generation=0, now=now)
 
     async def rotate(self, token: str, *, arrived_at: datetime, client: Client) -> TokenResponse:
@@ -83,6 +91,7 @@ class RefreshTokenService:
         that use one token at the same time all get the same successor.
         """
         presented = self._codec.parse(token)
+        await self._count_attempt(presented, client)
         if presented is None:
             _refuse("malformed")
         with self._parallel_uses.count(presented.family):
@@ -116,7 +125,7 @@ class RefreshTokenService:
         presented = self._codec.parse(token)
         family = await self.repo.find_family(presented.family) if presented else None
         if presented and family and self._codec.verify(presented, family.seed):
-            await self.repo.revoke(family.id, RevocationReason.LOGOUT, _now())
+            await self._end(family)
         await self.repo.commit()
 
     async def mark_authenticated(self, session_id: str) -> None:
@@ -126,6 +135,21 @@ class RefreshTokenService:
     async def forget_clients(self, user_id: int) -> None:
         """Remove what sessions say about a person. The caller commits."""
         await self.repo.forget_clients(user_id)
+
+    async def _end(self, family: TokenFamily) -> None:
+        if await self.repo.revoke(family.id, RevocationReason.LOGOUT, _now()):
+            owner = Parties.owner(family.user_public_id, family.public_id)
+            await self._audit.record(AuditAction.LOGOUT, owner)
+
+    async def _count_attempt(self, presented: PresentedToken | None, client: Client) -> None:
+        try:
+            session = presented.family if presented else "malformed"
+            await self._requests.count_refresh(session, client.address)
+        except TooManyRequestsError as error:
+            await self._audit.refuse(
+                AuditAction.REFRESH, error.code, NOBODY, once_for=client.address
+            )
+            raise
 
     async def _authenticate(self, presented: PresentedToken) -> TokenFamily:
         family = await self.repo.find_family(presented.family)
@@ -149,10 +173,12 @@ class RefreshTokenService:
         # Looked at anew: another request may have rotated since `_authenticate`.
         family = await self.repo.find_family(presented.family)
         now = _now()
-        if family is None or not family.is_live:
-            _refuse("revoked", session=presented.family)
+        if family is None:
+            _refuse("unknown_family")
+        if not family.is_live:
+            await self._refuse_genuine(family, "revoked")
         if min(family.expires_at, family.idle_expires_at) <= now:
-            _refuse("expired", session=family.public_id)
+            await self._refuse_genuine(family, "expired")
         is_predecessor = presented.generation == family.generation - 1
         if is_predecessor and self._is_excused(family, arrived_at, now):
             # Whoever hands the successor out first says so first, be it not the one who rotated:
@@ -161,9 +187,16 @@ class RefreshTokenService:
                 await self._mark_answered(family, family.generation)
             return self._successor(family, family.generation, now)
         await self.repo.revoke(family.id, RevocationReason.REUSE, now)
-        # Committed before the refusal: raising first would roll the revocation back.
-        await self.repo.commit()
-        return _refuse("reuse_detected", session=family.public_id, user=family.user_public_id)
+        # Committed with the audit log, before it raises: which would roll the revocation back.
+        await self._audit.refuse(AuditAction.REFRESH, "reuse_detected", _parties(family))
+        raise InvalidRefreshTokenError
+
+    async def _refuse_genuine(self, family: TokenFamily, reason: str) -> NoReturn:
+        """Refuse a token that was good once; unlike garbage, it names a login."""
+        await self._audit.refuse(
+            AuditAction.REFRESH, reason, _parties(family), once_for=family.public_id
+        )
+        raise InvalidRefreshTokenError
 
     def _is_excused(self, family: TokenFamily, arrived_at: datetime, now: datetime) -> bool:
         """Whether the bearer cannot have known the successor, or is let off by the interval."""
@@ -191,6 +224,11 @@ class RefreshTokenService:
             refresh_token=self._codec.issue(family=family, generation=generation, seed=seed),
             expires_in=int(self._access_tokens.lifetime.total_seconds()),
         )
+
+
+def _parties(family: TokenFamily) -> Parties:
+    """Whose login it is. Who brought the token may be somebody else."""
+    return Parties(account=family.user_public_id, session=family.public_id)
 
 
 def _refuse(reason: str, **details: str) -> NoReturn:

@@ -4,19 +4,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-import structlog
-
 from app.core.exceptions import NotFoundError
 from app.core.security.principal import Principal
+from app.models.audit_event import AuditAction
 from app.models.refresh_token import RefreshToken
 from app.repositories.refresh_token_repository import RefreshTokenRepository
-
-log = structlog.get_logger(__name__)
+from app.services.audit_event_service import AuditTrail, Parties
 
 
 class SessionService:
-    def __init__(self, refresh_token_repo: RefreshTokenRepository) -> None:
+    def __init__(self, refresh_token_repo: RefreshTokenRepository, audit: AuditTrail) -> None:
         self.refresh_token_repo = refresh_token_repo
+        self._audit = audit
 
     async def list_own(self, principal: Principal) -> Sequence[RefreshToken]:
         """The sessions that are still good, the one used last first."""
@@ -29,16 +28,18 @@ class SessionService:
         )
         if not ended:
             raise NotFoundError
+        ended_session = Parties.owner(principal.public_id, str(public_id))
+        await self._audit.record(AuditAction.END_SESSION, ended_session)
         await self.refresh_token_repo.commit()
-        log.info("session_ended", user=principal.public_id, session=str(public_id))
 
     async def end_others(self, principal: Principal) -> None:
         """End every session of the caller but the one that asks."""
         await self.refresh_token_repo.end_other_sessions(
-            principal.user_id, keep=principal.claims.sid, now=_now()
+            principal.user_id, keep=principal.session_id, now=_now()
         )
+        caller = Parties.owner(principal.public_id, principal.session_id)
+        await self._audit.record(AuditAction.END_OTHER_SESSIONS, caller)
         await self.refresh_token_repo.commit()
-        log.info("other_sessions_ended", user=principal.public_id)
 
 
 def _now() -> datetime:

@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-import structlog
-
 from app.core.client import Client
 from app.core.exceptions import (
     LastAdministratorError,
@@ -11,17 +9,16 @@ from app.core.exceptions import (
     UnauthorizedError,
 )
 from app.core.pagination import Page, Pager
-from app.core.security.password import PasswordService
-from app.core.security.password_policy import PasswordPolicy
+from app.core.security.principal import Principal
+from app.models.audit_event import AuditAction
 from app.models.user import User
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import ChangePasswordRequest, TokenResponse
 from app.schemas.user_schemas import UserListQuery, UserUpdate
+from app.services.audit_event_service import AuditTrail, Parties
 from app.services.credential_service import CredentialService
 from app.services.refresh_token_service import RefreshTokenService
-
-log = structlog.get_logger(__name__)
 
 # Not a hash: no password verifies against it.
 UNUSABLE_PASSWORD_HASH = "!"  # noqa: S105
@@ -34,17 +31,15 @@ class UserService:
         item_repo: ItemRepository,
         credentials: CredentialService,
         sessions: RefreshTokenService,
+        audit: AuditTrail,
         *,
-        passwords: PasswordService,
-        policy: PasswordPolicy,
         pager: Pager,
     ) -> None:
         self.user_repo = user_repo
         self._item_repo = item_repo
         self._credentials = credentials
         self._sessions = sessions
-        self._passwords = passwords
-        self._policy = policy
+        self._audit = audit
         self._pager = pager
 
     async def get(self, user_id: int) -> User:
@@ -74,18 +69,17 @@ class UserService:
         Raises `WrongPasswordError`, `TooManyRequestsError`, and `ValidationFailedError` for the
         new password.
         """
-        self._policy.check(data.new_password, field="new_password")
+        self._credentials.check_new(data.new_password, field="new_password")
         known = await self._credentials.confirm(user_id, data.current_password, client)
-        self._policy.check_context(
+        self._credentials.check_new(
             data.new_password, field="new_password", email=known.email, full_name=known.full_name
         )
-        new_hash = await self._passwords.hash(data.new_password)
+        new_hash = await self._credentials.hash_new(data.new_password)
         user = await self._lock_unchanged(known)
         user.password_hash = new_hash
         user.auth_version += 1
-        tokens = await self._sessions.start_family(user, client)
+        tokens = await self._sessions.start_family(user, client, AuditAction.CHANGE_PASSWORD)
         await self.user_repo.commit()
-        log.info("password_changed", user=user.public_id)
         return tokens
 
     async def delete_account(self, user_id: int, password: str, client: Client) -> None:
@@ -94,7 +88,8 @@ class UserService:
         Raises `WrongPasswordError`, `TooManyRequestsError` and `LastAdministratorError`.
         """
         known = await self._credentials.confirm(user_id, password, client)
-        await self._keep_an_administrator(known)
+        owner = Parties.owner(known.public_id)
+        await self._keep_an_administrator(known, AuditAction.DELETE_ACCOUNT, owner)
         user = await self._lock_unchanged(known)
         user.email = user.email_key = f"{user.public_id}@deleted.invalid"
         user.full_name = None
@@ -103,30 +98,32 @@ class UserService:
         await self.user_repo.soft_delete(user)
         await self._item_repo.soft_delete_owned(user.id)
         await self._sessions.forget_clients(user.id)
+        await self._audit.record(AuditAction.DELETE_ACCOUNT, owner)
         await self.user_repo.commit()
-        log.info("account_deleted", user=user.public_id)
 
     async def list_page(self, query: UserListQuery, *, viewer: str) -> Page[User]:
         request = self._pager.open(query, "users", viewer)
         found = await self.user_repo.list_page(request, is_active=query.is_active, role=query.role)
         return self._pager.close(found, request)
 
-    async def activate(self, public_id: UUID) -> User:
+    async def activate(self, public_id: UUID, manager: Principal) -> User:
         user = await self._lock_by_public_id(public_id)
         user.is_active = True
+        await self._audit.record(AuditAction.ACTIVATE_USER, _managed(user, manager))
         await self.user_repo.commit()
-        log.info("user_activated", user=user.public_id)
         return user
 
-    async def deactivate(self, public_id: UUID) -> User:
+    async def deactivate(self, public_id: UUID, manager: Principal) -> User:
         """Lock the user out, now. Raises `LastAdministratorError`."""
-        await self._keep_an_administrator(await self._find(public_id))
+        found = await self._find(public_id)
+        parties = _managed(found, manager)
+        await self._keep_an_administrator(found, AuditAction.DEACTIVATE_USER, parties)
         user = await self._lock_by_public_id(public_id)
         if user.is_active:
             user.is_active = False
             user.auth_version += 1
+        await self._audit.record(AuditAction.DEACTIVATE_USER, parties)
         await self.user_repo.commit()
-        log.info("user_deactivated", user=user.public_id)
         return user
 
     async def _find(self, public_id: UUID) -> User:
@@ -152,8 +149,15 @@ class UserService:
             raise UnauthorizedError
         return user
 
-    async def _keep_an_administrator(self, user: User) -> None:
+    async def _keep_an_administrator(
+        self, user: User, action: AuditAction, parties: Parties
+    ) -> None:
         if user.is_admin and user.is_active:
             others = [i for i in await self.user_repo.lock_active_admins() if i != user.id]
             if not others:
+                await self._audit.refuse(action, LastAdministratorError.code, parties)
                 raise LastAdministratorError
+
+
+def _managed(user: User, manager: Principal) -> Parties:
+    return Parties(manager.public_id, user.public_id, manager.session_id)

@@ -41,6 +41,7 @@ OPERATION_IDS = {
     "GET /api/v1/users/{public_id}": "get_user",
     "POST /api/v1/users/{public_id}/activate": "activate_user",
     "POST /api/v1/users/{public_id}/deactivate": "deactivate_user",
+    "GET /api/v1/audit-events": "list_audit_events",
     "GET /api/v1/items": "list_items",
     "POST /api/v1/items": "create_item",
     "GET /api/v1/items/my": "list_my_items",

@@ -10,12 +10,14 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
-from app.core.client import Client
+from app.core.client import Client, Origin
 from app.core.config import Settings
 from app.core.exceptions import UnauthorizedError
 from app.core.security.password import PasswordService
 from app.db.session import Database
+from app.repositories.audit_event_repository import AuditEventRepository
 from app.repositories.user_repository import UserRepository
+from app.services.audit_event_service import AuditTrail
 from app.services.credential_service import CredentialService
 from tests.support.api import PASSWORD, Account, Api
 from tests.support.applications import client_from, new_address
@@ -209,15 +211,23 @@ async def test_a_stolen_access_token_is_no_way_to_guess_the_password(
 
 
 async def test_nobody_is_asked_for_the_password_of_an_account_that_went_away(
-    app: FastAPI, database: Database, passwords: PasswordService
+    app: FastAPI, database: Database
 ) -> None:
     """Between the check of the access token and that of the password."""
-    attempts = app.state.collaborators.attempts
+    client, own = Client("127.0.0.1", None), app.state.collaborators
     async with database.sessions() as session:
-        users = UserRepository(session)
-        credentials = CredentialService(users, passwords=passwords, attempts=attempts)
+        audit = AuditTrail(
+            AuditEventRepository(session), Origin(client, "a test"), attempts=own.attempts
+        )
+        credentials = CredentialService(
+            UserRepository(session),
+            audit,
+            passwords=own.passwords,
+            policy=own.password_policy,
+            attempts=own.attempts,
+        )
         with pytest.raises(UnauthorizedError):
-            await credentials.confirm(424242, PASSWORD, Client("127.0.0.1", None))
+            await credentials.confirm(424242, PASSWORD, client)
 
 
 async def test_the_right_password_forgets_the_wrong_ones_wherever_it_is_asked_for(

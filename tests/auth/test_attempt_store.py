@@ -1,12 +1,15 @@
 """The store that counts attempts for all processes: what it holds, and when it is away."""
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 
 import pytest
 from httpx2 import Response
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
+from app.core import rate_limit
 from app.core.config import Settings
 from tests.support.api import PASSWORD, Account, Api
 from tests.support.applications import running
@@ -88,6 +91,34 @@ async def test_who_is_logged_in_does_not_notice(
 
     assert (await api.me(account.access_token)).status_code == 200
     assert (await api.refresh(account.refresh_token)).status_code == 200
+
+
+@pytest.mark.settings(RATE_LIMIT_ENABLED=True, API_RATE_LIMIT="3/minute")
+async def test_without_the_store_a_process_counts_requests_by_itself(
+    api: Api, account: Account, store: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LG4: and together with others again once it is back, empty as it may be."""
+    monkeypatch.setattr(rate_limit, "STORE_PAUSE", timedelta())
+    await api.me(account.access_token)
+    store.stop()
+    without = [(await api.me(account.access_token)).status_code for _ in range(4)]
+    store.start()
+
+    assert without == [200, 200, 200, 429]
+    assert (await api.me(account.access_token)).status_code == 200
+
+
+async def test_a_store_that_hangs_is_asked_once_in_a_while(
+    api: Api, account: Account, redis: Redis
+) -> None:
+    """LG4: not every request waits for it."""
+    await redis.client_pause(int(PATIENCE_SECONDS * 20_000))
+
+    with capture_logs() as events:
+        statuses = [(await api.me(account.access_token)).status_code for _ in range(5)]
+
+    assert statuses == [200] * 5
+    assert [event["event"] for event in events].count("request_store_error") == 1
 
 
 async def test_logging_in_works_again_when_the_store_is_back(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core.security.jwt import TokenClaims
+from app.core.security.permissions import ROLE_PERMISSIONS, Permission
 from app.models.user import UserRole
 
 
@@ -21,5 +22,8 @@ class Principal:
         return self.claims.sub
 
     @property
-    def is_admin(self) -> bool:
-        return self.role is UserRole.ADMIN
+    def session_id(self) -> str:
+        return self.claims.sid
+
+    def may(self, permission: Permission) -> bool:
+        return permission in ROLE_PERMISSIONS[self.role]

@@ -1,0 +1,27 @@
+"""What a role allows. Routes name the permission that they need, never the role."""
+
+from enum import Enum as PyEnum
+from typing import Final
+
+from app.models.user import UserRole
+
+
+class Permission(str, PyEnum):
+    USERS_READ = "users:read"
+    USERS_MANAGE = "users:manage"
+    ITEMS_MANAGE = "items:manage"
+    AUDIT_READ = "audit:read"
+
+
+# Shown in the API's documentation, where permissions are the scopes of OAuth2.
+DESCRIPTIONS: Final[dict[Permission, str]] = {
+    Permission.USERS_READ: "See every account.",
+    Permission.USERS_MANAGE: "Activate and deactivate accounts.",
+    Permission.ITEMS_MANAGE: "See and change the items of others.",
+    Permission.AUDIT_READ: "Read the audit log.",
+}
+
+ROLE_PERMISSIONS: Final[dict[UserRole, frozenset[Permission]]] = {
+    UserRole.USER: frozenset(),
+    UserRole.ADMIN: frozenset(Permission),
+}

@@ -1,0 +1,41 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from app.core.dependencies import AppCollaborators, DbSession, require_permission
+from app.core.exceptions import (
+    ForbiddenError,
+    ServiceUnavailableError,
+    UnauthorizedError,
+    ValidationFailedError,
+)
+from app.core.openapi import problem_responses
+from app.core.responses import PageResponse, page_response
+from app.core.security.permissions import Permission
+from app.core.security.principal import Principal
+from app.repositories.audit_event_repository import AuditEventRepository
+from app.schemas.audit_event_schemas import AuditEventListQuery, AuditEventResponse
+from app.services.audit_event_service import AuditEventService
+
+router = APIRouter(
+    prefix="/audit-events",
+    tags=["Audit log"],
+    responses=problem_responses(
+        UnauthorizedError, ForbiddenError, ValidationFailedError, ServiceUnavailableError
+    ),
+)
+
+
+async def get_service(db: DbSession, collaborators: AppCollaborators) -> AuditEventService:
+    return AuditEventService(AuditEventRepository(db), pager=collaborators.pager)
+
+
+Service = Annotated[AuditEventService, Depends(get_service)]
+AuditReader = Annotated[Principal, require_permission(Permission.AUDIT_READ)]
+
+
+@router.get("", operation_id="list_audit_events", summary="Who did what, when and from where")
+async def list_audit_events(
+    query: Annotated[AuditEventListQuery, Query()], reader: AuditReader, service: Service
+) -> PageResponse[AuditEventResponse]:
+    return page_response(await service.list_page(query, reader), AuditEventResponse)

@@ -1,0 +1,117 @@
+"""The audit log: written by other services, read by those who may (ASVS v16.3)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from app.core.client import Origin
+from app.core.pagination import Page, Pager
+from app.core.rate_limit import AttemptLimiter
+from app.core.security.principal import Principal
+from app.models.audit_event import AuditAction, AuditEvent, AuditOutcome
+from app.repositories.audit_event_repository import AuditEventRepository
+from app.schemas.audit_event_schemas import AuditEventListQuery
+
+log = structlog.get_logger(__name__)
+
+# Filters of the list, and the columns that they are for.
+_FILTERS: Final = {
+    "action": "action",
+    "outcome": "outcome",
+    "actor": "actor_public_id",
+    "account": "account_public_id",
+    "session": "session_public_id",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Who acted on whose account, in which session, by their public ids.
+
+    No actor: nobody proved who they are. No account: there is none.
+    """
+
+    actor: str | None = None
+    account: str | None = None
+    session: str | None = None
+
+    @classmethod
+    def owner(cls, account: str, session: str | None = None) -> "Parties":
+        """Somebody who acts on the account that is theirs."""
+        return cls(account, account, session)
+
+
+NOBODY: Final = Parties()
+
+
+class AuditTrail:
+    """Writes what happens in one request or command, beside where it came from.
+
+    No argument may hold a secret, or text that a client sent.
+    """
+
+    def __init__(
+        self, repo: AuditEventRepository, origin: Origin, *, attempts: AttemptLimiter
+    ) -> None:
+        self._repo = repo
+        self._origin = origin
+        self._attempts = attempts
+
+    async def record(self, action: AuditAction, parties: Parties) -> None:
+        """Note what was done. The caller commits it together with what it did."""
+        await self._write(action, AuditOutcome.SUCCESS, None, parties)
+
+    async def refuse(
+        self, action: AuditAction, reason: str, parties: Parties, *, once_for: str | None = None
+    ) -> None:
+        """Note what was refused and commit, before the caller raises.
+
+        What clients can repeat without end names in `once_for` whom it is counted for, and is
+        written once in a while. Or refusals would fill the table.
+        """
+        if once_for is None or await self._attempts.is_news(action.value, reason, once_for):
+            await self._write(action, AuditOutcome.FAILURE, reason, parties)
+        await self._repo.commit()
+
+    async def _write(
+        self, action: AuditAction, outcome: AuditOutcome, reason: str | None, parties: Parties
+    ) -> None:
+        client = self._origin.client
+        await self._repo.create(
+            action=action.value,
+            outcome=outcome.value,
+            reason=reason,
+            operation=self._origin.operation,
+            actor_public_id=parties.actor,
+            account_public_id=parties.account,
+            session_public_id=parties.session,
+            address=client.address,
+            user_agent=client.user_agent,
+            request_id=self._origin.request_id,
+        )
+        emit = log.info if outcome is AuditOutcome.SUCCESS else log.warning
+        emit(
+            "audit",
+            action=action.value,
+            outcome=outcome.value,
+            reason=reason,
+            actor=parties.actor,
+            account=parties.account,
+            session=parties.session,
+        )
+
+
+class AuditEventService:
+    def __init__(self, repo: AuditEventRepository, *, pager: Pager) -> None:
+        self.repo = repo
+        self._pager = pager
+
+    async def list_page(self, query: AuditEventListQuery, reader: Principal) -> Page[AuditEvent]:
+        request = self._pager.open(query, "audit-events", reader.public_id)
+        sent = query.model_dump(mode="json", include=set(_FILTERS), exclude_none=True)
+        equal = {_FILTERS[name]: value for name, value in sent.items()}
+        found = await self.repo.list_page(
+            request, equal=equal, since=query.since, until=query.until
+        )
+        return self._pager.close(found, request)

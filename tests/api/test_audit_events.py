@@ -1,0 +1,124 @@
+"""The audit log as administrators read it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.api import Account, Api
+from tests.support.problems import faulty_fields, problem
+from tests.support.tokens import session_id
+from tests.support.walking import fetch, walk
+
+AUDIT = "/api/v1/audit-events"
+
+
+@pytest.fixture
+async def admin(api: Api) -> Account:
+    return await api.register_admin()
+
+
+async def test_the_newest_event_comes_first(api: Api, admin: Account) -> None:
+    user = await api.register()
+    await api.try_login(user.email, "no such password")
+
+    page = await fetch(api, admin, AUDIT)
+
+    told = [(event["action"], event["outcome"]) for event in page["data"]]
+    assert told == [("login", "failure"), ("register", "success"), ("register", "success")]
+    assert page["meta"]["total"] == len(told)
+
+
+async def test_an_event_tells_all_there_is_to_know(api: Api, admin: Account) -> None:
+    """AU1."""
+    [event] = (await fetch(api, admin, AUDIT))["data"]
+
+    assert event.pop("public_id")
+    assert event.pop("occurred_at")
+    assert event.pop("request_id")
+    assert event.pop("user_agent").startswith("python-httpx2")
+    assert event == {
+        "action": "register",
+        "outcome": "success",
+        "reason": None,
+        "operation": "register",
+        "actor_public_id": admin.public_id,
+        "account_public_id": admin.public_id,
+        "session_public_id": session_id(admin.tokens),
+        "address": "127.0.0.1",
+    }
+
+
+async def test_a_cursor_walks_through_all_events_once(api: Api, admin: Account) -> None:
+    for _ in range(4):
+        await api.login(admin)
+
+    newest_first = await walk(api, admin, AUDIT, limit=2)
+    oldest_first = await walk(api, admin, AUDIT, limit=3, sort="occurred_at")
+
+    assert len({event["public_id"] for event in newest_first}) == 5
+    assert oldest_first == newest_first[::-1]
+
+
+async def test_filters_choose_by_what_who_and_which_session(api: Api, admin: Account) -> None:
+    user = await api.register()
+    await api.try_login(user.email, "no such password")
+    await api.client.post(f"/api/v1/users/{user.public_id}/activate", headers=admin.headers)
+
+    async def chosen(**query: Any) -> list[str]:
+        return sorted(
+            event["action"] for event in (await fetch(api, admin, AUDIT, **query))["data"]
+        )
+
+    assert await chosen(action="login") == ["login"]
+    assert await chosen(outcome="failure") == ["login"]
+    assert await chosen(actor=admin.public_id) == ["activate_user", "register"]
+    assert await chosen(account=user.public_id) == ["activate_user", "login", "register"]
+    assert await chosen(session=session_id(user.tokens)) == ["register"]
+    assert await chosen(account=user.public_id, outcome="success") == ["activate_user", "register"]
+
+
+async def test_a_span_of_time_has_its_beginning_and_not_its_end(api: Api, admin: Account) -> None:
+    await api.login(admin)
+    last, first = (await fetch(api, admin, AUDIT))["data"]
+
+    async def within(**query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await fetch(api, admin, AUDIT, **query))["data"]
+        return found
+
+    assert await within(since=last["occurred_at"]) == [last]
+    assert await within(until=last["occurred_at"]) == [first]
+    later = datetime.fromisoformat(last["occurred_at"]) + timedelta(microseconds=1)
+    assert await within(since=later.isoformat()) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"action": "nonsense"}, "action"),
+        ({"outcome": "maybe"}, "outcome"),
+        ({"actor": "me"}, "actor"),
+        ({"since": "yesterday"}, "since"),
+        ({"until": "2027-01-31T12:00:00"}, "until"),
+        ({"sort": "address"}, "sort"),
+        ({"address": "203.0.113.7"}, "address"),
+    ],
+)
+async def test_what_is_no_filter_is_refused(
+    api: Api, admin: Account, query: dict[str, str], field: str
+) -> None:
+    """IN4: times without an offset too, which could mean anything."""
+    response = await api.client.get(AUDIT, params=query, headers=admin.headers)
+    assert faulty_fields(response) == [["query", field]]
+
+
+async def test_a_cursor_belongs_to_its_reader_and_filter(api: Api, admin: Account) -> None:
+    """IN4."""
+    await api.login(admin)
+    other = await api.register_admin()
+    cursor = (await fetch(api, admin, AUDIT, limit=1))["meta"]["next_cursor"]
+
+    for reader, query in ((other, {}), (admin, {"action": "login"})):
+        params = {"cursor": cursor, **query}
+        response = await api.client.get(AUDIT, params=params, headers=reader.headers)
+        problem(response, 422, "invalid_cursor")

@@ -1,0 +1,158 @@
+"""How often one caller may ask, and refresh: counted in memory, and in a store."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient, Response
+from pydantic import SecretStr
+
+from app.core.config import Settings
+from app.db.session import Database
+from app.models import AuditEvent
+from tests.support.api import Account, Api, bearer
+from tests.support.applications import client_from, new_address, running
+from tests.support.databases import on_sqlite
+from tests.support.problems import problem
+from tests.support.table_rows import all_rows
+from tests.support.tokens import rotated
+
+# No counter is in the database.
+pytestmark = on_sqlite
+
+ME = "/api/v1/users/me"
+three_requests = pytest.mark.settings(RATE_LIMIT_ENABLED=True, API_RATE_LIMIT="3/minute")
+three_refreshes = pytest.mark.settings(
+    RATE_LIMIT_ENABLED=True, REFRESH_RATE_LIMIT_SESSION="3/minute"
+)
+three_from_an_address = pytest.mark.settings(
+    RATE_LIMIT_ENABLED=True, REFRESH_RATE_LIMIT_ADDRESS="3/minute"
+)
+
+
+@pytest.fixture(params=["memory", "valkey"])
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    if request.param == "memory":
+        return settings
+    url = SecretStr(request.getfixturevalue("valkey").url)
+    return settings.model_copy(update={"REDIS_URL": url})
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """From an address of its own in each test, because the store outlives them."""
+    async with client_from(new_address(), app) as client:
+        yield client
+
+
+async def ask(api: Api, token: str, *, times: int) -> list[Response]:
+    return [await api.me(token) for _ in range(times)]
+
+
+def statuses(responses: list[Response]) -> list[int]:
+    return [response.status_code for response in responses]
+
+
+@three_requests
+async def test_who_asks_too_often_is_told_when_to_come_back(api: Api, account: Account) -> None:
+    """LG4."""
+    *served, limited = await ask(api, account.access_token, times=4)
+
+    assert statuses(served) == [200] * 3
+    problem(limited, 429, "too_many_requests")
+    seconds = limited.headers["retry-after"]
+    assert 1 <= int(seconds) <= 60
+    assert limited.headers["ratelimit-policy"] == '"user";q=3;w=60'
+    assert limited.headers["ratelimit"] == f'"user";r=0;t={seconds}'
+
+
+@three_requests
+async def test_a_user_is_one_caller_on_every_device(api: Api, account: Account) -> None:
+    """LG4."""
+    elsewhere = await api.login(account)
+    await ask(api, elsewhere.access_token, times=3)
+
+    assert statuses(await ask(api, account.access_token, times=1)) == [429]
+
+
+@three_requests
+async def test_callers_do_not_limit_each_other(api: Api, account: Account) -> None:
+    """LG5: though they come from one address."""
+    await ask(api, account.access_token, times=4)
+
+    assert statuses(await ask(api, (await api.register()).access_token, times=1)) == [200]
+
+
+@three_requests
+async def test_who_has_no_good_token_is_counted_by_address(
+    api: Api, account: Account, app: FastAPI
+) -> None:
+    """LG4: and does not use up what others have from there."""
+    assert statuses(await ask(api, "guess", times=4)) == [401, 401, 401, 429]
+    assert (await api.client.get(ME)).status_code == 429
+    assert statuses(await ask(api, account.access_token, times=1)) == [200]
+    async with client_from(new_address(), app) as stranger:
+        assert (await stranger.get(ME)).status_code == 401
+
+
+@three_requests
+async def test_health_is_told_however_often(api: Api) -> None:
+    for _ in range(5):
+        assert (await api.client.get("/health/live")).status_code == 200
+
+
+@three_refreshes
+async def test_a_session_is_refreshed_only_so_often(
+    api: Api, account: Account, app: FastAPI, database: Database
+) -> None:
+    """LG4, LG5: from one address; its owner goes on elsewhere, and nothing is used up."""
+    tokens = account.tokens
+    for _ in range(3):
+        tokens = await rotated(api, tokens["refresh_token"])
+
+    problem(await api.refresh(tokens["refresh_token"]), 429, "too_many_requests")
+
+    async with client_from(new_address(), app) as elsewhere:
+        assert (await Api(elsewhere, database).refresh(tokens["refresh_token"])).is_success
+
+
+@three_refreshes
+async def test_sessions_do_not_limit_each_other(api: Api, account: Account) -> None:
+    """LG5."""
+    for _ in range(4):
+        await api.refresh(account.refresh_token)
+    other = await api.register()
+
+    assert (await api.refresh(other.refresh_token)).status_code == 200
+
+
+@three_from_an_address
+async def test_an_address_refreshes_only_so_often_whatever_it_tries(
+    api: Api, account: Account, database: Database
+) -> None:
+    """LG4, AU3."""
+    for token in ("garbage", "A" * 60, "more garbage"):
+        assert (await api.refresh(token)).status_code == 401
+
+    for token in (account.refresh_token, "garbage"):
+        problem(await api.refresh(token), 429, "too_many_requests")
+
+    columns = list(AuditEvent.__table__.columns.keys())
+    events = [
+        dict(zip(columns, row, strict=True)) for row in (await all_rows(database))["audit_events"]
+    ]
+    refused = [event["action"] for event in events if event["reason"] == "too_many_requests"]
+    assert refused == ["refresh"]
+
+
+@three_requests
+async def test_processes_count_together_while_there_is_a_store(
+    api: Api, account: Account, settings: Settings
+) -> None:
+    """LG7: each for itself without one."""
+    await ask(api, account.access_token, times=3)
+
+    async with running(settings) as other:
+        response = await other.get(ME, headers=bearer(account.access_token))
+
+    assert response.status_code == (200 if settings.REDIS_URL is None else 429)
