@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
 
 # By name: app.core.dependencies is for routers to import.
-GUARD: Final = "app.core.dependencies.get_principal"
+GUARD: Final = "app.core.dependencies.get_token_claims"
 
 commands = typer.Typer()
 

@@ -1,11 +1,16 @@
 """Where a token is taken, what it is taken for, and when that ends."""
 
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from fastapi import FastAPI
 from httpx2 import Response
 
+from app.core.dependencies import TokenUser
+from app.core.responses import SuccessResponse, success_response
 from app.db.session import Database
 from app.models import User, UserRole
 from tests.auth.conftest import RefuseEach
@@ -13,7 +18,7 @@ from tests.support.api import PASSWORD, Account, Api, bearer
 from tests.support.forgery import decode
 from tests.support.problems import assert_unauthorized, problem
 from tests.support.table_rows import set_columns
-from tests.support.tokens import what_opens
+from tests.support.tokens import counted_statements, what_opens
 
 Ending = Callable[[Api, Account], Coroutine[Any, Any, Response]]
 
@@ -241,3 +246,45 @@ async def get_cursor(api: Api, account: Account) -> str:
 async def list_items(api: Api, account: Account, **query: str) -> Response:
     headers = bearer(account.access_token)
     return await api.client.get("/api/v1/items/my", params=query, headers=headers)
+
+
+# --- without the lookup
+
+
+@pytest.fixture
+def whoami(app: FastAPI) -> str:
+    """The path of a route that believes the token alone."""
+
+    @app.get("/whoami")
+    async def route(user: TokenUser) -> SuccessResponse[str]:
+        return success_response(user.sub)
+
+    return "/whoami"
+
+
+async def test_a_route_may_do_without_the_lookup_and_its_query(
+    api: Api, account: Account, database: Database, whoami: str
+) -> None:
+    """JW5: by choice, for a route that needs only the claims."""
+    with counted_statements(database) as statements:
+        response = await api.client.get(whoami, headers=account.headers)
+
+    assert response.json()["data"] == account.public_id
+    assert statements == []
+
+
+async def test_such_a_route_does_not_know_of_a_logout_until_the_token_expires(
+    api: Api, account: Account, whoami: str
+) -> None:
+    """JW5: what it gives up, as the docs say."""
+    await api.client.post("/api/v1/auth/logout-all", headers=account.headers)
+
+    assert (await api.client.get(whoami, headers=account.headers)).status_code == 200
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=16)):
+        assert_unauthorized(await api.client.get(whoami, headers=account.headers))
+
+
+async def test_such_a_route_takes_no_forged_token(api: Api, whoami: str, account: Account) -> None:
+    """JW1, JW3."""
+    for token in ("", "guess", account.access_token[:-8] + "AAAAAAAA", account.refresh_token):
+        assert_unauthorized(await api.client.get(whoami, headers=bearer(token)))

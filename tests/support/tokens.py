@@ -131,12 +131,15 @@ async def refresh_at_once(
 
 @contextmanager
 def counted_statements(database: Database) -> Iterator[list[str]]:
-    """The statements that the application runs on its writing connections."""
+    """The statements that the application runs, on connections of every kind."""
+    engines = [engine.sync_engine for engine in (database.engine, database.read_engine)]
     statements: list[str] = []
 
     def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         statements.append(statement)
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", count)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", count)
     yield statements
-    event.remove(database.engine.sync_engine, "before_cursor_execute", count)
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", count)
