@@ -6,6 +6,7 @@ from typing import Final
 # Longer ones are cut: they are shown to people, and stored for each session.
 MAX_ADDRESS_LENGTH: Final = 64
 MAX_USER_AGENT_LENGTH: Final = 200
+MAX_OPERATION_LENGTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)

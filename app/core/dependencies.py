@@ -9,7 +9,7 @@ from fastapi import Depends, Path, Request, Security
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.client import Client, Origin
+from app.core.client import MAX_OPERATION_LENGTH, Client, Origin
 from app.core.exceptions import ForbiddenError, ReauthenticationRequiredError, UnauthorizedError
 from app.core.security.jwt import TokenClaims
 from app.core.security.permissions import DESCRIPTIONS, Permission
@@ -50,7 +50,9 @@ async def get_client(request: Request) -> Client:
 
 async def get_origin(request: Request, client: Annotated[Client, Depends(get_client)]) -> Origin:
     """Where the request comes from, and which route it asks, for the audit log."""
-    return Origin(client, request.scope["route"].operation_id, request.state.request_id)
+    # The framework makes one up for a route that names none.
+    operation = request.scope["route"].unique_id[:MAX_OPERATION_LENGTH]
+    return Origin(client, operation, request.state.request_id)
 
 
 async def get_token_claims(

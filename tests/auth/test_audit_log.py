@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import pytest
 import time_machine
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from app.core.dependencies import require_permission
+from app.core.security.permissions import Permission
+from app.core.security.principal import Principal
 from app.db.session import Database
 from app.models import AuditAction, AuditEvent, RefreshToken
 from app.models.base import utcnow
@@ -336,6 +339,24 @@ async def test_a_sensitive_change_without_a_recent_login_is_told(
 
     assert (event["action"], event["reason"]) == ("access", "reauthentication_required")
     assert (event["actor_public_id"], event["operation"]) == (cast.user.public_id, "delete_me")
+
+
+async def test_a_route_without_an_operation_id_is_told_of_too(
+    api: Api, app: FastAPI, cast: Cast, database: Database
+) -> None:
+    """AU1: by the one that the framework makes of its name and path, however long."""
+    path = f"/{'long' * 40}"
+
+    @app.get(path)
+    async def read_the_books(
+        _: Annotated[Principal, require_permission(Permission.AUDIT_READ)],
+    ) -> None:
+        """For administrators."""
+
+    event = await only_new_event(database, api.client.get(path, headers=cast.user.headers))
+
+    assert event["operation"].startswith("read_the_books")
+    assert len(event["operation"]) == 100
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True)
