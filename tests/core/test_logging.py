@@ -1,44 +1,30 @@
 """Logs: one line an event, in one format, with the request's id and without its secrets."""
 
-import io
 import json
 import logging
 import logging.config
-from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
 import structlog
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from structlog.stdlib import ProcessorFormatter
 from uvicorn.config import LOGGING_CONFIG
 
 from app.core.config import Settings
 from app.core.logging import configure_logging, loggable
+from tests.core.conftest import Printed
 from tests.support.api import PASSWORD, Api
 from tests.support.databases import on_sqlite
 
 # A carriage return, a line feed, a line like ours, a colour, and Unicode's own line ends.
 FORGED_PATH: Final = "/x%0d%0a2030-01-01%20[info%20]%20forged%1b[31m%e2%80%a8%c2%85end"
-Printed = Callable[[], list[str]]
 
 json_lines = pytest.mark.settings(LOG_JSON=True)
 text_lines = pytest.mark.settings(LOG_JSON=False)
 in_each_format = pytest.mark.parametrize(
     "log_format", [pytest.param("json", marks=json_lines), pytest.param("text", marks=text_lines)]
 )
-
-
-@pytest.fixture
-def printed(app: FastAPI) -> Printed:
-    """The lines that the application's handler has printed since it started."""
-    output = io.StringIO()
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler.formatter, ProcessorFormatter):
-            assert isinstance(handler, logging.StreamHandler)
-            handler.setStream(output)
-    return lambda: output.getvalue().splitlines()
 
 
 def parsed(lines: list[str]) -> list[dict[str, Any]]:
