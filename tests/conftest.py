@@ -129,8 +129,9 @@ async def database_url(
 @pytest.fixture
 def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
     """The settings of the environment above, with those of `@pytest.mark.settings(...)`."""
-    marker = request.node.get_closest_marker("settings")
-    values = marker.kwargs if marker else {}
+    # The closest one comes first, and so has the last word.
+    markers = reversed(list(request.node.iter_markers("settings")))
+    values = {name: value for marker in markers for name, value in marker.kwargs.items()}
     return Settings(_env_file=None, DATABASE_URL=database_url, **values)
 
 

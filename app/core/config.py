@@ -20,9 +20,11 @@ from sqlalchemy.engine import URL, make_url
 from app.core.config_rules import (
     check_proxy,
     production_faults,
+    signing_key_faults,
     with_async_driver,
     with_redis_port,
 )
+from app.core.security.signing_algorithm import SigningAlgorithm
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SECRETS_DIR = Path("/run/secrets")
@@ -98,9 +100,26 @@ class Settings(BaseSettings):
     SECRET_KEY_PREVIOUS: SecretList = Field(
         default=[], description="Earlier SECRET_KEYs that are still accepted, comma-separated."
     )
-    JWT_SECRET_KEY: Secret = Field(description="Key that signs access tokens.")
+    JWT_SECRET_KEY: Secret = Field(
+        description="Key that signs access tokens with HS256; not used with the other algorithms."
+    )
     JWT_SECRET_KEY_PREVIOUS: SecretList = Field(
         default=[], description="Earlier JWT_SECRET_KEYs that are still accepted, comma-separated."
+    )
+    JWT_ALGORITHM: SigningAlgorithm = Field(
+        SigningAlgorithm.HS256,
+        description="How access tokens are signed: HS256, EdDSA or RS256. No other is accepted.",
+    )
+    JWT_PRIVATE_KEY: SecretStr | None = Field(
+        None,
+        description="Key that signs access tokens with EdDSA or RS256: PEM, in one line with "
+        r"\n for its line breaks. `python cli.py generate-keys --algorithm EdDSA` makes one.",
+    )
+    JWT_PUBLIC_KEYS: str = Field(
+        "",
+        repr=False,  # lest it is a private one
+        description="Further public keys that are accepted and published, the previous and the "
+        r"next one of a rotation: PEM blocks one after another, \n for their line breaks.",
     )
 
     # --- Database
@@ -248,8 +267,9 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _refuse_unsafe_production(self) -> Self:
-        if self.ENVIRONMENT is Environment.PRODUCTION and (faults := production_faults(self)):
+    def _refuse_what_does_not_hold(self) -> Self:
+        faults = signing_key_faults(self) + (production_faults(self) if self.is_production else [])
+        if faults:
             raise ValueError("\n".join(faults))
         return self
 

@@ -9,6 +9,9 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.core.security.key_pairs import UnusableKeyError, read_private_key, read_public_keys
+from app.core.security.signing_algorithm import SigningAlgorithm
+
 if TYPE_CHECKING:
     from app.core.config import Settings
 
@@ -91,6 +94,32 @@ def with_redis_port(value: str) -> str:
 
 def _with_port(url: SplitResult, port: int) -> SplitResult:
     return url._replace(netloc=f"{url.netloc.rstrip(':')}:{port}")
+
+
+def signing_key_faults(settings: "Settings") -> list[str]:
+    """One sentence for each key that does not go with JWT_ALGORITHM, and no part of it in any."""
+    algorithm = settings.JWT_ALGORITHM
+    if algorithm is SigningAlgorithm.HS256:
+        # Whoever set them takes the tokens for signed with them.
+        names = ("JWT_PRIVATE_KEY", "JWT_PUBLIC_KEYS")
+        return [
+            f"{name} is set, and JWT_ALGORITHM=HS256 does not use it; remove one of them."
+            for name in names
+            if getattr(settings, name)
+        ]
+    if settings.JWT_PRIVATE_KEY is None:
+        remedy = f"`python cli.py generate-keys --algorithm {algorithm.value}` makes one."
+        return [f"JWT_PRIVATE_KEY is not set, and {algorithm.value} signs with it. {remedy}"]
+    faults = []
+    for name, read, text in (
+        ("JWT_PRIVATE_KEY", read_private_key, settings.JWT_PRIVATE_KEY.get_secret_value()),
+        ("JWT_PUBLIC_KEYS", read_public_keys, settings.JWT_PUBLIC_KEYS),
+    ):
+        try:
+            read(text, algorithm)
+        except UnusableKeyError as error:
+            faults.append(f"{name}: {error}.")
+    return faults
 
 
 def production_faults(settings: "Settings") -> list[str]:

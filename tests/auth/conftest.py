@@ -5,8 +5,10 @@ from fastapi import FastAPI
 
 from app.core.config import Settings
 from app.core.security.password import PasswordService
+from app.core.security.signing_algorithm import SigningAlgorithm
 from tests.support.api import Account, Api
-from tests.support.forgery import TokenForger
+from tests.support.forgery import Key, TokenForger
+from tests.support.key_pairs import HS256, key_pair, name_of, signing_with
 from tests.support.problems import assert_unauthorized
 
 RefuseEach = Callable[[Mapping[str, str]], Awaitable[None]]
@@ -17,10 +19,28 @@ async def account(api: Api) -> Account:
     return await api.register()
 
 
+@pytest.fixture(
+    params=[
+        pytest.param(algorithm, marks=signing_with(algorithm)) for algorithm in SigningAlgorithm
+    ],
+    ids=name_of,
+)
+def algorithm(request: pytest.FixtureRequest) -> SigningAlgorithm:
+    """A test that uses it runs once for each algorithm, set to sign access tokens."""
+    found: SigningAlgorithm = request.param
+    return found
+
+
 @pytest.fixture
 def forger(account: Account, settings: Settings) -> TokenForger:
     """Forges with the application's real signing key, which only an insider would have."""
-    return TokenForger(account.access_token, settings.JWT_SECRET_KEY.get_secret_value())
+    return TokenForger(account.access_token, signing_key_of(settings))
+
+
+def signing_key_of(settings: Settings) -> Key:
+    if settings.JWT_ALGORITHM is HS256:
+        return settings.JWT_SECRET_KEY.get_secret_value()
+    return key_pair(settings.JWT_ALGORITHM)
 
 
 @pytest.fixture

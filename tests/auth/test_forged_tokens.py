@@ -1,22 +1,28 @@
-"""JW1: tokens that the application did not make. Always 401 in the one shape, never 500."""
+"""JW1: tokens that the application did not make. Always 401 in the one shape, never 500.
+
+With every algorithm that may be set.
+"""
 
 import json
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from app.core.security.key_pairs import public_jwk, to_line
+from app.core.security.signing_algorithm import SigningAlgorithm
 from tests.auth.conftest import RefuseEach
 from tests.support.api import Api
 from tests.support.callers import counting_calls
 from tests.support.databases import on_sqlite
-from tests.support.forgery import TokenForger, encode
+from tests.support.forgery import Key, TokenForger, encode
+from tests.support.key_pairs import ASYMMETRIC, HS256, RS256, key_pair, name_of
 
 # All of these are refused before any database is asked.
-pytestmark = on_sqlite
+pytestmark = [on_sqlite, pytest.mark.usefixtures("algorithm")]
 
-ATTACKER_KEY = "a key that the attacker chose, and long enough"
+ATTACKER_SECRET = "a key that the attacker chose, and long enough"
+ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "RS512", "PS256", "ES256", "EdDSA", "Ed25519")
 
 # Values that a header may have in JSON, of which no code may trip.
 ODD_VALUES: tuple[Any, ...] = (
@@ -37,9 +43,10 @@ ODD_VALUES: tuple[Any, ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def rsa_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+@pytest.fixture
+def attacker_key(algorithm: SigningAlgorithm) -> Key:
+    """Of the kind that the application signs with, and not the application's."""
+    return ATTACKER_SECRET if algorithm is HS256 else key_pair(algorithm, "attacker")
 
 
 def with_each(forger: TokenForger, name: str, values: Any) -> dict[str, str]:
@@ -58,9 +65,10 @@ async def test_tokens_without_a_signature_are_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
     """JW1: `alg: none`, with nothing or with a good signature behind it."""
-    signed = with_each(forger, "alg", ["none", "None", "NONE", "nOnE", "HS256"])
+    genuine = forger.header["alg"]
+    signed = with_each(forger, "alg", ["none", "None", "NONE", "nOnE", genuine])
     unsigned = {f"{name} unsigned": f"{t.rpartition('.')[0]}." for name, t in signed.items()}
-    del signed["alg='HS256'"]
+    del signed[f"alg={genuine!r}"]
 
     await refuse_each(signed | unsigned)
 
@@ -69,61 +77,93 @@ async def test_other_algorithms_are_refused_even_with_the_real_key(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
     """JW1: one algorithm."""
+    genuine = forger.header["alg"]
+    others = [name for name in ALGORITHMS if name != genuine]
+    spellings = [genuine.swapcase(), f"{genuine} ", f"{genuine}\0"]
+
     await refuse_each(
         {
-            "HS384": forger.forge(header={"alg": "HS384"}, digest="sha384"),
-            "HS512": forger.forge(header={"alg": "HS512"}, digest="sha512"),
+            **{f"sha{bits}": with_hash(forger, bits) for bits in (384, 512)},
             "missing": forger.forge(without=["alg"]),
-            **with_each(forger, "alg", ["RS256", "PS256", "ES256", "EdDSA", "hs256", "HS256 "]),
-            **with_each(forger, "alg", ODD_VALUES),
+            **with_each(forger, "alg", [*others, *spellings, *ODD_VALUES]),
         }
     )
 
 
-async def test_a_token_signed_with_a_key_pair_is_refused(
-    forger: TokenForger, refuse_each: RefuseEach, rsa_key: rsa.RSAPrivateKey
+def with_hash(forger: TokenForger, bits: int) -> str:
+    """A token of HS384, RS512 and so on, rightly signed; EdDSA has one hash only."""
+    return forger.forge(header={"alg": f"{forger.header['alg'][:2]}{bits}"}, digest=f"sha{bits}")
+
+
+@pytest.mark.parametrize("another", ASYMMETRIC, ids=name_of)
+async def test_a_token_signed_with_another_s_key_pair_is_refused(
+    forger: TokenForger, refuse_each: RefuseEach, another: SigningAlgorithm
 ) -> None:
     """JW1."""
-    unsigned = forger.forge(header={"alg": "RS256"}).rpartition(".")[0]
-    signature = rsa_key.sign(unsigned.encode(), padding.PKCS1v15(), hashes.SHA256())
+    key = key_pair(another, "attacker")
+    kid = public_jwk(key.public_key(), another)["kid"]
+    headers: dict[str, dict[str, Any]] = {
+        "our kid": {"alg": another.value},
+        "its own kid": {"alg": another.value, "kid": kid},
+        "our algorithm": {},
+    }
 
-    await refuse_each({"RS256": f"{unsigned}.{encode(signature)}"})
+    await refuse_each({n: forger.forge(header=h, key=key) for n, h in headers.items()})
 
 
 async def test_a_public_key_taken_for_the_shared_secret_is_refused(
-    forger: TokenForger, refuse_each: RefuseEach, rsa_key: rsa.RSAPrivateKey
+    forger: TokenForger, refuse_each: RefuseEach, algorithm: SigningAlgorithm
 ) -> None:
-    """JW1: HS/RS confusion."""
-    pem = rsa_key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    """JW1: HS/RS confusion, with the key in every form in which it is public."""
+    pair = RS256 if algorithm is HS256 else algorithm
+    public, jwk = key_pair(pair).public_key(), public_jwk(key_pair(pair).public_key(), pair)
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    secrets: dict[str, str | bytes] = {
+        "PEM": pem,
+        "PEM, stripped": pem.strip(),
+        "PEM, one line": to_line(public),
+        "DER": public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        "JWK": json.dumps(jwk),
+        "JWK, compact": json.dumps(jwk, separators=(",", ":")),
+        "JWK Set": json.dumps({"keys": [jwk]}),
+        "kid": jwk["kid"],
+        "x or n": jwk.get("x", jwk.get("n", "")),
+    }
 
     await refuse_each(
-        {alg: forger.forge(header={"alg": alg}, key=pem.decode()) for alg in ("HS256", "RS256")}
+        {
+            f"{name}, {alg}": forger.forge(header={"alg": alg}, key=secret)
+            for name, secret in secrets.items()
+            for alg in ("HS256", pair.value)
+        }
     )
 
 
 async def test_a_key_inside_the_token_is_not_used(
-    forger: TokenForger, refuse_each: RefuseEach
+    forger: TokenForger, refuse_each: RefuseEach, algorithm: SigningAlgorithm, attacker_key: Key
 ) -> None:
     """JW1: embedded `jwk` and `x5c`."""
-    key = {"kty": "oct", "alg": "HS256", "kid": "mine", "k": encode(ATTACKER_KEY.encode())}
+    key = {"kty": "oct", "alg": "HS256", "kid": "mine", "k": encode(ATTACKER_SECRET.encode())}
+    if algorithm is not HS256:
+        key = public_jwk(key_pair(algorithm, "attacker").public_key(), algorithm)
     headers: dict[str, dict[str, Any]] = {
         "jwk": {"jwk": key},
-        "jwk of its own kid": {"jwk": key, "kid": "mine"},
-        "x5c": {"x5c": [encode(ATTACKER_KEY.encode())]},
+        "jwk of its own kid": {"jwk": key, "kid": key["kid"]},
+        "x5c": {"x5c": [encode(ATTACKER_SECRET.encode())]},
     }
 
     await refuse_each(
-        {name: forger.forge(header=header, key=ATTACKER_KEY) for name, header in headers.items()}
+        {name: forger.forge(header=header, key=attacker_key) for name, header in headers.items()}
     )
 
 
-async def test_no_address_inside_a_token_is_called(api: Api, forger: TokenForger) -> None:
+async def test_no_address_inside_a_token_is_called(
+    api: Api, forger: TokenForger, attacker_key: Key
+) -> None:
     """JW1: `jku` and `x5u`, no outbound request."""
     async with counting_calls() as server:
         for name in ("jku", "x5u"):
-            for key in (ATTACKER_KEY, forger.key):
+            for key in (attacker_key, forger.key):
                 await api.me(forger.forge(header={name: server.url, "kid": "theirs"}, key=key))
                 await api.me(forger.forge(header={name: server.url}, key=key))
 
@@ -131,13 +171,13 @@ async def test_no_address_inside_a_token_is_called(api: Api, forger: TokenForger
 
 
 async def test_keys_at_an_address_are_not_used(
-    forger: TokenForger, refuse_each: RefuseEach
+    forger: TokenForger, refuse_each: RefuseEach, attacker_key: Key
 ) -> None:
     """JW1: `jku` and `x5u`."""
     names = ("jku", "x5u")
     url = "http://127.0.0.1:9/keys"
 
-    await refuse_each({n: forger.forge(header={n: url}, key=ATTACKER_KEY) for n in names})
+    await refuse_each({n: forger.forge(header={n: url}, key=attacker_key) for n in names})
 
 
 async def test_critical_extensions_are_refused(
@@ -192,7 +232,7 @@ async def test_another_type_of_token_is_refused_even_with_the_real_key(
 
 
 async def test_text_that_is_no_token_is_refused(
-    forger: TokenForger, refuse_each: RefuseEach
+    forger: TokenForger, refuse_each: RefuseEach, attacker_key: Key
 ) -> None:
     """JW1: too few parts, too many, none of base64."""
     genuine = forger.forge()
@@ -206,7 +246,7 @@ async def test_text_that_is_no_token_is_refused(
             "four parts": f"{genuine}.{signature}",
             "no claims": f"{header}..{signature}",
             "not base64": f"{header}.{claims}.!!!!",
-            "another key": forger.forge(key=ATTACKER_KEY),
+            "another key": forger.forge(key=attacker_key),
             "too long": forger.forge(claims={"x": "x" * 10_000}),
         }
     )

@@ -1,16 +1,20 @@
 """JW6: which keys sign access tokens, and how one follows another."""
 
 from datetime import UTC, datetime
+from itertools import permutations
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from app.core.config import Settings
 from app.core.security.jwt import JWTService
+from app.core.security.signing_algorithm import SigningAlgorithm
 from tests.auth.conftest import RefuseEach
 from tests.support.api import Account, Api
 from tests.support.applications import running
+from tests.support.databases import on_sqlite
 from tests.support.forgery import TokenForger, claims_of, header_of
+from tests.support.key_pairs import ASYMMETRIC, EDDSA, name_of, signing_settings, signing_with
 from tests.support.problems import assert_unauthorized
 
 OLD_KEY = "the key of last year which signs no more"
@@ -90,6 +94,66 @@ def test_a_short_key_cannot_sign_or_verify(settings: Settings, current: int, pre
     )
     with pytest.raises(ValueError, match="at least 32 bytes"):
         JWTService.from_settings(short)
+
+
+# Each way from one algorithm to another, starting with the first.
+CHANGES = [
+    pytest.param(before, after, marks=signing_with(before))
+    for before, after in permutations(SigningAlgorithm, 2)
+]
+
+
+@on_sqlite
+@pytest.mark.parametrize(("before", "after"), CHANGES, ids=name_of)
+async def test_a_change_of_the_algorithm_ends_access_tokens_and_no_login(
+    account: Account, settings: Settings, before: SigningAlgorithm, after: SigningAlgorithm
+) -> None:
+    """JW1, JW6: one algorithm at a time; a refresh brings a token of the new one."""
+    changed = Settings(
+        _env_file=None, DATABASE_URL=settings.DATABASE_URL, **signing_settings(after)
+    )
+
+    async with running(changed) as client:
+        refused = await client.get("/api/v1/users/me", headers=account.headers)
+        body = {"refresh_token": account.refresh_token}
+        renewed = (await client.post("/api/v1/auth/refresh", json=body)).json()["data"]
+        headers = {"Authorization": f"Bearer {renewed['access_token']}"}
+        response = await client.get("/api/v1/users/me", headers=headers)
+
+    assert header_of(account.access_token)["alg"] == before.value
+    assert_unauthorized(refused)
+    assert header_of(renewed["access_token"])["alg"] == after.value
+    assert response.status_code == 200
+
+
+@on_sqlite
+@signing_with(EDDSA)
+async def test_the_secret_of_hs256_signs_nothing_with_the_other_algorithms(
+    account: Account, settings: Settings, refuse_each: RefuseEach
+) -> None:
+    """JW1, JW6."""
+    secret = settings.JWT_SECRET_KEY.get_secret_value()
+    with_secret = settings.model_copy(update={"JWT_ALGORITHM": SigningAlgorithm.HS256})
+    genuine = JWTService.from_settings(with_secret).create_access_token(
+        subject=account.public_id,
+        session=claims_of(account.access_token)["sid"],
+        now=datetime.now(UTC),
+    )
+    forger = TokenForger(account.access_token, secret)
+
+    await refuse_each({"as made": genuine, "our kid": forger.forge(header={"alg": "HS256"})})
+
+
+@pytest.mark.parametrize("algorithm", ASYMMETRIC, ids=name_of)
+@on_sqlite
+def test_without_its_private_key_an_algorithm_falls_back_to_no_other(
+    settings: Settings, algorithm: SigningAlgorithm
+) -> None:
+    """JW1."""
+    without_key = settings.model_copy(update={"JWT_ALGORITHM": algorithm})
+
+    with pytest.raises(ValueError, match="private key"):
+        JWTService.from_settings(without_key)
 
 
 def signed_by_old_key(account: Account, settings: Settings) -> str:

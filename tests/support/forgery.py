@@ -6,11 +6,20 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+# What a secret stands for is a MAC; what a private key stands for, its signature.
+Key = str | bytes | Ed25519PrivateKey | RSAPrivateKey
+RSA_HASHES = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+
 
 class TokenForger:
     """Takes a genuine token apart, and signs altered copies of it with the key it is given."""
 
-    def __init__(self, genuine: str, key: str) -> None:
+    def __init__(self, genuine: str, key: Key) -> None:
         self.header = header_of(genuine)
         self.claims = claims_of(genuine)
         self.key = key
@@ -21,7 +30,7 @@ class TokenForger:
         header: Mapping[str, Any] | None = None,
         claims: Mapping[str, Any] | None = None,
         without: Iterable[str] = (),
-        key: str | None = None,
+        key: Key | None = None,
         digest: str = "sha256",
     ) -> str:
         """`without` names what to leave out of the header and of the claims."""
@@ -32,12 +41,20 @@ class TokenForger:
         return self.sign(*(json.dumps(part) for part in parts), key=key, digest=digest)
 
     def sign(
-        self, header: str, claims: str, *, key: str | None = None, digest: str = "sha256"
+        self, header: str, claims: str, *, key: Key | None = None, digest: str = "sha256"
     ) -> str:
         """For JSON that `json.dumps` does not write."""
         signed = f"{encode(header.encode())}.{encode(claims.encode())}"
-        secret = (self.key if key is None else key).encode()
-        return f"{signed}.{encode(hmac.digest(secret, signed.encode(), digest))}"
+        signature = _sign(self.key if key is None else key, signed.encode(), digest)
+        return f"{signed}.{encode(signature)}"
+
+
+def _sign(key: Key, signed: bytes, digest: str) -> bytes:
+    if isinstance(key, Ed25519PrivateKey):
+        return key.sign(signed)
+    if isinstance(key, RSAPrivateKey):
+        return key.sign(signed, PKCS1v15(), RSA_HASHES[digest])
+    return hmac.digest(key.encode() if isinstance(key, str) else key, signed, digest)
 
 
 def header_of(token: str) -> dict[str, Any]:

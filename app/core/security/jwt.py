@@ -1,20 +1,17 @@
 """Access tokens: signed JWTs by RFC 9068, checked against RFC 8725."""
 
-import hashlib
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import jwt
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from uuid_utils.compat import uuid7
 
-from app.core.config import MIN_SECRET_LENGTH, Settings
+from app.core.config import Settings
 from app.core.exceptions import UnauthorizedError
+from app.core.security.key_ring import KeyRing
 
-# RFC 8725 §3.1: the algorithm is ours to say, never the token's ("alg": "none", HS/RS confusion).
-ALGORITHM: Final = "HS256"
 # RFC 9068 §2.1: without its own type, a token made for another end could be used here.
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105  # a media type, not a secret
 REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"]
@@ -36,23 +33,18 @@ class TokenClaims(BaseModel):
 
 
 class JWTService:
-    """Makes and checks access tokens with one current key and any number of earlier ones."""
+    """Makes and checks access tokens with the keys of one algorithm."""
 
     def __init__(
         self,
-        secret: SecretStr,
-        previous: Sequence[SecretStr] = (),
+        keys: KeyRing,
         *,
         issuer: str,
         audience: str,
         lifetime: timedelta,
         leeway: timedelta,
     ) -> None:
-        keys = [key.get_secret_value().encode() for key in (secret, *previous)]
-        if any(len(key) < MIN_SECRET_LENGTH for key in keys):
-            raise ValueError(f"a signing key needs at least {MIN_SECRET_LENGTH} bytes")
-        self._keys = {_key_id(key): key for key in keys}
-        self._current_kid = _key_id(keys[0])
+        self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._leeway = leeway
@@ -62,8 +54,7 @@ class JWTService:
     @classmethod
     def from_settings(cls, settings: Settings) -> "JWTService":
         return cls(
-            settings.JWT_SECRET_KEY,
-            settings.JWT_SECRET_KEY_PREVIOUS,
+            KeyRing.from_settings(settings),
             issuer=settings.JWT_ISSUER,
             audience=settings.JWT_AUDIENCE,
             lifetime=settings.access_token_lifetime,
@@ -84,9 +75,9 @@ class JWTService:
         }
         return self._jwt.encode(
             claims,
-            self._keys[self._current_kid],
-            algorithm=ALGORITHM,
-            headers={"typ": TOKEN_TYPE, "kid": self._current_kid},
+            self._keys.signing_key,
+            algorithm=self._keys.algorithm.value,
+            headers={"typ": TOKEN_TYPE, "kid": self._keys.kid},
         )
 
     def verify_access_token(self, token: str) -> TokenClaims:
@@ -98,18 +89,23 @@ class JWTService:
         except (jwt.PyJWTError, ValidationError, ValueError, OverflowError, RecursionError):
             raise UnauthorizedError from None
 
+    def published_keys(self) -> list[dict[str, str]]:
+        """The JWKs with which anybody can verify the tokens; none with a shared secret."""
+        return self._keys.published()
+
     def _decode(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN_LENGTH:
             raise jwt.DecodeError
         header = jwt.get_unverified_header(token)
-        key = self._keys.get(header.get("kid", ""))
+        key = self._keys.verification_keys.get(header.get("kid", ""))
         # RFC 7515 §4.1.11: a critical extension that is not understood makes the token invalid.
         if key is None or header.get("typ") != TOKEN_TYPE or "crit" in header:
             raise jwt.InvalidTokenError
         return self._jwt.decode(
             token,
             key,
-            algorithms=[ALGORITHM],
+            # RFC 8725 §3.1: ours to say, never the token's ("alg": "none", HS/RS confusion).
+            algorithms=[self._keys.algorithm.value],
             audience=self._audience,
             issuer=self._issuer,
             leeway=self._leeway,
@@ -122,7 +118,3 @@ class JWTService:
             if str(UUID(public_id)) != public_id:
                 raise ValueError("not the canonical form of a UUID")
         return claims
-
-
-def _key_id(key: bytes) -> str:
-    return hashlib.sha256(b"kid:" + key).hexdigest()[:16]
