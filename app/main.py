@@ -14,7 +14,7 @@ from app.core.openapi import install_docs_pages, install_openapi
 from app.core.problems import install_problem_handlers
 from app.core.state import Collaborators
 from app.db.session import Database, database
-from app.routers import audit_events, auth, health, items, sessions, users
+from app.routers import audit_events, auth, health, items, jwks, sessions, users
 
 API_PREFIX: Final = "/api/v1"
 VERSION: Final = "0.1.0"
@@ -41,6 +41,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
     if settings.DOCS_ENABLED:
         install_docs_pages(app)
     app.include_router(health.router)
+    app.include_router(jwks.router)
     for feature in (auth, sessions, users, items, audit_events):
         app.include_router(feature.router, prefix=API_PREFIX)
     return app

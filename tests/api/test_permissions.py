@@ -31,6 +31,7 @@ PERMISSIONS: dict[str, tuple[int, int, int]] = {
     "GET /health": (200, 200, 200),
     "GET /health/live": (200, 200, 200),
     "GET /health/ready": (200, 200, 200),
+    "GET /.well-known/jwks.json": (200, 200, 200),
     "GET /docs": (200, 200, 200),
     "GET /docs/oauth2-redirect": (200, 200, 200),
     "GET /redoc": (200, 200, 200),

@@ -1,0 +1,29 @@
+from datetime import timedelta
+from typing import Final
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from app.core.dependencies import AppCollaborators
+from app.schemas.jwks_schemas import JwksResponse
+
+# For so long, whoever verifies tokens may not have heard of a new key, and may take an old one.
+MAX_AGE: Final = timedelta(minutes=5)
+
+router = APIRouter(prefix="/.well-known", tags=["Keys"])
+
+
+class JwkSetJSONResponse(JSONResponse):
+    media_type = "application/jwk-set+json"  # RFC 7517 §8.5.2
+
+
+@router.get(
+    "/jwks.json",
+    operation_id="get_jwks",
+    summary="The public keys that access tokens are verified with",
+    response_class=JwkSetJSONResponse,
+)
+async def get_jwks(response: Response, collaborators: AppCollaborators) -> JwksResponse:
+    response.headers["Cache-Control"] = f"public, max-age={MAX_AGE.seconds}"
+    keys = collaborators.access_tokens.published_keys()
+    return JwksResponse.model_validate({"keys": keys})
