@@ -4,13 +4,19 @@ import re
 import stat
 from pathlib import Path
 
+import jwt
 import pytest
 
 from app.cli import env_example
 from app.cli.env_example import render
 from app.cli.env_file import GENERATED_SECRETS, add_missing_secrets
 from app.cli.faults import Fault
-from app.core.config import PROJECT_ROOT, Settings
+from app.core.config import PROJECT_ROOT, Settings, get_settings
+from app.core.security.key_pairs import read_private_key, to_line
+from app.core.security.signing_algorithm import SigningAlgorithm
+from tests.support.api import PASSWORD, bearer
+from tests.support.applications import running
+from tests.support.databases import on_sqlite
 from tests.test_cli import Cli, assert_refused, run_here
 
 EXAMPLE = PROJECT_ROOT / ".env.example"
@@ -101,6 +107,64 @@ def test_generated_keys_are_fresh_and_good_enough_for_production(tmp_path: Path)
     cli.settings |= {"ARGON2_MEMORY_KIB": "", "ARGON2_TIME_COST": ""}
     finished = cli.run("doctor", ENVIRONMENT="production")
     assert "ok      settings" in finished.stdout
+
+
+@on_sqlite
+@pytest.mark.usefixtures("no_environment")
+@pytest.mark.parametrize("place", [".env", "environment"])
+@pytest.mark.parametrize("algorithm", ["EdDSA", "RS256"])
+async def test_a_generated_key_pair_works_as_it_is_pasted(
+    tmp_path: Path,
+    database_url: str,
+    algorithm: str,
+    place: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """JW9: from the printed lines to a token that the published key verifies."""
+    lines = run_here("generate-keys", "--algorithm", algorithm).stdout
+    lines += f"DATABASE_URL={database_url}\n"
+    if place == ".env":
+        (tmp_path / ".env").write_text(lines)
+        monkeypatch.setenv("ENV_FILE", str(tmp_path / ".env"))
+    else:  # as container engines read their env files: nothing is unquoted or unescaped
+        for line in lines.splitlines():
+            if not line.startswith("#"):
+                monkeypatch.setenv(*line.split("=", 1))
+
+    async with running(get_settings.__wrapped__()) as client:
+        body = {"email": "ada@example.com", "password": PASSWORD}
+        registered = await client.post("/api/v1/auth/register", json=body)
+        token = registered.json()["data"]["access_token"]
+        me = await client.get("/api/v1/users/me", headers=bearer(token))
+        [key] = (await client.get("/.well-known/jwks.json")).json()["keys"]
+
+    assert me.status_code == 200
+    audience = Settings.model_fields["JWT_AUDIENCE"].default
+    claims = jwt.decode(token, jwt.PyJWK(key), algorithms=[algorithm], audience=audience)
+    assert claims["sub"] == me.json()["data"]["public_id"]
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "RS256"])
+def test_generated_key_pairs_are_fresh_and_show_their_public_half_as_a_comment(
+    tmp_path: Path, algorithm: str
+) -> None:
+    outputs = [
+        Cli(tmp_path).run("generate-keys", "--algorithm", algorithm).stdout for _ in range(2)
+    ]
+    lines = [dict(line.split("=", 1) for line in o.splitlines() if "=" in line) for o in outputs]
+
+    names = [*GENERATED_SECRETS, "JWT_ALGORITHM", "JWT_PRIVATE_KEY", "# JWT_PUBLIC_KEYS"]
+    assert [list(found) for found in lines] == [names, names]
+    assert lines[0]["JWT_PRIVATE_KEY"] != lines[1]["JWT_PRIVATE_KEY"]
+    private = read_private_key(lines[0]["JWT_PRIVATE_KEY"], SigningAlgorithm(algorithm))
+    assert to_line(private.public_key()) == lines[0]["# JWT_PUBLIC_KEYS"]
+
+
+def test_another_algorithm_is_a_usage_error(tmp_path: Path) -> None:
+    finished = Cli(tmp_path).run("generate-keys", "--algorithm", "none")
+
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "'none' is not one of" in finished.stderr
 
 
 @pytest.mark.usefixtures("no_environment")

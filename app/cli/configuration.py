@@ -7,6 +7,7 @@ import typer
 
 from app.cli.console import say
 from app.cli.faults import Fault
+from app.core.security.signing_algorithm import SigningAlgorithm
 
 commands = typer.Typer()
 
@@ -34,9 +35,21 @@ def env_example(
 
 
 @commands.command("generate-keys")
-def generate_keys() -> None:
-    """Print new secrets, as lines for .env."""
+def generate_keys(
+    algorithm: Annotated[
+        SigningAlgorithm, typer.Option(help="What access tokens are to be signed with.")
+    ] = SigningAlgorithm.HS256,
+) -> None:
+    """Print new secrets, and a key pair where one is needed, as lines for .env."""
     from app.cli.env_file import GENERATED_SECRETS, new_secret
+    from app.core.security.key_pairs import new_private_key, to_line
 
     for name in GENERATED_SECRETS:
         say(f"{name}={new_secret()}")
+    if algorithm is SigningAlgorithm.HS256:
+        return
+    private_key = new_private_key(algorithm)
+    say(f"JWT_ALGORITHM={algorithm.value}")
+    say(f"JWT_PRIVATE_KEY={to_line(private_key)}")
+    say("# Its public half, to be accepted and published before and after it signs:")
+    say(f"# JWT_PUBLIC_KEYS={to_line(private_key.public_key())}")
