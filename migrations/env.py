@@ -17,7 +17,7 @@ from sqlalchemy.sql.functions import current_timestamp
 
 from app.core.config import get_settings
 from app.models import Base
-from app.models.base import UTCDateTime
+from app.models.base import EncryptedText, UTCDateTime
 
 # Any constant will do, as long as every replica that migrates takes the same lock.
 ADVISORY_LOCK: Final = 7_236_512_094
@@ -35,6 +35,8 @@ def render_item(kind: str, obj: Any, _: AutogenContext) -> str | Literal[False]:
     """Write migrations that stand alone and run on both databases, wherever they were made."""
     if kind == "type" and isinstance(obj, UTCDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(obj, EncryptedText):
+        return "sa.Text()"
     if kind == "server_default" and isinstance(obj, DefaultClause):
         return PORTABLE_DEFAULTS.get(type(obj.arg), False)
     return False

@@ -38,7 +38,7 @@ class Collaborators:
             parallel_uses=ParallelUses(),
             passwords=PasswordService(settings),
             password_policy=PasswordPolicy(settings),
-            encryption=EncryptionService(derived(keys.ENCRYPTION)),
+            encryption=EncryptionService.from_settings(settings),
             attempts=AttemptLimiter(settings),
             requests=RequestLimiter(settings),
             pager=Pager(CursorCodec(derived(keys.CURSOR))),

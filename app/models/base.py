@@ -1,10 +1,22 @@
 """The declarative base, and the mixins that models are composed from."""
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, String, false, func
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    false,
+    func,
+)
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 from uuid_utils.compat import uuid7
 
@@ -19,6 +31,9 @@ NAMING_CONVENTION = {
 
 # For tables that outgrow 32 bits. SQLite counts rowids only in a column typed INTEGER.
 BigIntegerKey = BigInteger().with_variant(Integer, "sqlite")
+
+# In base64: Fernet's version, and the upper bytes of its time, which will be zero for very long.
+_FERNET_BEGINNING: Final = "gAAAA"
 
 
 def utcnow() -> datetime:
@@ -40,6 +55,35 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class EncryptedText(TypeDecorator[str]):
+    """What `EncryptionService` made of a text; the table never sees the text itself.
+
+    A column of this type is re-encrypted by `python cli.py rotate-encryption`. The service that
+    writes and reads it encrypts and decrypts, with `encryption_context()` of the column.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
+        if value is not None and not value.startswith(_FERNET_BEGINNING):
+            raise ValueError("a text that is not encrypted has no place in this column")
+        return value
+
+
+def encryption_context(
+    column: InstrumentedAttribute[Any] | Column[Any], public_id: UUID | str
+) -> str:
+    """The place of an encrypted value, `context=` of `EncryptionService`: table, row and column.
+
+    Raises `TypeError` for a column that the rotation of keys would pass over: what is in it
+    could not be read any more when the old key is gone.
+    """
+    if not isinstance(column.type, EncryptedText):
+        raise TypeError(f"{column} is no column of type EncryptedText")
+    return f"{column.table.name}:{public_id}:{column.name}"
 
 
 class SoftDeleteMixin:

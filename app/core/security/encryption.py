@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from app.core.config import Settings
+from app.core.security import keys as derived_keys
+
 _CONTEXT_TAG_BYTES = 32
 
 
@@ -17,13 +20,21 @@ class DecryptionError(Exception):
 class EncryptionService:
     """Fernet with several keys: the first encrypts, all decrypt.
 
-    `context` names the place of the value, for instance `users:{public_id}:totp_seed`. Fernet has
-    no associated data, so the context's digest is part of the plaintext: a ciphertext that
-    somebody copies to another row or field is refused there.
+    `context` names the place of the value, for instance `users:{public_id}:totp_seed`, as
+    `app.models.base.encryption_context` does. Fernet has no associated data, so the context's
+    digest is part of the plaintext: a ciphertext that somebody copies to another row or field is
+    refused there.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
+        fernets = [Fernet(base64.urlsafe_b64encode(key)) for key in keys]
+        self._newest = fernets[0]
+        self._fernet = MultiFernet(fernets)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "EncryptionService":
+        current, previous = settings.SECRET_KEY, settings.SECRET_KEY_PREVIOUS
+        return cls(derived_keys.derive_keys(current, previous, derived_keys.ENCRYPTION))
 
     def encrypt(self, value: str, *, context: str) -> str:
         return self._fernet.encrypt(self._tag(context) + value.encode()).decode()
@@ -38,6 +49,14 @@ class EncryptionService:
         if not hmac.compare_digest(tag, self._tag(context)):
             raise DecryptionError("the ciphertext belongs to another place")
         return value.decode()
+
+    def is_current(self, ciphertext: str) -> bool:
+        """Whether the newest key made it, and no earlier one is needed to read it."""
+        try:
+            self._newest.decrypt(ciphertext.encode())
+        except (InvalidToken, UnicodeEncodeError):
+            return False
+        return True
 
     def rotate(self, ciphertext: str) -> str:
         """The same value and context under the current key. Raises `DecryptionError`."""

@@ -1,0 +1,148 @@
+"""`rotate-encryption`: as an operator runs it, in a project that has encrypted columns."""
+
+import secrets
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import select
+
+from app.core.security import keys
+from app.core.security.encryption import DecryptionError, EncryptionService
+from app.db.session import Database
+from tests.data.test_encryption_rotation import stored, waits_for_a_lock
+from tests.support.commands import start
+from tests.support.databases import on_postgresql
+from tests.support.safes import Safe, house_of, make_safe, opened
+from tests.test_cli import Cli, assert_refused
+from tests.test_cli_database import PRODUCTION
+
+COMMAND = "rotate-encryption"
+SAFES = 5
+
+
+class HouseCli(Cli):
+    """`cli.py` of a project with safes, whose SECRET_KEY has just been replaced."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        super().__init__(folder, database_url)
+        self.old_key = self.settings["SECRET_KEY"]
+        self.new_key = secrets.token_hex(32)
+        self.settings |= {"SECRET_KEY": self.new_key, "SECRET_KEY_PREVIOUS": self.old_key}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "tests.support.cli_with_safes", *arguments]
+
+
+def service(key: str) -> EncryptionService:
+    """What a process has that knows this SECRET_KEY alone."""
+    return EncryptionService(keys.derive_keys(SecretStr(key), [], keys.ENCRYPTION))
+
+
+@pytest.fixture
+async def cli(tmp_path: Path, database_url: str, database: Database) -> HouseCli:
+    """With safes in its database, of which the old key made the ciphertexts."""
+    cli = HouseCli(tmp_path, database_url)
+    async with house_of(database) as house:
+        encryption = service(cli.old_key)
+        house.add_all(make_safe(encryption, f"canary-{n}", hint="Mum") for n in range(SAFES))
+        await house.commit()
+    return cli
+
+
+async def readable(database: Database, key: str) -> int:
+    """How many safes can be opened with this key alone."""
+    count = 0
+    for safe in await stored(database):
+        try:
+            count += opened(service(key), safe).startswith("canary")
+        except DecryptionError:
+            continue
+    return count
+
+
+def test_without_encrypted_columns_it_says_so(tmp_path: Path, sqlite_template: Path) -> None:
+    """DR2: as the project is shipped."""
+    finished = Cli.migrated(tmp_path, sqlite_template).run(COMMAND)
+
+    assert finished.returncode == 0
+    assert finished.stdout == "no model has an encrypted column: nothing to re-encrypt\n"
+
+
+async def test_the_old_key_can_be_thrown_away_afterwards(cli: HouseCli, database: Database) -> None:
+    """DR2."""
+    finished = cli.run(COMMAND, "--batch", "2")
+
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines() == [
+        "safes.combination: 5 re-encrypted, 0 already under the newest key",
+        "safes.hint: 5 re-encrypted, 0 already under the newest key",
+    ]
+    assert await readable(database, cli.new_key) == SAFES
+    again = cli.run(COMMAND, SECRET_KEY_PREVIOUS="")
+    assert again.returncode == 0
+    assert "safes.combination: 0 re-encrypted, 5 already" in again.stdout
+
+
+async def test_a_value_that_no_key_opens_is_named_and_fails_the_command(
+    cli: HouseCli, database: Database
+) -> None:
+    """DR2."""
+    async with house_of(database) as house:
+        lost = make_safe(service(secrets.token_hex(32)), "canary-lost")
+        house.add(lost)
+        await house.commit()
+
+    finished = cli.run(COMMAND)
+
+    assert finished.returncode == 1
+    assert "safes.combination: 5 re-encrypted" in finished.stdout
+    named, last = finished.stderr.splitlines()
+    assert named == (f"safes.combination of {lost.public_id}: unknown key or damaged ciphertext")
+    assert last.startswith("Error: values that could not be read, and stay as they were: 1;")
+    assert "keep SECRET_KEY_PREVIOUS" in last
+    assert await readable(database, cli.new_key) == SAFES
+    assert (await stored(database))[-1].combination == lost.combination
+
+
+async def test_neither_values_nor_keys_are_printed(cli: HouseCli, database: Database) -> None:
+    """ER3."""
+    ciphertexts = [safe.combination for safe in await stored(database)]
+
+    finished = cli.run(COMMAND, SECRET_KEY_PREVIOUS="")
+
+    assert finished.returncode == 1
+    output = finished.stdout + finished.stderr
+    assert output.count("unknown key") == 2 * SAFES
+    for secret in ("canary", cli.old_key, cli.new_key, *ciphertexts):
+        assert secret not in output
+
+
+async def test_production_asks_for_consent(cli: HouseCli, database: Database) -> None:
+    """DR2."""
+    assert_refused(cli.run(COMMAND, **PRODUCTION), "production", "--yes")
+    assert await readable(database, cli.old_key) == SAFES
+
+    assert cli.run(COMMAND, "--yes", **PRODUCTION).returncode == 0
+    assert await readable(database, cli.new_key) == SAFES
+
+
+@on_postgresql
+async def test_a_killed_run_leaves_whole_batches_and_the_next_one_finishes(
+    cli: HouseCli, database: Database, database_url: str
+) -> None:
+    """DR2: kill -9 in the middle of the second batch, where a row is locked."""
+    async with house_of(database) as house:
+        [*_, locked, _] = await stored(database)
+        await house.execute(select(Safe).where(Safe.id == locked.id).with_for_update())
+        with start(cli.command(COMMAND, "--batch", "2"), cli.environment()) as process:
+            await waits_for_a_lock(database_url)
+            process.kill()
+    assert await readable(database, cli.new_key) == 2
+    assert await readable(database, cli.old_key) == SAFES - 2
+
+    finished = cli.run(COMMAND, "--batch", "2")
+
+    assert "safes.combination: 3 re-encrypted, 2 already" in finished.stdout
+    assert await readable(database, cli.new_key) == SAFES
