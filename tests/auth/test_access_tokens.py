@@ -1,8 +1,9 @@
 """What an access token must say, and how long it is good."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
@@ -12,8 +13,11 @@ from pydantic import ValidationError
 from app.core.config import Settings
 from tests.auth.conftest import RefuseEach
 from tests.support.api import Account, Api
+from tests.support.databases import on_sqlite
 from tests.support.forgery import TokenForger, claims_of
 from tests.support.problems import assert_unauthorized
+
+Test = TypeVar("Test", bound=Callable[..., object])
 
 CLAIMS = ("iss", "aud", "sub", "sid", "jti", "iat", "exp")
 LIFETIME = timedelta(minutes=15)
@@ -37,9 +41,17 @@ NO_TIME: tuple[Any, ...] = (
 RAW_TIMES = ("1e400", "-1e400", "NaN", "Infinity", "-Infinity", "9" * 400 + ".5")
 
 
+def each_algorithm(test: Test) -> Test:
+    """Once with each algorithm, on one database: it is not asked, or answers alike on both."""
+    with_algorithms: Test = pytest.mark.usefixtures("algorithm")(test)
+    marked: Test = on_sqlite(with_algorithms)
+    return marked
+
+
 # --- what it says
 
 
+@each_algorithm
 async def test_it_holds_these_claims_and_nothing_about_the_person(
     account: Account, forger: TokenForger
 ) -> None:
@@ -49,6 +61,7 @@ async def test_it_holds_these_claims_and_nothing_about_the_person(
     assert account.email not in json.dumps(forger.claims)
 
 
+@each_algorithm
 async def test_a_token_without_one_of_its_claims_is_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
@@ -56,6 +69,7 @@ async def test_a_token_without_one_of_its_claims_is_refused(
     await refuse_each({claim: forger.forge(without=[claim]) for claim in CLAIMS})
 
 
+@each_algorithm
 async def test_a_claim_that_is_no_text_is_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
@@ -69,6 +83,7 @@ async def test_a_claim_that_is_no_text_is_refused(
     )
 
 
+@each_algorithm
 async def test_an_expiry_that_is_no_whole_number_ahead_is_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
@@ -82,6 +97,7 @@ async def test_an_expiry_that_is_no_whole_number_ahead_is_refused(
     await refuse_each({repr(v): forger.forge(claims={"exp": v}) for v in NO_TIME} | raw)
 
 
+@each_algorithm
 async def test_a_time_of_issue_that_is_no_whole_number_is_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
@@ -96,6 +112,7 @@ async def test_a_time_of_issue_that_is_no_whole_number_is_refused(
     await refuse_each({repr(v): forger.forge(claims={"iat": v}) for v in values} | raw)
 
 
+@each_algorithm
 async def test_a_token_from_the_future_is_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
@@ -161,6 +178,7 @@ async def test_the_session_of_another_user_is_refused(
 # --- how long it is good
 
 
+@each_algorithm
 async def test_it_is_good_until_its_end_and_the_leeway(account: Account, api: Api) -> None:
     """JW4."""
     end = expiry(account) + LEEWAY - ONE_SECOND
@@ -171,6 +189,7 @@ async def test_it_is_good_until_its_end_and_the_leeway(account: Account, api: Ap
     assert response.status_code == 200
 
 
+@each_algorithm
 async def test_it_is_dead_after_its_end_and_the_leeway(account: Account, api: Api) -> None:
     """JW4."""
     with time_machine.travel(expiry(account) + LEEWAY, tick=False):

@@ -15,6 +15,7 @@ from app.db.session import Database
 from app.models import User, UserRole
 from tests.auth.conftest import RefuseEach
 from tests.support.api import PASSWORD, Account, Api, bearer
+from tests.support.databases import on_sqlite
 from tests.support.forgery import decode
 from tests.support.problems import assert_unauthorized, problem
 from tests.support.table_rows import set_columns
@@ -24,6 +25,23 @@ Ending = Callable[[Api, Account], Coroutine[Any, Any, Response]]
 
 
 # --- one kind is not another
+
+
+@on_sqlite
+@pytest.mark.usefixtures("algorithm")
+async def test_one_kind_of_token_is_not_another_with_any_algorithm(
+    api: Api, account: Account
+) -> None:
+    """JW3."""
+    cursor = await get_cursor(api, account)
+
+    for token in (account.refresh_token, cursor):
+        assert_unauthorized(await api.me(token))
+    for token in (account.access_token, cursor):
+        # 422: with RSA, an access token is longer than any refresh token could be.
+        assert (await api.refresh(token)).status_code in {401, 422}
+    for token in (account.refresh_token, account.access_token):
+        problem(await list_items(api, account, cursor=token), 422, "invalid_cursor")
 
 
 async def test_a_refresh_token_is_no_access_token(api: Api, account: Account) -> None:
@@ -165,6 +183,17 @@ async def test_nothing_opens_on_the_next_request_after(
 ) -> None:
     """JW5: neither the access token, which has not expired, nor the refresh token."""
     assert (await ending(api, account)).is_success
+
+    assert await what_opens(api, account.tokens) == []
+
+
+@on_sqlite
+@pytest.mark.usefixtures("algorithm")
+async def test_a_logout_acts_on_the_next_request_with_every_algorithm(
+    api: Api, account: Account
+) -> None:
+    """JW5: good to whoever has the published keys alone, and refused here."""
+    assert (await log_out(api, account)).is_success
 
     assert await what_opens(api, account.tokens) == []
 
