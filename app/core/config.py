@@ -117,7 +117,6 @@ class Settings(BaseSettings):
     )
     JWT_PUBLIC_KEYS: str = Field(
         "",
-        repr=False,  # lest it is a private one
         description="Further public keys that are accepted and published, the previous and the "
         r"next one of a rotation: PEM blocks one after another, \n for their line breaks.",
     )
