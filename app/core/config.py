@@ -18,7 +18,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 
 from app.core.config_rules import (
+    MIN_SECRET_LENGTH,
     check_proxy,
+    fault_lines,
     production_faults,
     signing_key_faults,
     with_async_driver,
@@ -28,9 +30,6 @@ from app.core.security.signing_algorithm import SigningAlgorithm
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SECRETS_DIR = Path("/run/secrets")
-
-# RFC 7518 §3.2: a key for HS256 has at least as many bits as the hash, which is 32 bytes.
-MIN_SECRET_LENGTH = 32
 
 CommaSeparated = Annotated[list[str], NoDecode]
 Secret = Annotated[SecretStr, Field(min_length=MIN_SECRET_LENGTH)]
@@ -303,21 +302,6 @@ class Settings(BaseSettings):
     @property
     def refresh_token_reuse_interval(self) -> timedelta:
         return timedelta(seconds=self.REFRESH_TOKEN_REUSE_INTERVAL_SECONDS)
-
-
-def fault_lines(error: ValidationError) -> list[str]:
-    """One line a fault, naming the setting and never its value."""
-    lines: list[str] = []
-    for fault in error.errors(include_input=False, include_url=False, include_context=False):
-        name = str(fault["loc"][0]) if fault["loc"] else ""
-        if fault["type"] == "missing":
-            lines.append(f"{name} is not set. `python cli.py generate-keys` makes one.")
-        elif fault["type"] == "too_short":
-            lines.append(f"{name} needs at least {MIN_SECRET_LENGTH} characters.")
-        else:
-            text = fault["msg"].removeprefix("Value error, ")
-            lines += [f"{name}: {line}" if name else line for line in text.splitlines()]
-    return lines
 
 
 @lru_cache

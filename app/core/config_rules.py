@@ -1,4 +1,4 @@
-"""What makes a configuration unsafe in production, and how URLs are checked and completed."""
+"""What makes a configuration unusable or unsafe, how that is told, and how URLs are completed."""
 
 import re
 from ipaddress import ip_network
@@ -13,7 +13,12 @@ from app.core.security.key_pairs import UnusableKeyError, read_private_key, read
 from app.core.security.signing_algorithm import SigningAlgorithm
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from app.core.config import Settings
+
+# RFC 7518 §3.2: a key for HS256 has at least as many bits as the hash, which is 32 bytes.
+MIN_SECRET_LENGTH: Final = 32
 
 ASYNC_DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 REDIS_PORT: Final = 6379
@@ -36,6 +41,21 @@ SAMPLE_WORDS = (
     "password",
     "placeholder",
 )
+
+
+def fault_lines(error: "ValidationError") -> list[str]:
+    """One line a fault, naming the setting and never its value."""
+    lines: list[str] = []
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        if fault["type"] == "missing":
+            lines.append(f"{name} is not set. `python cli.py generate-keys` makes one.")
+        elif fault["type"] == "too_short":
+            lines.append(f"{name} needs at least {MIN_SECRET_LENGTH} characters.")
+        else:
+            text = fault["msg"].removeprefix("Value error, ")
+            lines += [f"{name}: {line}" if name else line for line in text.splitlines()]
+    return lines
 
 
 def with_async_driver(value: str, *, root: Path) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from app.core.config import MIN_SECRET_LENGTH, Settings
+from app.core.config import Settings
+from app.core.config_rules import MIN_SECRET_LENGTH
 from app.core.security.key_pairs import (
     PrivateKey,
     PublicKey,
