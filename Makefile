@@ -26,7 +26,7 @@ VENV_STAMP := .venv/installed.lock
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup run test check fmt migrate lock hooks clean ready
+.PHONY: help setup run test check fmt migrate bench lock hooks clean ready
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ fmt: ready ## Apply the safe lint fixes and format the code
 
 migrate: ready ## Bring the database of DATABASE_URL to the newest migration
 	@$(BIN)/alembic upgrade head
+
+bench: ready ## Measure the application as it is served (ARGS=storm for one; docs/performance.md)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: ready ## Write the lock files from pyproject.toml (ARGS=--upgrade for the newest releases)
 	@$(call compile,.,$(ARGS))

@@ -1,0 +1,1 @@
+"""Measures the application as it is served: `python -m benchmarks --help`."""

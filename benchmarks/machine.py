@@ -1,0 +1,45 @@
+"""What the figures were measured on, and which cores do which work."""
+
+import os
+import platform
+from dataclasses import dataclass
+from typing import Self
+
+MINIMUM_CORES = 2
+
+
+@dataclass(frozen=True)
+class Cores:
+    """One core for the server, the others for the load and PostgreSQL; none where not to be had."""
+
+    server: frozenset[int] = frozenset()
+    load: frozenset[int] = frozenset()
+
+    @classmethod
+    def divide(cls) -> Self:
+        """Keep this process, and what it starts from now on, away from the server's core."""
+        if not hasattr(os, "sched_setaffinity"):
+            return cls()
+        usable = sorted(os.sched_getaffinity(0))
+        if len(usable) < MINIMUM_CORES:
+            return cls()
+        # Not the first one, on which most machines handle their interrupts.
+        cores = cls(server=frozenset(usable[-1:]), load=frozenset(usable[:-1]))
+        os.sched_setaffinity(0, cores.load)
+        return cores
+
+    def give_server_core(self, process_id: int) -> None:
+        """To a process that was just started: threads that it has already stay where they are."""
+        if self.server:
+            os.sched_setaffinity(process_id, self.server)
+
+    def __str__(self) -> str:
+        if not self.server:
+            return "server, load and PostgreSQL on the same cores"
+        server, load = (", ".join(map(str, sorted(part))) for part in (self.server, self.load))
+        return f"server on core {server}, load and PostgreSQL on core {load}"
+
+
+def describe(cores: Cores) -> str:
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{os.cpu_count()} cores, {platform.system()}, {python}; {cores}"

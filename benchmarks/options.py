@@ -1,0 +1,11 @@
+"""How much to measure; the defaults are what the figures in the documentation come from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    rounds: int = 3
+    seconds: float = 6.0
+    refreshes: int = 10_000
+    sessions: int = 100

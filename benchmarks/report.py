@@ -1,0 +1,38 @@
+"""Figures, and the plain tables that show them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+GAP = "  "
+
+
+@dataclass(frozen=True)
+class Report:
+    """`broken` says which promises were not kept; how long something took is none."""
+
+    title: str
+    tables: Sequence[str]
+    broken: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return "\n\n".join([self.title, *self.tables, *(f"BROKEN: {each}" for each in self.broken)])
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that this share of them does not exceed; not a number without any."""
+    if not values:
+        return math.nan
+    return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns under their names, the first one to the left and the others to the right."""
+    lines = [head, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_line(cells, widths) for cells in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    return GAP.join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)])

@@ -1,0 +1,135 @@
+"""What a workload runs against: the application, served as in production, on its own database."""
+
+import http.client
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select, table
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from benchmarks.client import HOST
+from benchmarks.machine import Cores
+from tests.support.scratch import Account, ScratchDirectory
+
+ROOT = Path(__file__).resolve().parents[1]
+START_TIMEOUT = timedelta(seconds=60)
+STOP_TIMEOUT = timedelta(seconds=30)
+POLL_INTERVAL = timedelta(milliseconds=20)
+
+# As in production, but for the limits, which would refuse the load. What is not named here comes
+# from the environment, else it is the default: PASSWORD_HASH_THREADS=2 make bench ARGS=storm
+SETTINGS = {
+    "ENV_FILE": os.devnull,
+    "ENVIRONMENT": "test",  # production does not start without limits
+    "LOG_JSON": "true",
+    "ACCESS_LOG": "false",
+    "DOCS_ENABLED": "false",
+    "RATE_LIMIT_ENABLED": "false",
+    "WEB_CONCURRENCY": "1",
+    "HOST": HOST,
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    cores: Cores
+    environment: Mapping[str, str]
+    port: int
+
+    async def count_rows(self, name: str) -> int:
+        engine = create_async_engine(self.environment["DATABASE_URL"], poolclass=NullPool)
+        async with engine.connect() as connection:
+            statement = select(func.count()).select_from(table(name))
+            return int((await connection.execute(statement)).scalar_one())
+
+
+def environment_for(database_url: str) -> dict[str, str]:
+    keys = {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
+    return {**os.environ, **SETTINGS, **keys, "DATABASE_URL": database_url}
+
+
+def migrate(database_url: str) -> None:
+    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    environment = environment_for(database_url) | {"LOG_LEVEL": "WARNING"}
+    subprocess.run(command, check=True, cwd=ROOT, env=environment)
+
+
+@contextmanager
+def served(cores: Cores, database_url: str) -> Iterator[Stage]:
+    """`cli.py serve` on the server's core and a free port, ready for requests."""
+    port = _free_port()
+    environment = environment_for(database_url) | {"PORT": str(port)}
+    scratch = ScratchDirectory("bench", Account())
+    log = scratch.path / "server.log"
+    try:
+        process = _start([sys.executable, "cli.py", "serve"], environment, log)
+        # Whatever becomes of us, it does not go on.
+        scratch.guard(process.pid)
+        cores.give_server_core(process.pid)
+        try:
+            _wait_until_ready(process, port, log)
+            yield Stage(cores, environment, port)
+        finally:
+            _stop(process)
+            scratch.guard(None)
+    finally:
+        scratch.remove()
+
+
+def _start(
+    command: list[str], environment: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is for us, who then stop it
+        )
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT.total_seconds()
+    while not _is_ready(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')}")
+        time.sleep(POLL_INTERVAL.total_seconds())
+
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT.total_seconds())
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,76 @@
+"""`python -m benchmarks`, with so little to do that its figures mean nothing."""
+
+import os
+import sys
+from subprocess import CompletedProcess
+
+import pytest
+
+from app.core.config import PROJECT_ROOT
+from benchmarks.__main__ import main
+from tests.support import warm_processes
+from tests.support.postgres import PostgresServer
+
+LITTLE = ["--rounds=1", "--seconds=0.2", "--sessions=5", "--refreshes=20"]
+TIMEOUT_SECONDS = 100
+
+
+@pytest.fixture(scope="module")
+def measured(postgres: PostgresServer) -> str:
+    done = measure(postgres)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.decode()
+
+
+def measure(postgres: PostgresServer, *names: str, **settings: str) -> CompletedProcess[bytes]:
+    # The server of these tests, rather than one more.
+    server = postgres.external_url or postgres.url("postgres")
+    environment = os.environ | {PostgresServer.variable: server} | settings
+    command = [sys.executable, "-m", "benchmarks", *names, *LITTLE]
+    return warm_processes.run(command, environment, cwd=PROJECT_ROOT, timeout=TIMEOUT_SECONDS)
+
+
+def figures(output: str, row: str) -> list[float]:
+    [line] = [line for line in output.splitlines() if line.startswith(f"{row} ")]
+    return [float(cell) for cell in line.removeprefix(row).split()]
+
+
+def test_the_storm_has_all_its_figures(measured: str) -> None:
+    p50, p99, storm_p50, storm_p99, ratio, logins, alone, share = figures(measured, "median")
+
+    assert 0 < p50 <= p99
+    assert 0 < storm_p50 <= storm_p99
+    assert min(ratio, logins, alone, share) > 0
+    assert figures(measured, "1") == [p50, p99, storm_p50, storm_p99, ratio, logins, alone, share]
+    assert figures(measured, "reads") == [20, 0, 0]
+    assert figures(measured, "logins")[1:] == [0, 0]
+
+
+def test_the_rotation_has_all_its_figures(measured: str) -> None:
+    speed, p50, p99 = figures(measured, "rotation")
+
+    assert speed > 0
+    assert 0 < p50 <= p99
+    # One user's registration and five logins.
+    assert figures(measured, "refresh_tokens") == [20, 0, 6, 6]
+
+
+def test_the_machine_is_told(measured: str) -> None:
+    machine = measured.splitlines()[0]
+
+    assert f"{os.cpu_count()} cores" in machine
+    assert ".".join(map(str, sys.version_info[:3])) in machine
+
+
+def test_a_broken_promise_is_told_and_ends_with_another_status(postgres: PostgresServer) -> None:
+    done = measure(postgres, "rotation", MAX_SESSIONS_PER_USER="4")
+
+    assert done.returncode == 1, done.stderr
+    assert "BROKEN: refreshes that failed: 1" in done.stdout.decode()
+
+
+def test_a_workload_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["calm"])
+
+    assert "no such workload: calm" in capsys.readouterr().err

@@ -1,0 +1,82 @@
+"""The load: what it counts, and what it takes for a fault."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from benchmarks.client import Connection, encode
+from benchmarks.pacing import send_paced
+from benchmarks.report import percentile
+from benchmarks.rotation import Rotation, Rows
+from benchmarks.rotation import broken_promises as broken_by_rotation
+from benchmarks.storm import broken_promises as broken_by_storm
+
+REQUEST = encode("GET", "/")
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"data":{}}'
+
+
+@asynccontextmanager
+async def answering(*pauses: float) -> AsyncIterator[int]:
+    """The port of a server that waits so long before its answers, and hangs up after the last."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for pause in pauses:
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(pause)
+            writer.write(ANSWER)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_a_late_answer_counts_for_those_that_are_due_meanwhile() -> None:
+    async with answering(0.2, 0, 0) as port, Connection(port) as connection:
+        answers = await send_paced(connection, REQUEST, per_second=50, seconds=0.06)
+
+    first, second, third = (answer.seconds for answer in answers)
+    # Due after 20 and 40 ms, and sent after 200 at the earliest.
+    assert first > 0.19
+    assert second > 0.17
+    assert third > 0.15
+
+
+async def test_a_connection_that_breaks_is_no_answer_and_is_opened_anew() -> None:
+    async with answering(0) as port, Connection(port) as connection:
+        answers = [await connection.send(REQUEST) for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [200, 0, 200]
+    assert answers[0].data == {}
+
+
+async def test_nobody_to_connect_to_is_no_answer() -> None:
+    async with answering() as port:
+        pass
+
+    async with Connection(port) as connection:
+        assert (await connection.send(REQUEST)).status == 0
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.99, 99), (1, 100)])
+def test_percentile_is_the_nearest_rank(share: float, value: int) -> None:
+    assert percentile(range(100, 0, -1), share) == value
+
+
+def test_a_storm_may_shed_logins_and_nothing_else() -> None:
+    kept = broken_by_storm(Counter({200: 5}), Counter({200: 5, 503: 5}))
+    broken = broken_by_storm(Counter({200: 5, 503: 1}), Counter({200: 5, 0: 2}))
+
+    assert kept == []
+    assert broken == ["1 reads were answered with 503", "2 logins were answered with nothing"]
+
+
+def test_a_rotation_may_neither_fail_nor_leave_rows() -> None:
+    done = Rotation(deque(["token"]), remaining=0)
+    failed = Rotation(deque(), remaining=3, failures=1)
+
+    assert broken_by_rotation(done, Rows(before=5, after=5)) == []
+    assert len(broken_by_rotation(failed, Rows(before=5, after=6))) == 2
