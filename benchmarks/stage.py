@@ -44,6 +44,7 @@ SETTINGS = {
 class Stage:
     cores: Cores
     environment: Mapping[str, str]
+    process_id: int
     port: int
 
     async def count_rows(self, name: str) -> int:
@@ -60,8 +61,12 @@ def environment_for(database_url: str) -> dict[str, str]:
 
 def migrate(database_url: str) -> None:
     command = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    environment = environment_for(database_url) | {"LOG_LEVEL": "WARNING"}
-    subprocess.run(command, check=True, cwd=ROOT, env=environment)
+    environment = environment_for(database_url)
+    done = subprocess.run(
+        command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"the database could not be migrated:\n{done.stdout}{done.stderr}")
 
 
 @contextmanager
@@ -78,7 +83,7 @@ def served(cores: Cores, database_url: str) -> Iterator[Stage]:
         cores.give_server_core(process.pid)
         try:
             _wait_until_ready(process, port, log)
-            yield Stage(cores, environment, port)
+            yield Stage(cores, environment, process.pid, port)
         finally:
             _stop(process)
             scratch.guard(None)

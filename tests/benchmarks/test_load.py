@@ -12,7 +12,7 @@ from benchmarks.pacing import send_paced
 from benchmarks.report import percentile
 from benchmarks.rotation import Rotation, Rows
 from benchmarks.rotation import broken_promises as broken_by_rotation
-from benchmarks.storm import broken_promises as broken_by_storm
+from benchmarks.storm_report import broken_promises as broken_by_storm
 
 REQUEST = encode("GET", "/")
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"data":{}}'
