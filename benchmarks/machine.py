@@ -41,5 +41,13 @@ class Cores:
 
 
 def describe(cores: Cores) -> str:
+    """Two lines; the second tells how much to believe the figures."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{os.cpu_count()} cores, {platform.system()}, {python}; {cores}"
+    machine = f"{os.cpu_count()} cores, {platform.system()}, {python}; {cores}"
+    return f"{machine}\n{_other_work()}"
+
+
+def _other_work() -> str:
+    if not hasattr(os, "getloadavg"):
+        return "what else runs here is not known"
+    return f"processes that wanted to run in the last minute: {os.getloadavg()[0]:.1f}"
