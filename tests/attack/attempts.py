@@ -12,7 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from httpx2 import AsyncClient, Response
+from jwt import PyJWK
 
 from tests.support.forgery import decode, encode
 
@@ -101,6 +103,11 @@ async def _forged(client: AsyncClient) -> AsyncIterator[Attempt]:
         signed = encode(hmac.digest(key, f"{header}.{claims}".encode(), "sha256"))
         what = f"signed with a guess of {len(key)} bytes"
         yield await _try(client, "forge", what, me, f"{header}.{later}.{signed}")
+    async for form, key in _published(client):
+        hs256 = encode(json.dumps({**known, "alg": "HS256"}).encode())
+        signed = encode(hmac.digest(key, f"{hs256}.{later}".encode(), "sha256"))
+        what = f"HS256 with a published key, {form}"
+        yield await _try(client, "forge", what, me, f"{hs256}.{later}.{signed}")
     for name, value in (
         ("kid", "../../dev/null"),
         ("kid", "' OR 1=1 --"),
@@ -114,6 +121,17 @@ async def _forged(client: AsyncClient) -> AsyncIterator[Attempt]:
         changed = encode(json.dumps({**known, name: value}).encode())
         signed = encode(hmac.digest(b"k" * 32, f"{changed}.{later}".encode(), "sha256"))
         yield await _try(client, "forge", f"header {name}", me, f"{changed}.{later}.{signed}")
+
+
+async def _published(client: AsyncClient) -> AsyncIterator[tuple[str, bytes]]:
+    """Each public key, in the forms in which a careless server might take it for a secret."""
+    published = (await client.get("/.well-known/jwks.json")).json()
+    for jwk in published.get("keys", []):
+        key = PyJWK(jwk).key
+        yield "as JSON", json.dumps(jwk).encode()
+        yield "its number", decode(jwk.get("x") or jwk["n"])
+        yield "as PEM", key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        yield "as DER", key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 async def _cut_and_padded(client: AsyncClient) -> AsyncIterator[Attempt]:
@@ -165,6 +183,9 @@ async def _as_another_kind(client: AsyncClient) -> AsyncIterator[Attempt]:
     yield await _try(client, "confuse", "access token as refresh token", refresh, victim.access)
     session = json.loads(decode(victim.access.split(".")[1]))["sid"]
     yield await _try(client, "confuse", "session id as refresh token", refresh, session)
+    cursor = await _cursor(client, victim)
+    yield await _try(client, "confuse", "cursor as access token", me, cursor)
+    yield await _try(client, "confuse", "cursor as refresh token", refresh, cursor)
     for place in ("access_token", "token"):
         response = await client.get(f"{API}/users/me", params={place: victim.access})
         what = f"access token in the URL as {place}"
@@ -172,6 +193,14 @@ async def _as_another_kind(client: AsyncClient) -> AsyncIterator[Attempt]:
     cookies = {"Cookie": f"access_token={victim.access}"}
     status = (await client.get(f"{API}/users/me", headers=cookies)).status_code
     yield Attempt("confuse", "access token in a cookie", str(status), status == 401)
+
+
+async def _cursor(client: AsyncClient, victim: Victim) -> str:
+    headers = {"Authorization": f"Bearer {victim.access}"}
+    for title in ("One thing", "Another"):
+        await client.post(f"{API}/items", json={"title": title}, headers=headers)
+    page = (await client.get(f"{API}/items/my", params={"limit": 1}, headers=headers)).json()
+    return str(page.get("meta", {}).get("next_cursor"))
 
 
 async def _replayed(client: AsyncClient) -> AsyncIterator[Attempt]:

@@ -2,37 +2,60 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from fastapi import FastAPI, Request
 from httpx2 import ASGITransport, AsyncClient
 
+from app.core.config import PROJECT_ROOT
+from app.core.security.signing_algorithm import SigningAlgorithm
 from tests.attack.report import report
-from tests.support.processes import AppProcess, app_processes
+from tests.support.databases import on_sqlite
+from tests.support.key_pairs import ASYMMETRIC, name_of, signing_settings
+from tests.support.processes import APP, AppProcess, app_processes
 
 
-@pytest.fixture
-def process(database_url: str) -> Iterator[AppProcess]:
+@contextmanager
+def served(database_url: str, **settings: str) -> Iterator[AppProcess]:
     # So many at once take their time on a machine that has other work too.
     with app_processes(
         1,
         database_url,
+        cwd=PROJECT_ROOT,
+        app=APP,
         DATABASE_POOL_TIMEOUT_SECONDS="30",
         DATABASE_LOCK_TIMEOUT_SECONDS="30",
+        **settings,
     ) as [process]:
         yield process
 
 
-async def test_no_token_opens_what_it_should_not(
-    process: AppProcess, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """JW1, JW3, JW5, JW7, RT2, RT3, RT6, RT8: over HTTP, without any knowledge of ours."""
+async def assert_holds(process: AppProcess, capsys: pytest.CaptureFixture[str]) -> int:
+    """How many attempts there were, none of which found a door open."""
     async with process.client() as client:
         status = await report(client)
-
     table = capsys.readouterr().out
     assert status == 0, table
-    assert int(re.findall(r"(\d+) attempts", table)[0]) > 70
+    return int(re.findall(r"(\d+) attempts", table)[0])
+
+
+async def test_no_token_opens_what_it_should_not(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JW1, JW3, JW5, JW7, RT2, RT3, RT6, RT8: over HTTP, without any knowledge of ours."""
+    with served(database_url) as process:
+        assert await assert_holds(process, capsys) > 70
+
+
+@on_sqlite
+@pytest.mark.parametrize("algorithm", ASYMMETRIC, ids=name_of)
+async def test_published_keys_open_nothing(
+    database_url: str, capsys: pytest.CaptureFixture[str], algorithm: SigningAlgorithm
+) -> None:
+    """JW1: nor do they as secrets, in whatever form."""
+    with served(database_url, **signing_settings(algorithm)) as process:
+        assert await assert_holds(process, capsys) > 74
 
 
 async def test_a_server_that_lets_everybody_in_is_found_out(
