@@ -41,6 +41,7 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
 from app.core.config import PROJECT_ROOT, Settings
+from app.core.state import Collaborators
 from app.db.session import Database
 from app.main import create_app
 from tests.support.api import Api
@@ -135,11 +136,28 @@ def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
     return Settings(_env_file=None, DATABASE_URL=database_url, **values)
 
 
+@pytest.fixture(scope="session")
+def built_apps() -> dict[str, FastAPI]:
+    """Applications that tests left as they were made, by their settings."""
+    return {}
+
+
 @pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[FastAPI]:
-    application = create_app(settings)
+async def app(settings: Settings, built_apps: dict[str, FastAPI]) -> AsyncIterator[FastAPI]:
+    """An application with collaborators and a database of its own.
+
+    Its routes are those of an earlier test with the same settings: the framework takes longer to
+    put them together, with the first request, than most tests take for the rest.
+    """
+    key = repr(settings.model_dump(exclude={"DATABASE_URL"}))
+    application = built_apps.pop(key, None) or create_app(settings)
+    application.state.collaborators = Collaborators.from_settings(settings)
+    application.state.database = Database(settings)
+    routes = len(application.routes)
     async with application.router.lifespan_context(application):
         yield application
+    if len(application.routes) == routes and not application.dependency_overrides:
+        built_apps[key] = application
 
 
 @pytest.fixture
