@@ -15,6 +15,8 @@ from app.core.problems import install_problem_handlers
 from app.core.state import Collaborators
 from app.db.session import Database, database
 from app.routers import audit_events, auth, health, items, jwks, sessions, users
+from app.routers.body_transport import router as body_transport
+from app.routers.cookie_transport import router as cookie_transport
 
 API_PREFIX: Final = "/api/v1"
 VERSION: Final = "0.1.0"
@@ -42,6 +44,9 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
         install_docs_pages(app)
     app.include_router(health.router)
     app.include_router(jwks.router)
+    # One or the other: with both, a script injected into a page would ask for tokens in bodies.
+    tokens = cookie_transport if settings.refresh_token_in_cookie else body_transport
+    app.include_router(tokens, prefix=API_PREFIX)
     for feature in (auth, sessions, users, items, audit_events):
         app.include_router(feature.router, prefix=API_PREFIX)
     return app
@@ -52,6 +57,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.CORS_ORIGINS,
+            allow_credentials=settings.refresh_token_in_cookie,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],

@@ -54,6 +54,10 @@ UNSAFE: Final = {
     "limiter in memory": ({"REDIS_URL": UNSET}, "The rate limiter in memory serves one worker"),
     "DATABASE_URL missing": ({"DATABASE_URL": UNSET}, "DATABASE_URL is not set"),
     "SQLite": ({"DATABASE_URL": "sqlite:///./app.db"}, "SQLite serves one worker"),
+    "plain page with the cookie": (
+        {"REFRESH_TOKEN_TRANSPORT": "cookie"},
+        "CORS_ORIGINS must be https in production with REFRESH_TOKEN_TRANSPORT=cookie",
+    ),
     "weak hashes": ({"ARGON2_TIME_COST": "1"}, "ARGON2_TIME_COST must be at least 2"),
 }
 
@@ -87,6 +91,8 @@ WRONG: Final = [
     ("REDIS_URL", "redis://cache:canary", "REDIS_URL: not a Redis URL"),
     ("AUTH_RATE_LIMIT_ACCOUNT", "canary", "AUTH_RATE_LIMIT_ACCOUNT: needs the form"),
     ("AUTH_RATE_LIMIT_ADDRESS", "5 per canary", "AUTH_RATE_LIMIT_ADDRESS: needs the form"),
+    ("REFRESH_TOKEN_TRANSPORT", "canary", "REFRESH_TOKEN_TRANSPORT: Input should be"),
+    ("REFRESH_TOKEN_TRANSPORT", "both", "REFRESH_TOKEN_TRANSPORT: Input should be"),
     ("LOG_LEVEL", "canary", "LOG_LEVEL: String should match"),
     ("ENVIRONMENT", "canary", "ENVIRONMENT: Input should be"),
     ("PORT", "canary", "PORT: Input should be a valid integer"),
@@ -217,6 +223,30 @@ def test_development_may_do_what_production_must_not(
     environment.setenv(name, value)
 
     assert not load_settings().is_production
+
+
+@pytest.mark.parametrize("origins", ["*", "null", "https://*.example.com", "http://localhost:1/"])
+def test_with_the_cookie_no_environment_lets_every_page_in(
+    environment: pytest.MonkeyPatch, origins: str
+) -> None:
+    """CF1, CK4: `*` with credentials would let every page act for its visitors."""
+    environment.setenv("ENVIRONMENT", "development")
+    environment.setenv("REFRESH_TOKEN_TRANSPORT", "cookie")
+    environment.setenv("CORS_ORIGINS", origins)
+
+    with pytest.raises(SystemExit, match="CORS_ORIGINS must list exact origins"):
+        load_settings()
+
+
+def test_with_the_cookie_pages_in_production_come_over_tls(environment: pytest.MonkeyPatch) -> None:
+    """CK4: and one's own machine is trusted in development."""
+    environment.setenv("REFRESH_TOKEN_TRANSPORT", "cookie")
+    environment.setenv("CORS_ORIGINS", "https://app.example.com,https://admin.example.com:8443")
+    assert load_settings().refresh_token_in_cookie
+
+    environment.setenv("ENVIRONMENT", "development")
+    environment.setenv("CORS_ORIGINS", "http://localhost:3000")
+    assert load_settings().refresh_token_in_cookie
 
 
 @pytest.mark.parametrize(("name", "value", "completed"), COMPLETED)

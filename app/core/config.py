@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from app.core.config_rules import (
     MIN_SECRET_LENGTH,
     check_proxy,
+    development_faults,
     fault_lines,
     production_faults,
     signing_key_faults,
@@ -40,6 +41,11 @@ class Environment(str, PyEnum):
     DEVELOPMENT = "development"
     TEST = "test"
     PRODUCTION = "production"
+
+
+class RefreshTokenTransport(str, PyEnum):
+    BODY = "body"
+    COOKIE = "cookie"
 
 
 class Settings(BaseSettings):
@@ -165,6 +171,10 @@ class Settings(BaseSettings):
     REFRESH_TOKEN_REUSE_INTERVAL_SECONDS: int = Field(
         0, ge=0, le=60, description="A lost answer may be fetched again for so long."
     )
+    REFRESH_TOKEN_TRANSPORT: RefreshTokenTransport = Field(
+        RefreshTokenTransport.BODY,
+        description="body, for clients that keep secrets; cookie, for browsers. docs/auth.md.",
+    )
     MAX_SESSIONS_PER_USER: int = Field(
         20, ge=1, le=1000, description="One login more ends the session that was used longest ago."
     )
@@ -266,7 +276,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_what_does_not_hold(self) -> Self:
-        faults = signing_key_faults(self) + (production_faults(self) if self.is_production else [])
+        by_environment = production_faults if self.is_production else development_faults
+        faults = signing_key_faults(self) + by_environment(self)
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -282,6 +293,10 @@ class Settings(BaseSettings):
     @property
     def is_production(self) -> bool:
         return self.ENVIRONMENT is Environment.PRODUCTION
+
+    @property
+    def refresh_token_in_cookie(self) -> bool:
+        return self.REFRESH_TOKEN_TRANSPORT is RefreshTokenTransport.COOKIE
 
     @property
     def access_token_lifetime(self) -> timedelta:

@@ -152,6 +152,11 @@ def production_faults(settings: "Settings") -> list[str]:
     ]
 
 
+def development_faults(settings: "Settings") -> list[str]:
+    """What is unsafe even there: with credentials, `*` would mean every page that is visited."""
+    return _origin_faults(settings) if settings.refresh_token_in_cookie else []
+
+
 def _secret_faults(settings: "Settings") -> list[str]:
     secrets = {
         "SECRET_KEY": [settings.SECRET_KEY, *settings.SECRET_KEY_PREVIOUS],
@@ -180,15 +185,25 @@ def _exposure_faults(settings: "Settings") -> list[str]:
     faults = []
     if settings.DEBUG:
         faults.append("DEBUG must be off in production.")
-    if not all(_EXACT_ORIGIN.fullmatch(origin) for origin in settings.CORS_ORIGINS):
-        faults.append(
-            "CORS_ORIGINS must list exact origins, as in https://app.example.com: no path, no *."
-        )
+    faults += _origin_faults(settings)
     if any(_is_everybody(proxy) for proxy in settings.TRUSTED_PROXIES):
         faults.append("TRUSTED_PROXIES must list addresses of proxies, never everybody's.")
     if not settings.RATE_LIMIT_ENABLED:
         faults.append("RATE_LIMIT_ENABLED must be on in production.")
     return faults
+
+
+def _origin_faults(settings: "Settings") -> list[str]:
+    origins = settings.CORS_ORIGINS
+    if not all(_EXACT_ORIGIN.fullmatch(origin) for origin in origins):
+        return [
+            "CORS_ORIGINS must list exact origins, as in https://app.example.com: no path, no *."
+        ]
+    # Whoever is on the way may write into a page that came without TLS, and so use the cookie.
+    in_the_clear = any(origin.startswith("http:") for origin in origins)
+    if settings.is_production and settings.refresh_token_in_cookie and in_the_clear:
+        return ["CORS_ORIGINS must be https in production with REFRESH_TOKEN_TRANSPORT=cookie."]
+    return []
 
 
 def _is_everybody(network: str) -> bool:

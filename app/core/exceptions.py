@@ -95,6 +95,14 @@ class ReauthenticationRequiredError(ForbiddenError):
     detail = "Confirm your password first: POST /api/v1/auth/reauthenticate."
 
 
+class UntrustedOriginError(ForbiddenError):
+    """A request with or for the cookie that no page of ours has sent, as far as a browser says."""
+
+    code = "untrusted_origin"
+    title = "Untrusted origin"
+    detail = "This origin may not use the session's cookie. Clients that are no browser: send ours."
+
+
 class NotFoundError(APIError):
     status = 404
     code = "not_found"

@@ -1,3 +1,8 @@
+"""What is done with a login whichever way its refresh token goes.
+
+The other routes of this prefix are in `body_transport` and `cookie_transport`.
+"""
+
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -9,9 +14,6 @@ from app.core.dependencies import (
     DbSession,
 )
 from app.core.exceptions import (
-    EmailTakenError,
-    InvalidCredentialsError,
-    InvalidRefreshTokenError,
     ServiceUnavailableError,
     TooManyRequestsError,
     UnauthorizedError,
@@ -19,24 +21,10 @@ from app.core.exceptions import (
     WrongPasswordError,
 )
 from app.core.openapi import problem_responses
-from app.core.responses import SuccessResponse, success_response
 from app.repositories.user_repository import UserRepository
-from app.routers.dependencies import (
-    LOGIN_BODY,
-    ArrivalTime,
-    Audit,
-    Credentials,
-    LoginBody,
-    RefreshTokens,
-)
-from app.schemas.auth_schemas import (
-    LoginResponse,
-    LogoutRequest,
-    ReauthenticateRequest,
-    RefreshRequest,
-    TokenResponse,
-    UserRegister,
-)
+from app.routers.dependencies import Audit, Credentials, RefreshTokens
+from app.routers.refresh_cookie import Cookie
+from app.schemas.auth_schemas import ReauthenticateRequest
 from app.services.auth_service import AuthService
 
 router = APIRouter(
@@ -67,44 +55,6 @@ Service = Annotated[AuthService, Depends(get_service)]
 
 
 @router.post(
-    "/register",
-    status_code=201,
-    operation_id="register",
-    summary="Create an account and log in",
-    responses=problem_responses(EmailTakenError, TooManyRequestsError),
-)
-async def register(
-    data: UserRegister, service: Service, client: CurrentClient
-) -> SuccessResponse[TokenResponse]:
-    return success_response(await service.register_user(data, client))
-
-
-@router.post(
-    "/login",
-    operation_id="login",
-    summary="Log in with JSON or an OAuth2 password form",
-    responses=problem_responses(InvalidCredentialsError, TooManyRequestsError),
-    openapi_extra=LOGIN_BODY,
-)
-async def login(login_body: LoginBody, service: Service, client: CurrentClient) -> LoginResponse:
-    tokens = await service.login(login_body.credentials, client)
-    return LoginResponse.of(tokens, oauth2=login_body.by_form)
-
-
-@router.post(
-    "/refresh",
-    operation_id="refresh_tokens",
-    summary="Exchange a refresh token for a new pair",
-    responses=problem_responses(InvalidRefreshTokenError, TooManyRequestsError),
-)
-async def refresh(
-    data: RefreshRequest, service: Service, client: CurrentClient, arrived_at: ArrivalTime
-) -> SuccessResponse[TokenResponse]:
-    tokens = await service.refresh(data.refresh_token, arrived_at=arrived_at, client=client)
-    return success_response(tokens)
-
-
-@router.post(
     "/reauthenticate",
     status_code=204,
     operation_id="reauthenticate",
@@ -121,22 +71,12 @@ async def reauthenticate(
 
 
 @router.post(
-    "/logout",
-    status_code=204,
-    operation_id="logout",
-    summary="End the session of a refresh token",
-)
-async def logout(data: LogoutRequest, service: Service) -> None:
-    """Works without an access token, and twice; an unknown token is no error (RFC 7009)."""
-    await service.logout(data.refresh_token)
-
-
-@router.post(
     "/logout-all",
     status_code=204,
     operation_id="logout_all",
     summary="End every session of the caller",
     responses=problem_responses(UnauthorizedError),
 )
-async def logout_all(principal: CurrentPrincipal, service: Service) -> None:
+async def logout_all(principal: CurrentPrincipal, service: Service, cookie: Cookie) -> None:
     await service.logout_all(principal)
+    cookie.clear()

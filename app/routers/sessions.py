@@ -13,6 +13,7 @@ from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
 from app.repositories.refresh_token_repository import RefreshTokenRepository
 from app.routers.dependencies import Audit
+from app.routers.refresh_cookie import Cookie
 from app.schemas.session_schemas import SessionResponse
 from app.services.session_service import SessionService
 
@@ -56,5 +57,9 @@ async def end_other_sessions(principal: CurrentPrincipal, service: Service) -> N
     summary="End one of the caller's sessions",
     responses=problem_responses(NotFoundError, ValidationFailedError),
 )
-async def end_session(public_id: PublicId, principal: CurrentPrincipal, service: Service) -> None:
+async def end_session(
+    public_id: PublicId, principal: CurrentPrincipal, service: Service, cookie: Cookie
+) -> None:
     await service.end(public_id, principal)
+    if str(public_id) == principal.session_id:
+        cookie.clear()

@@ -30,7 +30,7 @@ from app.core.security.principal import Principal
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
 from app.routers.dependencies import Audit, Credentials, RefreshTokens
-from app.schemas.auth_schemas import ChangePasswordRequest, TokenResponse
+from app.routers.refresh_cookie import Cookie
 from app.schemas.user_schemas import (
     AccountDelete,
     UserListQuery,
@@ -94,26 +94,14 @@ async def update_me(
     ),
 )
 async def delete_me(
-    data: AccountDelete, principal: RecentPrincipal, service: Service, client: CurrentClient
-) -> None:
-    await service.delete_account(principal.user_id, data.password, client)
-
-
-@router.post(
-    "/me/change-password",
-    operation_id="change_password",
-    summary="Change the password, end all sessions, and start a new one",
-    responses=problem_responses(
-        WrongPasswordError, ReauthenticationRequiredError, TooManyRequestsError
-    ),
-)
-async def change_password(
-    data: ChangePasswordRequest,
+    data: AccountDelete,
     principal: RecentPrincipal,
     service: Service,
     client: CurrentClient,
-) -> SuccessResponse[TokenResponse]:
-    return success_response(await service.change_password(principal.user_id, data, client))
+    cookie: Cookie,
+) -> None:
+    await service.delete_account(principal.user_id, data.password, client)
+    cookie.clear()
 
 
 @router.get(

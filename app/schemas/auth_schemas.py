@@ -1,4 +1,4 @@
-from typing import Annotated, Literal, Self
+from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import ConfigDict, Field
 
@@ -58,33 +58,50 @@ class ChangePasswordRequest(RequestSchema):
     new_password: Password
 
 
-class TokenResponse(ResponseSchema):
+class AccessTokenResponse(ResponseSchema):
     """RFC 6749 §5.1. `expires_in` is the access token's lifetime in seconds."""
 
     access_token: str = Field(
         examples=["eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.a1B2c3"]
     )
-    refresh_token: str = Field(examples=["AZIGYBEucNCB2KaLl7ZZ-a1B2c3D4e5"])
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  # a scheme, not a secret
     expires_in: int = Field(examples=[900])
+
+
+class TokenResponse(AccessTokenResponse):
+    """RFC 6749 §5.1. `expires_in` is the access token's lifetime in seconds."""
+
+    refresh_token: str = Field(examples=["AZIGYBEucNCB2KaLl7ZZ-a1B2c3D4e5"])
+
+
+TokensT = TypeVar("TokensT", bound=AccessTokenResponse)
 
 
 def _absent(value: object) -> bool:
     return value is None
 
 
-class LoginResponse(SuccessResponse[TokenResponse]):
+class LoginEnvelope(SuccessResponse[TokensT], Generic[TokensT]):
+    """What the answers to a login have in common, whichever way the refresh token goes."""
+
+    access_token: str | None = Field(None, exclude_if=_absent)
+    token_type: Literal["bearer"] | None = Field(None, exclude_if=_absent)
+    expires_in: int | None = Field(None, exclude_if=_absent)
+
+    @classmethod
+    def of(cls, tokens: TokensT, *, oauth2: bool) -> Self:
+        return cls(data=tokens, **(tokens.model_dump() if oauth2 else {}))
+
+
+class AccessLoginResponse(LoginEnvelope[AccessTokenResponse]):
+    """The envelope, and after an OAuth2 form the access token beside `data` too."""
+
+
+class LoginResponse(LoginEnvelope[TokenResponse]):
     """The envelope, and after an OAuth2 form the tokens beside `data` too.
 
     RFC 6749 §5.1 has them there, and OAuth2 clients, the docs' Authorize button among them, look
     nowhere else.
     """
 
-    access_token: str | None = Field(None, exclude_if=_absent)
     refresh_token: str | None = Field(None, exclude_if=_absent)
-    token_type: Literal["bearer"] | None = Field(None, exclude_if=_absent)
-    expires_in: int | None = Field(None, exclude_if=_absent)
-
-    @classmethod
-    def of(cls, tokens: TokenResponse, *, oauth2: bool) -> Self:
-        return cls(data=tokens, **(tokens.model_dump() if oauth2 else {}))

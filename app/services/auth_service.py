@@ -10,10 +10,10 @@ from app.core.security.principal import Principal
 from app.models.audit_event import AuditAction
 from app.models.user import User, email_key
 from app.repositories.user_repository import UserRepository
-from app.schemas.auth_schemas import LoginRequest, TokenResponse, UserRegister
+from app.schemas.auth_schemas import LoginRequest, UserRegister
 from app.services.audit_event_service import NOBODY, AuditTrail, Parties
 from app.services.credential_service import CredentialService
-from app.services.refresh_token_service import RefreshTokenService
+from app.services.refresh_token_service import IssuedTokens, RefreshTokenService
 
 
 class AuthService:
@@ -34,7 +34,7 @@ class AuthService:
         self._passwords = passwords
         self._attempts = attempts
 
-    async def register_user(self, data: UserRegister, client: Client) -> TokenResponse:
+    async def register_user(self, data: UserRegister, client: Client) -> IssuedTokens:
         """Create the account and its first session.
 
         Raises `EmailTakenError`, `ValidationFailedError` for the password, and what the limiter
@@ -54,7 +54,7 @@ class AuthService:
         await self.user_repo.commit()
         return tokens
 
-    async def login(self, data: LoginRequest, client: Client) -> TokenResponse:
+    async def login(self, data: LoginRequest, client: Client) -> IssuedTokens:
         """Raises `InvalidCredentialsError`; see `CredentialService.authenticate`."""
         user = await self._credentials.authenticate(data.email, data.password, client)
         await self._rehash(user, data.password)
@@ -70,7 +70,7 @@ class AuthService:
         await self._audit.record(AuditAction.REAUTHENTICATE, caller)
         await self.user_repo.commit()
 
-    async def refresh(self, token: str, *, arrived_at: datetime, client: Client) -> TokenResponse:
+    async def refresh(self, token: str, *, arrived_at: datetime, client: Client) -> IssuedTokens:
         """Raises `InvalidRefreshTokenError`; see `RefreshTokenService.rotate`."""
         return await self._sessions.rotate(token, arrived_at=arrived_at, client=client)
 

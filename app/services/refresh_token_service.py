@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
 
@@ -22,7 +23,6 @@ from app.models.audit_event import AuditAction
 from app.models.refresh_token import RevocationReason
 from app.models.user import User
 from app.repositories.refresh_token_repository import RefreshTokenRepository, TokenFamily
-from app.schemas.auth_schemas import TokenResponse
 from app.services.audit_event_service import NOBODY, AuditTrail, Parties
 
 log = structlog.get_logger(__name__)
@@ -30,6 +30,20 @@ log = structlog.get_logger(__name__)
 # Once the first of several parallel callers is answered, later arrivals count as replays. So when
 # there are several, the first answer waits for those whose requests are still under way.
 GATHERING_TIME: Final = timedelta(milliseconds=100)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedTokens:
+    """What a login or a refresh gives. How it travels is decided in the routers.
+
+    `expires_in` is the access token's lifetime in seconds, by RFC 6749's name; `session_lifetime`
+    is what is left of the session unless it is refreshed before.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    session_lifetime: timedelta
 
 
 class RefreshTokenService:
@@ -57,7 +71,7 @@ class RefreshTokenService:
         self._idle_lifetime = settings.refresh_token_idle_lifetime
         self._reuse_interval = settings.refresh_token_reuse_interval
 
-    async def start_family(self, user: User, client: Client, cause: AuditAction) -> TokenResponse:
+    async def start_family(self, user: User, client: Client, cause: AuditAction) -> IssuedTokens:
         """Start a login, which ends the oldest ones beyond the limit (ASVS v7.1.2).
 
         It keeps the `auth_version` that `user` was read with, so that whoever ends all sessions
@@ -69,21 +83,24 @@ class RefreshTokenService:
         await self.repo.end_oldest(user.id, keep=self._limit - 1, now=now)
         seed = secrets.token_bytes(SEED_BYTES)
         expires_at = now + self._lifetime
+        idle_expires_at = min(expires_at, now + self._idle_lifetime)
         family = await self.repo.create(
             user_id=user.id,
             auth_version=user.auth_version,
             seed=seed,
             expires_at=expires_at,
-            idle_expires_at=min(expires_at, now + self._idle_lifetime),
+            idle_expires_at=idle_expires_at,
             address=client.address,
             user_agent=client.user_agent,
             authenticated_at=now,
             rotated_at=now,
         )
         await self._audit.record(cause, Parties.owner(user.public_id, family.public_id))
-        return self._tokens(family.public_id, user.public_id, seed, generation=0, now=now)
+        return self._tokens(
+            family.public_id, user.public_id, seed, generation=0, now=now, ends_at=idle_expires_at
+        )
 
-    async def rotate(self, token: str, *, arrived_at: datetime, client: Client) -> TokenResponse:
+    async def rotate(self, token: str, *, arrived_at: datetime, client: Client) -> IssuedTokens:
         """Exchange the newest token of a family for its successor.
 
         An older one is reuse: the family is revoked, and that is committed, before
@@ -99,7 +116,7 @@ class RefreshTokenService:
 
     async def _rotate(
         self, presented: PresentedToken, arrived_at: datetime, client: Client
-    ) -> TokenResponse:
+    ) -> IssuedTokens:
         family = await self._authenticate(presented)
         now = _now()
         idle_expires_at = min(family.expires_at, now + self._idle_lifetime)
@@ -112,7 +129,7 @@ class RefreshTokenService:
         ):
             await self.repo.commit()
             successor = presented.generation + 1
-            tokens = self._successor(family, successor, now)
+            tokens = self._successor(family, successor, now=now, ends_at=idle_expires_at)
             await self._mark_answered(family, successor)
             return tokens
         return await self._without_rotation(presented, arrived_at)
@@ -169,7 +186,7 @@ class RefreshTokenService:
 
     async def _without_rotation(
         self, presented: PresentedToken, arrived_at: datetime
-    ) -> TokenResponse:
+    ) -> IssuedTokens:
         # Looked at anew: another request may have rotated since `_authenticate`.
         family = await self.repo.find_family(presented.family)
         now = _now()
@@ -177,7 +194,8 @@ class RefreshTokenService:
             _refuse("unknown_family")
         if not family.is_live:
             await self._refuse_genuine(family, "revoked")
-        if min(family.expires_at, family.idle_expires_at) <= now:
+        ends_at = min(family.expires_at, family.idle_expires_at)
+        if ends_at <= now:
             await self._refuse_genuine(family, "expired")
         is_predecessor = presented.generation == family.generation - 1
         if is_predecessor and self._is_excused(family, arrived_at, now):
@@ -185,7 +203,7 @@ class RefreshTokenService:
             # that process may be slow, or dead.
             if family.answered_at is None:
                 await self._mark_answered(family, family.generation)
-            return self._successor(family, family.generation, now)
+            return self._successor(family, family.generation, now=now, ends_at=ends_at)
         await self.repo.revoke(family.id, RevocationReason.REUSE, now)
         # Committed with the audit log, before it raises: which would roll the revocation back.
         await self._audit.refuse(AuditAction.REFRESH, "reuse_detected", _parties(family))
@@ -209,20 +227,35 @@ class RefreshTokenService:
         # An answer that is yet to come: the shared clock was set back.
         return arrived_at <= family.answered_at <= family.read_at
 
-    def _successor(self, family: TokenFamily, generation: int, now: datetime) -> TokenResponse:
+    def _successor(
+        self, family: TokenFamily, generation: int, *, now: datetime, ends_at: datetime
+    ) -> IssuedTokens:
         return self._tokens(
-            family.public_id, family.user_public_id, family.seed, generation=generation, now=now
+            family.public_id,
+            family.user_public_id,
+            family.seed,
+            generation=generation,
+            now=now,
+            ends_at=ends_at,
         )
 
     def _tokens(
-        self, family: str, user: str, seed: bytes, *, generation: int, now: datetime
-    ) -> TokenResponse:
-        return TokenResponse(
+        self,
+        family: str,
+        user: str,
+        seed: bytes,
+        *,
+        generation: int,
+        now: datetime,
+        ends_at: datetime,
+    ) -> IssuedTokens:
+        return IssuedTokens(
             access_token=self._access_tokens.create_access_token(
                 subject=user, session=family, now=now
             ),
             refresh_token=self._codec.issue(family=family, generation=generation, seed=seed),
             expires_in=int(self._access_tokens.lifetime.total_seconds()),
+            session_lifetime=ends_at - now,
         )
 
 

@@ -14,11 +14,11 @@ from app.models.audit_event import AuditAction
 from app.models.user import User
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
-from app.schemas.auth_schemas import ChangePasswordRequest, TokenResponse
+from app.schemas.auth_schemas import ChangePasswordRequest
 from app.schemas.user_schemas import UserListQuery, UserUpdate
 from app.services.audit_event_service import AuditTrail, Parties
 from app.services.credential_service import CredentialService
-from app.services.refresh_token_service import RefreshTokenService
+from app.services.refresh_token_service import IssuedTokens, RefreshTokenService
 
 # Not a hash: no password verifies against it.
 UNUSABLE_PASSWORD_HASH = "!"  # noqa: S105
@@ -63,7 +63,7 @@ class UserService:
 
     async def change_password(
         self, user_id: int, data: ChangePasswordRequest, client: Client
-    ) -> TokenResponse:
+    ) -> IssuedTokens:
         """End every session and start a new one, whose tokens are returned.
 
         Raises `WrongPasswordError`, `TooManyRequestsError`, and `ValidationFailedError` for the

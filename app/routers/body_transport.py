@@ -1,0 +1,109 @@
+"""Refresh tokens in JSON bodies: every route that hands one out or takes one.
+
+`cookie_transport` has the same routes for the other value of REFRESH_TOKEN_TRANSPORT; a rule that
+is added to one of them belongs into both, and into the service rather than into either.
+"""
+
+from fastapi import APIRouter
+
+from app.core.dependencies import CurrentClient, RecentPrincipal
+from app.core.exceptions import (
+    EmailTakenError,
+    InvalidCredentialsError,
+    InvalidRefreshTokenError,
+    ReauthenticationRequiredError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    ValidationFailedError,
+    WrongPasswordError,
+)
+from app.core.openapi import problem_responses
+from app.core.responses import SuccessResponse, success_response
+from app.routers import auth, users
+from app.routers.dependencies import LOGIN_BODY, ArrivalTime, LoginBody
+from app.schemas.auth_schemas import (
+    ChangePasswordRequest,
+    LoginResponse,
+    LogoutRequest,
+    RefreshRequest,
+    TokenResponse,
+    UserRegister,
+)
+
+router = APIRouter(responses=problem_responses(ValidationFailedError, ServiceUnavailableError))
+
+
+@router.post(
+    "/auth/register",
+    status_code=201,
+    tags=["Auth"],
+    operation_id="register",
+    summary="Create an account and log in",
+    responses=problem_responses(EmailTakenError, TooManyRequestsError),
+)
+async def register(
+    data: UserRegister, service: auth.Service, client: CurrentClient
+) -> SuccessResponse[TokenResponse]:
+    tokens = await service.register_user(data, client)
+    return success_response(TokenResponse.model_validate(tokens))
+
+
+@router.post(
+    "/auth/login",
+    tags=["Auth"],
+    operation_id="login",
+    summary="Log in with JSON or an OAuth2 password form",
+    responses=problem_responses(InvalidCredentialsError, TooManyRequestsError),
+    openapi_extra=LOGIN_BODY,
+)
+async def login(
+    login_body: LoginBody, service: auth.Service, client: CurrentClient
+) -> LoginResponse:
+    tokens = await service.login(login_body.credentials, client)
+    return LoginResponse.of(TokenResponse.model_validate(tokens), oauth2=login_body.by_form)
+
+
+@router.post(
+    "/auth/refresh",
+    tags=["Auth"],
+    operation_id="refresh_tokens",
+    summary="Exchange a refresh token for a new pair",
+    responses=problem_responses(InvalidRefreshTokenError, TooManyRequestsError),
+)
+async def refresh(
+    data: RefreshRequest, service: auth.Service, client: CurrentClient, arrived_at: ArrivalTime
+) -> SuccessResponse[TokenResponse]:
+    tokens = await service.refresh(data.refresh_token, arrived_at=arrived_at, client=client)
+    return success_response(TokenResponse.model_validate(tokens))
+
+
+@router.post(
+    "/auth/logout",
+    status_code=204,
+    tags=["Auth"],
+    operation_id="logout",
+    summary="End the session of a refresh token",
+)
+async def logout(data: LogoutRequest, service: auth.Service) -> None:
+    """Works without an access token, and twice; an unknown token is no error (RFC 7009)."""
+    await service.logout(data.refresh_token)
+
+
+@router.post(
+    "/users/me/change-password",
+    tags=["Users"],
+    operation_id="change_password",
+    summary="Change the password, end all sessions, and start a new one",
+    responses=problem_responses(
+        UnauthorizedError, WrongPasswordError, ReauthenticationRequiredError, TooManyRequestsError
+    ),
+)
+async def change_password(
+    data: ChangePasswordRequest,
+    principal: RecentPrincipal,
+    service: users.Service,
+    client: CurrentClient,
+) -> SuccessResponse[TokenResponse]:
+    tokens = await service.change_password(principal.user_id, data, client)
+    return success_response(TokenResponse.model_validate(tokens))

@@ -1,0 +1,329 @@
+"""Refresh tokens in a cookie: where it is set, what it says, where it is cleared."""
+
+import asyncio
+import re
+from datetime import timedelta
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient, Response
+
+from app.db.session import Database
+from app.models.base import utcnow
+from app.routers.refresh_cookie import Cookie
+from app.services.refresh_token_service import IssuedTokens
+from tests.api.test_permissions import PERMISSIONS
+from tests.support.api import PASSWORD, Account, Api, account_of
+from tests.support.browser import AUTH, CHANGE_PASSWORD, Browser
+from tests.support.cookies import ATTRIBUTES, CLEARED, TOKEN, set_cookies, token_set
+from tests.support.crawl import crawl
+from tests.support.databases import on_sqlite
+from tests.support.problems import assert_unauthorized, problem
+from tests.support.routes import routes_of
+from tests.support.tokens import change_family, live_sessions, session_id, writers_waiting
+
+pytestmark = pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie")
+
+EMAIL = "ada@example.com"
+NEW_PASSWORD = "battery staple horse"
+DAYS_14 = 14 * 24 * 60 * 60
+CALLERS = 20
+
+
+@pytest.fixture
+def browser(client: AsyncClient) -> Browser:
+    return Browser(client)
+
+
+@pytest.fixture
+async def account(browser: Browser) -> Account:
+    return await browser.register(EMAIL)
+
+
+async def change_password(browser: Browser, account: Account) -> Response:
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    return await browser.request("POST", CHANGE_PASSWORD, json=body, headers=account.headers)
+
+
+async def log_in_by_form(browser: Browser) -> Response:
+    form = {"grant_type": "password", "username": EMAIL, "password": PASSWORD}
+    return await browser.request("POST", f"{AUTH}/login", data=form)
+
+
+async def every_handover(browser: Browser) -> dict[str, Response]:
+    """The answers of all routes that hand out tokens."""
+    body = {"email": EMAIL, "password": PASSWORD}
+    registered = await browser.request("POST", f"{AUTH}/register", json=body)
+    account = account_of(EMAIL, PASSWORD, registered)
+    return {
+        "register": registered,
+        "login": await browser.login(account),
+        "form": await log_in_by_form(browser),
+        "refresh": await browser.refresh(),
+        "change-password": await change_password(browser, account),
+    }
+
+
+async def test_the_cookie_is_what_a_browser_keeps_from_scripts_and_neighbours(
+    browser: Browser,
+) -> None:
+    """CK1: byte by byte."""
+    for name, response in (await every_handover(browser)).items():
+        [header] = set_cookies(response)
+        found = TOKEN.fullmatch(header)
+        assert found, name
+        assert found[2] == ATTRIBUTES.format(DAYS_14), name
+
+
+async def test_each_handover_sets_another_token(browser: Browser) -> None:
+    """CK1."""
+    answers = (await every_handover(browser)).values()
+
+    assert len({token_set(response) for response in answers}) == len(answers)
+
+
+async def test_no_handover_has_the_token_in_its_body(browser: Browser) -> None:
+    """CK2."""
+    for name, response in (await every_handover(browser)).items():
+        data = response.json()["data"]
+        assert data.keys() == {"access_token", "token_type", "expires_in"}, name
+        assert (data["token_type"], data["expires_in"]) == ("bearer", 900)
+        assert str(token_set(response)) not in response.text
+
+
+async def test_an_oauth2_form_is_answered_with_the_access_token_beside_the_data(
+    browser: Browser, account: Account
+) -> None:
+    """CK2: RFC 6749 §5.1, where a refresh token is optional."""
+    body = (await log_in_by_form(browser)).json()
+
+    assert {name: body[name] for name in body["data"]} == body["data"]
+    assert "refresh_token" not in body
+
+
+@on_sqlite
+async def test_no_answer_of_any_route_has_a_refresh_token(app: FastAPI, api: Api) -> None:
+    """CK2."""
+    api.client.headers["Origin"] = "http://testserver"
+    assert routes_of(app) == PERMISSIONS.keys()
+
+    answers = [answer.response for answer in await crawl(api, PERMISSIONS)]
+
+    tokens = {token for answer in answers if (token := token_set(answer))}
+    texts = [answer.text for answer in answers if answer.request.url.path != "/openapi.json"]
+    assert len(tokens) > 3
+    assert not [
+        text for text in texts if "refresh_token" in re.sub("invalid_refresh_token", "", text)
+    ]
+    assert not [token for token in tokens if any(token in text for text in texts)]
+
+
+async def test_the_cookie_alone_is_exchanged(browser: Browser, account: Account) -> None:
+    """CK1: no body, and no access token."""
+    first = browser.token
+
+    for _ in range(3):
+        response = await browser.refresh()
+        assert response.status_code == 200
+        headers = {"Authorization": f"Bearer {response.json()['data']['access_token']}"}
+        me = await browser.request("GET", "/api/v1/users/me", headers=headers)
+        assert me.json()["data"]["email"] == EMAIL
+    assert browser.token != first
+
+
+async def test_the_cookie_lives_as_long_as_the_session(
+    browser: Browser, account: Account, database: Database
+) -> None:
+    """CK1: not for two weeks again when the session's absolute end is near."""
+    await change_family(database, account, expires_at=utcnow() + timedelta(hours=1))
+
+    [header] = set_cookies(await browser.refresh())
+
+    [age] = re.findall(r"Max-Age=(\d+);", header)
+    assert 3500 < int(age) <= 3600
+
+
+async def test_a_parallel_caller_s_cookie_lives_as_long_as_the_session_too(
+    browser: Browser, account: Account, database: Database
+) -> None:
+    """CK1: what it gets is computed elsewhere than for the one who rotated."""
+    other = browser.another()
+    await browser.refresh()
+    ends_at = utcnow() + timedelta(hours=1)
+    await change_family(database, account, answered_at=None, idle_expires_at=ends_at)
+
+    [header] = set_cookies(await other.refresh())
+
+    [age] = re.findall(r"Max-Age=(\d+);", header)
+    assert 3500 < int(age) <= 3600
+    assert other.token == browser.token
+
+
+async def test_a_token_in_the_body_is_not_looked_at(browser: Browser, account: Account) -> None:
+    """CK2: it neither refreshes nor logs out."""
+    body = {"refresh_token": browser.token}
+    without_cookie = Browser(browser.client)
+
+    refused = await without_cookie.request("POST", f"{AUTH}/refresh", json=body)
+    await without_cookie.request("POST", f"{AUTH}/logout", json=body)
+
+    assert_unauthorized(refused, "invalid_refresh_token")
+    assert (await browser.refresh()).status_code == 200
+
+
+async def test_replay_ends_the_login_and_leaves_the_cookies_alone(
+    browser: Browser, account: Account, database: Database
+) -> None:
+    """CK3, RT2: the thief's answer says nothing to the owner's browser either."""
+    thief = browser.another()
+    await browser.refresh()
+
+    replayed = await thief.refresh()
+    own = await browser.refresh()
+
+    for response in (replayed, own):
+        assert_unauthorized(response, "invalid_refresh_token")
+        assert set_cookies(response) == []
+    assert await live_sessions(database, account) == 0
+
+
+async def test_tabs_that_refresh_at_once_get_the_same_cookie(
+    browser: Browser, account: Account
+) -> None:
+    """CK3, RT6: whichever answer comes last, the browser has the newest token."""
+    tabs = [browser.another() for _ in range(CALLERS)]
+
+    responses = await asyncio.gather(*[tab.refresh() for tab in tabs])
+
+    assert [response.status_code for response in responses] == [200] * CALLERS
+    assert len({token_set(response) for response in responses}) == 1
+    assert (await tabs[0].refresh()).status_code == 200
+
+
+async def test_a_refresh_that_loses_against_a_logout_sets_no_cookie(
+    browser: Browser, account: Account
+) -> None:
+    """CK3."""
+    tabs = [browser.another() for _ in range(CALLERS)]
+    calls = [tab.refresh() for tab in tabs]
+
+    ended, *responses = await asyncio.gather(browser.logout(), *calls)
+
+    assert set_cookies(ended) == [CLEARED]
+    lost = [response for response in responses if response.status_code == 401]
+    assert lost
+    assert [set_cookies(response) for response in lost] == [[]] * len(lost)
+
+
+@pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie", DATABASE_LOCK_TIMEOUT_SECONDS=0.1)
+async def test_a_refresh_that_the_database_refuses_sets_no_cookie(
+    browser: Browser, account: Account, database: Database
+) -> None:
+    """CK3: the token was not exchanged, and goes on."""
+    async with writers_waiting(database):
+        response = await browser.refresh()
+
+    problem(response, 503, "service_unavailable")
+    assert set_cookies(response) == []
+    assert (await browser.refresh()).status_code == 200
+
+
+@on_sqlite
+async def test_what_fails_after_the_cookie_was_set_sends_none(
+    app: FastAPI, browser: Browser
+) -> None:
+    """CK3."""
+
+    @app.post("/fails-late")
+    async def fails_late(cookie: Cookie) -> None:
+        cookie.carry(IssuedTokens("a", "b", 900, timedelta(days=1)))
+        raise RuntimeError
+
+    response = await browser.request("POST", "/fails-late")
+
+    problem(response, 500, "internal_error")
+    assert set_cookies(response) == []
+
+
+@pytest.mark.settings(
+    REFRESH_TOKEN_TRANSPORT="cookie", RATE_LIMIT_ENABLED=True, AUTH_RATE_LIMIT_ACCOUNT="1/minute"
+)
+async def test_a_refused_login_leaves_the_session_of_before(
+    browser: Browser, account: Account
+) -> None:
+    """CK3."""
+    body = {"email": EMAIL, "password": "wrong password"}
+    refused = [await browser.request("POST", f"{AUTH}/login", json=body) for _ in range(2)]
+
+    assert [response.status_code for response in refused] == [401, 429]
+    assert [set_cookies(response) for response in refused] == [[], []]
+    assert (await browser.refresh()).status_code == 200
+
+
+async def test_whatever_ends_the_current_session_clears_the_cookie(browser: Browser) -> None:
+    """CK6."""
+    me = "/api/v1/users/me"
+    for number, (method, path, body) in enumerate(
+        [
+            ("POST", f"{AUTH}/logout", None),
+            ("POST", f"{AUTH}/logout-all", None),
+            ("DELETE", f"{AUTH}/sessions/{{sid}}", None),
+            ("DELETE", me, {"password": PASSWORD}),
+        ]
+    ):
+        account = await browser.register(f"user-{number}@example.com")
+        route = path.format(sid=session_id(account.tokens))
+        response = await browser.request(method, route, json=body, headers=account.headers)
+        assert (response.status_code, response.content) == (204, b""), path
+        assert set_cookies(response) == [CLEARED], path
+
+
+async def test_ending_another_session_keeps_the_cookie(browser: Browser, account: Account) -> None:
+    """CK6."""
+    other = account_of(EMAIL, PASSWORD, await browser.another().login(account))
+
+    for path in (f"{AUTH}/sessions/{session_id(other.tokens)}", f"{AUTH}/sessions"):
+        response = await browser.request("DELETE", path, headers=account.headers)
+        assert (response.status_code, set_cookies(response)) == (204, []), path
+    assert (await browser.refresh()).status_code == 200
+
+
+async def test_what_ends_no_session_clears_no_cookie(browser: Browser, account: Account) -> None:
+    """CK6."""
+    wrong = {"password": "wrong password"}
+    refused = [
+        await browser.request("POST", f"{AUTH}/logout-all"),
+        await browser.request("DELETE", "/api/v1/users/me", json=wrong, headers=account.headers),
+        await browser.request(
+            "DELETE", f"{AUTH}/sessions/{account.public_id}", headers=account.headers
+        ),
+    ]
+
+    assert [response.status_code for response in refused] == [401, 403, 404]
+    assert [set_cookies(response) for response in refused] == [[], [], []]
+
+
+async def test_logging_out_twice_or_without_a_cookie_is_no_error(
+    browser: Browser, account: Account, database: Database
+) -> None:
+    """CK6, SE2."""
+    responses = [await browser.logout() for _ in range(2)]
+
+    assert [response.status_code for response in responses] == [204, 204]
+    assert await live_sessions(database, account) == 0
+
+
+@pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="body")
+async def test_with_tokens_in_bodies_no_answer_sets_a_cookie_and_none_is_read(
+    client: AsyncClient, api: Api
+) -> None:
+    """CK2: one way or the other."""
+    account = await api.register()
+    browser = Browser(client, token=account.refresh_token)
+
+    ignored = [await browser.refresh(), await browser.logout()]
+    ended = await browser.request("POST", f"{AUTH}/logout-all", headers=account.headers)
+
+    assert [response.status_code for response in ignored] == [422, 422]
+    assert [set_cookies(response) for response in (*ignored, ended)] == [[], [], []]
+    assert set_cookies(await api.try_login(account.email, account.password)) == []

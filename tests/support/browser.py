@@ -1,0 +1,49 @@
+"""What pages do when refresh tokens are in a cookie."""
+
+from typing import Any, Final
+
+from httpx2 import AsyncClient, Response
+
+from tests.support.api import PASSWORD, Account, account_of
+from tests.support.cookies import CLEARED, OWN_ORIGIN, cookie, set_cookies, token_set
+
+AUTH: Final = "/api/v1/auth"
+CHANGE_PASSWORD: Final = "/api/v1/users/me/change-password"
+
+
+class Browser:
+    """A page that says where it comes from, and sends the cookie that was set last."""
+
+    def __init__(self, client: AsyncClient, *, token: str = "") -> None:
+        self.client = client
+        self.token = token
+
+    def another(self) -> "Browser":
+        """One more tab, which has the same cookie now and keeps its own account of it."""
+        return Browser(self.client, token=self.token)
+
+    async def request(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, **request: Any
+    ) -> Response:
+        own = {"Origin": OWN_ORIGIN} | (cookie(self.token) if self.token else {})
+        response = await self.client.request(method, path, headers=own | (headers or {}), **request)
+        if CLEARED in set_cookies(response):
+            self.token = ""
+        self.token = token_set(response) or self.token
+        return response
+
+    async def register(self, email: str) -> Account:
+        body = {"email": email, "password": PASSWORD}
+        response = await self.request("POST", f"{AUTH}/register", json=body)
+        assert response.status_code == 201, response.text
+        return account_of(email, PASSWORD, response)
+
+    async def login(self, account: Account) -> Response:
+        body = {"email": account.email, "password": account.password}
+        return await self.request("POST", f"{AUTH}/login", json=body)
+
+    async def refresh(self) -> Response:
+        return await self.request("POST", f"{AUTH}/refresh")
+
+    async def logout(self) -> Response:
+        return await self.request("POST", f"{AUTH}/logout")
