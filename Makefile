@@ -26,10 +26,10 @@ VENV_STAMP := .venv/installed.lock
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup run test check fmt migrate bench lock hooks clean ready
+.PHONY: help setup run test e2e check fmt migrate bench lock hooks clean ready
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: ready ## Make .tools and .venv what the lock files say (PYTHON=python3.12 picks the interpreter)
 	@echo "Ready: $$($(BIN)/python --version) in .venv. Start the application with: make run"
@@ -40,6 +40,9 @@ run: ready ## Serve the application with automatic reload (PORT=8123 for another
 # Only a whole run can reach the coverage that is required. A process a core: most tests wait.
 test: ready ## Run all tests, with coverage (ARGS="tests/api -k login" for some, without)
 	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),-n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=$(COVERAGE))
+
+e2e: ready ## Run the tests in a real browser, which has to be installed (ARGS as for test)
+	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),tests/e2e)
 
 step = @printf '\n== %s\n' '$(1)';
 

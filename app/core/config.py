@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     )
     REFRESH_TOKEN_TRANSPORT: RefreshTokenTransport = Field(
         RefreshTokenTransport.BODY,
-        description="body, for clients that keep secrets; cookie, for browsers. docs/auth.md.",
+        description="body, or cookie: for browsers, whose scripts must not see the token.",
     )
     MAX_SESSIONS_PER_USER: int = Field(
         20, ge=1, le=1000, description="One login more ends the session that was used longest ago."

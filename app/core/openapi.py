@@ -1,5 +1,6 @@
 """OpenAPI: error responses from the exception classes, and pages that need no network."""
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -15,7 +16,8 @@ from fastapi.openapi.docs import (
 )
 from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.types import Scope
 
 from app.core.exceptions import (
     APIError,
@@ -26,6 +28,9 @@ from app.core.exceptions import (
 from app.core.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
 
 ASSETS_PATH = "/docs-assets"
+REDOC_SCRIPT = "redoc.standalone.js"
+# ReDoc shows its maker's logo, and fetches it from there: whoever reads the page is told to them.
+REDOC_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 Responses = dict[int | str, dict[str, Any]]
 
 # What is answered before a route is asked, wherever a body is read.
@@ -93,9 +98,22 @@ def _document_common_errors(schema: dict[str, Any]) -> None:
             operation["responses"].setdefault(str(status), response)
 
 
+class DocsAssets(StaticFiles):
+    """The files as they are installed, but for the one that would call another host."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if path == REDOC_SCRIPT and isinstance(response, FileResponse):
+            script = await asyncio.to_thread(Path(response.path).read_bytes)
+            # The script leaves out an image that cannot be shown.
+            script = script.replace(REDOC_LOGO, b"data:,")
+            return Response(script, media_type=response.media_type)
+        return response
+
+
 def install_docs_pages(app: FastAPI) -> None:
     """Serve /docs and /redoc with assets from an installed package, under a policy of their own."""
-    app.mount(ASSETS_PATH, StaticFiles(directory=_assets_directory()), name="docs-assets")
+    app.mount(ASSETS_PATH, DocsAssets(directory=_assets_directory()), name="docs-assets")
 
     @app.get("/docs", include_in_schema=False)
     async def swagger(request: Request) -> Response:
@@ -122,7 +140,7 @@ def install_docs_pages(app: FastAPI) -> None:
             get_redoc_html(
                 openapi_url=f"{root}{app.openapi_url}",
                 title=f"{app.title} - ReDoc",
-                redoc_js_url=f"{root}{ASSETS_PATH}/redoc.standalone.js",
+                redoc_js_url=f"{root}{ASSETS_PATH}/{REDOC_SCRIPT}",
                 redoc_favicon_url=f"{root}{ASSETS_PATH}/favicon.png",
                 with_google_fonts=False,
             )

@@ -54,6 +54,14 @@ async def test_an_asset_is_served_as_what_it_is(client: AsyncClient, asset: str,
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_no_logo_is_fetched_from_the_maker_of_a_page(client: AsyncClient) -> None:
+    """The policy would keep it away, and complain on the console of whoever reads the page."""
+    script = (await client.get("/docs-assets/redoc.standalone.js")).text
+
+    assert '{alt:"redocly logo"' in script
+    assert "https://cdn." not in script
+
+
 @pytest.mark.parametrize("page", PAGES)
 async def test_the_policy_allows_the_page_s_own_inline_scripts_and_no_others(
     client: AsyncClient, page: str

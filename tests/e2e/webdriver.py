@@ -27,6 +27,8 @@ ARGUMENTS: Final = (
     "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--no-first-run",
+    # High enough that nothing has to be scrolled to before it can be clicked.
+    "--window-size=1200,3000",
     # Whatever a page asks for, nothing leaves the machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 )
@@ -131,9 +133,10 @@ class Browser:
         """Those that the page's own server would get, by name; scripts do not see all of them."""
         return {cookie["name"]: cookie for cookie in self._get("/cookie")}
 
-    def console(self) -> list[str]:
-        """What has been written there since it was asked last: errors, violations, warnings."""
-        return [entry["message"] for entry in self._post("/se/log", type="browser")]
+    def complaints(self) -> list[str]:
+        """Errors, violations of policies and warnings on the console since it was asked last."""
+        entries = self._post("/se/log", type="browser")
+        return [entry["message"] for entry in entries if entry["level"] in {"SEVERE", "WARNING"}]
 
     def requested(self) -> list[str]:
         """What all tabs have asked for so far."""

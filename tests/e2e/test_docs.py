@@ -1,0 +1,60 @@
+"""The documentation's pages in a browser: they render, they log in, and they call nobody else."""
+
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.e2e.conftest import Site
+from tests.e2e.webdriver import Browser
+
+CREDENTIALS: Final = {"email": "ada@example.com", "password": "seven wet umbrellas"}
+LOCAL: Final = {"data", "blob"}
+
+either_transport = pytest.mark.parametrize("transport", ["body", "cookie"])
+
+
+@pytest.fixture(autouse=True)
+def clean(browser: Browser, site: Site) -> Iterator[None]:
+    """Nothing is complained of, and nobody else is asked, whatever the test does."""
+    yield
+    assert browser.complaints() == []
+    asked = [urlsplit(url) for url in browser.requested()]
+    assert {f"{url.scheme}://{url.netloc}" for url in asked if url.scheme not in LOCAL} == {
+        site.api
+    }
+
+
+@either_transport
+def test_the_authorize_button_logs_in(browser: Browser, site: Site) -> None:
+    """And what is tried out then is asked as the one who logged in."""
+    register = f"{site.api}/api/v1/auth/register"
+    httpx2.post(register, json=CREDENTIALS, headers={"Origin": site.api}, trust_env=False)
+    browser.open(f"{site.api}/docs")
+
+    browser.find("//button[contains(@class, 'authorize')]").click()
+    browser.find("//input[@id='oauth_username']").type(CREDENTIALS["email"])
+    browser.find("//input[@id='oauth_password']").type(CREDENTIALS["password"])
+    browser.find("//button[@aria-label='Apply given OAuth2 credentials']").click()
+    browser.find("//button[text()='Logout']")
+    browser.find("//button[contains(@class, 'btn-done')]").click()
+    browser.find("//*[@id='operations-Users-get_me']//button").click()
+    browser.find("//button[contains(@class, 'try-out__btn')]").click()
+    browser.find("//button[contains(@class, 'execute')]").click()
+    answer = browser.find("//*[contains(@class, 'live-responses-table')]//tbody").text
+
+    assert answer.startswith("200")
+    assert f'"email": "{CREDENTIALS["email"]}"' in answer
+
+
+@either_transport
+def test_redoc_renders_every_operation(browser: Browser, site: Site) -> None:
+    schema = httpx2.get(f"{site.api}/openapi.json", trust_env=False).json()
+    operations = [each for path in schema["paths"].values() for each in path.values()]
+    browser.open(f"{site.api}/redoc")
+
+    assert browser.find("//h1").text.startswith("FastAPI Backend")
+    for operation in operations:
+        browser.find(f"//*[@id='tag/{operation['tags'][0]}/operation/{operation['operationId']}']")

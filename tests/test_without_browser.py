@@ -1,0 +1,62 @@
+"""`make e2e` where there is no browser, and `make test`, which needs none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.core.config import PROJECT_ROOT
+
+
+def run_pytest(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """With nothing on the PATH but what is in this folder."""
+    environment = {**os.environ, "PATH": str(path)}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(  # noqa: S603 - our own command
+        command,
+        cwd=PROJECT_ROOT,
+        env=environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+
+
+def put_program(folder: Path, name: str) -> None:
+    program = folder / name
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("installed", "missing"),
+    [
+        ([], "chromium and chromedriver not found"),
+        (["google-chrome"], "chromedriver not found"),
+        (["chromedriver"], "chromium not found"),
+    ],
+)
+def test_the_tests_in_a_browser_say_what_to_install(
+    tmp_path: Path, installed: list[str], missing: str
+) -> None:
+    for name in installed:
+        put_program(tmp_path, name)
+
+    finished = run_pytest(tmp_path, "tests/e2e")
+
+    told = finished.stdout + finished.stderr
+    assert finished.returncode not in {0, 5}, told
+    assert f"ERROR: {missing}: these tests need a browser and its driver." in told
+    assert "apt-get install chromium chromium-driver" in told
+
+
+def test_the_other_tests_are_collected_without_a_browser(tmp_path: Path) -> None:
+    finished = run_pytest(tmp_path, "--collect-only", "-q")
+
+    told = finished.stdout
+    assert finished.returncode == 0, told
+    assert "tests/api/test_items.py" in told
+    assert "e2e" not in told
