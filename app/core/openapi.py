@@ -15,6 +15,7 @@ from fastapi.openapi.docs import (
     get_swagger_ui_oauth2_redirect_html,
 )
 from fastapi.openapi.utils import get_openapi
+from fastapi.security import OAuth2PasswordBearer
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.types import Scope
@@ -35,8 +36,9 @@ Responses = dict[int | str, dict[str, Any]]
 
 # What is answered before a route is asked, wherever a body is read.
 BODY_ERRORS = (BadRequestError, PayloadTooLargeError)
-# Wherever a caller is asked for a token.
+# Wherever a caller is asked for an access token, whose scheme has this name.
 CALLER_ERRORS = (TooManyRequestsError,)
+ACCESS_TOKEN = OAuth2PasswordBearer.__name__
 
 
 def problem_responses(*errors: type[APIError]) -> Responses:
@@ -90,9 +92,10 @@ def _document_common_errors(schema: dict[str, Any]) -> None:
     """Those that a route has because of what it asks for, not of what it does."""
     operations = [operation for path in schema["paths"].values() for operation in path.values()]
     for operation in operations:
+        needs_access_token = any(ACCESS_TOKEN in way for way in operation.get("security", ()))
         errors = (
             *(BODY_ERRORS if "requestBody" in operation else ()),
-            *(CALLER_ERRORS if "security" in operation else ()),
+            *(CALLER_ERRORS if needs_access_token else ()),
         )
         for status, response in problem_responses(*errors).items():
             operation["responses"].setdefault(str(status), response)

@@ -228,6 +228,19 @@ async def test_a_refresh_that_the_database_refuses_sets_no_cookie(
     assert (await browser.refresh()).status_code == 200
 
 
+@pytest.mark.settings(
+    REFRESH_TOKEN_TRANSPORT="cookie", RATE_LIMIT_ENABLED=True, REFRESH_RATE_LIMIT_SESSION="2/minute"
+)
+async def test_a_refresh_beyond_the_limit_sets_no_cookie(
+    browser: Browser, account: Account
+) -> None:
+    """CK3."""
+    responses = [await browser.refresh() for _ in range(3)]
+
+    assert [response.status_code for response in responses] == [200, 200, 429]
+    assert [len(set_cookies(response)) for response in responses] == [1, 1, 0]
+
+
 @on_sqlite
 async def test_what_fails_after_the_cookie_was_set_sends_none(
     app: FastAPI, browser: Browser
