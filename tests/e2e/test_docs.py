@@ -43,10 +43,10 @@ def test_the_authorize_button_logs_in(browser: Browser, site: Site) -> None:
     browser.find("//*[@id='operations-Users-get_me']//button").click()
     browser.find("//button[contains(@class, 'try-out__btn')]").click()
     browser.find("//button[contains(@class, 'execute')]").click()
-    answer = browser.find("//*[contains(@class, 'live-responses-table')]//tbody").text
-
-    assert answer.startswith("200")
-    assert f'"email": "{CREDENTIALS["email"]}"' in answer
+    browser.find(
+        "//*[contains(@class, 'live-responses-table')]//tbody"
+        f"[contains(., '200') and contains(., '{CREDENTIALS['email']}')]"
+    )
 
 
 @either_transport
@@ -55,6 +55,6 @@ def test_redoc_renders_every_operation(browser: Browser, site: Site) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
     browser.open(f"{site.api}/redoc")
 
-    assert browser.find("//h1").text.startswith("FastAPI Backend")
+    browser.find("//h1[starts-with(., 'FastAPI Backend')]")
     for operation in operations:
         browser.find(f"//*[@id='tag/{operation['tags'][0]}/operation/{operation['operationId']}']")
