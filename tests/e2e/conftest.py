@@ -1,6 +1,6 @@
 """A browser, a server in either mode, and pages of three origins, two of them unlisted."""
 
-import json
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,9 +10,8 @@ import pytest
 from httpx2 import Client
 
 from tests.e2e.pages import page_server
+from tests.e2e.served import Served, serving
 from tests.e2e.webdriver import Browser, missing_programs, new_browser, running_driver
-from tests.test_cli import Cli
-from tests.test_cli_server import Serving, serving
 
 MISSING = """\
 {programs} not found: these tests need a browser and its driver.
@@ -30,20 +29,14 @@ def pytest_sessionstart() -> None:
 class Site:
     """The origins that take part."""
 
-    api: str
+    api: Served
     # Of the same site as the API, and in CORS_ORIGINS.
     page: str
     # Of the same site, and anybody's.
     neighbour: str
     # Of another site.
     stranger: str
-    server: Serving
     database: Path
-
-    def answered(self, path: str, status: int) -> int:
-        """How many requests for this path the API has answered so."""
-        lines = [json.loads(line) for line in self.server.output.splitlines()]
-        return [(line.get("path"), line.get("status")) for line in lines].count((path, status))
 
 
 @pytest.fixture(scope="session")
@@ -65,22 +58,21 @@ def transport() -> str:
 
 @pytest.fixture
 def site(transport: str, tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
-    cli = Cli.migrated(tmp_path, sqlite_template)
+    database = tmp_path / "app.db"
+    shutil.copy(sqlite_template, database)
     with ExitStack() as stack:
         page, neighbour, stranger = (stack.enter_context(page_server()) for _ in range(3))
-        server = stack.enter_context(
-            serving(
-                cli,
-                REFRESH_TOKEN_TRANSPORT=transport,
-                CORS_ORIGINS=f"http://localhost:{page}",
-                DATABASE_LOCK_TIMEOUT_SECONDS="30",
-            )
+        listed = f"http://localhost:{page}"
+        api = serving(
+            database,
+            REFRESH_TOKEN_TRANSPORT=transport,
+            CORS_ORIGINS=listed,
+            DATABASE_LOCK_TIMEOUT_SECONDS="30",
         )
         yield Site(
-            api=server.url.replace("127.0.0.1", "localhost"),
-            page=f"http://localhost:{page}",
+            api=stack.enter_context(api),
+            page=listed,
             neighbour=f"http://localhost:{neighbour}",
             stranger=f"http://127.0.0.1:{stranger}",
-            server=server,
-            database=cli.database,
+            database=database,
         )

@@ -26,13 +26,13 @@ def post_json(browser: Browser, url: str, body: dict[str, str], **options: Any) 
 
 
 def refresh(browser: Browser, site: Site) -> Answer:
-    return fetch(browser, f"{site.api}{AUTH}/refresh")
+    return fetch(browser, f"{site.api.url}{AUTH}/refresh")
 
 
 def token(browser: Browser, site: Site) -> str | None:
     """What the browser would send, which is asked in a tab of its own."""
     before = browser.tab
-    browser.new_tab(f"{site.api}/health/live")
+    browser.new_tab(f"{site.api.url}/health/live")
     cookie = browser.cookies().get(NAME)
     browser.close_tab()
     browser.switch_to(before)
@@ -42,19 +42,19 @@ def token(browser: Browser, site: Site) -> str | None:
 @pytest.fixture
 def logged_in(browser: Browser, site: Site) -> Browser:
     """A browser at our page, whose script has registered and logged in; Eve has an account too."""
-    register = f"{site.api}{AUTH}/register"
+    register = f"{site.api.url}{AUTH}/register"
     httpx2.post(register, json=EVIL_CREDENTIALS, headers={"Origin": site.page}, trust_env=False)
     browser.open(site.page)
     assert post_json(browser, register, CREDENTIALS).status == 201
-    assert post_json(browser, f"{site.api}{AUTH}/login", CREDENTIALS).status == 200
+    assert post_json(browser, f"{site.api.url}{AUTH}/login", CREDENTIALS).status == 200
     return browser
 
 
 def test_no_script_sees_the_token(logged_in: Browser, site: Site) -> None:
     """CK1, CK2: neither the page's nor one of the server itself, in a body or beside it."""
-    answer = post_json(logged_in, f"{site.api}{AUTH}/login", CREDENTIALS)
+    answer = post_json(logged_in, f"{site.api.url}{AUTH}/login", CREDENTIALS)
     assert json.loads(answer.text)["data"].keys() == {"access_token", "token_type", "expires_in"}
-    for page in (site.page, f"{site.api}/health/live"):
+    for page in (site.page, f"{site.api.url}/health/live"):
         logged_in.open(page)
         assert logged_in.run("return document.cookie") == ""
 
@@ -80,7 +80,7 @@ def test_a_page_refreshes_by_the_cookie_alone(logged_in: Browser, site: Site) ->
         access_token = json.loads(answer.text)["data"]["access_token"]
         me = fetch(
             logged_in,
-            f"{site.api}/api/v1/users/me",
+            f"{site.api.url}/api/v1/users/me",
             method="GET",
             headers={"Authorization": f"Bearer {access_token}"},
         )
@@ -100,7 +100,7 @@ def held_back(database: Path) -> Iterator[None]:
 
 def test_two_tabs_that_refresh_at_once_both_go_on(logged_in: Browser, site: Site) -> None:
     """RT6, CK3: neither is logged out, and neither undoes the other's cookie."""
-    url = f"{site.api}{AUTH}/refresh"
+    url = f"{site.api.url}{AUTH}/refresh"
     tabs = [logged_in.tab, logged_in.new_tab(site.page)]
 
     with held_back(site.database):
@@ -113,7 +113,7 @@ def test_two_tabs_that_refresh_at_once_both_go_on(logged_in: Browser, site: Site
             )
         logged_in.wait_until_sent(url, 2)
         # Answered by the same loop: it has read what was sent to it before.
-        httpx2.get(f"{site.server.url}/health/live", trust_env=False)
+        httpx2.get(f"{site.api.url}/health/live", trust_env=False)
 
     for tab in tabs:
         logged_in.switch_to(tab)
@@ -127,7 +127,7 @@ def attack_by_script(browser: Browser, site: Site, path: str, mode: str, **body:
     """A request that needs no preflight; whether its answer may be read, the browser decides."""
     form = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
     fields = "&".join(f"{name}={value}" for name, value in body.items()) or None
-    answer = fetch(browser, f"{site.api}{path}", mode=mode, headers=form, body=fields)
+    answer = fetch(browser, f"{site.api.url}{path}", mode=mode, headers=form, body=fields)
     assert answer.status == 0
 
 
@@ -145,12 +145,12 @@ def test_a_page_of_another_origin_can_neither_refresh_nor_log_in_nor_log_out(
         for mode in ("cors", "no-cors"):
             attack_by_script(logged_in, site, path, mode, **fields)
         logged_in.open(getattr(site, origin))
-        submit(logged_in, f"{site.api}{path}", **fields)
+        submit(logged_in, f"{site.api.url}{path}", **fields)
         assert "untrusted_origin" in logged_in.find("//body[contains(., 'success')]").text
         logged_in.open(getattr(site, origin))
 
     # Two scripts and a form.
-    assert [site.answered(path, 403) for path in attacks] == [3, 3, 3]
+    assert [site.api.answered(path, 403) for path in attacks] == [3, 3, 3]
     assert token(logged_in, site) == own
     logged_in.open(site.page)
     assert refresh(logged_in, site).status == 200
@@ -163,21 +163,21 @@ def test_a_sandboxed_frame_of_our_own_page_is_nobody(logged_in: Browser, site: S
         const frame = document.createElement("iframe");
         frame.sandbox = "allow-scripts";
         frame.srcdoc = `<script>
-            fetch("{site.api}{AUTH}/logout", {{method: "POST", mode: "no-cors",
+            fetch("{site.api.url}{AUTH}/logout", {{method: "POST", mode: "no-cors",
             credentials: "include"}});
         </script>`;
         document.body.append(frame);
     """
     logged_in.run(frame)
 
-    site.server.wait_until(lambda: site.answered(f"{AUTH}/logout", 403) == 1)
+    site.api.wait_until(lambda: site.api.answered(f"{AUTH}/logout", 403) == 1)
     assert token(logged_in, site) == own
     assert refresh(logged_in, site).status == 200
 
 
 def test_logging_out_takes_the_cookie_away(logged_in: Browser, site: Site) -> None:
     """CK6."""
-    assert fetch(logged_in, f"{site.api}{AUTH}/logout").status == 204
+    assert fetch(logged_in, f"{site.api.url}{AUTH}/logout").status == 204
 
     assert token(logged_in, site) is None
     assert refresh(logged_in, site).status == 401
@@ -189,7 +189,7 @@ def test_a_refresh_that_fails_leaves_the_cookie(logged_in: Browser, site: Site) 
     assert refresh(logged_in, site).status == 200
     own = token(logged_in, site)
     thief = {"Origin": site.page, "Cookie": f"{NAME}={stolen}"}
-    httpx2.post(f"{site.api}{AUTH}/refresh", headers=thief, trust_env=False)
+    httpx2.post(f"{site.api.url}{AUTH}/refresh", headers=thief, trust_env=False)
 
     assert refresh(logged_in, site).status == 401
     assert token(logged_in, site) == own
@@ -200,10 +200,14 @@ def test_a_refresh_that_fails_leaves_the_cookie(logged_in: Browser, site: Site) 
 def test_with_tokens_in_bodies_the_browser_keeps_nothing(browser: Browser, site: Site) -> None:
     """CK2: the page gets the token, and does with it what it wants."""
     browser.open(site.page)
-    registered = post_json(browser, f"{site.api}{AUTH}/register", CREDENTIALS, credentials="omit")
+    registered = post_json(
+        browser, f"{site.api.url}{AUTH}/register", CREDENTIALS, credentials="omit"
+    )
     body = {"refresh_token": json.loads(registered.text)["data"]["refresh_token"]}
 
-    assert post_json(browser, f"{site.api}{AUTH}/refresh", body, credentials="omit").status == 200
+    assert (
+        post_json(browser, f"{site.api.url}{AUTH}/refresh", body, credentials="omit").status == 200
+    )
     # The browser keeps the answer to a request with credentials from a page of another origin.
-    assert post_json(browser, f"{site.api}{AUTH}/login", CREDENTIALS).status == 0
+    assert post_json(browser, f"{site.api.url}{AUTH}/login", CREDENTIALS).status == 0
     assert token(browser, site) is None

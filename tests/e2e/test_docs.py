@@ -23,16 +23,16 @@ def clean(browser: Browser, site: Site) -> Iterator[None]:
     assert browser.complaints() == []
     asked = [urlsplit(url) for url in browser.requested()]
     assert {f"{url.scheme}://{url.netloc}" for url in asked if url.scheme not in LOCAL} == {
-        site.api
+        site.api.url
     }
 
 
 @either_transport
 def test_the_authorize_button_logs_in(browser: Browser, site: Site) -> None:
     """And what is tried out then is asked as the one who logged in."""
-    register = f"{site.api}/api/v1/auth/register"
-    httpx2.post(register, json=CREDENTIALS, headers={"Origin": site.api}, trust_env=False)
-    browser.open(f"{site.api}/docs")
+    register = f"{site.api.url}/api/v1/auth/register"
+    httpx2.post(register, json=CREDENTIALS, headers={"Origin": site.api.url}, trust_env=False)
+    browser.open(f"{site.api.url}/docs")
 
     browser.find("//button[contains(@class, 'authorize')]").click()
     browser.find("//input[@id='oauth_username']").type(CREDENTIALS["email"])
@@ -51,9 +51,9 @@ def test_the_authorize_button_logs_in(browser: Browser, site: Site) -> None:
 
 @either_transport
 def test_redoc_renders_every_operation(browser: Browser, site: Site) -> None:
-    schema = httpx2.get(f"{site.api}/openapi.json", trust_env=False).json()
+    schema = httpx2.get(f"{site.api.url}/openapi.json", trust_env=False).json()
     operations = [each for path in schema["paths"].values() for each in path.values()]
-    browser.open(f"{site.api}/redoc")
+    browser.open(f"{site.api.url}/redoc")
 
     browser.find("//h1[starts-with(., 'FastAPI Backend')]")
     for operation in operations:

@@ -1,0 +1,86 @@
+"""The application as it is served, by its own command, on a database that is thrown away."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+from app.core.config import PROJECT_ROOT, Settings
+
+START_TIMEOUT: Final = timedelta(seconds=60)
+POLL_INTERVAL: Final = timedelta(milliseconds=50)
+
+
+class Served:
+    """`cli.py serve` on the loopback, reached by the name that browsers trust without TLS."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.url = f"http://localhost:{port}"
+        self._process = process
+        self._log = log
+
+    def is_up(self) -> bool:
+        try:
+            return httpx2.get(f"{self.url}/health/live", trust_env=False).is_success
+        except httpx2.TransportError:
+            return False
+
+    def answered(self, path: str, status: int) -> int:
+        """How many requests for this path have been answered so, by the access log."""
+        lines = [json.loads(line) for line in self._log.read_text().splitlines()]
+        return [(line.get("path"), line.get("status")) for line in lines].count((path, status))
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT.total_seconds()
+        while not condition():
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(POLL_INTERVAL.total_seconds())
+
+
+@contextmanager
+def serving(database: Path, **settings: str) -> Iterator[Served]:
+    port = _free_port()
+    outside = {k: v for k, v in os.environ.items() if k not in {*Settings.model_fields, "ENV_FILE"}}
+    own = {
+        "ENV_FILE": os.devnull,
+        "DATABASE_URL": f"sqlite+aiosqlite:///{database}",
+        "SECRET_KEY": secrets.token_hex(32),
+        "JWT_SECRET_KEY": secrets.token_hex(32),
+        "LOG_JSON": "true",
+        "PORT": str(port),
+    }
+    log = database.with_name("server.log")
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, str(PROJECT_ROOT / "cli.py"), "serve"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=PROJECT_ROOT,
+            env=outside | own | settings,
+        ) as process,
+    ):
+        try:
+            served = Served(process, port, log)
+            served.wait_until(served.is_up)
+            yield served
+        finally:
+            process.terminate()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
