@@ -22,9 +22,8 @@ def clean(browser: Browser, site: Site) -> Iterator[None]:
     yield
     assert browser.complaints() == []
     asked = [urlsplit(url) for url in browser.requested()]
-    assert {f"{url.scheme}://{url.netloc}" for url in asked if url.scheme not in LOCAL} == {
-        site.api.url
-    }
+    hosts = {f"{url.scheme}://{url.netloc}" for url in asked if url.scheme not in LOCAL}
+    assert hosts == {site.api.url}
 
 
 @either_transport
@@ -57,4 +56,4 @@ def test_redoc_renders_every_operation(browser: Browser, site: Site) -> None:
 
     browser.find("//h1[starts-with(., 'FastAPI Backend')]")
     for operation in operations:
-        browser.find(f"//*[@id='tag/{operation['tags'][0]}/operation/{operation['operationId']}']")
+        browser.find(f"//*[contains(@id, '/operation/{operation['operationId']}')]")
