@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from limits import parse
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 
@@ -27,6 +34,7 @@ from app.core.config_rules import (
     with_async_driver,
     with_redis_port,
 )
+from app.core.mail_rules import check_mail_from, check_public_url, check_smtp_url
 from app.core.security.signing_algorithm import SigningAlgorithm
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -185,6 +193,35 @@ class Settings(BaseSettings):
     JWT_AUDIENCE: str = Field("fastapi-backend", min_length=1, description="Claim aud.")
     JWT_LEEWAY_SECONDS: int = Field(5, ge=0, le=60, description="Clock skew that is tolerated.")
 
+    # --- Registration
+    REGISTRATION_BY_MAIL: bool = Field(
+        default=False,
+        description="Answer every registration with 202 and let a mailed link make the account, so "
+        "that nobody learns which addresses have one.",
+    )
+    REGISTRATION_LINK_EXPIRE_MINUTES: int = Field(
+        60, ge=1, le=1440, description="Lifetime of that link."
+    )
+
+    # --- Mail
+    SMTP_URL: Annotated[SecretStr, AfterValidator(check_smtp_url)] | None = Field(
+        None,
+        description="smtp://user:pass@host:587 (STARTTLS) or smtps://host:465. Percent-encode what "
+        "is special in a password. Default: mails are written to the log.",
+    )
+    SMTP_TIMEOUT_SECONDS: float = Field(
+        10.0, ge=0.1, le=60, description="Longest delivery of a mail; and of all, at shutdown."
+    )
+    MAIL_FROM: Annotated[str, AfterValidator(check_mail_from)] = Field(
+        "no-reply@example.com", description="Sender of mails: a bare address."
+    )
+    MAIL_MAX_PENDING: int = Field(
+        100, ge=1, le=10_000, description="Mails that may wait in a process; one more is dropped."
+    )
+    PUBLIC_URL: Annotated[str, AfterValidator(check_public_url)] = Field(
+        "http://127.0.0.1:8000", description="Where links in mails lead to; docs/auth.md."
+    )
+
     # --- Passwords
     PASSWORD_MIN_LENGTH: int = Field(8, ge=8, le=64, description="Shortest password, characters.")
     PASSWORD_MAX_LENGTH: int = Field(
@@ -305,6 +342,14 @@ class Settings(BaseSettings):
     @property
     def recent_authentication(self) -> timedelta:
         return timedelta(minutes=self.RECENT_AUTHENTICATION_MINUTES)
+
+    @property
+    def registration_link_lifetime(self) -> timedelta:
+        return timedelta(minutes=self.REGISTRATION_LINK_EXPIRE_MINUTES)
+
+    @property
+    def smtp_timeout(self) -> timedelta:
+        return timedelta(seconds=self.SMTP_TIMEOUT_SECONDS)
 
     @property
     def refresh_token_lifetime(self) -> timedelta:

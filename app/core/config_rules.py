@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.core.mail_rules import mail_faults
 from app.core.security.key_pairs import UnusableKeyError, read_private_key, read_public_keys
 from app.core.security.signing_algorithm import SigningAlgorithm
 
@@ -149,6 +150,7 @@ def production_faults(settings: "Settings") -> list[str]:
         *_exposure_faults(settings),
         *_scale_faults(settings),
         *_password_faults(settings),
+        *mail_faults(settings),
     ]
 
 

@@ -1,0 +1,120 @@
+"""What is said to mail servers: encrypted, to whom it must go, and nothing more."""
+
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import aiosmtplib
+import pytest
+
+from app.mail.mailer import SmtpMailer
+from app.mail.message import Mail, compose
+from tests.support.certificates import server_context, write_certificate
+from tests.support.mail_server import mail_server
+
+HOST = "mail.example.com"
+SENDER = "no-reply@example.com"
+MAIL = Mail("ada@example.com", "Hello", "A line\n")
+LOGIN = ("app@example.com", "p@ss:wörd/?#")
+IN_URL = "app%40example.com:p%40ss%3Aw%C3%B6rd%2F%3F%23@"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    return write_certificate(tmp_path / "server.pem", HOST)
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    return server_context(certificate)
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's name leads to loopback, without being one of its names."""
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        return resolve(
+            "127.0.0.1" if host in {HOST, "other.example.com"} else host, *arguments, **options
+        )
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture
+def trusted(certificate: Path, named: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine trusts the server's certificate, as OpenSSL finds it."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_the_password_and_the_mail_go_over_starttls(tls: ssl.SSLContext) -> None:
+    async with mail_server(tls=tls, login=LOGIN) as server:
+        await SmtpMailer(f"smtp://{IN_URL}{HOST}:{server.port}", sender=SENDER).send(MAIL)
+        mail = await server.next()
+
+    assert (mail.user, mail.is_encrypted) == (LOGIN[0], True)
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_smtps_is_encrypted_from_the_start(tls: ssl.SSLContext) -> None:
+    async with mail_server(tls=tls, implicit_tls=True) as server:
+        await SmtpMailer(f"smtps://{HOST}:{server.port}", sender=SENDER).send(MAIL)
+        assert (await server.next()).recipients == [MAIL.recipient]
+
+
+@pytest.mark.usefixtures("named")
+async def test_a_server_that_offers_no_starttls_gets_nothing() -> None:
+    """Whoever is on the way may have taken the offer out."""
+    async with mail_server() as server:
+        mailer = SmtpMailer(f"smtp://{HOST}:{server.port}", sender=SENDER)
+        with pytest.raises(aiosmtplib.SMTPException, match="STARTTLS"):
+            await mailer.send(MAIL)
+        assert server.waiting == 0
+
+
+@pytest.mark.usefixtures("named")
+async def test_a_server_whose_certificate_nobody_trusts_gets_nothing(tls: ssl.SSLContext) -> None:
+    async with mail_server(tls=tls) as server:
+        mailer = SmtpMailer(f"smtp://{HOST}:{server.port}", sender=SENDER)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await mailer.send(MAIL)
+        assert server.waiting == 0
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_a_server_with_a_certificate_for_another_name_gets_nothing(
+    tls: ssl.SSLContext,
+) -> None:
+    async with mail_server(tls=tls) as server:
+        mailer = SmtpMailer(f"smtp://other.example.com:{server.port}", sender=SENDER)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await mailer.send(MAIL)
+        assert server.waiting == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_loopback_needs_no_encryption(host: str) -> None:
+    async with mail_server() as server:
+        await SmtpMailer(f"smtp://{host}:{server.port}", sender=SENDER).send(MAIL)
+        mail = await server.next()
+
+    assert not mail.is_encrypted
+
+
+@pytest.mark.parametrize("header", ["recipient", "subject"])
+@pytest.mark.parametrize("ending", ["\r\n", "\n", "\r"])
+def test_no_header_can_be_added(header: str, ending: str) -> None:
+    added = f"{ending}Bcc: eve@example.com"
+    values = {"recipient": MAIL.recipient, "subject": MAIL.subject, "text": MAIL.text}
+    values[header] += added
+
+    with pytest.raises(ValueError, match=r".+"):
+        compose(Mail(**values), SENDER)
+
+
+def test_a_mail_shows_nothing_of_itself() -> None:
+    """ER3: not in a log, not in a trace."""
+    assert str(MAIL) == repr(MAIL) == "<Mail>"

@@ -1,0 +1,128 @@
+"""A real mail server on loopback, in the loop of the test."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any, Final
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+# Longer than any mail takes: only one that never comes lets it come to that.
+LIMIT_SECONDS: Final = 10
+# It tells the addresses that it hears of; the log is for what the application tells.
+logging.getLogger("mail.log").propagate = False
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A mail as it arrived: its envelope, its message, and how the client had come."""
+
+    envelope: Envelope
+    message: EmailMessage
+    is_encrypted: bool
+    user: str | None
+
+    @property
+    def text(self) -> str:
+        text: str = self.message.get_content()
+        return text.replace("\r\n", "\n")
+
+    @property
+    def recipients(self) -> list[str]:
+        return self.envelope.rcpt_tos
+
+
+class MailServer:
+    """Takes every mail, and keeps it until the test asks for it.
+
+    While `may_answer` is not set, it hangs in the middle of a delivery.
+    """
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.begun = asyncio.Event()
+        self.deliveries_under_way = 0
+        self.refusal: str | None = None
+        self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    async def next(self) -> Delivery:
+        """The oldest mail that was not asked for yet, as soon as it is there."""
+        async with asyncio.timeout(LIMIT_SECONDS):
+            return await self._deliveries.get()
+
+    async def next_to(self, recipient: str) -> Delivery:
+        """The oldest mail to somebody; those to others are lost."""
+        while (found := await self.next()).recipients != [recipient]:
+            pass
+        return found
+
+    @property
+    def waiting(self) -> int:
+        """How many mails arrived that were not asked for."""
+        return self._deliveries.qsize()
+
+    # The name is aiosmtpd's.
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        self.begun.set()
+        self.deliveries_under_way += 1
+        await self.may_answer.wait()
+        self.deliveries_under_way -= 1
+        if self.refusal is not None:
+            return self.refusal
+        content = envelope.original_content or b""
+        message = message_from_bytes(content, _class=EmailMessage, policy=policy.SMTPUTF8)
+        login: object = session.auth_data
+        user = login.login.decode() if isinstance(login, LoginPassword) else None
+        delivery = Delivery(envelope, message, session.ssl is not None, user)
+        self._deliveries.put_nowait(delivery)
+        return "250 OK"
+
+
+@asynccontextmanager
+async def mail_server(
+    *,
+    tls: ssl.SSLContext | None = None,
+    implicit_tls: bool = False,
+    login: tuple[str, str] | None = None,
+    **options: Any,
+) -> AsyncIterator[MailServer]:
+    """With `tls` it offers STARTTLS, or speaks it from the start; with `login` it asks for it."""
+    found = MailServer()
+
+    def authenticate(*arguments: Any) -> AuthResult:
+        data = arguments[-1]
+        assert isinstance(data, LoginPassword)
+        known = login is not None and (data.login.decode(), data.password.decode()) == login
+        return AuthResult(success=known, handled=False, auth_data=data)
+
+    def connect() -> SMTP:
+        return SMTP(
+            found,
+            hostname="mail.example.com",
+            enable_SMTPUTF8=True,
+            tls_context=None if implicit_tls else tls,
+            auth_required=login is not None,
+            authenticator=authenticate if login else None,
+            loop=asyncio.get_running_loop(),
+            **options,
+        )
+
+    server = await asyncio.get_running_loop().create_server(
+        connect, "127.0.0.1", 0, ssl=tls if implicit_tls else None
+    )
+    async with server:
+        found.port = server.sockets[0].getsockname()[1]
+        yield found
+        found.may_answer.set()
+        server.close()
