@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app.core.config import Settings, get_settings
@@ -15,8 +15,11 @@ from app.core.problems import install_problem_handlers
 from app.core.state import Collaborators
 from app.db.session import Database, database
 from app.routers import audit_events, auth, health, items, jwks, sessions, users
+from app.routers.body_transport import registration as body_registration
 from app.routers.body_transport import router as body_transport
+from app.routers.cookie_transport import registration as cookie_registration
 from app.routers.cookie_transport import router as cookie_transport
+from app.routers.mail_registration import router as mail_registration
 
 API_PREFIX: Final = "/api/v1"
 VERSION: Final = "0.1.0"
@@ -44,12 +47,21 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
         install_docs_pages(app)
     app.include_router(health.router)
     app.include_router(jwks.router)
-    # One or the other: with both, a script injected into a page would ask for tokens in bodies.
-    tokens = cookie_transport if settings.refresh_token_in_cookie else body_transport
-    app.include_router(tokens, prefix=API_PREFIX)
+    for chosen in _chosen_routers(settings):
+        app.include_router(chosen, prefix=API_PREFIX)
     for feature in (auth, sessions, users, items, audit_events):
         app.include_router(feature.router, prefix=API_PREFIX)
     return app
+
+
+def _chosen_routers(settings: Settings) -> tuple[APIRouter, APIRouter]:
+    """Of each kind one, which documents its own answers."""
+    # With both transports, a script injected into a page would ask for tokens in bodies.
+    if settings.refresh_token_in_cookie:
+        transport, registration = cookie_transport, cookie_registration
+    else:
+        transport, registration = body_transport, body_registration
+    return transport, mail_registration if settings.REGISTRATION_BY_MAIL else registration
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
@@ -72,6 +84,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     configure_logging(collaborators.settings)
     await collaborators.passwords.warm_up()
     yield
+    await collaborators.mails.close()
     collaborators.passwords.close()
     await collaborators.attempts.close()
     await collaborators.requests.close()

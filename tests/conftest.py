@@ -31,6 +31,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The environment comes first.
 # ruff: noqa: E402
 import asyncio
+import io
+import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
 
@@ -179,3 +181,12 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 def api(client: AsyncClient, database: Database) -> Api:
     """Ready-made steps: register somebody, make an administrator, create an item."""
     return Api(client, database)
+
+
+@pytest.fixture
+def log_output(app: FastAPI) -> io.StringIO:
+    """What the application's own handler writes from now on, as it would on standard output."""
+    output = io.StringIO()
+    [handler] = [h for h in logging.getLogger().handlers if type(h) is logging.StreamHandler]
+    handler.setStream(output)
+    return output

@@ -44,6 +44,14 @@ class UntrustedHostError(BadRequestError):
     detail = "This server does not answer for the host that the request names."
 
 
+class InvalidRegistrationTokenError(BadRequestError):
+    """Damaged, expired, of another kind, or of an account that is gone: deliberately one answer."""
+
+    code = "invalid_registration_token"
+    title = "Invalid registration token"
+    detail = "The link is not valid, or no longer. Register again."
+
+
 class UnauthorizedError(APIError):
     """No valid access token. RFC 6750 §3 asks for the challenge header."""
 

@@ -42,9 +42,12 @@ class AttemptLimiter:
 
     async def count(self, account: str, address: str) -> None:
         """Raises `TooManyRequestsError`, or `ServiceUnavailableError` when the store is away."""
-        client = _customer(address)
-        await self._hit(self._per_address, "address", client)
-        await self._hit(self._per_account, "account", account, client)
+        await self.count_address(address)
+        await self._hit(self._per_account, "account", account, _customer(address))
+
+    async def count_address(self, address: str) -> None:
+        """Where no account is named. Raises what `count` raises."""
+        await self._hit(self._per_address, "address", _customer(address))
 
     async def forgive(self, account: str, address: str) -> None:
         """Forget the account's failures: the password was right."""

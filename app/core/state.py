@@ -11,6 +11,9 @@ from app.core.security.jwt import JWTService
 from app.core.security.password import PasswordService
 from app.core.security.password_policy import PasswordPolicy
 from app.core.security.refresh_token import ParallelUses, RefreshTokenCodec
+from app.core.security.registration_token import RegistrationTokenCodec
+from app.mail.dispatcher import MailDispatcher
+from app.mail.mailer import create_mailer
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Collaborators:
     passwords: PasswordService
     password_policy: PasswordPolicy
     encryption: EncryptionService
+    registrations: RegistrationTokenCodec
+    mails: MailDispatcher
     attempts: AttemptLimiter
     requests: RequestLimiter
     pager: Pager
@@ -31,6 +36,7 @@ class Collaborators:
         def derived(purpose: str) -> list[bytes]:
             return keys.derive_keys(settings.SECRET_KEY, settings.SECRET_KEY_PREVIOUS, purpose)
 
+        encryption = EncryptionService.from_settings(settings)
         return cls(
             settings=settings,
             access_tokens=JWTService.from_settings(settings),
@@ -38,7 +44,15 @@ class Collaborators:
             parallel_uses=ParallelUses(),
             passwords=PasswordService(settings),
             password_policy=PasswordPolicy(settings),
-            encryption=EncryptionService.from_settings(settings),
+            encryption=encryption,
+            registrations=RegistrationTokenCodec(
+                encryption, lifetime=settings.registration_link_lifetime
+            ),
+            mails=MailDispatcher(
+                create_mailer(settings),
+                max_pending=settings.MAIL_MAX_PENDING,
+                timeout=settings.smtp_timeout,
+            ),
             attempts=AttemptLimiter(settings),
             requests=RequestLimiter(settings),
             pager=Pager(CursorCodec(derived(keys.CURSOR))),

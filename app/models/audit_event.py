@@ -10,6 +10,7 @@ from app.models.base import Base, BigIntegerKey, PublicIdMixin, utcnow
 
 
 class AuditAction(str, PyEnum):
+    REQUEST_REGISTRATION = "request_registration"
     REGISTER = "register"
     LOGIN = "login"
     REFRESH = "refresh"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.models.item import Item
 
 EMAIL_UNIQUE_INDEX = "uq_users_email_key_living"
+PUBLIC_ID_UNIQUE_INDEX = "ix_users_public_id"
 
 
 class UserRole(str, PyEnum):

@@ -7,7 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.exceptions import EmailTakenError
 from app.core.pagination import PageRequest, Slice
-from app.models.user import EMAIL_UNIQUE_INDEX, User, UserRole, email_key
+from app.models.user import (
+    EMAIL_UNIQUE_INDEX,
+    PUBLIC_ID_UNIQUE_INDEX,
+    User,
+    UserRole,
+    email_key,
+)
 from app.repositories.base import BaseRepository, SortColumns
 from app.repositories.integrity import violates_unique
 
@@ -26,14 +32,18 @@ class UserRepository(BaseRepository[User]):
         return (await self.session.scalars(statement)).one_or_none()
 
     async def create_user(self, *, email: str, **values: Any) -> User:
-        """Raises `EmailTakenError`, also when another request takes the address meanwhile."""
+        """Raises `EmailTakenError`, also when another request takes the address meanwhile.
+
+        Or takes the `public_id` that was given: then it creates the same account.
+        """
         if await self.find_by_email(email):
             raise EmailTakenError
         try:
             return await self.create(email=email, email_key=email_key(email), **values)
         except IntegrityError as error:
             await self.rollback()
-            if violates_unique(error, User, EMAIL_UNIQUE_INDEX):
+            unique = (EMAIL_UNIQUE_INDEX, PUBLIC_ID_UNIQUE_INDEX)
+            if any(violates_unique(error, User, name) for name in unique):
                 raise EmailTakenError from None
             raise
 

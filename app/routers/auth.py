@@ -1,6 +1,7 @@
 """What is done with a login whichever way its refresh token goes.
 
-The other routes of this prefix are in `body_transport` and `cookie_transport`.
+The other routes of this prefix are in `body_transport` and `cookie_transport`, and for another way
+to register in `mail_registration`.
 """
 
 from typing import Annotated

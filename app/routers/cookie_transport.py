@@ -36,9 +36,14 @@ router = APIRouter(
     dependencies=[Depends(require_trusted_origin)],
     responses=problem_responses(UntrustedOriginError, ServiceUnavailableError),
 )
+# Without REGISTRATION_BY_MAIL: with it, registering hands out no token (`mail_registration`).
+registration = APIRouter(
+    dependencies=[Depends(require_trusted_origin)],
+    responses=problem_responses(UntrustedOriginError, ServiceUnavailableError),
+)
 
 
-@router.post(
+@registration.post(
     "/auth/register",
     status_code=201,
     tags=["Auth"],

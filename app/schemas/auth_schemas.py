@@ -27,6 +27,14 @@ class UserRegister(RequestSchema):
     full_name: FullName | None = None
 
 
+class ConfirmRegistrationRequest(RequestSchema):
+    """`token` is what follows `token=` in the mailed link."""
+
+    token: Annotated[
+        str, Field(min_length=1, max_length=8192, examples=["gAAAAABqkxYzT3JpZ2luYWxUZXh0"])
+    ]
+
+
 class LoginRequest(RequestSchema):
     email: Annotated[str, Field(max_length=254, examples=["ada@example.com"])]
     password: Password

@@ -3,6 +3,9 @@
 Attempts are counted before they are verified, and nothing is hashed while a connection waits.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from app.core.client import Client
 from app.core.exceptions import (
     InvalidCredentialsError,
@@ -89,10 +92,21 @@ class CredentialService:
         self, action: AuditAction, account: str, client: Client, parties: Parties = NOBODY
     ) -> None:
         """Raises `TooManyRequestsError`, which the audit log learns of."""
-        try:
+        async with self._audited(action, parties, subject=f"{account} {client.address}"):
             await self._attempts.count(account, client.address)
+
+    async def count_attempt_of_nobody(self, action: AuditAction, client: Client) -> None:
+        """By the address alone: nobody says yet whose account it is about."""
+        async with self._audited(action, NOBODY, subject=client.address):
+            await self._attempts.count_address(client.address)
+
+    @asynccontextmanager
+    async def _audited(
+        self, action: AuditAction, parties: Parties, *, subject: str
+    ) -> AsyncIterator[None]:
+        try:
+            yield
         except TooManyRequestsError as error:
-            subject = f"{account} {client.address}"
             await self._audit.refuse(action, error.code, parties, once_for=subject)
             raise
 

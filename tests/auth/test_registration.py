@@ -39,6 +39,12 @@ async def test_registering_logs_in(api: Api) -> None:
     }
 
 
+async def test_by_default_there_is_nothing_to_confirm(api: Api) -> None:
+    """LG3: the other way to register is there only where the settings ask for it."""
+    body = {"token": "x"}
+    problem(await api.client.post("/api/v1/auth/confirm-registration", json=body), 404, "not_found")
+
+
 async def test_the_answer_is_the_envelope_around_the_tokens(api: Api) -> None:
     body = {"email": "ada@example.com", "password": PASSWORD}
     answer = (await api.client.post(REGISTER, json=body)).json()

@@ -48,6 +48,7 @@ EXAMPLES: dict[str | None, Any] = {
     "time": "12:00:00",
     "duration": "PT1H30M",
     "boolean": True,
+    "null": None,
 }
 ANNOTATIONS = {"title", "description", "default", "examples"}
 KEYWORDS = {

@@ -59,6 +59,8 @@ def body_for(route: str, account: Account) -> dict[str, Any] | None:
             "password": PASSWORD,
             "full_name": "Newcomer",
         },
+        # None that was mailed: that would have to be asked for first.
+        "POST /api/v1/auth/confirm-registration": {"token": "unknown"},
         "POST /api/v1/auth/login": {"email": account.email, "password": account.password},
         "POST /api/v1/auth/refresh": {"refresh_token": account.refresh_token},
         "POST /api/v1/auth/logout": {"refresh_token": account.refresh_token},

@@ -1,0 +1,87 @@
+"""Registering when REGISTRATION_BY_MAIL is on: in two steps, of which the first tells nothing."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, BackgroundTasks, Depends
+
+from app.core.dependencies import AppCollaborators, CurrentClient, DbSession
+from app.core.exceptions import (
+    BadRequestError,
+    EmailTakenError,
+    InvalidRegistrationTokenError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+    ValidationFailedError,
+)
+from app.core.openapi import problem_responses
+from app.core.responses import SuccessResponse, success_response
+from app.mail.message import Mail
+from app.repositories.user_repository import UserRepository
+from app.routers.dependencies import Audit, Credentials
+from app.schemas.auth_schemas import ConfirmRegistrationRequest, UserRegister
+from app.schemas.user_schemas import UserResponse
+from app.services.mail_registration_service import MailRegistrationService
+
+MAILED: Final = "A mail to this address tells how to go on. If none comes, register again."
+
+router = APIRouter(
+    prefix="/auth",
+    tags=["Auth"],
+    responses=problem_responses(
+        ValidationFailedError, TooManyRequestsError, ServiceUnavailableError
+    ),
+)
+
+
+async def get_service(
+    db: DbSession,
+    credentials: Credentials,
+    audit: Audit,
+    collaborators: AppCollaborators,
+    background: BackgroundTasks,
+) -> MailRegistrationService:
+    def post(mail: Mail) -> None:
+        background.add_task(collaborators.mails.post, mail)
+
+    return MailRegistrationService(
+        UserRepository(db),
+        credentials,
+        audit,
+        tokens=collaborators.registrations,
+        post=post,
+        attempts=collaborators.attempts,
+        settings=collaborators.settings,
+    )
+
+
+Service = Annotated[MailRegistrationService, Depends(get_service)]
+
+
+@router.post(
+    "/register",
+    status_code=202,
+    operation_id="register",
+    summary="Ask for an account; a mailed link creates it",
+)
+async def register(
+    data: UserRegister, service: Service, client: CurrentClient
+) -> SuccessResponse[None]:
+    """The answer is the same whether the address has an account or not; only the mail differs."""
+    await service.request(data, client)
+    return success_response(None, message=MAILED)
+
+
+@router.post(
+    "/confirm-registration",
+    status_code=201,
+    operation_id="confirm_registration",
+    summary="Create the account that a mailed link is for",
+    # That the address is taken is news to nobody but its owner, who alone has the token.
+    responses=problem_responses(BadRequestError, InvalidRegistrationTokenError, EmailTakenError),
+)
+async def confirm_registration(
+    data: ConfirmRegistrationRequest, service: Service, client: CurrentClient
+) -> SuccessResponse[UserResponse]:
+    """It does not log in: whoever opened the link proved the mailbox, and not yet the password."""
+    user = await service.confirm(data.token, client)
+    return success_response(UserResponse.model_validate(user))

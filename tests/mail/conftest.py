@@ -1,0 +1,35 @@
+"""The application with registration by mail, and a mail server of its own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from httpx2 import AsyncClient
+from pydantic import SecretStr
+
+from app.core.config import Settings
+from app.db.session import Database
+from tests.support.mail_registration import PUBLIC_URL, MailApi
+from tests.support.mail_server import MailServer, mail_server
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[MailServer]:
+    async with mail_server() as found:
+        yield found
+
+
+@pytest.fixture
+def settings(settings: Settings, server: MailServer) -> Settings:
+    """Those of the test, and what it does not set of registration by mail."""
+    by_mail = {
+        "REGISTRATION_BY_MAIL": True,
+        "SMTP_URL": SecretStr(server.url),
+        "PUBLIC_URL": PUBLIC_URL,
+    }
+    unset = by_mail.keys() - settings.model_fields_set
+    return settings.model_copy(update={name: by_mail[name] for name in unset})
+
+
+@pytest.fixture
+def api(client: AsyncClient, database: Database, server: MailServer) -> MailApi:
+    return MailApi(client, database, server)

@@ -1,0 +1,286 @@
+"""Asking for an account: what the answer does not tell, and what the mail does."""
+
+import asyncio
+import io
+import time
+from statistics import median
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import func, select
+from starlette.types import Message, Receive, Scope, Send
+
+from app.core.security.password import PasswordService
+from app.db.session import Database
+from app.models import User
+from tests.support.api import PASSWORD, Account
+from tests.support.databases import on_sqlite
+from tests.support.mail_registration import LINK, PUBLIC_URL, REGISTER, MailApi, link_token
+from tests.support.problems import faulty_fields, problem
+from tests.support.table_rows import all_rows, rows_but_the_audit_log, set_columns
+from tests.support.tokens import counted_statements
+
+FREE = "new@example.com"
+
+
+@pytest.fixture
+async def account(api: MailApi) -> Account:
+    return await api.register("Ada@example.com")
+
+
+@pytest.fixture
+def passwords(app: FastAPI) -> PasswordService:
+    found: PasswordService = app.state.collaborators.passwords
+    return found
+
+
+# --- the answer
+
+
+async def test_the_answer_is_the_same_to_the_byte_for_every_address(
+    api: MailApi, account: Account, database: Database
+) -> None:
+    """LG3: free, taken, deactivated, deleted by its owner, and deleted with the address there."""
+    inactive, deleted, kept = [await api.register() for _ in range(3)]
+    await set_columns(database, User, inactive.public_id, is_active=False)
+    await api.client.request(
+        "DELETE", "/api/v1/users/me", json={"password": PASSWORD}, headers=deleted.headers
+    )
+    await set_columns(database, User, kept.public_id, is_deleted=True)
+
+    answers = [
+        await api.ask(email)
+        for email in (FREE, account.email, inactive.email, deleted.email, kept.email)
+    ]
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({(a.content, tuple(sorted(a.headers.items()))) for a in answers}) == 1
+
+
+async def test_the_answer_has_no_tokens(api: MailApi) -> None:
+    """LG3."""
+    answer = (await api.ask(FREE)).json()
+
+    assert answer == {"success": True, "data": None, "message": answer["message"], "meta": None}
+
+
+async def test_every_address_asks_the_database_the_same(
+    api: MailApi, account: Account, database: Database
+) -> None:
+    """LG3: round trips are time, too."""
+    asked = []
+    for email in (FREE, account.email):
+        with counted_statements(database) as statements:
+            await api.ask(email)
+        asked.append(statements)
+
+    assert asked[0] == asked[1]
+    assert asked[0]
+
+
+@on_sqlite
+@pytest.mark.settings(ARGON2_MEMORY_KIB=19_456, ARGON2_TIME_COST=2)
+async def test_every_address_costs_the_same_hashing(
+    api: MailApi, account: Account, passwords: PasswordService
+) -> None:
+    """LG3: the parameters of production, 40 pairs interleaved, medians within 10 %."""
+    costs: dict[str, list[float]] = {FREE: [], account.email: []}
+    for _ in range(40):
+        for email, seen in costs.items():
+            before = await passwords._run(time.thread_time)
+            await api.mail_for(email)
+            seen.append(await passwords._run(time.thread_time) - before)
+
+    free, taken = (median(seen) for seen in costs.values())
+    assert free == pytest.approx(taken, rel=0.1)
+
+
+async def test_the_answer_does_not_wait_for_the_mail_server(api: MailApi, account: Account) -> None:
+    """LG3: it hangs until both have been answered."""
+    api.server.may_answer.clear()
+
+    for email in (FREE, account.email):
+        assert (await api.ask(email)).status_code == 202
+
+    await api.server.begun.wait()
+    assert api.server.waiting == 0
+    api.server.may_answer.set()
+    arrived = {(await api.server.next()).recipients[0] for _ in range(2)}
+    assert arrived == {FREE, account.email}
+
+
+async def test_no_mail_is_touched_before_the_answer_has_left(
+    api: MailApi, app: FastAPI, account: Account
+) -> None:
+    """LG3: the two mails differ, and so does what it takes to make them."""
+    mails = app.state.collaborators.mails
+    pending: list[int] = []
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def watch(message: Message) -> None:
+            await asyncio.sleep(0)  # whoever was started begins now
+            pending.append(len(mails._pending))
+            await send(message)
+
+        await app(scope, receive, watch)
+
+    transport = ASGITransport(app=watched)
+    async with AsyncClient(transport=transport, base_url="http://testserver") as client:
+        for email in (FREE, account.email):
+            await client.post(REGISTER, json={"email": email, "password": PASSWORD})
+            await api.server.next()
+
+    assert set(pending) == {0}
+
+
+async def test_a_password_that_is_refused_tells_nothing_of_the_address(
+    api: MailApi, account: Account
+) -> None:
+    """LG3, PW3."""
+    answers = [await api.ask(email, password="password1") for email in (FREE, account.email)]
+
+    assert [faulty_fields(answer) for answer in answers] == [[["body", "password"]]] * 2
+    assert answers[0].content == answers[1].content
+    assert api.server.waiting == 0
+
+
+@pytest.mark.settings(RATE_LIMIT_ENABLED=True)
+async def test_the_sixth_mail_to_an_address_is_refused_whether_it_is_taken_or_not(
+    api: MailApi, account: Account
+) -> None:
+    """LG3, LG4: a success forgives nothing, or a mailbox could be filled."""
+    for email in (FREE, account.email):
+        for _ in range(5):
+            await api.mail_for(email)
+        problem(await api.ask(email), 429, "too_many_requests")
+
+    assert api.server.waiting == 0
+
+
+# --- what is kept
+
+
+async def test_nothing_is_kept_before_the_address_is_proved(
+    api: MailApi, database: Database
+) -> None:
+    """LG3: no row but the event of the audit log, which says nothing of the address."""
+    before = await rows_but_the_audit_log(database)
+
+    await api.mail_for(FREE, full_name="Canary")
+
+    assert await rows_but_the_audit_log(database) == before
+    told = str(await all_rows(database))
+    assert [text for text in (FREE, "Canary", "argon2") if text in told] == []
+
+
+async def test_who_has_not_confirmed_does_not_log_in(api: MailApi) -> None:
+    await api.mail_for(FREE)
+
+    problem(await api.try_login(FREE, PASSWORD), 401, "invalid_credentials")
+
+
+async def test_a_taken_address_s_account_stays_as_it_is(
+    api: MailApi, account: Account, database: Database
+) -> None:
+    before = await rows_but_the_audit_log(database)
+
+    await api.mail_for(account.email, password="another password", full_name="Eve")
+
+    assert await rows_but_the_audit_log(database) == before
+
+
+async def test_no_secret_is_told_but_in_the_mail(
+    api: MailApi, account: Account, database: Database, log_output: io.StringIO
+) -> None:
+    """ER3: neither password is anywhere, and the token in the mail's text alone."""
+    mails = [
+        await api.mail_for(email, password="canary umbrellas", full_name="Canary Name")
+        for email in (FREE, account.email)
+    ]
+    token = link_token(mails[0])
+    await api.confirm(token)
+    await api.confirm(token)
+    await api.confirm(f"{token}x")
+
+    told = log_output.getvalue() + str(await all_rows(database))
+    assert "mail_sent" in told
+    assert token not in told
+    assert FREE not in log_output.getvalue()
+    headers = "".join(str(mail.message.items()) for mail in mails)
+    assert token[:20] not in headers
+    texts = headers + "".join(mail.text for mail in mails)
+    assert [s for s in ("canary umbrellas", "argon2") if s in texts] == []
+    assert "canary umbrellas" not in told
+
+
+# --- the mail
+
+
+async def test_a_free_address_gets_a_link(api: MailApi) -> None:
+    """LG3."""
+    mail = await api.mail_for(FREE, full_name="http://evil.example")
+
+    assert mail.recipients == [FREE]
+    assert mail.message["To"] == FREE
+    assert mail.message["From"] == "no-reply@example.com"
+    assert mail.envelope.mail_from == "no-reply@example.com"
+    assert mail.message["Subject"] == "Confirm your registration at FastAPI Backend"
+    assert mail.message["Auto-Submitted"] == "auto-generated"
+    assert len(LINK.findall(mail.text)) == 1
+    assert "within 60 minutes" in mail.text
+    assert "evil" not in mail.message.as_string()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"},
+        {"Forwarded": "host=evil.example"},
+        {"Origin": "https://evil.example", "Referer": "https://evil.example/"},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+async def test_where_the_link_leads_is_not_for_the_request_to_say(
+    api: MailApi, headers: dict[str, str]
+) -> None:
+    """EM3."""
+    mail = await api.mail_for(FREE, headers=headers)
+
+    assert mail.text.count(f"{PUBLIC_URL}/confirm-registration#token=") == 1
+    assert "evil" not in mail.message.as_string()
+
+
+async def test_a_taken_address_gets_a_notice_in_which_nothing_acts(
+    api: MailApi, account: Account
+) -> None:
+    """LG3: to the address that the account has, however it was typed this time."""
+    mail = await api.mail_for(" \uff41DA@EXAMPLE.com ", full_name="http://evil.example")
+
+    assert mail.recipients == [account.email]
+    assert mail.message["Subject"] == "You have an account at FastAPI Backend"
+    text = mail.message.as_string().lower()
+    assert [word for word in ("http", "token", "evil", "confirm-") if word in text] == []
+
+
+async def test_an_address_with_other_letters_gets_its_mail(api: MailApi) -> None:
+    """RFC 6531: the domain goes in ASCII, the rest as it is."""
+    email = "j\xfcrgen@b\xfccher.example.com"
+    mail = await api.mail_for(email)
+
+    assert mail.recipients == ["j\xfcrgen@xn--bcher-kva.example.com"]
+    assert (await api.confirm(link_token(mail))).json()["data"][
+        "email"
+    ] == "j\xfcrgen@b\xfccher.example.com"
+
+
+async def test_the_longest_registration_fits_into_its_link(
+    api: MailApi, database: Database
+) -> None:
+    email = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.org"
+    token = await api.mailed_token(email, full_name="\U0001f300" * 200)
+
+    assert (await api.confirm(token)).status_code == 201
+    async with database.read_sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(User)) == 1

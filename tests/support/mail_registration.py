@@ -1,0 +1,67 @@
+"""Registering by mail: what a person does, mailbox included."""
+
+import re
+import secrets
+from typing import Any, Final
+
+from httpx2 import AsyncClient, Response
+
+from app.db.session import Database
+from tests.support.api import PASSWORD, Account, Api
+from tests.support.mail_server import Delivery, MailServer
+
+REGISTER: Final = "/api/v1/auth/register"
+CONFIRM: Final = "/api/v1/auth/confirm-registration"
+PUBLIC_URL: Final = "https://app.example.com/start"
+LINK: Final = re.compile(
+    rf"^{re.escape(PUBLIC_URL)}/confirm-registration#token=(\S+)$", re.MULTILINE
+)
+
+
+class MailApi(Api):
+    """Registers in two steps where the application asks for them."""
+
+    def __init__(self, client: AsyncClient, database: Database, server: MailServer) -> None:
+        super().__init__(client, database)
+        self.server = server
+
+    async def register(self, email: str | None = None, *, password: str = PASSWORD) -> Account:
+        email = email or f"user-{secrets.token_hex(6)}@example.com"
+        token = await self.mailed_token(email, password=password)
+        confirmed = await self.confirm(token)
+        assert confirmed.status_code == 201, confirmed.text
+        public_id = confirmed.json()["data"]["public_id"]
+        return await self.login(Account(email, public_id, {}, password))
+
+    async def ask(
+        self,
+        email: str,
+        *,
+        password: str = PASSWORD,
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Response:
+        """The first step, with a request id, which otherwise differs in each answer."""
+        body = {"email": email, "password": password, **more}
+        fixed = {"X-Request-ID": "the-same-for-all", **(headers or {})}
+        return await self.client.post(REGISTER, json=body, headers=fixed)
+
+    async def mail_for(self, email: str, **request: Any) -> Delivery:
+        """What comes to the mailbox after the first step."""
+        response = await self.ask(email, **request)
+        assert response.status_code == 202, response.text
+        return await self.server.next()
+
+    async def mailed_token(self, email: str, **request: Any) -> str:
+        """What is in the link that comes to the mailbox after the first step."""
+        response = await self.ask(email, **request)
+        assert response.status_code == 202, response.text
+        return link_token(await self.server.next_to(email))
+
+    async def confirm(self, token: str) -> Response:
+        return await self.client.post(CONFIRM, json={"token": token})
+
+
+def link_token(mail: Delivery) -> str:
+    [token] = LINK.findall(mail.text)
+    return str(token)
