@@ -105,7 +105,7 @@ async def _replace_password(email: str, password: str) -> "User":
 async def _accounts(command: str) -> "AsyncIterator[AccountService]":
     from app.core.client import COMMAND_LINE, Origin
     from app.core.config import get_settings
-    from app.core.rate_limit import AttemptLimiter
+    from app.core.rate_limit import RequestLimiter
     from app.core.security.password import PasswordService
     from app.core.security.password_policy import PasswordPolicy
     from app.repositories.audit_event_repository import AuditEventRepository
@@ -119,7 +119,7 @@ async def _accounts(command: str) -> "AsyncIterator[AccountService]":
             audit = AuditTrail(
                 AuditEventRepository(session),
                 Origin(COMMAND_LINE, command),
-                attempts=AttemptLimiter(settings),
+                requests=RequestLimiter(settings),
             )
             yield AccountService(
                 UserRepository(session),

@@ -244,7 +244,7 @@ class Settings(BaseSettings):
     )
     RATE_LIMIT_FAIL_OPEN: bool = Field(
         default=False,
-        description="Without the shared counters, let logins go on uncounted instead of 503.",
+        description="Without the shared counters, each process counts logins alone; or 503.",
     )
     API_RATE_LIMIT: str = Field(
         "1200/minute", description="Requests of one user; without a good token, of one address."

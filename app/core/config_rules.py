@@ -87,13 +87,15 @@ def with_async_driver(value: str, *, root: Path) -> str:
 
 
 def check_proxy(value: str) -> str:
-    """Raises `ValueError` for what is no address, no network, and not `*`."""
+    """A network without the host's bits, or the server would ignore it and trust nobody.
+
+    Raises `ValueError` for what is no address, no network, and not `*`.
+    """
     try:
-        if value != "*":
-            ip_network(value, strict=False)
+        network = None if value == "*" else ip_network(value, strict=False)
     except ValueError:
         raise ValueError("needs addresses or networks, comma-separated") from None
-    return value
+    return str(network) if network and "/" in value else value
 
 
 def with_redis_port(value: str) -> str:

@@ -18,7 +18,7 @@ from app.core.state import Collaborators
 from app.db.session import Database, get_db, get_read_db
 from app.models.audit_event import AuditAction
 from app.repositories.audit_event_repository import AuditEventRepository
-from app.repositories.refresh_token_repository import RefreshTokenRepository
+from app.repositories.refresh_token_repository import LiveSession, RefreshTokenRepository
 from app.services.audit_event_service import AuditTrail, Parties
 
 LOGIN_PATH = "/api/v1/auth/login"
@@ -62,8 +62,8 @@ async def get_token_claims(
 ) -> TokenClaims:
     """What a good token says; whether its session still is, nobody is asked.
 
-    Raises `UnauthorizedError`, and `TooManyRequestsError` for who asks more often than
-    API_RATE_LIMIT allows.
+    Raises `UnauthorizedError`, and `TooManyRequestsError` for an address that asks more often
+    without a good token than API_RATE_LIMIT allows.
     """
     try:
         claims = collaborators.access_tokens.verify_access_token(token or "")
@@ -72,27 +72,51 @@ async def get_token_claims(
         raise
     # Every line that is logged from here on says who.
     structlog.contextvars.bind_contextvars(user=claims.sub)
+    return claims
+
+
+async def get_token_user(
+    collaborators: Annotated[Collaborators, Depends(get_collaborators)],
+    claims: Annotated[TokenClaims, Depends(get_token_claims)],
+) -> TokenClaims:
+    """The claims, and the request counted for their user as API_RATE_LIMIT says."""
     await collaborators.requests.count_user(claims.sub)
     return claims
 
 
 async def get_principal(
-    request: Request, claims: Annotated[TokenClaims, Depends(get_token_claims)]
+    request: Request,
+    collaborators: Annotated[Collaborators, Depends(get_collaborators)],
+    client: Annotated[Client, Depends(get_client)],
+    claims: Annotated[TokenClaims, Depends(get_token_claims)],
 ) -> Principal:
     """Raises `UnauthorizedError` unless the token is good and its session and user still are.
 
     The session is looked up for each request, so that logout, deactivation, deletion and a
     change of role or password act on the very next one (ASVS v7.4.1).
     """
+    # The framework asks once for each set of scopes that a route's dependencies have.
+    known: Principal | None = getattr(request.state, "principal", None)
+    if known is not None:
+        return known
+    live = await _find_live_session(request, claims)
+    if live is None:
+        await collaborators.requests.count_stranger(client.address)
+        raise UnauthorizedError
+    # Not before: with the token of a session that was ended, a thief would use up what the owner
+    # may ask.
+    await collaborators.requests.count_user(claims.sub)
+    request.state.principal = Principal(claims, live.user_id, live.role, live.authenticated_at)
+    return cast("Principal", request.state.principal)
+
+
+async def _find_live_session(request: Request, claims: TokenClaims) -> LiveSession | None:
     database: Database = request.app.state.database
     # A session of its own, closed here: the route's own one must not be a second connection held.
     async with database.read_sessions() as session:
-        live = await RefreshTokenRepository(session).find_live_session(
+        return await RefreshTokenRepository(session).find_live_session(
             session_id=claims.sid, user_public_id=claims.sub
         )
-    if live is None:
-        raise UnauthorizedError
-    return Principal(claims, live.user_id, live.role, live.authenticated_at)
 
 
 async def get_current_user(principal: Annotated[Principal, Depends(get_principal)]) -> TokenClaims:
@@ -116,13 +140,13 @@ class AccessAudit:
     ) -> None:
         self._database: Database = request.app.state.database
         self._origin = origin
-        self._attempts = collaborators.attempts
+        self._requests = collaborators.requests
         self._principal = principal
 
     async def refuse(self, reason: str) -> None:
         caller = self._principal
         async with self._database.sessions() as session:
-            trail = AuditTrail(AuditEventRepository(session), self._origin, attempts=self._attempts)
+            trail = AuditTrail(AuditEventRepository(session), self._origin, requests=self._requests)
             await trail.refuse(
                 AuditAction.ACCESS,
                 reason,
@@ -172,4 +196,4 @@ CurrentUser = Annotated[TokenClaims, Depends(get_current_user)]
 CurrentUserId = Annotated[int, Depends(get_current_user_id)]
 RecentPrincipal = Annotated[Principal, Depends(get_recent_principal)]
 # Costs no query, and does not know of a logout before the token expires: see docs/auth.md.
-TokenUser = Annotated[TokenClaims, Depends(get_token_claims)]
+TokenUser = Annotated[TokenClaims, Depends(get_token_user)]

@@ -176,8 +176,14 @@ class TooManyRequestsError(APIError):
     title = "Too many requests"
     detail = "Too many attempts. Try again later."
 
-    def __init__(self, *, policy: str, quota: int, window: timedelta, reset: timedelta) -> None:
-        """`quota` attempts were allowed in `window`; `reset` is when there will be some again."""
+    def __init__(
+        self, *, policy: str, quota: int, window: timedelta, reset: timedelta, counter: str
+    ) -> None:
+        """`quota` attempts were allowed in `window`; `reset` is when there will be some again.
+
+        `counter` names the one that is full, and nobody.
+        """
+        self.counter = counter
         seconds = max(1, math.ceil(reset.total_seconds()))
         window_seconds = int(window.total_seconds())
         super().__init__(

@@ -2,8 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any, Final
@@ -26,65 +25,35 @@ STORE_PAUSE: Final = timedelta(seconds=5)
 
 
 class AttemptLimiter:
-    """Limits attempts to log in and to register.
+    """Limits attempts to log in and to register. Raises `TooManyRequestsError`.
 
     One counter is for an account from one address, so that a stranger's guesses do not lock the
     owner out elsewhere (ASVS v6.1.1); the other is for an address, whatever the account.
+
+    Without the shared counters it raises `ServiceUnavailableError`, or with RATE_LIMIT_FAIL_OPEN
+    each process counts for itself.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._enabled = settings.RATE_LIMIT_ENABLED
         self._per_account = parse(settings.AUTH_RATE_LIMIT_ACCOUNT)
         self._per_address = parse(settings.AUTH_RATE_LIMIT_ADDRESS)
-        self._fails_open = settings.RATE_LIMIT_FAIL_OPEN
-        self._storage = _storage(settings)
-        self._limiter = FixedWindowRateLimiter(self._storage)
+        self._counters = _Counters(settings, goes_on_alone=settings.RATE_LIMIT_FAIL_OPEN)
 
     async def count(self, account: str, address: str) -> None:
-        """Raises `TooManyRequestsError`, or `ServiceUnavailableError` when the store is away."""
         await self.count_address(address)
-        await self._hit(self._per_account, "account", account, _customer(address))
+        await self._counters.count(self._per_account, "account", account, _customer(address))
 
     async def count_address(self, address: str) -> None:
-        """Where no account is named. Raises what `count` raises."""
-        await self._hit(self._per_address, "address", _customer(address))
+        """Where no account is named."""
+        await self._counters.count(self._per_address, "address", _customer(address))
 
     async def forgive(self, account: str, address: str) -> None:
         """Forget the account's failures: the password was right."""
-        if not self._enabled:
-            return
-        key = _digest("account", account, _customer(address))
-        with self._store_faults():
-            await self._limiter.clear(self._per_account, key)
-
-    async def is_news(self, *subject: str) -> bool:
-        """Whether this is the first time in a while that somebody asks about `subject`."""
-        if not self._enabled:
-            return True
-        try:
-            return await self._limiter.hit(NEWS, _digest("news", *subject))
-        except StorageError:
-            # Too much in the audit log is better than too little.
-            return True
+        await self._counters.clear(self._per_account, "account", account, _customer(address))
 
     async def close(self) -> None:
         """Close the connections to the store."""
-        await _close(self._storage)
-
-    async def _hit(self, limit: RateLimitItem, policy: str, *subject: str) -> None:
-        if not self._enabled:
-            return
-        with self._store_faults():
-            await _hit(self._limiter, limit, policy, *subject)
-
-    @contextmanager
-    def _store_faults(self) -> Iterator[None]:
-        try:
-            yield
-        except StorageError as error:
-            log.warning("attempt_store_error", error=type(error.storage_error).__name__)
-            if not self._fails_open:
-                raise ServiceUnavailableError from None
+        await self._counters.close()
 
 
 class RequestLimiter:
@@ -95,64 +64,95 @@ class RequestLimiter:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._enabled = settings.RATE_LIMIT_ENABLED
         self._per_caller = parse(settings.API_RATE_LIMIT)
         self._refresh_per_session = parse(settings.REFRESH_RATE_LIMIT_SESSION)
         self._refresh_per_address = parse(settings.REFRESH_RATE_LIMIT_ADDRESS)
-        self._own = FixedWindowRateLimiter(MemoryStorage())
-        self._storage = _storage(settings)
-        self._shared = FixedWindowRateLimiter(self._storage)
-        self._own_until = 0.0
+        self._counters = _Counters(settings, goes_on_alone=True)
 
     async def count_user(self, public_id: str) -> None:
-        await self._count(self._per_caller, "user", public_id)
+        await self._counters.count(self._per_caller, "user", public_id)
 
     async def count_stranger(self, address: str) -> None:
-        await self._count(self._per_caller, "stranger", _customer(address))
+        await self._counters.count(self._per_caller, "stranger", _customer(address))
 
     async def count_refresh(self, session: str, address: str) -> None:
         """By the session that a token names: from elsewhere, its owner goes on."""
         client = _customer(address)
-        await self._count(self._refresh_per_address, "refresh-address", client)
-        await self._count(self._refresh_per_session, "refresh-session", session, client)
+        await self._counters.count(self._refresh_per_address, "refresh-address", client)
+        await self._counters.count(self._refresh_per_session, "refresh-session", session, client)
+
+    async def is_news(self, *subject: str) -> bool:
+        """Whether nobody asked about `subject` in the last while; `forget_news` takes it back."""
+        try:
+            await self._counters.count(NEWS, "news", *subject)
+        except TooManyRequestsError:
+            return False
+        return True
+
+    async def forget_news(self, *subject: str) -> None:
+        await self._counters.clear(NEWS, "news", *subject)
 
     async def close(self) -> None:
         """Close the connections to the store."""
-        await _close(self._storage)
+        await self._counters.close()
 
-    async def _count(self, limit: RateLimitItem, policy: str, *subject: str) -> None:
+
+class _Counters:
+    """Counts in the store that processes share, or in memory where there is none.
+
+    With `goes_on_alone`, a process whose store fails counts for itself for a while.
+    """
+
+    def __init__(self, settings: Settings, *, goes_on_alone: bool) -> None:
+        self._enabled = settings.RATE_LIMIT_ENABLED
+        self._storage = _storage(settings)
+        self._shared = FixedWindowRateLimiter(self._storage)
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._goes_on_alone = goes_on_alone
+        self._alone_until = 0.0
+
+    async def count(self, limit: RateLimitItem, policy: str, *subject: str) -> None:
+        key = _digest(policy, *subject)
+
+        async def hit(limiter: FixedWindowRateLimiter) -> None:
+            if await limiter.hit(limit, key):
+                return
+            stats = await limiter.get_window_stats(limit, key)
+            raise TooManyRequestsError(
+                policy=policy,
+                quota=limit.amount,
+                window=timedelta(seconds=limit.get_expiry()),
+                reset=timedelta(seconds=stats.reset_time - time.time()),
+                counter=key,
+            )
+
+        await self._ask(hit)
+
+    async def clear(self, limit: RateLimitItem, policy: str, *subject: str) -> None:
+        key = _digest(policy, *subject)
+        await self._ask(lambda limiter: limiter.clear(limit, key))
+
+    async def close(self) -> None:
+        if isinstance(self._storage, RedisStorage):
+            # The library closes nothing itself, and does not say what type its client is of.
+            bridge: Any = self._storage.bridge
+            await bridge.get_connection().aclose()
+
+    async def _ask(self, question: Callable[[FixedWindowRateLimiter], Awaitable[None]]) -> None:
         if not self._enabled:
             return
-        limiter = self._own if time.monotonic() < self._own_until else self._shared
-        try:
-            await _hit(limiter, limit, policy, *subject)
-        except StorageError as error:
-            log.warning("request_store_error", error=type(error.storage_error).__name__)
-            # Or each request would wait for a store that does not answer.
-            self._own_until = time.monotonic() + STORE_PAUSE.total_seconds()
-            await _hit(self._own, limit, policy, *subject)
-
-
-async def _hit(
-    limiter: FixedWindowRateLimiter, limit: RateLimitItem, policy: str, *subject: str
-) -> None:
-    key = _digest(policy, *subject)
-    if await limiter.hit(limit, key):
-        return
-    stats = await limiter.get_window_stats(limit, key)
-    raise TooManyRequestsError(
-        policy=policy,
-        quota=limit.amount,
-        window=timedelta(seconds=limit.get_expiry()),
-        reset=timedelta(seconds=stats.reset_time - time.time()),
-    )
-
-
-async def _close(storage: Storage) -> None:
-    if isinstance(storage, RedisStorage):
-        # The library closes nothing itself, and does not say what type its client is of.
-        bridge: Any = storage.bridge
-        await bridge.get_connection().aclose()
+        if time.monotonic() >= self._alone_until:
+            try:
+                await question(self._shared)
+            except StorageError as error:
+                log.warning("limit_store_error", error=type(error.storage_error).__name__)
+                if not self._goes_on_alone:
+                    raise ServiceUnavailableError from None
+                # Or each request would wait for a store that does not answer.
+                self._alone_until = time.monotonic() + STORE_PAUSE.total_seconds()
+            else:
+                return
+        await question(self._own)
 
 
 def _storage(settings: Settings) -> Storage:

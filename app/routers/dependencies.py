@@ -25,7 +25,7 @@ MAX_FORM_FIELDS: Final = 20
 async def get_audit_trail(
     db: DbSession, origin: CurrentOrigin, collaborators: AppCollaborators
 ) -> AuditTrail:
-    return AuditTrail(AuditEventRepository(db), origin, attempts=collaborators.attempts)
+    return AuditTrail(AuditEventRepository(db), origin, requests=collaborators.requests)
 
 
 Audit = Annotated[AuditTrail, Depends(get_audit_trail)]

@@ -7,7 +7,7 @@ import structlog
 
 from app.core.client import Origin
 from app.core.pagination import Page, Pager
-from app.core.rate_limit import AttemptLimiter
+from app.core.rate_limit import RequestLimiter
 from app.core.security.principal import Principal
 from app.models.audit_event import AuditAction, AuditEvent, AuditOutcome
 from app.repositories.audit_event_repository import AuditEventRepository
@@ -52,11 +52,11 @@ class AuditTrail:
     """
 
     def __init__(
-        self, repo: AuditEventRepository, origin: Origin, *, attempts: AttemptLimiter
+        self, repo: AuditEventRepository, origin: Origin, *, requests: RequestLimiter
     ) -> None:
         self._repo = repo
         self._origin = origin
-        self._attempts = attempts
+        self._requests = requests
 
     async def record(self, action: AuditAction, parties: Parties) -> None:
         """Note what was done. The caller commits it together with what it did."""
@@ -68,11 +68,29 @@ class AuditTrail:
         """Note what was refused and commit, before the caller raises.
 
         What clients can repeat without end names in `once_for` whom it is counted for, and is
-        written once in a while. Or refusals would fill the table.
+        written once in a while. Or refusals would fill the table. It is then all that is written:
+        what else is pending is lost.
         """
-        if once_for is None or await self._attempts.is_news(action.value, reason, once_for):
+        if once_for is None:
             await self._write(action, AuditOutcome.FAILURE, reason, parties)
-        await self._repo.commit()
+            await self._repo.commit()
+        else:
+            await self._refuse_once(action, reason, parties, once_for)
+
+    async def _refuse_once(
+        self, action: AuditAction, reason: str, parties: Parties, subject: str
+    ) -> None:
+        # The store may take its time: that must not keep a connection from others.
+        await self._repo.release()
+        if not await self._requests.is_news(action.value, reason, subject):
+            return
+        try:
+            await self._write(action, AuditOutcome.FAILURE, reason, parties)
+            await self._repo.commit()
+        except BaseException:
+            # Or it would be no news any more, and in no log.
+            await self._requests.forget_news(action.value, reason, subject)
+            raise
 
     async def _write(
         self, action: AuditAction, outcome: AuditOutcome, reason: str | None, parties: Parties

@@ -92,22 +92,21 @@ class CredentialService:
         self, action: AuditAction, account: str, client: Client, parties: Parties = NOBODY
     ) -> None:
         """Raises `TooManyRequestsError`, which the audit log learns of."""
-        async with self._audited(action, parties, subject=f"{account} {client.address}"):
+        async with self._audited(action, parties):
             await self._attempts.count(account, client.address)
 
     async def count_attempt_of_nobody(self, action: AuditAction, client: Client) -> None:
         """By the address alone: nobody says yet whose account it is about."""
-        async with self._audited(action, NOBODY, subject=client.address):
+        async with self._audited(action, NOBODY):
             await self._attempts.count_address(client.address)
 
     @asynccontextmanager
-    async def _audited(
-        self, action: AuditAction, parties: Parties, *, subject: str
-    ) -> AsyncIterator[None]:
+    async def _audited(self, action: AuditAction, parties: Parties) -> AsyncIterator[None]:
         try:
             yield
         except TooManyRequestsError as error:
-            await self._audit.refuse(action, error.code, parties, once_for=subject)
+            # By the counter, not by the account that was typed: it can be another each time.
+            await self._audit.refuse(action, error.code, parties, once_for=error.counter)
             raise
 
 

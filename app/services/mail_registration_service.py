@@ -77,13 +77,8 @@ class MailRegistrationService:
             # What was counted for this account is no failed login.
             await self._attempts.forgive(email_key(registration.email), client.address)
             user = await self._create(registration)
-        except EmailTakenError as error:
+        except (EmailTakenError, InvalidRegistrationTokenError) as error:
             await self._audit.refuse(AuditAction.REGISTER, error.code, NOBODY)
-            raise
-        except InvalidRegistrationTokenError as error:
-            await self._audit.refuse(
-                AuditAction.REGISTER, error.code, NOBODY, once_for=client.address
-            )
             raise
         await self._audit.record(AuditAction.REGISTER, Parties.owner(user.public_id))
         await self.user_repo.commit()

@@ -164,7 +164,7 @@ class RefreshTokenService:
             await self._requests.count_refresh(session, client.address)
         except TooManyRequestsError as error:
             await self._audit.refuse(
-                AuditAction.REFRESH, error.code, NOBODY, once_for=client.address
+                AuditAction.REFRESH, error.code, NOBODY, once_for=error.counter
             )
             raise
 
@@ -187,11 +187,9 @@ class RefreshTokenService:
     async def _without_rotation(
         self, presented: PresentedToken, arrived_at: datetime
     ) -> IssuedTokens:
-        # Looked at anew: another request may have rotated since `_authenticate`.
-        family = await self.repo.find_family(presented.family)
+        # Anew: another request has rotated, or ended the login, since it was looked at.
+        family = await self._authenticate(presented)
         now = _now()
-        if family is None:
-            _refuse("unknown_family")
         if not family.is_live:
             await self._refuse_genuine(family, "revoked")
         ends_at = min(family.expires_at, family.idle_expires_at)

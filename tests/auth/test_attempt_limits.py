@@ -217,7 +217,7 @@ async def test_nobody_is_asked_for_the_password_of_an_account_that_went_away(
     client, own = Client("127.0.0.1", None), app.state.collaborators
     async with database.sessions() as session:
         audit = AuditTrail(
-            AuditEventRepository(session), Origin(client, "a test"), attempts=own.attempts
+            AuditEventRepository(session), Origin(client, "a test"), requests=own.requests
         )
         credentials = CredentialService(
             UserRepository(session),

@@ -77,11 +77,26 @@ async def test_returns_503_when_the_store_cannot_write(
 async def test_logging_in_goes_on_without_the_store_where_the_settings_prefer_that(
     api: Api, account: Account, store: ValkeyServer
 ) -> None:
-    """LG4: uncounted, then."""
+    """LG4: counted by each process, then."""
     store.stop()
     statuses = [(await attempt(api, account, step)).status_code for step in ("guess", "login")]
+    statuses += [(await attempt(api, account, "guess")).status_code for _ in range(6)]
 
-    assert statuses == [401, 200]
+    assert statuses == [401, 200, 401, 401, 401, 401, 401, 429]
+
+
+@pytest.mark.settings(RATE_LIMIT_ENABLED=True, RATE_LIMIT_FAIL_OPEN=True)
+async def test_logging_in_waits_once_for_a_store_that_hangs(
+    api: Api, account: Account, redis: Redis
+) -> None:
+    """LG4: not for each counter, and not in each attempt."""
+    await redis.client_pause(int(PATIENCE_SECONDS * 20_000))
+
+    with capture_logs() as events:
+        statuses = [(await attempt(api, account, "login")).status_code for _ in range(3)]
+
+    assert statuses == [200] * 3
+    assert [event["event"] for event in events].count("limit_store_error") == 1
 
 
 async def test_who_is_logged_in_does_not_notice(
@@ -118,7 +133,7 @@ async def test_a_store_that_hangs_is_asked_once_in_a_while(
         statuses = [(await api.me(account.access_token)).status_code for _ in range(5)]
 
     assert statuses == [200] * 5
-    assert [event["event"] for event in events].count("request_store_error") == 1
+    assert [event["event"] for event in events].count("limit_store_error") == 1
 
 
 async def test_logging_in_works_again_when_the_store_is_back(

@@ -28,7 +28,8 @@ def test_a_client_cannot_choose_its_address(cli: Cli) -> None:
 def test_a_client_of_a_trusted_proxy_is_counted_by_what_the_proxy_saw(cli: Cli) -> None:
     """LG6: and not by what the client wrote before that."""
     client, other = new_address(), new_address()
-    with serving(cli, RATE_LIMIT_ENABLED="true", TRUSTED_PROXIES="127.0.0.1") as server:
+    # A network as people write it, with the address of one host of it.
+    with serving(cli, RATE_LIMIT_ENABLED="true", TRUSTED_PROXIES="127.0.0.1/8") as server:
         statuses = [guess(server, forwarded_for=f"{new_address()}, {client}") for _ in range(6)]
         status_of_other = guess(server, forwarded_for=other)
 
