@@ -3,11 +3,13 @@
 import hashlib
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Final
 
 import pytest
+from limits import parse
 
 from app.core.config import PROJECT_ROOT, Settings, get_settings
 from tests.support import warm_processes
@@ -125,8 +127,13 @@ WRONG: Final = [
     ("PUBLIC_URL", "https://app.example.com/#canary", "PUBLIC_URL: needs the form https://"),
     ("PUBLIC_URL", "https://app.example.com/\ncanary", "PUBLIC_URL: needs the form https://"),
     ("REGISTRATION_LINK_EXPIRE_MINUTES", "1441", "REGISTRATION_LINK_EXPIRE_MINUTES: Input"),
-    ("AUTH_RATE_LIMIT_ACCOUNT", "canary", "AUTH_RATE_LIMIT_ACCOUNT: needs the form"),
-    ("AUTH_RATE_LIMIT_ADDRESS", "5 per canary", "AUTH_RATE_LIMIT_ADDRESS: needs the form"),
+    ("AUTH_RATE_LIMIT_ACCOUNT", "canary", "AUTH_RATE_LIMIT_ACCOUNT: needs one limit"),
+    ("AUTH_RATE_LIMIT_ADDRESS", "5 per canary", "AUTH_RATE_LIMIT_ADDRESS: needs one limit of"),
+    ("API_RATE_LIMIT", "5/minute;10/hour", "API_RATE_LIMIT: needs one limit of the form"),
+    ("API_RATE_LIMIT", "5/minute canary", "API_RATE_LIMIT: needs one limit of the form"),
+    ("API_RATE_LIMIT", "0/minute", "API_RATE_LIMIT: needs one limit of the form 5/15 minutes, no"),
+    ("REFRESH_RATE_LIMIT_SESSION", "5/0 minutes", "REFRESH_RATE_LIMIT_SESSION: needs one limit"),
+    ("REFRESH_RATE_LIMIT_ADDRESS", "5/9999999 years", "REFRESH_RATE_LIMIT_ADDRESS: needs one"),
     ("REFRESH_TOKEN_TRANSPORT", "canary", "REFRESH_TOKEN_TRANSPORT: Input should be"),
     ("REFRESH_TOKEN_TRANSPORT", "both", "REFRESH_TOKEN_TRANSPORT: Input should be"),
     ("LOG_LEVEL", "canary", "LOG_LEVEL: String should match"),
@@ -320,6 +327,25 @@ def test_the_environment_comes_before_the_env_file(
     settings = load_settings()
 
     assert (settings.PORT, settings.HOST) == (9002, "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"),
+    [
+        ("5/15 minutes", 900),
+        ("1 per day", 86_400),
+        ("600/Hour", 3600),
+        ("9/999999years", 999_999 * 360 * 86_400),
+    ],
+)
+def test_a_limit_is_an_amount_and_a_time(
+    environment: pytest.MonkeyPatch, limit: str, seconds: int
+) -> None:
+    environment.setenv("API_RATE_LIMIT", limit)
+
+    window = timedelta(seconds=parse(load_settings().API_RATE_LIMIT).get_expiry())
+
+    assert window.total_seconds() == seconds
 
 
 def test_an_empty_variable_is_as_none_at_all(environment: pytest.MonkeyPatch) -> None:

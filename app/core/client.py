@@ -19,8 +19,12 @@ class Client:
     @classmethod
     def of(cls, address: str, user_agent: str | None) -> "Client":
         """With everything cut and cleaned that a client could choose."""
-        agent = "".join(c for c in user_agent or "" if c.isprintable()).strip()
-        return cls(address[:MAX_ADDRESS_LENGTH], agent[:MAX_USER_AGENT_LENGTH] or None)
+        agent = _printable(user_agent or "")
+        return cls(_printable(address)[:MAX_ADDRESS_LENGTH], agent[:MAX_USER_AGENT_LENGTH] or None)
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text if c.isprintable()).strip()
 
 
 # Who may run commands on the machine is not for the application to tell.

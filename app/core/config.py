@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from limits import parse
 from pydantic import (
     AfterValidator,
     Field,
@@ -26,6 +25,7 @@ from sqlalchemy.engine import URL, make_url
 
 from app.core.config_rules import (
     MIN_SECRET_LENGTH,
+    check_limit,
     check_proxy,
     development_faults,
     fault_lines,
@@ -305,11 +305,7 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _check_limit(cls, value: str) -> str:
-        try:
-            parse(value)
-        except ValueError:
-            raise ValueError("needs the form 5/15 minutes") from None
-        return value
+        return check_limit(value)
 
     @model_validator(mode="after")
     def _refuse_what_does_not_hold(self) -> Self:

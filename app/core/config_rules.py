@@ -25,6 +25,12 @@ ASYNC_DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite
 REDIS_PORT: Final = 6379
 # What a browser sends as `Origin`: no path, not even a slash. `null` is everybody's (ASVS v3.4.2).
 _EXACT_ORIGIN: Final = re.compile(r"https?://[^/*\s]+")
+# The library takes several, of which only the first would count, and takes `5/0 minutes` for one.
+# Its windows are seconds: these are few enough for any unit.
+_LIMIT: Final = re.compile(
+    r"[1-9][0-9]{0,8}\s*(/|per)\s*([1-9][0-9]{0,5})?\s*(second|minute|hour|day|month|year)s?",
+    re.IGNORECASE,
+)
 
 # OWASP Password Storage Cheat Sheet, Argon2id: m=19456 KiB, t=2, p=1.
 OWASP_ARGON2_MEMORY_KIB = 19_456
@@ -96,6 +102,13 @@ def check_proxy(value: str) -> str:
     except ValueError:
         raise ValueError("needs addresses or networks, comma-separated") from None
     return str(network) if network and "/" in value else value
+
+
+def check_limit(value: str) -> str:
+    """Raises `ValueError` for anything but one limit that lets something through."""
+    if not _LIMIT.fullmatch(value):
+        raise ValueError("needs one limit of the form 5/15 minutes, no zero in it")
+    return value
 
 
 def with_redis_port(value: str) -> str:

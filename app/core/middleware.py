@@ -128,7 +128,7 @@ class _Exchange:
             path=loggable(self._scope["path"]),
             status=self._status,
             duration_ms=round((time.perf_counter() - self._started) * 1000, 1),
-            client=client[0] if client else None,
+            client=loggable(client[0]) if client else None,
         )
 
 

@@ -1,14 +1,11 @@
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from app.core.pagination import ListQuery, sort_field
 from app.models.audit_event import AuditAction, AuditOutcome
-from app.schemas.base import ResponseSchema
-
-Moment = Annotated[AwareDatetime, Field(examples=["2027-01-31T12:00:00Z"])]
+from app.schemas.base import Moment, ResponseSchema
 
 
 class AuditEventListQuery(ListQuery):

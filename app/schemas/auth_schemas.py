@@ -16,8 +16,9 @@ Password = Annotated[
         examples=["seven wet umbrellas"],
     ),
 ]
+# Room for an access token of any algorithm: whoever sends one is told that it is not good.
 OpaqueToken = Annotated[
-    str, Field(min_length=1, max_length=512, examples=["AZIGYBEucNCB2KaLl7ZZ-a1B2c3D4e5"])
+    str, Field(min_length=1, max_length=2048, examples=["AZIGYBEucNCB2KaLl7ZZ-a1B2c3D4e5"])
 ]
 
 

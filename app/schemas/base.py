@@ -1,11 +1,11 @@
 """Bases of all schemas: what comes in is strict, what goes out is read from attributes."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from app.core.validation import InputModel
@@ -47,3 +47,16 @@ Email = Annotated[
     AfterValidator(str.strip),
     AfterValidator(_valid_email),
 ]
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        # At either end of what there is, an offset leads out of it.
+        raise PydanticCustomError(
+            "datetime_range", "Input should be between the years 1 and 9999 in UTC"
+        ) from None
+
+
+Moment = Annotated[AwareDatetime, Field(examples=["2027-01-31T12:00:00Z"]), AfterValidator(_in_utc)]

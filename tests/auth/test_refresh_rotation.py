@@ -33,7 +33,7 @@ from tests.support.tokens import (
 
 CALLERS = 20
 ROTATIONS = 50
-LONGEST_TOKEN = 512
+LONGEST_TOKEN = 2048
 MOMENT = timedelta(seconds=1)
 
 

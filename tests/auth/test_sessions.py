@@ -143,6 +143,15 @@ async def test_a_user_agent_is_shown_as_harmless_text(
     assert newest["user_agent"] == shown
 
 
+async def test_an_address_is_shown_as_harmless_text(app: FastAPI, account: Account) -> None:
+    """ER4: a proxy may forward whatever it was told, and of any length."""
+    async with client_from(f"\x1b[31m 203.0.113.7\r\n{'x' * 100}", app) as client:
+        api = Api(client, app.state.database)
+        newest, _ = await list_sessions(api, await api.login(account))
+
+    assert newest["address"] == f"[31m 203.0.113.7{'x' * 48}"
+
+
 # --- ending them
 
 

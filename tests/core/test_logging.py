@@ -15,6 +15,7 @@ from app.core.config import Settings
 from app.core.logging import configure_logging, loggable
 from tests.core.conftest import Printed
 from tests.support.api import PASSWORD, Api
+from tests.support.applications import client_from
 from tests.support.databases import on_sqlite
 
 # A carriage return, a line feed, a line like ours, a colour, and Unicode's own line ends.
@@ -131,6 +132,19 @@ async def test_any_other_request_id_is_replaced(client: AsyncClient, offered: st
 
     assert response.headers["x-request-id"] != offered
     assert len(response.headers["x-request-id"]) == 32
+
+
+@on_sqlite
+@json_lines
+async def test_control_characters_in_an_address_forge_no_line(
+    app: FastAPI, printed: Printed
+) -> None:
+    """ER4: behind a proxy, it is what a header says; readers of the log decode JSON."""
+    async with client_from("203.0.113.7\r\n\x1b[31m", app) as client:
+        await client.get("/health/live")
+
+    [line] = parsed(printed())
+    assert line["client"] == r"203.0.113.7\r\n\x1b[31m"
 
 
 @on_sqlite
