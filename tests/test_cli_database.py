@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from httpx2 import AsyncClient
 
+from app.cli.sessions import audit_trail
 from app.core.config import PROJECT_ROOT, Settings
 from app.db.init_db import seed_demo_data
 from app.db.session import Database
@@ -139,10 +140,25 @@ async def test_seed_that_loses_a_race_changes_nothing(
         query(cli, f"INSERT OR IGNORE INTO users {columns} VALUES {row}")  # noqa: S608 - no value in it is a stranger's
 
     async with database.sessions() as session:
-        accounts = await seed_demo_data(session, settings, on_step=somebody_else_is_faster)
+        audit = audit_trail(session, "seed")
+        accounts = await seed_demo_data(session, settings, audit, on_step=somebody_else_is_faster)
 
     assert accounts == []
     assert query(cli, "SELECT email FROM users") == [("user@example.com",)]
+    assert events(cli) == set()
+
+
+def test_seed_is_told_in_the_audit_log(cli: Cli) -> None:
+    """AU1: an administrator that nobody registered is one of the accounts."""
+    cli.run("seed")
+
+    told = query(
+        cli,
+        "SELECT operation, action, outcome, actor_public_id, address, email FROM audit_events "
+        "JOIN users ON users.public_id = account_public_id ORDER BY audit_events.id",
+    )
+    by_command = ("seed", "create_user", "success", None, "command line")
+    assert told == [(*by_command, "admin@example.com"), (*by_command, "user@example.com")]
 
 
 def test_seed_obeys_the_longest_minimum_for_passwords(cli: Cli) -> None:
@@ -272,7 +288,9 @@ def add_event(cli: Cli, name: str, age: timedelta) -> None:
 
 
 def events(cli: Cli) -> set[str]:
-    return {name for (name,) in query(cli, "SELECT public_id FROM audit_events")}
+    """But for those that tell of the command itself."""
+    told = "SELECT public_id FROM audit_events WHERE action != 'cleanup_audit'"
+    return {name for (name,) in query(cli, told)}
 
 
 def test_the_audit_log_keeps_a_year_unless_told_otherwise(cli: Cli) -> None:
@@ -286,3 +304,26 @@ def test_the_audit_log_keeps_a_year_unless_told_otherwise(cli: Cli) -> None:
     assert events(cli) == {"within a year", "today"}
     cli.run("cleanup-audit", "--older-than-days=30")
     assert events(cli) == {"today"}
+
+
+def test_the_audit_log_tells_how_it_was_cleaned_up(cli: Cli) -> None:
+    """AU1: to the end of it, when whoever ran it wanted nothing left."""
+    add_event(cli, "today", timedelta())
+
+    for options in ((), ("--older-than-days=0", "--batch=1")):
+        cli.run("cleanup-audit", *options)
+
+    columns = "operation, action, outcome, actor_public_id, address"
+    told = query(cli, f"SELECT {columns} FROM audit_events ORDER BY id")  # noqa: S608 - the test's own names
+    ending = ("cleanup_audit", "success", None, "command line")
+    assert told == [("cleanup-audit --older-than-days=0", *ending)]
+
+
+def test_a_clean_up_that_fails_at_once_is_not_told(cli: Cli) -> None:
+    """AU2."""
+    add_event(cli, "a year ago", timedelta(days=366))
+    trigger = "CREATE TRIGGER stop BEFORE DELETE ON audit_events "
+    query(cli, trigger + "BEGIN SELECT RAISE(ABORT, 'stop'); END")
+
+    assert cli.run("cleanup-audit").returncode == 1
+    assert query(cli, "SELECT public_id FROM audit_events") == [("a year ago",)]

@@ -1,15 +1,18 @@
 """Many at once, and commits that fail: what the database has is what clients were told."""
 
 import asyncio
+import io
 from typing import Final
 
 import pytest
+from argon2 import PasswordHasher
 
 from app.db.session import Database
+from app.models import User
 from tests.support.api import PASSWORD, Api
 from tests.support.databases import on_sqlite
 from tests.support.problems import problem
-from tests.support.table_rows import all_rows
+from tests.support.table_rows import all_rows, set_columns
 from tests.support.tokens import REFRESH
 
 CALLERS = 20
@@ -80,21 +83,45 @@ async def test_many_writers_wait_for_one_another(api: Api, database: Database) -
         ("DELETE", "/api/v1/users/me", {"password": PASSWORD}, "INSERT", "audit_events"),
         ("POST", LOGOUT, {"refresh_token": "{refresh_token}"}, "INSERT", "audit_events"),
         ("POST", "/api/v1/auth/logout-all", {}, "INSERT", "audit_events"),
+        ("DELETE", "/api/v1/auth/sessions", {}, "INSERT", "audit_events"),
         ("POST", LOGIN, {"email": EMAIL, "password": PASSWORD}, "INSERT", "audit_events"),
     ],
 )
 async def test_write_that_cannot_be_committed_is_no_success(
-    api: Api, database: Database, method: str, path: str, body: Body, write: str, table: str
+    api: Api,
+    database: Database,
+    log_output: io.StringIO,
+    *,
+    method: str,
+    path: str,
+    body: Body,
+    write: str,
+    table: str,
 ) -> None:
-    """RL8, AU2: the client gets a problem, and the database is as it was."""
-    account = await api.register(EMAIL)
+    """RL8, AU2: the client gets a problem, the database is as it was, and no log says otherwise."""
+    account = await api.login(await api.register(EMAIL))
     body = {name: value.format(**account.tokens) for name, value in body.items()}
     before = await all_rows(database)
     await _spoil_commits(database, write=write, table=table)
+    log_output.truncate(0)
 
     response = await api.client.request(method, path, json=body, headers=account.headers)
 
     problem(response, 409, "conflict")
+    assert await all_rows(database) == before
+    assert "outcome" not in log_output.getvalue()
+
+
+async def test_login_that_cannot_be_committed_renews_no_hash(api: Api, database: Database) -> None:
+    """RL8, PW5: what a login changes is one transaction."""
+    account = await api.register()
+    old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=2).hash(account.password)
+    await set_columns(database, User, account.public_id, password_hash=old)
+    before = await all_rows(database)
+    await _spoil_commits(database, write="INSERT", table="refresh_tokens")
+
+    problem(await api.try_login(account.email, account.password), 409, "conflict")
+
     assert await all_rows(database) == before
 
 

@@ -12,7 +12,7 @@ import typer
 
 from app.cli.console import progress, remark, say
 from app.cli.faults import Fault, database_faults, database_name, require_consent
-from app.cli.sessions import open_session
+from app.cli.sessions import audit_trail, open_session
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -49,7 +49,7 @@ def seed(yes: Yes = False) -> None:
 
     settings = get_settings()
     require_consent(settings, yes=yes)
-    accounts = asyncio.run(add_demo_data(settings))
+    accounts = asyncio.run(add_demo_data(settings, command="seed"))
     if not accounts:
         say(f"there is an account {ADMIN_EMAIL} or {USER_EMAIL} already: nothing was changed")
         return
@@ -78,7 +78,9 @@ def cleanup_audit(
     yes: Yes = False,
 ) -> None:
     """Delete old events of the audit log."""
-    deleted = _clean_up(_delete_old_events, older_than_days, batch, yes=yes)
+    # How it was run belongs to it: a trail that was wiped is told from one that grew old.
+    command = f"cleanup-audit --older-than-days={older_than_days}"
+    deleted = _clean_up(_delete_old_events, older_than_days, batch, yes=yes, record_as=command)
     say(f"deleted {deleted} events of the audit log")
 
 
@@ -112,12 +114,13 @@ def migrate() -> list[str]:
         raise Fault(f"the migrations do not fit the database: {_first_line(error)}") from error
 
 
-async def add_demo_data(settings: "Settings") -> "list[DemoAccount]":
+async def add_demo_data(settings: "Settings", *, command: str) -> "list[DemoAccount]":
     from app.db.init_db import SEED_STEPS, seed_demo_data
 
     with progress("seeding", SEED_STEPS) as advance:
         async with open_session() as session:
-            return await seed_demo_data(session, settings, on_step=advance)
+            audit = audit_trail(session, command)
+            return await seed_demo_data(session, settings, audit, on_step=advance)
 
 
 def say_accounts(accounts: "list[DemoAccount]") -> None:
@@ -125,27 +128,52 @@ def say_accounts(accounts: "list[DemoAccount]") -> None:
         say(f"  {account.email:<20} {account.password}  ({account.role.value})")
 
 
-def _clean_up(delete: "DeleteBatch", older_than_days: int, batch: int, *, yes: bool) -> int:
-    """Delete batch by batch, each in a transaction of its own; how many rows there were."""
+def _clean_up(
+    delete: "DeleteBatch",
+    older_than_days: int,
+    batch: int,
+    *,
+    yes: bool,
+    record_as: str | None = None,
+) -> int:
+    """Delete batch by batch, each in a transaction of its own; how many rows there were.
+
+    The first of them notes in the audit log what `record_as` says, if anything.
+    """
     from app.core.config import get_settings
     from app.models.base import utcnow
 
     require_consent(get_settings(), yes=yes)
     before = utcnow() - timedelta(days=older_than_days)
     with progress("deleting") as advance:
-        return asyncio.run(_delete_all(delete, before, batch, advance))
+        return asyncio.run(_delete_all(delete, before, batch, advance, record_as))
 
 
 async def _delete_all(
-    delete: "DeleteBatch", before: datetime, batch: int, advance: Callable[[int], None]
+    delete: "DeleteBatch",
+    before: datetime,
+    batch: int,
+    advance: Callable[[int], None],
+    record_as: str | None,
 ) -> int:
     total = 0
     async with open_session() as session:
-        while deleted := await delete(session, before, batch):
+        if record_as is not None:
+            await _record_cleanup(session, record_as)
+        while True:
+            deleted = await delete(session, before, batch)
             await session.commit()
+            if not deleted:
+                return total
             advance(deleted)
             total += deleted
-    return total
+
+
+async def _record_cleanup(session: "AsyncSession", command: str) -> None:
+    from app.models.audit_event import AuditAction
+    from app.services.audit_event_service import NOBODY
+
+    await audit_trail(session, command).record(AuditAction.CLEANUP_AUDIT, NOBODY)
 
 
 async def _delete_dead_tokens(session: "AsyncSession", before: datetime, batch: int) -> int:

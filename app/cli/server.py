@@ -120,7 +120,7 @@ async def _seed_when_empty(settings: "Settings") -> "list[DemoAccount]":
     async with open_session(read_only=True) as session:
         empty = await is_empty(session)
     if empty and settings.ENVIRONMENT is Environment.DEVELOPMENT:
-        return await add_demo_data(settings)
+        return await add_demo_data(settings, command="dev")
     return []
 
 

@@ -11,6 +11,8 @@ from app.cli.faults import database_faults
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from app.services.audit_event_service import AuditTrail
+
 
 @asynccontextmanager
 async def open_session(*, read_only: bool = False) -> AsyncIterator["AsyncSession"]:
@@ -32,3 +34,17 @@ async def open_session(*, read_only: bool = False) -> AsyncIterator["AsyncSessio
                 yield session
         finally:
             await database.close()
+
+
+def audit_trail(session: "AsyncSession", command: str) -> "AuditTrail":
+    """Writes what `command` does, together with it. Who ran it, nobody knows."""
+    from app.core.client import COMMAND_LINE, Origin
+    from app.core.config import get_settings
+    from app.core.rate_limit import RequestLimiter
+    from app.repositories.audit_event_repository import AuditEventRepository
+    from app.services.audit_event_service import AuditTrail
+
+    requests = RequestLimiter(get_settings())
+    return AuditTrail(
+        AuditEventRepository(session), Origin(COMMAND_LINE, command), requests=requests
+    )

@@ -10,7 +10,7 @@ import typer
 
 from app.cli.console import printable, remark, say, say_json, say_table
 from app.cli.faults import Fault, validation_line
-from app.cli.sessions import open_session
+from app.cli.sessions import audit_trail, open_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -103,27 +103,18 @@ async def _replace_password(email: str, password: str) -> "User":
 
 @asynccontextmanager
 async def _accounts(command: str) -> "AsyncIterator[AccountService]":
-    from app.core.client import COMMAND_LINE, Origin
     from app.core.config import get_settings
-    from app.core.rate_limit import RequestLimiter
     from app.core.security.password import PasswordService
     from app.core.security.password_policy import PasswordPolicy
-    from app.repositories.audit_event_repository import AuditEventRepository
     from app.repositories.user_repository import UserRepository
     from app.services.account_service import AccountService
-    from app.services.audit_event_service import AuditTrail
 
     settings = get_settings()
     with closing(PasswordService(settings)) as passwords:
         async with open_session() as session:
-            audit = AuditTrail(
-                AuditEventRepository(session),
-                Origin(COMMAND_LINE, command),
-                requests=RequestLimiter(settings),
-            )
             yield AccountService(
                 UserRepository(session),
-                audit,
+                audit_trail(session, command),
                 passwords=passwords,
                 policy=PasswordPolicy(settings),
             )

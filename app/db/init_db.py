@@ -14,11 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.config import PROJECT_ROOT, Settings
 from app.core.exceptions import EmailTakenError
 from app.core.security.password import PasswordService
+from app.models.audit_event import AuditAction
 from app.models.base import utcnow
 from app.models.item import ItemStatus
 from app.models.user import User, UserRole
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
+from app.services.audit_event_service import AuditTrail, Parties
 
 ADMIN_EMAIL: Final = "admin@example.com"
 USER_EMAIL: Final = "user@example.com"
@@ -69,7 +71,11 @@ async def is_empty(session: AsyncSession) -> bool:
 
 
 async def seed_demo_data(
-    session: AsyncSession, settings: Settings, *, on_step: Callable[[int], None]
+    session: AsyncSession,
+    settings: Settings,
+    audit: AuditTrail,
+    *,
+    on_step: Callable[[int], None],
 ) -> list[DemoAccount]:
     """Add two accounts with generated passwords, and items in every state, in one transaction.
 
@@ -96,6 +102,8 @@ async def seed_demo_data(
     except EmailTakenError:
         await users.rollback()
         return []
+    for owner in owners:
+        await audit.record(AuditAction.CREATE_USER, Parties(account=owner.public_id))
     await _add_items(ItemRepository(session), owners, on_step)
     await users.commit()
     return accounts

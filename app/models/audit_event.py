@@ -26,6 +26,7 @@ class AuditAction(str, PyEnum):
     DEACTIVATE_USER = "deactivate_user"
     CREATE_USER = "create_user"
     SET_PASSWORD = "set_password"  # noqa: S105
+    CLEANUP_AUDIT = "cleanup_audit"
     ACCESS = "access"
 
 
@@ -52,7 +53,9 @@ class AuditEvent(Base, PublicIdMixin):
     occurred_at: Mapped[datetime] = mapped_column(default=utcnow)
     action: Mapped[str] = mapped_column(String(40))
     outcome: Mapped[str] = mapped_column(String(20))
-    reason: Mapped[str | None] = mapped_column(String(60), doc="Why it failed.")
+    reason: Mapped[str | None] = mapped_column(
+        String(60), doc="Why it failed, or happened unasked."
+    )
     operation: Mapped[str] = mapped_column(
         String(100), doc="The route's operation id, or the command of the command line."
     )
@@ -62,7 +65,12 @@ class AuditEvent(Base, PublicIdMixin):
     account_public_id: Mapped[str | None] = mapped_column(
         String(36), doc="To whose account; null where there is none."
     )
-    session_public_id: Mapped[str | None] = mapped_column(String(36))
+    session_public_id: Mapped[str | None] = mapped_column(
+        String(36), doc="In which session; for a token that proves no bearer, in its own."
+    )
+    ended_session_public_id: Mapped[str | None] = mapped_column(
+        String(36), doc="Which session this ended from within the other one."
+    )
     address: Mapped[str] = mapped_column(String(64))
     user_agent: Mapped[str | None] = mapped_column(String(200))
     request_id: Mapped[str | None] = mapped_column(String(64))

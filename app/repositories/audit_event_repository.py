@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.pagination import PageRequest, Slice
@@ -21,11 +21,18 @@ class AuditEventRepository(BaseRepository[AuditEvent]):
         request: PageRequest,
         *,
         equal: Mapping[str, Any],
+        session: str | None,
         since: datetime | None,
         until: datetime | None,
     ) -> Slice[AuditEvent]:
-        """Events whose columns equal the given values, from `since` on and before `until`."""
+        """Events whose columns equal the given values, from `since` on and before `until`.
+
+        Those of a session are what was done in it, and its end.
+        """
         statement = self._select().filter_by(**equal)
+        if session is not None:
+            in_it = AuditEvent.session_public_id == session
+            statement = statement.where(or_(in_it, AuditEvent.ended_session_public_id == session))
         if since is not None:
             statement = statement.where(AuditEvent.occurred_at >= since)
         if until is not None:

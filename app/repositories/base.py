@@ -1,7 +1,7 @@
 """What every repository can do. Subclasses add named queries and decide nothing."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
@@ -13,6 +13,9 @@ from app.models.base import Base
 
 ModelType = TypeVar("ModelType", bound=Base)
 SortColumns = Mapping[str, InstrumentedAttribute[Any]]
+
+# The key of a session's `info`.
+_AFTER_COMMIT: Final = "after_commit"
 
 
 class BaseRepository(Generic[ModelType]):
@@ -29,14 +32,23 @@ class BaseRepository(Generic[ModelType]):
         await self.session.flush()
 
     async def commit(self) -> None:
+        calls = self._take_calls()
         await self.session.commit()
+        for call in calls:
+            call()
 
     async def rollback(self) -> None:
+        self._take_calls()
         await self.session.rollback()
 
     async def release(self) -> None:
         """Give the connection back before slow work; what was read is detached."""
+        self._take_calls()
         await self.session.close()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have `call` called once what is done by now is committed, and never if it is undone."""
+        self.session.info.setdefault(_AFTER_COMMIT, []).append(call)
 
     async def create(self, **kwargs: Any) -> ModelType:
         instance = self.model(**kwargs)
@@ -90,6 +102,11 @@ class BaseRepository(Generic[ModelType]):
     async def count(self, *, include_deleted: bool = False, **equal: Any) -> int:
         statement = self._select(include_deleted=include_deleted).filter_by(**equal)
         return await self._count(statement)
+
+    def _take_calls(self) -> Sequence[Callable[[], None]]:
+        # The session's, not the repository's: another one may commit what this one wrote.
+        calls: Sequence[Callable[[], None]] = self.session.info.pop(_AFTER_COMMIT, ())
+        return calls
 
     def _select(self, *, include_deleted: bool = False) -> Select[ModelType]:
         statement = select(self.model)

@@ -101,20 +101,24 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
         """The user's sessions that have not ended, the one used last first."""
         return (await self.session.scalars(self._select_live(user_id, now))).all()
 
-    async def end_oldest(self, user_id: int, *, keep: int, now: datetime) -> None:
-        """End the user's sessions but for so many, those that were used last."""
+    async def end_oldest(self, user_id: int, *, keep: int, now: datetime) -> Sequence[str]:
+        """End the user's sessions but for so many, those that were used last.
+
+        Returns the public ids of the ended ones.
+        """
         surplus = self._select_live(user_id, now).with_only_columns(RefreshToken.id).offset(keep)
-        await self._end(RefreshToken.id.in_(surplus), RevocationReason.SESSION_LIMIT, now)
+        return await self._end(RefreshToken.id.in_(surplus), RevocationReason.SESSION_LIMIT, now)
 
     async def end_session(self, user_id: int, *, public_id: str, now: datetime) -> bool:
         """Whether there was such a session of the user to end."""
         one = self._select_live(user_id, now).where(RefreshToken.public_id == public_id)
         found = RefreshToken.id.in_(one.with_only_columns(RefreshToken.id).order_by(None))
-        return await self._end(found, RevocationReason.ENDED_BY_OWNER, now)
+        return bool(await self._end(found, RevocationReason.ENDED_BY_OWNER, now))
 
-    async def end_other_sessions(self, user_id: int, *, keep: str, now: datetime) -> None:
+    async def end_other_sessions(self, user_id: int, *, keep: str, now: datetime) -> bool:
+        """Whether there were any."""
         others = (RefreshToken.user_id == user_id) & (RefreshToken.public_id != keep)
-        await self._end(others, RevocationReason.ENDED_BY_OWNER, now)
+        return bool(await self._end(others, RevocationReason.ENDED_BY_OWNER, now))
 
     async def mark_authenticated(self, public_id: str, now: datetime) -> None:
         """Note that the password was proved in this session."""
@@ -190,7 +194,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
 
     async def revoke(self, family_id: int, reason: RevocationReason, now: datetime) -> bool:
         """Whether it was this call that ended the family."""
-        return await self._end(RefreshToken.id == family_id, reason, now)
+        return bool(await self._end(RefreshToken.id == family_id, reason, now))
 
     async def delete_dead(self, *, before: datetime, batch: int) -> int:
         """Remove families that ended before the given time, at most `batch` of them."""
@@ -212,16 +216,16 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
 
     async def _end(
         self, which: ColumnElement[bool], reason: RevocationReason, now: datetime
-    ) -> bool:
-        """End those that have not been ended yet. Whether there were any."""
+    ) -> Sequence[str]:
+        """End those that have not been ended yet; their public ids."""
         result = await self.session.execute(
             update(RefreshToken)
             .where(which, RefreshToken.revoked_at.is_(None))
             .values(revoked_at=now, revoked_reason=reason)
-            .returning(RefreshToken.id)
+            .returning(RefreshToken.public_id)
             .execution_options(synchronize_session=False)
         )
-        return bool(result.all())
+        return result.scalars().all()
 
     @staticmethod
     def _select_live(user_id: int, now: datetime) -> Select[RefreshToken]:

@@ -2,7 +2,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from app.core.dependencies import AppCollaborators, DbSession, require_permission
+from app.core.dependencies import AppCollaborators, ReadDbSession, require_permission
 from app.core.exceptions import (
     ForbiddenError,
     ServiceUnavailableError,
@@ -26,7 +26,7 @@ router = APIRouter(
 )
 
 
-async def get_service(db: DbSession, collaborators: AppCollaborators) -> AuditEventService:
+async def get_service(db: ReadDbSession, collaborators: AppCollaborators) -> AuditEventService:
     return AuditEventService(AuditEventRepository(db), pager=collaborators.pager)
 
 

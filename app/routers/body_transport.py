@@ -88,10 +88,11 @@ async def refresh(
     tags=["Auth"],
     operation_id="logout",
     summary="End the session of a refresh token",
+    responses=problem_responses(TooManyRequestsError),
 )
-async def logout(data: LogoutRequest, service: auth.Service) -> None:
+async def logout(data: LogoutRequest, service: auth.Service, client: CurrentClient) -> None:
     """Works without an access token, and twice; an unknown token is no error (RFC 7009)."""
-    await service.logout(data.refresh_token)
+    await service.logout(data.refresh_token, client)
 
 
 @router.post(

@@ -99,11 +99,13 @@ async def refresh(
     tags=["Auth"],
     operation_id="logout",
     summary="End the session of a refresh token",
-    responses=problem_responses(InvalidRefreshTokenError),
+    responses=problem_responses(InvalidRefreshTokenError, TooManyRequestsError),
 )
-async def logout(token: PresentedToken, service: auth.Service, cookie: Cookie) -> None:
+async def logout(
+    token: PresentedToken, service: auth.Service, client: CurrentClient, cookie: Cookie
+) -> None:
     """Works without an access token, and twice; an unknown token is no error (RFC 7009)."""
-    await service.logout(token)
+    await service.logout(token, client)
     cookie.clear()
 
 

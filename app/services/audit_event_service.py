@@ -1,6 +1,7 @@
 """The audit log: written by other services, read by those who may (ASVS v16.3)."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -21,7 +22,6 @@ _FILTERS: Final = {
     "outcome": "outcome",
     "actor": "actor_public_id",
     "account": "account_public_id",
-    "session": "session_public_id",
 }
 
 
@@ -29,17 +29,21 @@ _FILTERS: Final = {
 class Parties:
     """Who acted on whose account, in which session, by their public ids.
 
-    No actor: nobody proved who they are. No account: there is none.
+    No actor: nobody proved who they are. No account: there is none. An ended session is one that
+    was ended from within the other, which may be the same.
     """
 
     actor: str | None = None
     account: str | None = None
     session: str | None = None
+    ended_session: str | None = None
 
     @classmethod
-    def owner(cls, account: str, session: str | None = None) -> "Parties":
+    def owner(
+        cls, account: str, session: str | None = None, *, ended_session: str | None = None
+    ) -> "Parties":
         """Somebody who acts on the account that is theirs."""
-        return cls(account, account, session)
+        return cls(account, account, session, ended_session)
 
 
 NOBODY: Final = Parties()
@@ -58,9 +62,14 @@ class AuditTrail:
         self._origin = origin
         self._requests = requests
 
-    async def record(self, action: AuditAction, parties: Parties) -> None:
-        """Note what was done. The caller commits it together with what it did."""
-        await self._write(action, AuditOutcome.SUCCESS, None, parties)
+    async def record(
+        self, action: AuditAction, parties: Parties, *, reason: str | None = None
+    ) -> None:
+        """Note what was done. The caller commits it together with what it did.
+
+        What nobody asked for has a `reason`.
+        """
+        await self._write(action, AuditOutcome.SUCCESS, reason, parties)
 
     async def refuse(
         self, action: AuditAction, reason: str, parties: Parties, *, once_for: str | None = None
@@ -104,20 +113,15 @@ class AuditTrail:
             actor_public_id=parties.actor,
             account_public_id=parties.account,
             session_public_id=parties.session,
+            ended_session_public_id=parties.ended_session,
             address=client.address,
             user_agent=client.user_agent,
             request_id=self._origin.request_id,
         )
         emit = log.info if outcome is AuditOutcome.SUCCESS else log.warning
-        emit(
-            "audit",
-            action=action.value,
-            outcome=outcome.value,
-            reason=reason,
-            actor=parties.actor,
-            account=parties.account,
-            session=parties.session,
-        )
+        told = {"action": action.value, "outcome": outcome.value, "reason": reason}
+        # What is rolled back has not happened.
+        self._repo.after_commit(partial(emit, "audit", **told, **asdict(parties)))
 
 
 class AuditEventService:
@@ -128,8 +132,11 @@ class AuditEventService:
     async def list_page(self, query: AuditEventListQuery, reader: Principal) -> Page[AuditEvent]:
         request = self._pager.open(query, "audit-events", reader.public_id)
         sent = query.model_dump(mode="json", include=set(_FILTERS), exclude_none=True)
-        equal = {_FILTERS[name]: value for name, value in sent.items()}
         found = await self.repo.list_page(
-            request, equal=equal, since=query.since, until=query.until
+            request,
+            equal={_FILTERS[name]: value for name, value in sent.items()},
+            session=str(query.session) if query.session else None,
+            since=query.since,
+            until=query.until,
         )
         return self._pager.close(found, request)

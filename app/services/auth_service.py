@@ -74,8 +74,9 @@ class AuthService:
         """Raises `InvalidRefreshTokenError`; see `RefreshTokenService.rotate`."""
         return await self._sessions.rotate(token, arrived_at=arrived_at, client=client)
 
-    async def logout(self, token: str) -> None:
-        await self._sessions.revoke(token)
+    async def logout(self, token: str, client: Client) -> None:
+        """See `RefreshTokenService.revoke`."""
+        await self._sessions.revoke(token, client)
 
     async def logout_all(self, principal: Principal) -> None:
         """End every session of the caller with one write."""

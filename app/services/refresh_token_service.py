@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
@@ -80,7 +81,7 @@ class RefreshTokenService:
         now = _now()
         # Or parallel logins would not see each other, and exceed the limit together.
         await self.repo.lock_logins(user.id)
-        await self.repo.end_oldest(user.id, keep=self._limit - 1, now=now)
+        ended = await self.repo.end_oldest(user.id, keep=self._limit - 1, now=now)
         seed = secrets.token_bytes(SEED_BYTES)
         expires_at = now + self._lifetime
         idle_expires_at = min(expires_at, now + self._idle_lifetime)
@@ -96,6 +97,7 @@ class RefreshTokenService:
             rotated_at=now,
         )
         await self._audit.record(cause, Parties.owner(user.public_id, family.public_id))
+        await self._tell_ended(ended, user.public_id, family.public_id)
         return self._tokens(
             family.public_id, user.public_id, seed, generation=0, now=now, ends_at=idle_expires_at
         )
@@ -134,15 +136,16 @@ class RefreshTokenService:
             return tokens
         return await self._without_rotation(presented, arrived_at)
 
-    async def revoke(self, token: str) -> None:
+    async def revoke(self, token: str, client: Client) -> None:
         """End the login that a token of any generation belongs to.
 
-        Unknown tokens are ignored (RFC 7009 §2.2).
+        Unknown tokens are ignored (RFC 7009 §2.2). Raises `TooManyRequestsError`.
         """
+        await self._requests.count_stranger(client.address)
         presented = self._codec.parse(token)
         family = await self.repo.find_family(presented.family) if presented else None
         if presented and family and self._codec.verify(presented, family.seed):
-            await self._end(family)
+            await self._end(family, is_newest=presented.generation == family.generation)
         await self.repo.commit()
 
     async def mark_authenticated(self, session_id: str) -> None:
@@ -153,10 +156,17 @@ class RefreshTokenService:
         """Remove what sessions say about a person. The caller commits."""
         await self.repo.forget_clients(user_id)
 
-    async def _end(self, family: TokenFamily) -> None:
+    async def _tell_ended(self, sessions: Sequence[str], owner: str, new_session: str) -> None:
+        for session in sessions:
+            parties = Parties.owner(owner, new_session, ended_session=session)
+            reason = RevocationReason.SESSION_LIMIT.value
+            await self._audit.record(AuditAction.END_SESSION, parties, reason=reason)
+
+    async def _end(self, family: TokenFamily, *, is_newest: bool) -> None:
         if await self.repo.revoke(family.id, RevocationReason.LOGOUT, _now()):
+            # An earlier token may be a thief's: it ends the login, and proves no owner.
             owner = Parties.owner(family.user_public_id, family.public_id)
-            await self._audit.record(AuditAction.LOGOUT, owner)
+            await self._audit.record(AuditAction.LOGOUT, owner if is_newest else _parties(family))
 
     async def _count_attempt(self, presented: PresentedToken | None, client: Client) -> None:
         try:

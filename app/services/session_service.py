@@ -28,17 +28,19 @@ class SessionService:
         )
         if not ended:
             raise NotFoundError
-        ended_session = Parties.owner(principal.public_id, str(public_id))
-        await self._audit.record(AuditAction.END_SESSION, ended_session)
+        caller = Parties.owner(
+            principal.public_id, principal.session_id, ended_session=str(public_id)
+        )
+        await self._audit.record(AuditAction.END_SESSION, caller)
         await self.refresh_token_repo.commit()
 
     async def end_others(self, principal: Principal) -> None:
         """End every session of the caller but the one that asks."""
-        await self.refresh_token_repo.end_other_sessions(
+        if await self.refresh_token_repo.end_other_sessions(
             principal.user_id, keep=principal.session_id, now=_now()
-        )
-        caller = Parties.owner(principal.public_id, principal.session_id)
-        await self._audit.record(AuditAction.END_OTHER_SESSIONS, caller)
+        ):
+            caller = Parties.owner(principal.public_id, principal.session_id)
+            await self._audit.record(AuditAction.END_OTHER_SESSIONS, caller)
         await self.refresh_token_repo.commit()
 
 

@@ -108,8 +108,9 @@ class UserService:
 
     async def activate(self, public_id: UUID, manager: Principal) -> User:
         user = await self._lock_by_public_id(public_id)
-        user.is_active = True
-        await self._audit.record(AuditAction.ACTIVATE_USER, _managed(user, manager))
+        if not user.is_active:
+            user.is_active = True
+            await self._audit.record(AuditAction.ACTIVATE_USER, _managed(user, manager))
         await self.user_repo.commit()
         return user
 
@@ -122,7 +123,7 @@ class UserService:
         if user.is_active:
             user.is_active = False
             user.auth_version += 1
-        await self._audit.record(AuditAction.DEACTIVATE_USER, parties)
+            await self._audit.record(AuditAction.DEACTIVATE_USER, parties)
         await self.user_repo.commit()
         return user
 
@@ -152,11 +153,10 @@ class UserService:
     async def _keep_an_administrator(
         self, user: User, action: AuditAction, parties: Parties
     ) -> None:
-        if user.is_admin and user.is_active:
-            others = [i for i in await self.user_repo.lock_active_admins() if i != user.id]
-            if not others:
-                await self._audit.refuse(action, LastAdministratorError.code, parties)
-                raise LastAdministratorError
+        """Asked of the locked rows: by now, `user` may have been deactivated by somebody else."""
+        if user.is_admin and list(await self.user_repo.lock_active_admins()) == [user.id]:
+            await self._audit.refuse(action, LastAdministratorError.code, parties)
+            raise LastAdministratorError
 
 
 def _managed(user: User, manager: Principal) -> Parties:

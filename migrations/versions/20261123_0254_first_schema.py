@@ -169,6 +169,7 @@ def upgrade() -> None:
         sa.Column("actor_public_id", sa.String(length=36), nullable=True),
         sa.Column("account_public_id", sa.String(length=36), nullable=True),
         sa.Column("session_public_id", sa.String(length=36), nullable=True),
+        sa.Column("ended_session_public_id", sa.String(length=36), nullable=True),
         sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("user_agent", sa.String(length=200), nullable=True),
         sa.Column("request_id", sa.String(length=64), nullable=True),

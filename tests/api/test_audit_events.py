@@ -4,7 +4,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from sqlalchemy import update
 
+from app.core.pagination import Pager, Slice
+from app.db.session import Database
+from app.models import User
+from app.schemas.audit_event_schemas import AuditEventListQuery
 from tests.support.api import Account, Api
 from tests.support.problems import faulty_fields, problem
 from tests.support.tokens import session_id
@@ -45,6 +51,7 @@ async def test_an_event_tells_all_there_is_to_know(api: Api, admin: Account) -> 
         "actor_public_id": admin.public_id,
         "account_public_id": admin.public_id,
         "session_public_id": session_id(admin.tokens),
+        "ended_session_public_id": None,
         "address": "127.0.0.1",
     }
 
@@ -63,7 +70,7 @@ async def test_a_cursor_walks_through_all_events_once(api: Api, admin: Account) 
 async def test_filters_choose_by_what_who_and_which_session(api: Api, admin: Account) -> None:
     user = await api.register()
     await api.try_login(user.email, "no such password")
-    await api.client.post(f"/api/v1/users/{user.public_id}/activate", headers=admin.headers)
+    await api.client.post(f"/api/v1/users/{user.public_id}/deactivate", headers=admin.headers)
 
     async def chosen(**query: Any) -> list[str]:
         return sorted(
@@ -72,10 +79,28 @@ async def test_filters_choose_by_what_who_and_which_session(api: Api, admin: Acc
 
     assert await chosen(action="login") == ["login"]
     assert await chosen(outcome="failure") == ["login"]
-    assert await chosen(actor=admin.public_id) == ["activate_user", "register"]
-    assert await chosen(account=user.public_id) == ["activate_user", "login", "register"]
+    assert await chosen(actor=admin.public_id) == ["deactivate_user", "register"]
+    assert await chosen(account=user.public_id) == ["deactivate_user", "login", "register"]
     assert await chosen(session=session_id(user.tokens)) == ["register"]
-    assert await chosen(account=user.public_id, outcome="success") == ["activate_user", "register"]
+    assert await chosen(account=user.public_id, outcome="success") == [
+        "deactivate_user",
+        "register",
+    ]
+
+
+async def test_the_events_of_a_session_are_those_in_it_and_its_end(
+    api: Api, admin: Account
+) -> None:
+    """AU1: so that both sessions lead to it, the one that ended and the one that ended it."""
+    ending, ended = await api.login(admin), await api.login(admin)
+    path = f"/api/v1/auth/sessions/{session_id(ended.tokens)}"
+    await api.client.delete(path, headers=ending.headers)
+
+    for login in (ending, ended):
+        page = await fetch(api, admin, AUDIT, session=session_id(login.tokens))
+        assert [event["action"] for event in page["data"]] == ["end_session", "login"]
+        assert page["data"][0]["session_public_id"] == session_id(ending.tokens)
+        assert page["data"][0]["ended_session_public_id"] == session_id(ended.tokens)
 
 
 async def test_a_span_of_time_has_its_beginning_and_not_its_end(api: Api, admin: Account) -> None:
@@ -125,3 +150,28 @@ async def test_a_cursor_belongs_to_its_reader_and_filter(api: Api, admin: Accoun
         params = {"cursor": cursor, **query}
         response = await api.client.get(AUDIT, params=params, headers=reader.headers)
         problem(response, 422, "invalid_cursor")
+
+
+async def test_a_cursor_of_another_list_is_refused(api: Api, admin: Account, app: FastAPI) -> None:
+    """IN4: though it is of the same reader, with the same filters in the same order."""
+    pager: Pager = app.state.collaborators.pager
+    statuses = []
+    for resource in ("audit-events", "another-list"):
+        request = pager.open(AuditEventListQuery(limit=1), resource, admin.public_id)
+        [event] = (await fetch(api, admin, AUDIT))["data"]
+        key = (datetime.fromisoformat(event["occurred_at"]), event["public_id"])
+        meta = pager.close(Slice([], next_key=key), request).meta
+        params = {"cursor": meta.model_dump()["next_cursor"]}
+        response = await api.client.get(AUDIT, params=params, headers=admin.headers)
+        statuses.append(response.status_code)
+
+    assert statuses == [200, 422]
+
+
+async def test_whoever_reads_the_log_waits_for_no_writer(
+    api: Api, admin: Account, database: Database
+) -> None:
+    """On SQLite, a session that may write waits for all others that do."""
+    async with database.sessions.begin() as session:
+        await session.execute(update(User).values(full_name="Ada"))
+        assert len((await fetch(api, admin, AUDIT))["data"]) == 1

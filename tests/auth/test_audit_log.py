@@ -98,8 +98,8 @@ async def reauthenticate(api: Api, cast: Cast) -> None:
 
 
 async def end_session(api: Api, cast: Cast) -> None:
-    session = session_id(cast.user.tokens)
-    await api.client.delete(f"{SESSIONS}/{session}", headers=cast.user.headers)
+    newest, *_ = (await api.client.get(SESSIONS, headers=cast.user.headers)).json()["data"]
+    await api.client.delete(f"{SESSIONS}/{newest['public_id']}", headers=cast.user.headers)
 
 
 async def end_other_sessions(api: Api, cast: Cast) -> None:
@@ -136,6 +136,8 @@ class Done(NamedTuple):
     actor: str = "user"
     account: str = "user"
     session: str | None = "own"
+    ended: str | None = None
+    after: Act | None = None
 
 
 DONE: Final = {
@@ -144,11 +146,11 @@ DONE: Final = {
     AuditAction.LOGOUT: Done(logout, "logout"),
     AuditAction.LOGOUT_ALL: Done(logout_all, "logout_all"),
     AuditAction.REAUTHENTICATE: Done(reauthenticate, "reauthenticate"),
-    AuditAction.END_SESSION: Done(end_session, "end_session"),
-    AuditAction.END_OTHER_SESSIONS: Done(end_other_sessions, "end_other_sessions"),
+    AuditAction.END_SESSION: Done(end_session, "end_session", ended="other", after=login),
+    AuditAction.END_OTHER_SESSIONS: Done(end_other_sessions, "end_other_sessions", after=login),
     AuditAction.CHANGE_PASSWORD: Done(change_password, "change_password", session="new"),
     AuditAction.DELETE_ACCOUNT: Done(delete_me, "delete_me", session=None),
-    AuditAction.ACTIVATE_USER: Done(activate, "activate_user", "admin"),
+    AuditAction.ACTIVATE_USER: Done(activate, "activate_user", "admin", after=deactivate),
     AuditAction.DEACTIVATE_USER: Done(deactivate, "deactivate_user", "admin"),
 }
 
@@ -159,10 +161,13 @@ async def test_what_is_done_is_told_with_who_and_from_where(
 ) -> None:
     """AU1."""
     done = DONE[action]
+    if done.after is not None:
+        await done.after(browser, cast)
 
     event = await only_new_event(database, done.act(browser, cast))
 
-    who = {name: event.pop(f"{name}_public_id") for name in ("actor", "account", "session")}
+    names = ("actor", "account", "session", "ended_session")
+    who = {name: event.pop(f"{name}_public_id") for name in names}
     assert event == {
         "action": action.value,
         "outcome": "success",
@@ -181,10 +186,11 @@ async def test_what_is_done_is_told_with_who_and_from_where(
         assert who["session"] not in {None, session_id(caller.tokens)}
     else:
         assert who["session"] == (done.session and session_id(caller.tokens))
+    assert (who["ended_session"] not in {None, who["session"]}) == (done.ended == "other")
 
 
 def test_every_action_of_the_api_is_tested() -> None:
-    by_operators = {AuditAction.CREATE_USER, AuditAction.SET_PASSWORD}
+    by_operators = {AuditAction.CREATE_USER, AuditAction.SET_PASSWORD, AuditAction.CLEANUP_AUDIT}
     only_refused = {AuditAction.REFRESH, AuditAction.CONFIRM_PASSWORD, AuditAction.ACCESS}
     by_mail = {AuditAction.REQUEST_REGISTRATION}  # in tests/mail
     assert set(AuditAction) == {*DONE, *by_operators, *only_refused, *by_mail}
@@ -199,6 +205,51 @@ async def test_a_login_is_told_with_the_session_that_it_starts(
     async with database.read_sessions() as session:
         newest = select(RefreshToken.public_id).order_by(RefreshToken.id.desc()).limit(1)
         assert event["session_public_id"] == await session.scalar(newest)
+
+
+async def test_what_changes_nothing_is_not_told(api: Api, cast: Cast, database: Database) -> None:
+    """AU1: nobody was switched on or off, or logged out, who was so already."""
+    left = cast._replace(user=await api.login(cast.other))
+    await logout(api, left)
+    await deactivate(api, cast)
+    before = await events_of(database)
+
+    await logout(api, left)
+    await deactivate(api, cast)
+    await activate(api, cast._replace(user=cast.other))
+    await end_other_sessions(api, cast._replace(user=cast.other))
+
+    assert await events_of(database) == before
+
+
+@pytest.mark.settings(MAX_SESSIONS_PER_USER=2)
+async def test_a_session_that_a_login_too_many_ends_is_told_with_that_login(
+    api: Api, account: Account, database: Database
+) -> None:
+    """AU1, SE4."""
+    await api.login(account)
+    before = len(await events_of(database))
+    newest = await api.login(account)
+
+    told, ended = await events_of(database, since=before)
+
+    assert told["action"] == "login"
+    named = {"action": "end_session", "reason": "session_limit", "outcome": "success"}
+    sessions = {"ended_session_public_id": session_id(account.tokens)}
+    assert ended == told | named | sessions
+    assert ended["session_public_id"] == session_id(newest.tokens)
+
+
+async def test_an_earlier_token_that_logs_out_names_nobody_as_the_actor(
+    api: Api, cast: Cast, database: Database
+) -> None:
+    """AU1: a thief may have it; whose login ends is known all the same."""
+    newest = await rotated(api, cast.user.refresh_token)
+
+    event = await only_new_event(database, logout(api, cast))
+
+    who = [event[f"{name}_public_id"] for name in ("actor", "account", "session")]
+    assert who == [None, cast.user.public_id, session_id(newest)]
 
 
 async def test_an_event_has_the_time_at_which_it_happened(
@@ -313,6 +364,7 @@ async def test_what_is_refused_is_told_with_the_reason(
         "actor_public_id": public[case.actor].public_id if case.actor else None,
         "account_public_id": public[case.account].public_id if case.account else None,
         "session_public_id": session_id(public[case.session].tokens) if case.session else None,
+        "ended_session_public_id": None,
         "address": ADDRESS,
         "user_agent": BROWSER,
         "request_id": REQUEST_ID,
@@ -322,12 +374,12 @@ async def test_what_is_refused_is_told_with_the_reason(
 async def test_a_login_to_a_deactivated_account_is_told_as_such(
     api: Api, cast: Cast, database: Database
 ) -> None:
-    """AU1."""
+    """AU1: to whoever has its password; a guess is told as one."""
     await deactivate(api, cast)
 
-    event = await only_new_event(database, inactive(api, cast, database))
-
-    assert (event["reason"], event["account_public_id"]) == ("inactive", cast.user.public_id)
+    for refuse, reason in ((inactive, "inactive"), (wrong_password, "wrong_password")):
+        event = await only_new_event(database, refuse(api, cast, database))
+        assert (event["reason"], event["account_public_id"]) == (reason, cast.user.public_id)
 
 
 @pytest.mark.settings(JWT_ACCESS_TOKEN_EXPIRE_MINUTES=60)
@@ -424,9 +476,7 @@ async def test_the_log_outlives_the_account(api: Api, cast: Cast, database: Data
     assert (await events_of(database))[: len(before)] == before
 
 
-async def test_nothing_that_was_typed_is_in_the_log(
-    api: Api, cast: Cast, database: Database
-) -> None:
+async def test_no_field_of_a_body_is_in_the_log(api: Api, cast: Cast, database: Database) -> None:
     """AU4: a password may be typed where the address belongs."""
     await api.try_login("canary-password-in-the-wrong-field", "canary-password")
     await api.try_login(cast.user.email, "canary-password")

@@ -96,6 +96,21 @@ async def test_who_has_no_good_token_is_counted_by_address(
 
 
 @three_requests
+async def test_logging_out_is_counted_by_address(api: Api, account: Account, app: FastAPI) -> None:
+    """LG4: it needs no access token, and asks the database for whatever looks like a token."""
+
+    async def log_out(client: AsyncClient, token: str) -> int:
+        body = {"refresh_token": token}
+        return (await client.post("/api/v1/auth/logout", json=body)).status_code
+
+    tokens = ("garbage", "A" * 70, "more garbage", account.refresh_token)
+    assert [await log_out(api.client, token) for token in tokens] == [204, 204, 204, 429]
+    assert statuses(await ask(api, account.access_token, times=1)) == [200]
+    async with client_from(new_address(), app) as elsewhere:
+        assert await log_out(elsewhere, account.refresh_token) == 204
+
+
+@three_requests
 async def test_health_is_told_however_often(api: Api) -> None:
     for _ in range(5):
         assert (await api.client.get("/health/live")).status_code == 200

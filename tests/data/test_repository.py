@@ -1,16 +1,17 @@
 """What every repository inherits."""
 
+from functools import partial
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.session import Database
 from app.models import Item, ItemStatus, User
 from app.repositories.base import BaseRepository
-from tests.support.databases import checked_out
+from tests.support.databases import checked_out, on_sqlite
 
 Items = BaseRepository[Item]
 
@@ -52,6 +53,40 @@ async def test_create_gives_the_row_its_id_without_committing(
 
 async def test_commit_makes_the_row_visible_to_others(item: Item, database: Database) -> None:
     assert await _count_anew(database) == 1
+
+
+@on_sqlite
+async def test_what_waits_for_a_commit_is_called_once_and_never_when_it_is_undone(
+    items: Items, owner: User, session: AsyncSession
+) -> None:
+    """AU2: another repository on the same session may commit."""
+    calls: list[str] = []
+    for name, end in (
+        ("rolled back", items.rollback),
+        ("released", items.release),
+        ("committed", BaseRepository(User, session).commit),
+        ("once more", items.rollback),
+    ):
+        items.after_commit(partial(calls.append, name))
+        await end()
+        await items.commit()
+
+    assert calls == ["committed"]
+
+
+async def test_a_commit_that_fails_calls_nothing_later_either(
+    items: Items, database: Database, session: AsyncSession
+) -> None:
+    """AU2."""
+    calls: list[str] = []
+    items.after_commit(partial(calls.append, "lost"))
+    session.add(Item(title="Nobody's", owner_id=0))
+    with pytest.raises(IntegrityError):
+        await items.commit()
+    await session.rollback()
+    await items.commit()
+
+    assert calls == []
 
 
 async def test_rollback_undoes_what_was_flushed(
