@@ -10,7 +10,11 @@ from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.client import MAX_OPERATION_LENGTH, Client, Origin
-from app.core.exceptions import ForbiddenError, ReauthenticationRequiredError, UnauthorizedError
+from app.core.exceptions import (
+    MissingPermissionError,
+    ReauthenticationRequiredError,
+    UnauthorizedError,
+)
 from app.core.security.jwt import TokenClaims
 from app.core.security.permissions import DESCRIPTIONS, Permission
 from app.core.security.principal import Principal
@@ -160,10 +164,16 @@ async def get_permitted_principal(
     principal: Annotated[Principal, Depends(get_principal)],
     audit: Annotated[AccessAudit, Depends()],
 ) -> Principal:
-    """Raises `ForbiddenError` unless the caller's role has every permission of the route."""
+    """For `require_permission`, which names a permission.
+
+    Raises `MissingPermissionError` unless the caller's role has every one of the route.
+    """
+    if not required.scopes:
+        # Whoever forgot to name one did not mean everybody.
+        raise TypeError("a route that asks for a permission names none: use require_permission()")
     if not all(principal.may(Permission(scope)) for scope in required.scopes):
         await audit.refuse("permission_missing")
-        raise ForbiddenError
+        raise MissingPermissionError(required.scopes)
     return principal
 
 

@@ -5,7 +5,7 @@ can go wrong, into RFC 9457 problem responses. OpenAPI's error responses come fr
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
@@ -53,15 +53,22 @@ class InvalidRegistrationTokenError(BadRequestError):
 
 
 class UnauthorizedError(APIError):
-    """No valid access token. RFC 6750 §3 asks for the challenge header."""
+    """The access token is not good, or no more. RFC 6750 §3 says what the challenge says."""
 
     status = 401
     code = "unauthorized"
     title = "Not authenticated"
     detail = "A valid access token is required."
+    challenge: ClassVar[str] = 'Bearer error="invalid_token"'
 
     def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+        super().__init__(detail, headers={"WWW-Authenticate": self.challenge})
+
+
+class MissingTokenError(UnauthorizedError):
+    """No access token was sent: there is nothing to say against it."""
+
+    challenge = "Bearer"
 
 
 class InvalidCredentialsError(UnauthorizedError):
@@ -69,6 +76,7 @@ class InvalidCredentialsError(UnauthorizedError):
 
     code = "invalid_credentials"
     title = "Invalid credentials"
+    challenge = "Bearer"
     detail = "The email address or the password is not right."
 
 
@@ -77,6 +85,7 @@ class InvalidRefreshTokenError(UnauthorizedError):
 
     code = "invalid_refresh_token"
     title = "Invalid refresh token"
+    challenge = "Bearer"
     detail = "The refresh token is not valid. Log in again."
 
 
@@ -85,6 +94,14 @@ class ForbiddenError(APIError):
     code = "forbidden"
     title = "Not allowed"
     detail = "You are not allowed to do this."
+
+
+class MissingPermissionError(ForbiddenError):
+    """The caller's role lacks a permission of the route: a scope, in RFC 6750 §3.1."""
+
+    def __init__(self, scopes: Sequence[str]) -> None:
+        challenge = f'Bearer error="insufficient_scope", scope="{" ".join(scopes)}"'
+        super().__init__(headers={"WWW-Authenticate": challenge})
 
 
 class WrongPasswordError(ForbiddenError):

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+import jwt
 import pytest
 import time_machine
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from app.core.config import Settings
@@ -140,6 +142,16 @@ async def test_the_issuer_and_the_audience_are_ours_alone(
             "upper case": forger.forge(claims={"aud": aud.upper()}),
         }
     )
+
+
+async def test_several_audiences_are_refused_though_ours_is_the_only_one(
+    forger: TokenForger, app: FastAPI
+) -> None:
+    """JW2: by the library too, and not by the type of our claims alone."""
+    token = forger.forge(claims={"aud": [forger.claims["aud"]]})
+
+    with pytest.raises(jwt.InvalidAudienceError):
+        app.state.collaborators.access_tokens._decode(token)
 
 
 @pytest.mark.parametrize("claim", ["sub", "sid", "jti"])

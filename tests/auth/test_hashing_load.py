@@ -6,7 +6,10 @@ import pytest
 from httpx2 import Response
 
 from app.core.security.password import PasswordService
+from app.db.session import Database
+from tests.data.faults import until
 from tests.support.api import Account, Api
+from tests.support.databases import checked_out
 from tests.support.hashing import busy_hashing
 from tests.support.problems import faulty_fields, problem
 
@@ -67,6 +70,24 @@ async def test_of_three_logins_one_waits_and_two_are_refused(
         last = (await next(answers)).status_code
 
     assert [first, second, last] == [503, 503, 200]
+
+
+@pytest.mark.parametrize("step", ["login", "register", "delete"])
+async def test_whoever_waits_for_a_hash_keeps_no_connection_from_others(
+    api: Api, account: Account, passwords: PasswordService, database: Database, step: str
+) -> None:
+    """PW6, RL4."""
+
+    async def waits() -> bool:
+        return passwords._free == 0
+
+    async with busy_hashing(passwords, jobs=1):
+        waiting = asyncio.create_task(hashing_request(api, account, step))
+        await until(waits)
+        in_use = checked_out(database)
+
+    assert in_use == 0
+    assert (await waiting).is_success
 
 
 async def test_all_are_served_again_when_the_queue_is_empty(

@@ -20,8 +20,12 @@ def problem(response: Response, status: int, code: str) -> dict[str, Any]:
 
 
 def assert_unauthorized(response: Response, code: str = "unauthorized") -> None:
+    """With a challenge that says whether an access token was sent (RFC 6750 §3)."""
     problem(response, 401, code)
-    assert response.headers["www-authenticate"] == "Bearer"
+    scheme, _, token = response.request.headers.get("authorization", "").partition(" ")
+    refused = code == "unauthorized" and scheme == "Bearer" and token
+    challenge = 'Bearer error="invalid_token"' if refused else "Bearer"
+    assert response.headers["www-authenticate"] == challenge
 
 
 def faulty_fields(response: Response) -> list[list[str | int]]:

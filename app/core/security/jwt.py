@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from uuid_utils.compat import uuid7
 
 from app.core.config import Settings
-from app.core.exceptions import UnauthorizedError
+from app.core.exceptions import MissingTokenError, UnauthorizedError
 from app.core.security.key_ring import KeyRing
 
 # RFC 9068 §2.1: without its own type, a token made for another end could be used here.
@@ -82,6 +82,8 @@ class JWTService:
 
     def verify_access_token(self, token: str) -> TokenClaims:
         """Raises `UnauthorizedError` for anything but a token of ours that is still good."""
+        if not token:
+            raise MissingTokenError
         try:
             claims = self._decode(token)
             return self._canonical(TokenClaims.model_validate(claims))
