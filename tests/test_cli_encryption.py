@@ -119,6 +119,18 @@ async def test_neither_values_nor_keys_are_printed(cli: HouseCli, database: Data
         assert secret not in output
 
 
+def test_an_encrypted_column_without_public_ids_is_named_in_one_line(tmp_path: Path) -> None:
+    """DR2: before anything is rotated, for a value's place has its row's public id."""
+
+    class VaultCli(Cli):
+        def command(self, *arguments: str) -> list[str]:
+            return [sys.executable, "-m", "tests.support.cli_with_vaults", *arguments]
+
+    finished = VaultCli(tmp_path).run(COMMAND)
+
+    assert_refused(finished, "vaults.secret", "no public_id", "PublicIdMixin")
+
+
 async def test_production_asks_for_consent(cli: HouseCli, database: Database) -> None:
     """DR2."""
     assert_refused(cli.run(COMMAND, **PRODUCTION), "production", "--yes")

@@ -31,7 +31,10 @@ def rotate_encryption(
 
     settings = get_settings()
     require_consent(settings, yes=yes)
-    columns = encrypted_columns()
+    try:
+        columns = encrypted_columns()
+    except TypeError as error:
+        raise Fault(str(error), "add PublicIdMixin to its model, and a migration") from error
     if not columns:
         say("no model has an encrypted column: nothing to re-encrypt")
         return

@@ -19,9 +19,16 @@ class EncryptedValue:
 
 
 def encrypted_columns(metadata: MetaData = Base.metadata) -> list[Column[Any]]:
-    """Every column of type `EncryptedText`, of all models."""
+    """Every column of type `EncryptedText`, of all models.
+
+    Raises `TypeError` for one of a model whose rows have no `public_id`: they have no context.
+    """
     columns = (column for table in metadata.sorted_tables for column in table.columns)
-    return [column for column in columns if isinstance(column.type, EncryptedText)]
+    encrypted = [column for column in columns if isinstance(column.type, EncryptedText)]
+    for column in encrypted:
+        if "public_id" not in column.table.c:
+            raise TypeError(f"{column} is encrypted, and its table has no public_id")
+    return encrypted
 
 
 class EncryptedValueRepository:

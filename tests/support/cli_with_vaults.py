@@ -1,0 +1,12 @@
+"""`cli.py` of a project with an encrypted column whose rows have no public id."""
+
+from sqlalchemy import Column, Integer, Table
+
+from app.cli import app
+from app.models import Base
+from app.models.base import EncryptedText
+
+if __name__ == "__main__":
+    id_only = Column("id", Integer, primary_key=True)
+    Table("vaults", Base.metadata, id_only, Column("secret", EncryptedText))
+    app()
