@@ -12,7 +12,7 @@ from dataclasses import fields
 from selectors import SelectSelector
 from typing import Final
 
-from benchmarks import rotation, storm
+from benchmarks import rotation, storm, throughput
 from benchmarks.machine import Cores, describe
 from benchmarks.options import Options
 from benchmarks.report import Report
@@ -21,7 +21,11 @@ from tests.support.postgres import PostgresServer
 
 Workload = Callable[[Stage, Options], Awaitable[Report]]
 
-WORKLOADS: Final[dict[str, Workload]] = {"storm": storm.run, "rotation": rotation.run}
+WORKLOADS: Final[dict[str, Workload]] = {
+    "throughput": throughput.run,
+    "storm": storm.run,
+    "rotation": rotation.run,
+}
 
 
 def main(arguments: Sequence[str]) -> int:

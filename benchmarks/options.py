@@ -9,3 +9,5 @@ class Options:
     seconds: float = 6.0
     refreshes: int = 10_000
     sessions: int = 100
+    wrk: str = "wrk"
+    results: str = "benchmarks/results.json"

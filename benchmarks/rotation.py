@@ -1,6 +1,9 @@
 """The rotation of refresh tokens: how fast, and whether anything is left behind."""
 
 import asyncio
+import math
+import secrets
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -10,11 +13,11 @@ from typing import Final
 
 from benchmarks.accounts import log_in, register
 from benchmarks.client import OK, Connection, encode
+from benchmarks.load import CONNECTIONS, Speed
 from benchmarks.options import Options
 from benchmarks.report import Report, percentile, table
 from benchmarks.stage import Stage
 
-CONNECTIONS: Final = 16
 # Far below MAX_SESSIONS_PER_USER: nobody's session is ended by a later one.
 SESSIONS_PER_USER: Final = 5
 FAMILIES: Final = "refresh_tokens"
@@ -22,17 +25,18 @@ FAMILIES: Final = "refresh_tokens"
 
 @dataclass
 class Rotation:
-    """The newest token of each session, and how many refreshes are yet to be done."""
+    """The newest token of each session, and how many refreshes, or until when, are to be done."""
 
     tokens: deque[str]
-    remaining: int
+    remaining: int = sys.maxsize
+    until: float = math.inf
     times: list[float] = field(default_factory=list)
     failures: int = 0
 
     async def refresh(self, port: int) -> None:
         """Always the session whose turn it is; nobody else has its token meanwhile."""
         async with Connection(port) as connection:
-            while self.remaining and self.tokens:
+            while self.remaining and self.tokens and time.perf_counter() < self.until:
                 self.remaining -= 1
                 await self._refresh_one(connection, self.tokens.popleft())
 
@@ -53,23 +57,38 @@ class Rows:
     after: int
 
 
+async def refreshes_per_second(logins: int, port: int, *, seconds: float) -> Speed:
+    """With a session for each connection, logged in at one port and refreshed at another."""
+    rotation = Rotation(deque(await _log_in(logins, CONNECTIONS)))
+    started = time.perf_counter()
+    rotation.until = started + seconds
+    await _refresh_on_each_connection(rotation, port)
+    elapsed = time.perf_counter() - started
+    failures = f"{rotation.failures} were refused" if rotation.failures else None
+    return Speed(len(rotation.times) / elapsed, percentile(rotation.times, 0.99) * 1000, failures)
+
+
 async def run(stage: Stage, options: Options) -> Report:
     rotation = Rotation(deque(await _log_in(stage.port, options.sessions)), options.refreshes)
     before = await stage.count_rows(FAMILIES)
     started = time.perf_counter()
-    async with asyncio.TaskGroup() as connections:
-        for _ in range(CONNECTIONS):
-            connections.create_task(rotation.refresh(stage.port))
+    await _refresh_on_each_connection(rotation, stage.port)
     elapsed = time.perf_counter() - started
     rows = Rows(before, await stage.count_rows(FAMILIES))
     return _report(rotation, rows, elapsed, options)
+
+
+async def _refresh_on_each_connection(rotation: Rotation, port: int) -> None:
+    async with asyncio.TaskGroup() as connections:
+        for _ in range(CONNECTIONS):
+            connections.create_task(rotation.refresh(port))
 
 
 async def _log_in(port: int, sessions: int) -> list[str]:
     """The refresh tokens of so many new sessions."""
     async with Connection(port) as connection:
         users = -(-sessions // SESSIONS_PER_USER)
-        emails = [await register(connection, f"user-{n}") for n in range(users)]
+        emails = [await register(connection, secrets.token_hex(8)) for _ in range(users)]
         turns = islice(cycle(emails), sessions)
         return [(await log_in(connection, email))["refresh_token"] for email in turns]
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,14 +70,23 @@ def migrate(database_url: str) -> None:
 
 
 @contextmanager
-def served(cores: Cores, database_url: str) -> Iterator[Stage]:
-    """`cli.py serve` on the server's core and a free port, ready for requests."""
+def served(
+    cores: Cores,
+    database_url: str,
+    module: Sequence[str] = ("cli", "serve"),
+    beside: Stage | None = None,
+) -> Iterator[Stage]:
+    """`python -m module` on the server's core and a free port, ready for requests.
+
+    With the secrets of the stage `beside` it, so that the tokens of one are good for the other.
+    """
     port = _free_port()
-    environment = environment_for(database_url) | {"PORT": str(port)}
+    environment = dict(beside.environment) if beside else environment_for(database_url)
+    environment |= {"PORT": str(port), "UVICORN_PORT": str(port)}
     scratch = ScratchDirectory("bench", Account())
     log = scratch.path / "server.log"
     try:
-        process = _start([sys.executable, "cli.py", "serve"], environment, log)
+        process = _start([sys.executable, "-m", *module], environment, log)
         # Whatever becomes of us, it does not go on.
         scratch.guard(process.pid)
         cores.give_server_core(process.pid)

@@ -7,13 +7,26 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from benchmarks import wrk
 from benchmarks.client import Connection, encode
+from benchmarks.load import Load, Speed, measure_by_client
 from benchmarks.pacing import send_paced
 from benchmarks.report import percentile
 from benchmarks.rotation import Rotation, Rows
 from benchmarks.rotation import broken_promises as broken_by_rotation
 from benchmarks.storm_report import broken_promises as broken_by_storm
 
+# As wrk 4.1 prints it.
+WRK_OUTPUT = """Running 2s test @ http://127.0.0.1:8000/api/v1/items
+  1 threads and 16 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency    60.05ms   14.40ms 159.15ms   82.84%
+  Latency Distribution
+     50%   55.75ms
+     99%    1.15s
+  536 requests in 2.04s, 396.78KB read
+Requests/sec:    262.64
+"""
 REQUEST = encode("GET", "/")
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"data":{}}'
 
@@ -80,3 +93,28 @@ def test_a_rotation_may_neither_fail_nor_leave_rows() -> None:
 
     assert broken_by_rotation(done, Rows(before=5, after=5)) == []
     assert len(broken_by_rotation(failed, Rows(before=5, after=6))) == 2
+
+
+def test_the_figures_of_wrk_are_understood() -> None:
+    assert wrk.read(WRK_OUTPUT) == Speed(262.64, 1150.0)
+
+
+def test_failures_that_wrk_met_are_told() -> None:
+    output = WRK_OUTPUT + "  Non-2xx or 3xx responses: 3\n  Socket errors: connect 0, read 2\n"
+
+    failures = wrk.read(output).failures
+
+    assert failures == "Non-2xx or 3xx responses: 3; Socket errors: connect 0, read 2"
+
+
+def test_what_wrk_never_says_is_no_figure() -> None:
+    with pytest.raises(RuntimeError, match="unable to connect"):
+        wrk.read("unable to connect to 127.0.0.1:8000 Connection refused")
+
+
+async def test_our_own_client_counts_what_is_no_success() -> None:
+    async with answering(0) as port:
+        speed = await measure_by_client(Load("/", "token", connections=1), port, seconds=0.1)
+
+    assert speed.per_second > 0
+    assert speed.failures is not None
