@@ -22,7 +22,7 @@ from app.core.state import Collaborators
 from app.db.session import Database, get_db, get_read_db
 from app.models.audit_event import AuditAction
 from app.repositories.audit_event_repository import AuditEventRepository
-from app.repositories.refresh_token_repository import LiveSession, RefreshTokenRepository
+from app.repositories.live_session_repository import LiveSessionRepository
 from app.services.audit_event_service import AuditTrail, Parties
 
 LOGIN_PATH = "/api/v1/auth/login"
@@ -103,7 +103,10 @@ async def get_principal(
     known: Principal | None = getattr(request.state, "principal", None)
     if known is not None:
         return known
-    live = await _find_live_session(request, claims)
+    database: Database = request.app.state.database
+    live = await LiveSessionRepository(database.read_engine).find(
+        session_id=claims.sid, user_public_id=claims.sub
+    )
     if live is None:
         await collaborators.requests.count_stranger(client.address)
         raise UnauthorizedError
@@ -112,15 +115,6 @@ async def get_principal(
     await collaborators.requests.count_user(claims.sub)
     request.state.principal = Principal(claims, live.user_id, live.role, live.authenticated_at)
     return cast("Principal", request.state.principal)
-
-
-async def _find_live_session(request: Request, claims: TokenClaims) -> LiveSession | None:
-    database: Database = request.app.state.database
-    # A session of its own, closed here: the route's own one must not be a second connection held.
-    async with database.read_sessions() as session:
-        return await RefreshTokenRepository(session).find_live_session(
-            session_id=claims.sid, user_public_id=claims.sub
-        )
 
 
 async def get_current_user(principal: Annotated[Principal, Depends(get_principal)]) -> TokenClaims:

@@ -8,17 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.client import Client
 from app.models.base import UTCDateTime, utcnow
 from app.models.refresh_token import RefreshToken, RevocationReason
-from app.models.user import User, UserRole
+from app.models.user import User
 from app.repositories.base import BaseRepository
-
-
-@dataclass(frozen=True, slots=True)
-class LiveSession:
-    """Who is behind a session that is still good."""
-
-    user_id: int
-    role: UserRole
-    authenticated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +39,9 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
     def __init__(self, session: AsyncSession) -> None:
         super().__init__(RefreshToken, session)
 
-    async def find_live_session(
-        self, *, session_id: str, user_public_id: str
-    ) -> LiveSession | None:
-        """The one query of every authenticated request; both ids are public."""
-        statement = (
-            select(RefreshToken.user_id, User.role, RefreshToken.authenticated_at)
-            .join(User, User.id == RefreshToken.user_id)
-            .where(
-                RefreshToken.public_id == session_id,
-                User.public_id == user_public_id,
-                RefreshToken.expires_at > utcnow(),
-                *_LIVE,
-            )
-        )
-        row = (await self.session.execute(statement)).one_or_none()
-        return None if row is None else LiveSession(**row._asdict())
-
     async def find_family(self, public_id: str) -> TokenFamily | None:
         """Whatever its state: the caller tells reuse from expiry by it."""
-        live = select(1).where(*_LIVE).correlate(RefreshToken, User).exists()
+        live = select(1).where(*LIVE).correlate(RefreshToken, User).exists()
         shared_clock, own_clock = await self._clocks()
         statement = (
             select(
@@ -236,7 +210,7 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
                 RefreshToken.user_id == user_id,
                 RefreshToken.expires_at > now,
                 RefreshToken.idle_expires_at > now,
-                *_LIVE,
+                *LIVE,
             )
             .order_by(RefreshToken.rotated_at.desc(), RefreshToken.id.desc())
         )
@@ -262,4 +236,4 @@ _LIVE_USER = (
     User.is_deleted.is_(False),
     User.auth_version == RefreshToken.auth_version,
 )
-_LIVE = (RefreshToken.revoked_at.is_(None), RefreshToken.is_deleted.is_(False), *_LIVE_USER)
+LIVE = (RefreshToken.revoked_at.is_(None), RefreshToken.is_deleted.is_(False), *_LIVE_USER)
