@@ -42,37 +42,46 @@ _bearer = OAuth2PasswordBearer(
 )
 
 
-async def get_collaborators(request: Request) -> Collaborators:
+# The framework walks a route's whole tree of dependencies in each request, and what two of them
+# need once for each. What a dependency of everybody needs of the request, it therefore asks here.
+def collaborators_of(request: Request) -> Collaborators:
     return cast("Collaborators", request.app.state.collaborators)
 
 
-async def get_client(request: Request) -> Client:
+def client_of(request: Request) -> Client:
     """The client; behind a proxy of TRUSTED_PROXIES, its address is the one that is forwarded."""
     address = request.client.host if request.client else "unknown"
     return Client.of(address, request.headers.get("user-agent"))
 
 
-async def get_origin(request: Request, client: Annotated[Client, Depends(get_client)]) -> Origin:
+def origin_of(request: Request) -> Origin:
     """Where the request comes from, and which route it asks, for the audit log."""
     # The framework makes one up for a route that names none.
     operation = request.scope["route"].unique_id[:MAX_OPERATION_LENGTH]
-    return Origin(client, operation, request.state.request_id)
+    return Origin(client_of(request), operation, request.state.request_id)
+
+
+async def get_collaborators(request: Request) -> Collaborators:
+    return collaborators_of(request)
+
+
+async def get_client(request: Request) -> Client:
+    return client_of(request)
 
 
 async def get_token_claims(
-    collaborators: Annotated[Collaborators, Depends(get_collaborators)],
-    client: Annotated[Client, Depends(get_client)],
-    token: Annotated[str | None, Depends(_bearer)],
+    request: Request, token: Annotated[str | None, Depends(_bearer)]
 ) -> TokenClaims:
     """What a good token says; whether its session still is, nobody is asked.
 
     Raises `UnauthorizedError`, and `TooManyRequestsError` for an address that asks more often
     without a good token than API_RATE_LIMIT allows.
     """
+    collaborators = collaborators_of(request)
     try:
         claims = collaborators.access_tokens.verify_access_token(token or "")
     except UnauthorizedError:
-        await collaborators.requests.count_stranger(client.address)
+        await collaborators.requests.count_stranger(client_of(request).address)
         raise
     # Every line that is logged from here on says who.
     structlog.contextvars.bind_contextvars(user=claims.sub)
@@ -80,19 +89,15 @@ async def get_token_claims(
 
 
 async def get_token_user(
-    collaborators: Annotated[Collaborators, Depends(get_collaborators)],
-    claims: Annotated[TokenClaims, Depends(get_token_claims)],
+    request: Request, claims: Annotated[TokenClaims, Depends(get_token_claims)]
 ) -> TokenClaims:
     """The claims, and the request counted for their user as API_RATE_LIMIT says."""
-    await collaborators.requests.count_user(claims.sub)
+    await collaborators_of(request).requests.count_user(claims.sub)
     return claims
 
 
 async def get_principal(
-    request: Request,
-    collaborators: Annotated[Collaborators, Depends(get_collaborators)],
-    client: Annotated[Client, Depends(get_client)],
-    claims: Annotated[TokenClaims, Depends(get_token_claims)],
+    request: Request, claims: Annotated[TokenClaims, Depends(get_token_claims)]
 ) -> Principal:
     """Raises `UnauthorizedError` unless the token is good and its session and user still are.
 
@@ -103,16 +108,17 @@ async def get_principal(
     known: Principal | None = getattr(request.state, "principal", None)
     if known is not None:
         return known
+    requests = collaborators_of(request).requests
     database: Database = request.app.state.database
     live = await LiveSessionRepository(database.read_engine).find(
         session_id=claims.sid, user_public_id=claims.sub
     )
     if live is None:
-        await collaborators.requests.count_stranger(client.address)
+        await requests.count_stranger(client_of(request).address)
         raise UnauthorizedError
     # Not before: with the token of a session that was ended, a thief would use up what the owner
     # may ask.
-    await collaborators.requests.count_user(claims.sub)
+    await requests.count_user(claims.sub)
     request.state.principal = Principal(claims, live.user_id, live.role, live.authenticated_at)
     return cast("Principal", request.state.principal)
 
@@ -126,37 +132,25 @@ async def get_current_user_id(principal: Annotated[Principal, Depends(get_princi
     return principal.user_id
 
 
-class AccessAudit:
-    """Writes refusals of access (ASVS v16.3.2), each in a transaction of its own."""
-
-    def __init__(
-        self,
-        request: Request,
-        origin: Annotated[Origin, Depends(get_origin)],
-        collaborators: Annotated[Collaborators, Depends(get_collaborators)],
-        principal: Annotated[Principal, Depends(get_principal)],
-    ) -> None:
-        self._database: Database = request.app.state.database
-        self._origin = origin
-        self._requests = collaborators.requests
-        self._principal = principal
-
-    async def refuse(self, reason: str) -> None:
-        caller = self._principal
-        async with self._database.sessions() as session:
-            trail = AuditTrail(AuditEventRepository(session), self._origin, requests=self._requests)
-            await trail.refuse(
-                AuditAction.ACCESS,
-                reason,
-                Parties(actor=caller.public_id, session=caller.session_id),
-                once_for=f"{caller.public_id} {self._origin.operation}",
-            )
+async def _note_refusal(request: Request, caller: Principal, reason: str) -> None:
+    """Into the audit log (ASVS v16.3.2), in a transaction of its own."""
+    database: Database = request.app.state.database
+    origin = origin_of(request)
+    async with database.sessions() as session:
+        repo = AuditEventRepository(session)
+        trail = AuditTrail(repo, origin, requests=collaborators_of(request).requests)
+        await trail.refuse(
+            AuditAction.ACCESS,
+            reason,
+            Parties(actor=caller.public_id, session=caller.session_id),
+            once_for=f"{caller.public_id} {origin.operation}",
+        )
 
 
 async def get_permitted_principal(
+    request: Request,
     required: SecurityScopes,
     principal: Annotated[Principal, Depends(get_principal)],
-    audit: Annotated[AccessAudit, Depends()],
 ) -> Principal:
     """For `require_permission`, which names a permission.
 
@@ -166,7 +160,7 @@ async def get_permitted_principal(
         # Whoever forgot to name one did not mean everybody.
         raise TypeError("a route that asks for a permission names none: use require_permission()")
     if not all(principal.may(Permission(scope)) for scope in required.scopes):
-        await audit.refuse("permission_missing")
+        await _note_refusal(request, principal, "permission_missing")
         raise MissingPermissionError(required.scopes)
     return principal
 
@@ -180,21 +174,18 @@ def require_permission(permission: Permission) -> Any:
 
 
 async def get_recent_principal(
-    principal: Annotated[Principal, Depends(get_principal)],
-    collaborators: Annotated[Collaborators, Depends(get_collaborators)],
-    audit: Annotated[AccessAudit, Depends()],
+    request: Request, principal: Annotated[Principal, Depends(get_principal)]
 ) -> Principal:
     """Raises `ReauthenticationRequiredError` when the password was proved too long ago."""
     age = datetime.now(UTC) - principal.authenticated_at
-    if age > collaborators.settings.recent_authentication:
-        await audit.refuse(ReauthenticationRequiredError.code)
+    if age > collaborators_of(request).settings.recent_authentication:
+        await _note_refusal(request, principal, ReauthenticationRequiredError.code)
         raise ReauthenticationRequiredError
     return principal
 
 
 AppCollaborators = Annotated[Collaborators, Depends(get_collaborators)]
 CurrentClient = Annotated[Client, Depends(get_client)]
-CurrentOrigin = Annotated[Origin, Depends(get_origin)]
 CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
 CurrentUser = Annotated[TokenClaims, Depends(get_current_user)]
 CurrentUserId = Annotated[int, Depends(get_current_user_id)]

@@ -6,14 +6,9 @@ to register in `mail_registration`.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
-from app.core.dependencies import (
-    AppCollaborators,
-    CurrentClient,
-    CurrentPrincipal,
-    DbSession,
-)
+from app.core.dependencies import CurrentClient, CurrentPrincipal, DbSession, collaborators_of
 from app.core.exceptions import (
     ServiceUnavailableError,
     TooManyRequestsError,
@@ -23,7 +18,7 @@ from app.core.exceptions import (
 )
 from app.core.openapi import problem_responses
 from app.repositories.user_repository import UserRepository
-from app.routers.dependencies import Audit, Credentials, RefreshTokens
+from app.routers.dependencies import audit_trail, credential_service, refresh_token_service
 from app.routers.refresh_cookie import Cookie
 from app.schemas.auth_schemas import ReauthenticateRequest
 from app.services.auth_service import AuthService
@@ -35,18 +30,13 @@ router = APIRouter(
 )
 
 
-async def get_service(
-    db: DbSession,
-    credentials: Credentials,
-    sessions: RefreshTokens,
-    audit: Audit,
-    collaborators: AppCollaborators,
-) -> AuthService:
+async def get_service(request: Request, db: DbSession) -> AuthService:
+    collaborators = collaborators_of(request)
     return AuthService(
         UserRepository(db),
-        credentials,
-        sessions,
-        audit,
+        credential_service(request, db),
+        refresh_token_service(request, db),
+        audit_trail(request, db),
         passwords=collaborators.passwords,
         attempts=collaborators.attempts,
     )

@@ -7,8 +7,9 @@ from typing import Annotated, Final, cast
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.dependencies import AppCollaborators, CurrentOrigin, DbSession
+from app.core.dependencies import DbSession, collaborators_of, origin_of
 from app.repositories.audit_event_repository import AuditEventRepository
 from app.repositories.refresh_token_repository import RefreshTokenRepository
 from app.repositories.user_repository import UserRepository
@@ -22,21 +23,17 @@ JSON_TYPE: Final = "application/json"
 MAX_FORM_FIELDS: Final = 20
 
 
-async def get_audit_trail(
-    db: DbSession, origin: CurrentOrigin, collaborators: AppCollaborators
-) -> AuditTrail:
-    return AuditTrail(AuditEventRepository(db), origin, requests=collaborators.requests)
+# Called by the dependencies that make services, for the reason that app.core.dependencies tells.
+def audit_trail(request: Request, db: AsyncSession) -> AuditTrail:
+    requests = collaborators_of(request).requests
+    return AuditTrail(AuditEventRepository(db), origin_of(request), requests=requests)
 
 
-Audit = Annotated[AuditTrail, Depends(get_audit_trail)]
-
-
-async def get_refresh_token_service(
-    db: DbSession, audit: Audit, collaborators: AppCollaborators
-) -> RefreshTokenService:
+def refresh_token_service(request: Request, db: AsyncSession) -> RefreshTokenService:
+    collaborators = collaborators_of(request)
     return RefreshTokenService(
         RefreshTokenRepository(db),
-        audit,
+        audit_trail(request, db),
         codec=collaborators.refresh_tokens,
         parallel_uses=collaborators.parallel_uses,
         access_tokens=collaborators.access_tokens,
@@ -45,16 +42,19 @@ async def get_refresh_token_service(
     )
 
 
-async def get_credential_service(
-    db: DbSession, audit: Audit, collaborators: AppCollaborators
-) -> CredentialService:
+def credential_service(request: Request, db: AsyncSession) -> CredentialService:
+    collaborators = collaborators_of(request)
     return CredentialService(
         UserRepository(db),
-        audit,
+        audit_trail(request, db),
         passwords=collaborators.passwords,
         policy=collaborators.password_policy,
         attempts=collaborators.attempts,
     )
+
+
+async def get_audit_trail(request: Request, db: DbSession) -> AuditTrail:
+    return audit_trail(request, db)
 
 
 async def get_arrival_time(request: Request) -> datetime:
@@ -102,7 +102,6 @@ LOGIN_BODY: Final = {
     }
 }
 
-Credentials = Annotated[CredentialService, Depends(get_credential_service)]
-RefreshTokens = Annotated[RefreshTokenService, Depends(get_refresh_token_service)]
+Audit = Annotated[AuditTrail, Depends(get_audit_trail)]
 ArrivalTime = Annotated[datetime, Depends(get_arrival_time)]
 LoginBody = Annotated[Login, Depends(get_login)]

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, BackgroundTasks, Depends
+from fastapi import APIRouter, BackgroundTasks, Depends, Request
 
-from app.core.dependencies import AppCollaborators, CurrentClient, DbSession
+from app.core.dependencies import CurrentClient, DbSession, collaborators_of
 from app.core.exceptions import (
     BadRequestError,
     EmailTakenError,
@@ -17,7 +17,7 @@ from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
 from app.mail.message import Mail
 from app.repositories.user_repository import UserRepository
-from app.routers.dependencies import Audit, Credentials
+from app.routers.dependencies import audit_trail, credential_service
 from app.schemas.auth_schemas import ConfirmRegistrationRequest, UserRegister
 from app.schemas.user_schemas import UserResponse
 from app.services.mail_registration_service import MailRegistrationService
@@ -34,19 +34,17 @@ router = APIRouter(
 
 
 async def get_service(
-    db: DbSession,
-    credentials: Credentials,
-    audit: Audit,
-    collaborators: AppCollaborators,
-    background: BackgroundTasks,
+    request: Request, db: DbSession, background: BackgroundTasks
 ) -> MailRegistrationService:
+    collaborators = collaborators_of(request)
+
     def post(mail: Mail) -> None:
         background.add_task(collaborators.mails.post, mail)
 
     return MailRegistrationService(
         UserRepository(db),
-        credentials,
-        audit,
+        credential_service(request, db),
+        audit_trail(request, db),
         tokens=collaborators.registrations,
         post=post,
         attempts=collaborators.attempts,

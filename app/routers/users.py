@@ -1,15 +1,15 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from app.core.dependencies import (
-    AppCollaborators,
     CurrentClient,
     CurrentPrincipal,
     CurrentUserId,
     DbSession,
     PublicId,
     RecentPrincipal,
+    collaborators_of,
     require_permission,
 )
 from app.core.exceptions import (
@@ -29,7 +29,7 @@ from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
-from app.routers.dependencies import Audit, Credentials, RefreshTokens
+from app.routers.dependencies import audit_trail, credential_service, refresh_token_service
 from app.routers.refresh_cookie import Cookie
 from app.schemas.user_schemas import (
     AccountDelete,
@@ -47,20 +47,14 @@ router = APIRouter(
 )
 
 
-async def get_service(
-    db: DbSession,
-    credentials: Credentials,
-    sessions: RefreshTokens,
-    audit: Audit,
-    collaborators: AppCollaborators,
-) -> UserService:
+async def get_service(request: Request, db: DbSession) -> UserService:
     return UserService(
         UserRepository(db),
         ItemRepository(db),
-        credentials,
-        sessions,
-        audit,
-        pager=collaborators.pager,
+        credential_service(request, db),
+        refresh_token_service(request, db),
+        audit_trail(request, db),
+        pager=collaborators_of(request).pager,
     )
 
 
