@@ -1,5 +1,6 @@
 """Assembles the application. `app` is what servers import."""
 
+import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -23,16 +24,19 @@ from app.routers.mail_registration import router as mail_registration
 
 API_PREFIX: Final = "/api/v1"
 VERSION: Final = "0.1.0"
+# Objects that are made before the collector looks for cycles among them: Python's default is 700.
+GARBAGE_THRESHOLD: Final = 50_000
 
 
 def create_app(settings: Settings | None = None, db: Database | None = None) -> FastAPI:
     """An application of its own for these settings; by default, the process's."""
+    settings_given = settings is not None
     if settings is None:
         settings, db = get_settings(), database
     app = FastAPI(
         title=settings.APP_NAME,
         version=VERSION,
-        lifespan=_lifespan,
+        lifespan=_lifespan if settings_given else process_lifespan,
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -89,6 +93,25 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     await collaborators.attempts.close()
     await collaborators.requests.close()
     await app.state.database.close()
+
+
+@asynccontextmanager
+async def process_lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+    """That of the one application of a server's process."""
+    async with _lifespan(app):
+        _tune_garbage_collection()
+        yield
+
+
+def _tune_garbage_collection() -> None:
+    """What start-up made lives as long as the process: no collection need walk it again.
+
+    Requests leave few cycles, so fewer collections do; without it they are what makes one request
+    in a hundred late.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
 
 
 app = create_app()

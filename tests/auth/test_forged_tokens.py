@@ -54,6 +54,19 @@ def with_each(forger: TokenForger, name: str, values: Any) -> dict[str, str]:
     return {f"{name}={value!r:.40}": forger.forge(header={name: value}) for value in values}
 
 
+async def test_what_is_known_of_a_header_helps_nobody_without_the_key(
+    api: Api, forger: TokenForger, refuse_each: RefuseEach, attacker_key: Key
+) -> None:
+    """JW1: headers of good tokens are remembered, and only so many of them."""
+    for number in range(20):
+        response = await api.me(forger.forge(header={"x": number}))
+        assert response.status_code == 200
+
+    await refuse_each(
+        {f"x={n}": forger.forge(header={"x": n}, key=attacker_key) for n in (0, 19, 20)}
+    )
+
+
 async def test_the_forgers_unaltered_copy_is_accepted(api: Api, forger: TokenForger) -> None:
     """Otherwise the refusals below would prove nothing."""
     response = await api.me(forger.forge())

@@ -10,12 +10,14 @@ from uuid_utils.compat import uuid7
 
 from app.core.config import Settings
 from app.core.exceptions import MissingTokenError, UnauthorizedError
-from app.core.security.key_ring import KeyRing
+from app.core.security.key_ring import KeyRing, VerificationKey
 
 # RFC 9068 §2.1: without its own type, a token made for another end could be used here.
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105  # a media type, not a secret
 REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"]
 MAX_TOKEN_LENGTH: Final = 4096
+# All tokens of a key have the same first part, which is read once.
+MAX_KNOWN_HEADERS: Final = 16
 
 
 class TokenClaims(BaseModel):
@@ -49,6 +51,7 @@ class JWTService:
         self._audience = audience
         self._leeway = leeway
         self.lifetime = lifetime
+        self._known_headers: dict[str, VerificationKey] = {}
         self._jwt = jwt.PyJWT({"enforce_minimum_key_length": True, "require": REQUIRED_CLAIMS})
 
     @classmethod
@@ -98,12 +101,9 @@ class JWTService:
     def _decode(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN_LENGTH:
             raise jwt.DecodeError
-        header = jwt.get_unverified_header(token)
-        key = self._keys.verification_keys.get(header.get("kid", ""))
-        # RFC 7515 §4.1.11: a critical extension that is not understood makes the token invalid.
-        if key is None or header.get("typ") != TOKEN_TYPE or "crit" in header:
-            raise jwt.InvalidTokenError
-        return self._jwt.decode(
+        header, _, _ = token.partition(".")
+        key = self._known_headers.get(header) or self._find_key(token)
+        claims = self._jwt.decode(
             token,
             key,
             # RFC 8725 §3.1: ours to say, never the token's ("alg": "none", HS/RS confusion).
@@ -113,6 +113,18 @@ class JWTService:
             leeway=self._leeway,
             options={"strict_aud": True},
         )
+        # Now it is known to be of somebody with the key, so nobody else can fill this.
+        if len(self._known_headers) < MAX_KNOWN_HEADERS:
+            self._known_headers[header] = key
+        return claims
+
+    def _find_key(self, token: str) -> VerificationKey:
+        header = jwt.get_unverified_header(token)
+        key = self._keys.verification_keys.get(header.get("kid", ""))
+        # RFC 7515 §4.1.11: a critical extension that is not understood makes the token invalid.
+        if key is None or header.get("typ") != TOKEN_TYPE or "crit" in header:
+            raise jwt.InvalidTokenError
+        return key
 
     @staticmethod
     def _canonical(claims: TokenClaims) -> TokenClaims:

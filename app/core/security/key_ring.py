@@ -18,6 +18,8 @@ from app.core.security.key_pairs import (
 )
 from app.core.security.signing_algorithm import SigningAlgorithm
 
+VerificationKey = bytes | PublicKey
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
@@ -26,7 +28,7 @@ class KeyRing:
     algorithm: SigningAlgorithm
     kid: str
     signing_key: bytes | PrivateKey = field(repr=False)
-    verification_keys: Mapping[str, bytes | PublicKey] = field(repr=False)
+    verification_keys: Mapping[str, VerificationKey] = field(repr=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "KeyRing":
