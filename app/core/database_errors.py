@@ -1,5 +1,6 @@
 """What a database's error means to a client: try again, conflict, or bad value."""
 
+import sqlite3
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -29,6 +30,10 @@ _TRY_AGAIN_CLASSES: Final = (
     "55",  # lock timeout
     "57",  # statement timeout, shutdown, crash
 )
+# A serialization failure, and a deadlock: the transaction was ended for the sake of another one.
+_CONFLICTS: Final = ("40001", "40P01")
+# The extended codes of SQLite have more bits above these.
+_SQLITE_CODE_BITS: Final = 0xFF
 # What SQLite says of a database that was not migrated, or not far enough.
 NO_SCHEMA_SQLITE: Final = ("no such table", "no such column", "has no column named")
 
@@ -46,6 +51,16 @@ def database_problem(error: Exception) -> APIError:
     if _is_outage(error, sqlstate):
         return ServiceUnavailableError()
     return APIError()
+
+
+def is_conflict(error: DBAPIError) -> bool:
+    """Whether the same transaction may succeed when it is done again.
+
+    Not after a lock timeout on PostgreSQL: whoever holds the lock has had its time.
+    """
+    code = getattr(error.orig, "sqlite_errorcode", 0) & _SQLITE_CODE_BITS
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate in _CONFLICTS or code == sqlite3.SQLITE_BUSY
 
 
 def database_reason(error: Exception) -> str:

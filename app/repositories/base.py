@@ -5,7 +5,7 @@ from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.pagination import PageRequest, Slice, SortKey
@@ -40,6 +40,14 @@ class BaseRepository(Generic[ModelType]):
     async def rollback(self) -> None:
         self._take_calls()
         await self.session.rollback()
+
+    def savepoint(self) -> AsyncSessionTransaction:
+        """A part that may fail alone: `async with repository.savepoint():`.
+
+        An exception that leaves the block undoes what all repositories of the session did in it,
+        and nothing before.
+        """
+        return self.session.begin_nested()
 
     async def release(self) -> None:
         """Give the connection back before slow work; what was read is detached."""

@@ -34,14 +34,15 @@ class UserRepository(BaseRepository[User]):
     async def create_user(self, *, email: str, **values: Any) -> User:
         """Raises `EmailTakenError`, also when another request takes the address meanwhile.
 
-        Or takes the `public_id` that was given: then it creates the same account.
+        Or takes the `public_id` that was given: then it creates the same account. What the
+        transaction did before stays.
         """
         if await self.find_by_email(email):
             raise EmailTakenError
         try:
-            return await self.create(email=email, email_key=email_key(email), **values)
+            async with self.savepoint():
+                return await self.create(email=email, email_key=email_key(email), **values)
         except IntegrityError as error:
-            await self.rollback()
             unique = (EMAIL_UNIQUE_INDEX, PUBLIC_ID_UNIQUE_INDEX)
             if any(violates_unique(error, User, name) for name in unique):
                 raise EmailTakenError from None

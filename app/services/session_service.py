@@ -36,6 +36,8 @@ class SessionService:
 
     async def end_others(self, principal: Principal) -> None:
         """End every session of the caller but the one that asks."""
+        # Like logins, which end sessions too: of two who lock several rows, one waits here.
+        await self.refresh_token_repo.lock_logins(principal.user_id)
         if await self.refresh_token_repo.end_other_sessions(
             principal.user_id, keep=principal.session_id, now=_now()
         ):

@@ -13,6 +13,7 @@ from app.core.security.principal import Principal
 from app.models.audit_event import AuditAction
 from app.models.user import User
 from app.repositories.item_repository import ItemRepository
+from app.repositories.unit_of_work import retried
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import ChangePasswordRequest
 from app.schemas.user_schemas import UserListQuery, UserUpdate
@@ -87,7 +88,13 @@ class UserService:
 
         Raises `WrongPasswordError`, `TooManyRequestsError` and `LastAdministratorError`.
         """
+        # Not retried: it counts the attempt.
         known = await self._credentials.confirm(user_id, password, client)
+        await self._delete(known)
+
+    # The rows of all its items are locked, in no order: others may hold some, and wait for more.
+    @retried
+    async def _delete(self, known: User) -> None:
         owner = Parties.owner(known.public_id)
         await self._keep_an_administrator(known, AuditAction.DELETE_ACCOUNT, owner)
         user = await self._lock_unchanged(known)
