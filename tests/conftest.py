@@ -48,6 +48,7 @@ from app.db.session import Database
 from app.main import create_app
 from tests.support.api import Api
 from tests.support.postgres import PostgresServer
+from tests.support.statements import StatementCounter
 from tests.support.valkey import ValkeyServer
 
 # Each of them takes ten seconds and more, some of them with few tests.
@@ -151,7 +152,7 @@ async def app(settings: Settings, built_apps: dict[str, FastAPI]) -> AsyncIterat
     Its routes are those of an earlier test with the same settings: the framework takes longer to
     put them together, with the first request, than most tests take for the rest.
     """
-    key = repr(settings.model_dump(exclude={"DATABASE_URL"}))
+    key = repr(settings.model_dump(exclude={"DATABASE_URL", "DATABASE_REPLICA_URL"}))
     application = built_apps.pop(key, None) or create_app(settings)
     application.state.collaborators = Collaborators.from_settings(settings)
     application.state.database = Database(settings)
@@ -181,6 +182,12 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 def api(client: AsyncClient, database: Database) -> Api:
     """Ready-made steps: register somebody, make an administrator, create an item."""
     return Api(client, database)
+
+
+@pytest.fixture
+def queries(database: Database) -> StatementCounter:
+    """`with queries.at_most(2): await client.get(...)` fails when a request takes more SQL."""
+    return StatementCounter(database)
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     DATABASE_REPLICA_URL: str | None = Field(
         None,
         repr=False,
-        description="Where get_db's read-only sibling get_read_db goes. Default: the same.",
+        description="Where lists and other reads may go; docs/database.md. Default: the same.",
     )
     DATABASE_POOL_SIZE: int = Field(
         10, ge=1, le=500, description="Connections a worker keeps for writing, and for reading."

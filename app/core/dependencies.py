@@ -1,5 +1,6 @@
 """The aliases that routers use: sessions, the caller, and what lives with the application."""
 
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
@@ -19,7 +20,8 @@ from app.core.security.jwt import TokenClaims
 from app.core.security.permissions import DESCRIPTIONS, Permission
 from app.core.security.principal import Principal
 from app.core.state import Collaborators
-from app.db.session import Database, get_db, get_read_db
+from app.db.own_writes import open_read_session
+from app.db.session import Database, get_db
 from app.models.audit_event import AuditAction
 from app.repositories.audit_event_repository import AuditEventRepository
 from app.repositories.live_session_repository import LiveSessionRepository
@@ -29,7 +31,6 @@ LOGIN_PATH = "/api/v1/auth/login"
 
 # Closed before the response is sent: the client never waits for it, and no 2xx precedes COMMIT.
 DbSession = Annotated[AsyncSession, Depends(get_db, scope="function")]
-ReadDbSession = Annotated[AsyncSession, Depends(get_read_db, scope="function")]
 
 PublicId = Annotated[UUID, Path(description="The resource's public id.")]
 
@@ -119,8 +120,18 @@ async def get_principal(
     # Not before: with the token of a session that was ended, a thief would use up what the owner
     # may ask.
     await requests.count_user(claims.sub)
-    request.state.principal = Principal(claims, live.user_id, live.role, live.authenticated_at)
+    request.state.principal = Principal(
+        claims, live.user_id, live.role, live.authenticated_at, live.writes
+    )
     return cast("Principal", request.state.principal)
+
+
+async def get_own_read_db(
+    request: Request, principal: Annotated[Principal, Depends(get_principal)]
+) -> AsyncGenerator[AsyncSession, None]:
+    """A session that cannot write, and may read a replica that has all that the caller wrote."""
+    async with open_read_session(request.app.state.database, principal) as session:
+        yield session
 
 
 async def get_current_user(principal: Annotated[Principal, Depends(get_principal)]) -> TokenClaims:
@@ -184,6 +195,7 @@ async def get_recent_principal(
     return principal
 
 
+ReadDbSession = Annotated[AsyncSession, Depends(get_own_read_db, scope="function")]
 AppCollaborators = Annotated[Collaborators, Depends(get_collaborators)]
 CurrentClient = Annotated[Client, Depends(get_client)]
 CurrentPrincipal = Annotated[Principal, Depends(get_principal)]

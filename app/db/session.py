@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, PoolRese
 from starlette.requests import HTTPConnection
 
 from app.core.config import Settings, get_settings
+from app.db.own_writes import count_writes
 
 # PostgreSQL's SQLSTATE of a write to a server that is read-only: the old primary, after a failover.
 READ_ONLY_SQLSTATE: Final = "25006"
@@ -27,7 +28,8 @@ class Database:
     """The engines and session factories that one configuration asks for. Connects when used.
 
     `sessions` write. `read_sessions` read the primary in autocommit: what must be true now.
-    `replica_sessions` read where reads may go, which can lag behind.
+    `replica_sessions` read where reads may go, which can lag behind; `open_read_session` of
+    `own_writes` chooses between the two.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -35,6 +37,8 @@ class Database:
         self.engine = _create_engine(settings, settings.database_url, read_only=False)
         self.read_engine = _create_engine(settings, settings.database_url, read_only=True)
         self.replica_engine = self.read_engine
+        self.has_replica = replica is not None
+        self.replica_rests_until = 0.0
         if replica is not None:
             replica_url = make_url(replica)
             self.replica_engine = _create_engine(settings, replica_url, read_only=True)
@@ -185,11 +189,17 @@ AsyncSessionLocal = database.sessions
 
 async def get_db(connection: HTTPConnection) -> AsyncGenerator[AsyncSession, None]:
     """The request's session to write with. What is not committed by a service is rolled back."""
-    async with connection.app.state.database.sessions() as session:
+    database: Database = connection.app.state.database
+    async with database.sessions() as session:
+        if database.has_replica:
+            count_writes(session, connection.state)
         yield session
 
 
 async def get_read_db(connection: HTTPConnection) -> AsyncGenerator[AsyncSession, None]:
-    """A session that cannot write: autocommit, no transaction's round trips, maybe a replica."""
+    """A session that cannot write: autocommit, no transaction's round trips, maybe a replica.
+
+    For routes without a caller. With one, `ReadDbSession` also sees what the caller wrote.
+    """
     async with connection.app.state.database.replica_sessions() as session:
         yield session

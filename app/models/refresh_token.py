@@ -6,7 +6,7 @@ One row a login, changed in place at each rotation: the table grows with logins,
 from datetime import datetime
 from enum import Enum as PyEnum
 
-from sqlalchemy import ForeignKey, LargeBinary, String
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, BigIntegerKey, PublicIdMixin, TimestampMixin, utcnow
@@ -42,5 +42,11 @@ class RefreshToken(Base, TimestampMixin, PublicIdMixin):
     )
     expires_at: Mapped[datetime] = mapped_column(doc="Absolute: no rotation moves it.")
     idle_expires_at: Mapped[datetime]
+    writes: Mapped[int] = mapped_column(
+        BigInteger,
+        default=0,
+        server_default="0",
+        doc="Counted with a replica: app/db/own_writes.py.",
+    )
     revoked_at: Mapped[datetime | None] = mapped_column(index=True)
     revoked_reason: Mapped[str | None] = mapped_column(String(40))

@@ -1,8 +1,9 @@
 from uuid import UUID
 
-from sqlalchemy import Select, or_, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, load_only
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.core.pagination import PageRequest, Slice
 from app.models.base import utcnow
@@ -16,6 +17,8 @@ SORTABLE: SortColumns = {
     "title": Item.title,
 }
 
+_SHOWN_OF_OWNER = load_only(User.public_id, User.is_deleted)
+
 
 class ItemRepository(BaseRepository[Item]):
     def __init__(self, session: AsyncSession) -> None:
@@ -23,7 +26,8 @@ class ItemRepository(BaseRepository[Item]):
 
     async def create_for_owner(self, owner_id: int, **values: object) -> Item:
         item = await self.create(owner_id=owner_id, **values)
-        await self.session.refresh(item, ["owner"])
+        owner = select(User).where(User.id == owner_id).options(_SHOWN_OF_OWNER)
+        set_committed_value(item, "owner", (await self.session.scalars(owner)).one())
         return item
 
     async def find_visible(self, public_id: UUID, viewer_id: int) -> Item | None:
@@ -67,7 +71,7 @@ class ItemRepository(BaseRepository[Item]):
         )
 
     def _with_owner(self, *, include_deleted: bool = False) -> Select[Item]:
-        owner = joinedload(Item.owner, innerjoin=True).load_only(User.public_id, User.is_deleted)
+        owner = joinedload(Item.owner, innerjoin=True).options(_SHOWN_OF_OWNER)
         return self._select(include_deleted=include_deleted).options(owner)
 
     def _visible_to(self, viewer_id: int) -> Select[Item]:

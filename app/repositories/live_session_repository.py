@@ -12,7 +12,7 @@ from app.repositories.prepared_read import PreparedRead
 from app.repositories.refresh_token_repository import LIVE
 
 _LIVE_SESSION: Final = PreparedRead(
-    select(RefreshToken.user_id, User.role, RefreshToken.authenticated_at)
+    select(RefreshToken.user_id, User.role, RefreshToken.authenticated_at, RefreshToken.writes)
     .join(User, User.id == RefreshToken.user_id)
     .where(
         RefreshToken.public_id == bindparam("session_id"),
@@ -30,6 +30,7 @@ class LiveSession:
     user_id: int
     role: UserRole
     authenticated_at: datetime
+    writes: int
 
 
 class LiveSessionRepository:
@@ -45,5 +46,5 @@ class LiveSessionRepository:
         )
         if row is None:
             return None
-        user_id, role, authenticated_at = row
-        return LiveSession(user_id, UserRole(role), authenticated_at)
+        user_id, role, authenticated_at, writes = row
+        return LiveSession(user_id, UserRole(role), authenticated_at, writes)

@@ -2,7 +2,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from app.core.dependencies import AppCollaborators, CurrentPrincipal, DbSession, PublicId
+from app.core.dependencies import (
+    AppCollaborators,
+    CurrentPrincipal,
+    DbSession,
+    PublicId,
+    ReadDbSession,
+)
 from app.core.exceptions import (
     NotFoundError,
     ServiceUnavailableError,
@@ -32,12 +38,17 @@ async def get_service(db: DbSession, collaborators: AppCollaborators) -> ItemSer
     return ItemService(ItemRepository(db), pager=collaborators.pager)
 
 
+async def get_reading_service(db: ReadDbSession, collaborators: AppCollaborators) -> ItemService:
+    return ItemService(ItemRepository(db), pager=collaborators.pager)
+
+
 Service = Annotated[ItemService, Depends(get_service)]
+ReadingService = Annotated[ItemService, Depends(get_reading_service)]
 
 
 @router.get("", operation_id="list_items", summary="Published items, and the caller's own")
 async def list_items(
-    query: Annotated[ItemListQuery, Query()], principal: CurrentPrincipal, service: Service
+    query: Annotated[ItemListQuery, Query()], principal: CurrentPrincipal, service: ReadingService
 ) -> PageResponse[ItemResponse]:
     return page_response(await service.list_page(query, principal), ItemResponse)
 
@@ -51,14 +62,14 @@ async def create_item(
 
 @router.get("/my", operation_id="list_my_items", summary="The caller's items in every state")
 async def list_my_items(
-    query: Annotated[ItemListQuery, Query()], principal: CurrentPrincipal, service: Service
+    query: Annotated[ItemListQuery, Query()], principal: CurrentPrincipal, service: ReadingService
 ) -> PageResponse[ItemResponse]:
     return page_response(await service.list_own(query, principal), ItemResponse)
 
 
 @router.get("/search", operation_id="search_items", summary="Items with q in title or description")
 async def search_items(
-    query: Annotated[ItemSearchQuery, Query()], principal: CurrentPrincipal, service: Service
+    query: Annotated[ItemSearchQuery, Query()], principal: CurrentPrincipal, service: ReadingService
 ) -> PageResponse[ItemResponse]:
     return page_response(await service.search(query, principal), ItemResponse)
 
@@ -70,7 +81,7 @@ async def search_items(
     responses=problem_responses(NotFoundError),
 )
 async def get_item(
-    public_id: PublicId, principal: CurrentPrincipal, service: Service
+    public_id: PublicId, principal: CurrentPrincipal, service: ReadingService
 ) -> SuccessResponse[ItemResponse]:
     return success_response(ItemResponse.model_validate(await service.get(public_id, principal)))
 

@@ -8,6 +8,7 @@ from app.core.dependencies import (
     CurrentUserId,
     DbSession,
     PublicId,
+    ReadDbSession,
     RecentPrincipal,
     collaborators_of,
     require_permission,
@@ -38,6 +39,7 @@ from app.schemas.user_schemas import (
     UserResponse,
     UserUpdate,
 )
+from app.services.directory_service import DirectoryService
 from app.services.user_service import UserService
 
 router = APIRouter(
@@ -54,18 +56,22 @@ async def get_service(request: Request, db: DbSession) -> UserService:
         credential_service(request, db),
         refresh_token_service(request, db),
         audit_trail(request, db),
-        pager=collaborators_of(request).pager,
     )
 
 
+async def get_directory(request: Request, db: ReadDbSession) -> DirectoryService:
+    return DirectoryService(UserRepository(db), pager=collaborators_of(request).pager)
+
+
 Service = Annotated[UserService, Depends(get_service)]
+Directory = Annotated[DirectoryService, Depends(get_directory)]
 UserReader = Annotated[Principal, require_permission(Permission.USERS_READ)]
 UserManager = Annotated[Principal, require_permission(Permission.USERS_MANAGE)]
 
 
 @router.get("/me", operation_id="get_me", summary="The caller's account")
-async def get_me(user_id: CurrentUserId, service: Service) -> SuccessResponse[UserResponse]:
-    return success_response(UserResponse.model_validate(await service.get(user_id)))
+async def get_me(user_id: CurrentUserId, directory: Directory) -> SuccessResponse[UserResponse]:
+    return success_response(UserResponse.model_validate(await directory.get(user_id)))
 
 
 @router.patch("/me", operation_id="update_me", summary="Change the caller's account")
@@ -105,9 +111,9 @@ async def delete_me(
     responses=problem_responses(ForbiddenError),
 )
 async def list_users(
-    query: Annotated[UserListQuery, Query()], reader: UserReader, service: Service
+    query: Annotated[UserListQuery, Query()], reader: UserReader, directory: Directory
 ) -> PageResponse[UserResponse]:
-    return page_response(await service.list_page(query, viewer=reader.public_id), UserResponse)
+    return page_response(await directory.list_page(query, viewer=reader.public_id), UserResponse)
 
 
 @router.get(
@@ -117,9 +123,10 @@ async def list_users(
     responses=problem_responses(NotFoundError),
 )
 async def get_user(
-    public_id: PublicId, _: CurrentPrincipal, service: Service
+    public_id: PublicId, _: CurrentPrincipal, directory: Directory
 ) -> SuccessResponse[UserPublicResponse]:
-    return success_response(UserPublicResponse.model_validate(await service.get_public(public_id)))
+    user = await directory.get_public(public_id)
+    return success_response(UserPublicResponse.model_validate(user))
 
 
 @router.post(

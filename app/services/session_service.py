@@ -21,8 +21,12 @@ class SessionService:
         """The sessions that are still good, the one used last first."""
         return await self.refresh_token_repo.list_live(principal.user_id, _now())
 
+    # Like logins, which end sessions too, both lock the account first: of two who lock the rows of
+    # several sessions, one waits there. Their own session's is among them (app/db/own_writes.py).
+
     async def end(self, public_id: UUID, principal: Principal) -> None:
         """Raises `NotFoundError` for a session of somebody else, and for one that has ended."""
+        await self.refresh_token_repo.lock_logins(principal.user_id)
         ended = await self.refresh_token_repo.end_session(
             principal.user_id, public_id=str(public_id), now=_now()
         )
@@ -36,7 +40,6 @@ class SessionService:
 
     async def end_others(self, principal: Principal) -> None:
         """End every session of the caller but the one that asks."""
-        # Like logins, which end sessions too: of two who lock several rows, one waits here.
         await self.refresh_token_repo.lock_logins(principal.user_id)
         if await self.refresh_token_repo.end_other_sessions(
             principal.user_id, keep=principal.session_id, now=_now()

@@ -8,7 +8,6 @@ from app.core.exceptions import (
     NotFoundError,
     UnauthorizedError,
 )
-from app.core.pagination import Page, Pager
 from app.core.security.principal import Principal
 from app.models.audit_event import AuditAction
 from app.models.user import User
@@ -16,7 +15,7 @@ from app.repositories.item_repository import ItemRepository
 from app.repositories.unit_of_work import retried
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import ChangePasswordRequest
-from app.schemas.user_schemas import UserListQuery, UserUpdate
+from app.schemas.user_schemas import UserUpdate
 from app.services.audit_event_service import AuditTrail, Parties
 from app.services.credential_service import CredentialService
 from app.services.refresh_token_service import IssuedTokens, RefreshTokenService
@@ -33,31 +32,18 @@ class UserService:
         credentials: CredentialService,
         sessions: RefreshTokenService,
         audit: AuditTrail,
-        *,
-        pager: Pager,
     ) -> None:
         self.user_repo = user_repo
         self._item_repo = item_repo
         self._credentials = credentials
         self._sessions = sessions
         self._audit = audit
-        self._pager = pager
 
-    async def get(self, user_id: int) -> User:
+    async def update(self, user_id: int, data: UserUpdate) -> User:
         """Raises `UnauthorizedError`: the caller's account went away during the request."""
         user = await self.user_repo.get(user_id)
         if user is None:
             raise UnauthorizedError
-        return user
-
-    async def get_public(self, public_id: UUID) -> User:
-        user = await self.user_repo.get_by_public_id(public_id)
-        if user is None or not user.is_active:
-            raise NotFoundError
-        return user
-
-    async def update(self, user_id: int, data: UserUpdate) -> User:
-        user = await self.get(user_id)
         await self.user_repo.update(user, **data.model_dump(exclude_unset=True))
         await self.user_repo.commit()
         return user
@@ -107,11 +93,6 @@ class UserService:
         await self._sessions.forget_clients(user.id)
         await self._audit.record(AuditAction.DELETE_ACCOUNT, owner)
         await self.user_repo.commit()
-
-    async def list_page(self, query: UserListQuery, *, viewer: str) -> Page[User]:
-        request = self._pager.open(query, "users", viewer)
-        found = await self.user_repo.list_page(request, is_active=query.is_active, role=query.role)
-        return self._pager.close(found, request)
 
     async def activate(self, public_id: UUID, manager: Principal) -> User:
         user = await self._lock_by_public_id(public_id)

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import Response
 
+from app.core.dependencies import get_current_user_id
 from tests.support.api import PASSWORD, Account, Api
 from tests.support.databases import on_sqlite
 from tests.support.problems import faulty_fields, problem
@@ -145,6 +147,17 @@ async def test_accounts_are_sorted_by_address_whatever_its_case(api: Api) -> Non
 
     assert ascending == ["A@example.com", "b@example.com", "C@example.com", admin.email]
     assert descending == ascending[::-1]
+
+
+async def test_an_account_that_goes_away_during_the_request_is_not_logged_in(
+    app: FastAPI, api: Api
+) -> None:
+    """Between the check of the access token and the query for the account."""
+    user = await api.register()
+    app.dependency_overrides[get_current_user_id] = lambda: 424242
+
+    problem(await api.me(user.access_token), 401, "unauthorized")
+    problem(await patch_me(api, user, full_name="A"), 401, "unauthorized")
 
 
 async def test_a_deactivated_account_is_out_at_once_and_cannot_come_back(api: Api) -> None:

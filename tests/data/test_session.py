@@ -1,9 +1,10 @@
 """Connections and transactions: what holds on each of them, and what is left behind."""
 
 import asyncio
+from typing import Annotated
 
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
@@ -12,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.core.dependencies import CurrentUser, DbSession, ReadDbSession
 from app.core.responses import SuccessResponse, success_response
-from app.db.session import Database
+from app.db.session import Database, get_read_db
 from app.models import Item, User
 from tests.data.conftest import make_user
 from tests.data.faults import clients_of_database, connection_to
@@ -157,17 +158,23 @@ async def test_what_a_route_does_not_commit_is_rolled_back(
 
 
 async def test_a_route_that_reads_through_get_read_db_cannot_write(
-    app: FastAPI, client: AsyncClient, database: Database
+    app: FastAPI, api: Api, database: Database
 ) -> None:
+    account = await api.register()
+
     @app.post("/sneaky")
     async def sneaky(db: ReadDbSession) -> None:
         await db.execute(INSERT_USER)
 
-    response = await client.post("/sneaky")
+    @app.post("/anonymous")
+    async def anonymous(db: Annotated[AsyncSession, Depends(get_read_db)]) -> None:
+        await db.execute(INSERT_USER)
 
-    assert response.status_code >= 500
+    for path in ("/sneaky", "/anonymous"):
+        response = await api.client.post(path, headers=account.headers)
+        assert response.status_code >= 500, path
     async with database.sessions() as session:
-        assert await session.scalar(select(func.count()).select_from(User)) == 0
+        assert await session.scalar(select(func.count()).select_from(User)) == 1
 
 
 async def test_the_connection_is_back_in_its_pool_before_the_response_starts(

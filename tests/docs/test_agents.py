@@ -14,7 +14,9 @@ PAGE = PROJECT_ROOT / "AGENTS.md"
 BLOCKS = code_blocks(PAGE)
 TARGET = re.compile(r"# (?P<path>[\w/.]+)(?: \((?P<change>.+)\))?\n")
 # The tests that know of every route, and so of a step that the recipe leaves out.
-ROUTE_TESTS = [f"tests/api/test_{name}.py" for name in ("permissions", "openapi", "errors")]
+ROUTE_TESTS = [
+    f"tests/api/test_{name}.py" for name in ("permissions", "openapi", "errors", "statement_counts")
+]
 
 
 @pytest.fixture(scope="module")

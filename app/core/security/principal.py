@@ -16,6 +16,7 @@ class Principal:
     user_id: int
     role: UserRole
     authenticated_at: datetime
+    writes: int = 0
 
     @property
     def public_id(self) -> str:

@@ -1,0 +1,33 @@
+"""Who there is: what is read of accounts, and changes none."""
+
+from uuid import UUID
+
+from app.core.exceptions import NotFoundError, UnauthorizedError
+from app.core.pagination import Page, Pager
+from app.models.user import User
+from app.repositories.user_repository import UserRepository
+from app.schemas.user_schemas import UserListQuery
+
+
+class DirectoryService:
+    def __init__(self, user_repo: UserRepository, *, pager: Pager) -> None:
+        self.user_repo = user_repo
+        self._pager = pager
+
+    async def get(self, user_id: int) -> User:
+        """Raises `UnauthorizedError`: the caller's account went away during the request."""
+        user = await self.user_repo.get(user_id)
+        if user is None:
+            raise UnauthorizedError
+        return user
+
+    async def get_public(self, public_id: UUID) -> User:
+        user = await self.user_repo.get_by_public_id(public_id)
+        if user is None or not user.is_active:
+            raise NotFoundError
+        return user
+
+    async def list_page(self, query: UserListQuery, *, viewer: str) -> Page[User]:
+        request = self._pager.open(query, "users", viewer)
+        found = await self.user_repo.list_page(request, is_active=query.is_active, role=query.role)
+        return self._pager.close(found, request)

@@ -1,0 +1,51 @@
+"""How many SQL statements a request takes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy import event
+
+from app.db.session import Database
+from app.repositories.prepared_read import PreparedRead
+
+
+class StatementCounter:
+    """Counts what the application's engines execute: `with queries.at_most(2): ...`."""
+
+    def __init__(self, database: Database) -> None:
+        engines = {database.engine, database.read_engine, database.replica_engine}
+        self._engines = [engine.sync_engine for engine in engines]
+
+    @contextmanager
+    def counted(self) -> Iterator[list[str]]:
+        """The statements of the block, without those that only begin a transaction."""
+        statements: list[str] = []
+
+        def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if not statement.startswith("BEGIN"):
+                statements.append(statement)
+
+        ask_driver = PreparedRead._ask_driver
+
+        async def note_prepared(read: PreparedRead, *arguments: Any) -> Any:
+            # It goes past the engine's events.
+            statements.append(str(read._statement))
+            return await ask_driver(read, *arguments)
+
+        for engine in self._engines:
+            event.listen(engine, "before_cursor_execute", note)
+        try:
+            with patch.object(PreparedRead, "_ask_driver", note_prepared):
+                yield statements
+        finally:
+            for engine in self._engines:
+                event.remove(engine, "before_cursor_execute", note)
+
+    @contextmanager
+    def at_most(self, number: int) -> Iterator[None]:
+        """Fails a block that executes more, and shows what."""
+        with self.counted() as statements:
+            yield
+        assert len(statements) <= number, "\n".join(statements)
