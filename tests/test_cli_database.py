@@ -1,4 +1,4 @@
-"""`seed`, `cleanup-tokens` and `cleanup-audit`."""
+"""`seed`, `cleanup-tokens`, `cleanup-audit` and `purge-deleted`."""
 
 import re
 import subprocess
@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 from httpx2 import AsyncClient
+from sqlalchemy import select
 
+from app.cli.command_line import USAGE_ERROR
 from app.cli.sessions import audit_trail
 from app.core.config import PROJECT_ROOT, Settings
 from app.db.init_db import seed_demo_data
 from app.db.session import Database
-from tests.support.databases import on_sqlite
+from app.models import AuditEvent, Base, Item, RefreshToken, User
+from app.models.base import utcnow
+from app.repositories.deleted_row_repository import DeletedRowRepository
+from tests.support.databases import on_postgresql, on_sqlite
 from tests.support.table_rows import all_rows
 from tests.test_cli import Cli, assert_refused, query
 
@@ -170,7 +175,7 @@ def test_seed_obeys_the_longest_minimum_for_passwords(cli: Cli) -> None:
 # --- production
 
 
-@pytest.mark.parametrize("command", ["seed", "cleanup-tokens", "cleanup-audit"])
+@pytest.mark.parametrize("command", ["seed", "cleanup-tokens", "cleanup-audit", "purge-deleted"])
 def test_production_refuses_without_consent(cli: Cli, command: str) -> None:
     assert_refused(cli.run(command, **PRODUCTION), "production", "--yes")
     assert query(cli, "SELECT count(*) FROM users") == [(0,)]
@@ -327,3 +332,103 @@ def test_a_clean_up_that_fails_at_once_is_not_told(cli: Cli) -> None:
 
     assert cli.run("cleanup-audit").returncode == 1
     assert query(cli, "SELECT public_id FROM audit_events") == [("a year ago",)]
+
+
+# --- purge-deleted
+
+
+async def add_rows(database: Database) -> None:
+    """A deleted account with its items and a login, and items of a living one."""
+    long_ago, lately = utcnow() - timedelta(days=31), utcnow() - timedelta(days=29)
+    async with database.sessions.begin() as session:
+        gone = User(email="a", email_key="a", password_hash="!", is_deleted=True)
+        owner = User(email="b", email_key="b", password_hash="!")
+        session.add_all([gone, owner])
+        gone.deleted_at = long_ago
+        await session.flush()
+        session.add_all(
+            Item(title=f"old {n}", owner_id=user.id, is_deleted=True, deleted_at=long_ago)
+            for n in range(5)
+            for user in (gone, owner)
+        )
+        session.add(Item(title="new", owner_id=owner.id, is_deleted=True, deleted_at=lately))
+        session.add(Item(title="living", owner_id=owner.id))
+        session.add(
+            RefreshToken(
+                user_id=gone.id, seed=b"", auth_version=1, expires_at=lately, idle_expires_at=lately
+            )
+        )
+
+
+async def what_is_left(database: Database) -> dict[str, list[str]]:
+    async with database.read_sessions() as session:
+        return {
+            "items": sorted(await session.scalars(select(Item.title))),
+            "users": list(await session.scalars(select(User.email))),
+            "logins": list(await session.scalars(select(RefreshToken.public_id))),
+            "events": list(await session.scalars(select(AuditEvent.operation))),
+        }
+
+
+PURGE = "purge-deleted --older-than-days=30"
+LEFT = {"items": ["living", "new"], "users": ["b"], "logins": [], "events": [PURGE]}
+
+
+async def test_purge_removes_what_was_deleted_long_ago_and_may_run_twice(
+    both: Cli, database: Database
+) -> None:
+    """RL16: an account with all that hangs on it; the audit log says so once."""
+    await add_rows(database)
+
+    first = both.run("purge-deleted", "--batch=3")
+    second = both.run("purge-deleted", "--batch=3")
+
+    assert first.stdout == "purged 10 rows of items\npurged 1 rows of users\n"
+    assert second.stdout.endswith("nothing to purge\n")
+    assert await what_is_left(database) == LEFT
+
+
+async def test_purge_takes_the_age_from_the_settings_or_its_option(
+    both: Cli, database: Database
+) -> None:
+    await add_rows(database)
+
+    both.run("purge-deleted", DELETED_RETENTION_DAYS="40")
+    assert len((await what_is_left(database))["items"]) == 12
+    both.run("purge-deleted", "--older-than-days=28", DELETED_RETENTION_DAYS="40")
+
+    assert (await what_is_left(database))["items"] == ["living"]
+    assert both.run("purge-deleted", "--older-than-days=0").returncode == USAGE_ERROR
+
+
+async def test_purge_keeps_the_batches_that_it_finished_before_a_fault(cli: Cli) -> None:
+    """RL16."""
+    database = Database(Settings(_env_file=None, DATABASE_URL=cli.url))
+    await add_rows(database)
+    trigger = "CREATE TRIGGER stop BEFORE DELETE ON items WHEN old.title = 'old 4' "
+    query(cli, trigger + "BEGIN SELECT RAISE(ABORT, 'stop'); END")
+
+    assert cli.run("purge-deleted", "--batch=2").returncode == 1
+    left = await what_is_left(database)
+    assert (len(left["items"]), left["events"]) == (4, [PURGE])
+
+    query(cli, "DROP TRIGGER stop")
+    cli.run("purge-deleted", "--batch=2")
+    assert (await what_is_left(database)) == LEFT | {"events": [PURGE] * 2}
+    await database.close()
+
+
+@on_postgresql
+async def test_of_purges_at_once_each_passes_over_what_others_hold(database: Database) -> None:
+    """RL16: so does one that meets a row which its owner is restoring."""
+    await add_rows(database)
+    before = utcnow() - timedelta(days=30)
+    items = Base.metadata.tables["items"]
+    async with database.sessions() as one, database.sessions() as other:
+        first = await DeletedRowRepository(items, one).purge(before=before, after_id=0, batch=4)
+        rest = await DeletedRowRepository(items, other).purge(before=before, after_id=0, batch=99)
+        await one.commit()
+        await other.commit()
+
+    assert (len(first), len(rest)) == (4, 6)
+    assert set(first) & set(rest) == set()

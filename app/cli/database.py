@@ -84,6 +84,33 @@ def cleanup_audit(
     say(f"deleted {deleted} events of the audit log")
 
 
+@commands.command("purge-deleted")
+def purge_deleted(
+    older_than_days: Annotated[
+        # Not less than a day: a mailed link to register, which lasts so long at most, must find
+        # the account that its owner has made with it and deleted.
+        int | None,
+        typer.Option(
+            min=1, max=36_500, help="Only what was deleted so long ago.  [DELETED_RETENTION_DAYS]"
+        ),
+    ] = None,
+    batch: Batch = 1000,
+    yes: Yes = False,
+) -> None:
+    """Remove for good what was deleted long ago, from every table."""
+    from app.core.config import get_settings
+
+    settings = get_settings()
+    require_consent(settings, yes=yes)
+    days = older_than_days or settings.DELETED_RETENTION_DAYS
+    with progress("purging") as advance:
+        counts = asyncio.run(_purge_all(days, batch, advance))
+    for table, count in counts.items():
+        say(f"purged {count} rows of {table}")
+    if not counts:
+        say(f"nothing was deleted {days} days ago or before: nothing to purge")
+
+
 @commands.command("check-migrations")
 def check_migrations() -> None:
     """Run all migrations up, down and up on a throw-away database, and compare the models."""
@@ -186,6 +213,18 @@ async def _delete_old_events(session: "AsyncSession", before: datetime, batch: i
     from app.repositories.audit_event_repository import AuditEventRepository
 
     return await AuditEventRepository(session).delete_older(before=before, batch=batch)
+
+
+async def _purge_all(days: int, batch: int, advance: Callable[[int], None]) -> dict[str, int]:
+    from app.models.base import utcnow
+    from app.repositories.deleted_row_repository import DeletedRowRepository, soft_deleting_tables
+    from app.services.purge_service import PurgeService
+
+    before = utcnow() - timedelta(days=days)
+    async with open_session() as session:
+        audit = audit_trail(session, f"purge-deleted --older-than-days={days}")
+        repos = [DeletedRowRepository(table, session) for table in soft_deleting_tables()]
+        return await PurgeService(repos, audit).purge(before=before, batch=batch, on_batch=advance)
 
 
 def _compare(config: "Config") -> None:

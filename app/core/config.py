@@ -166,6 +166,14 @@ class Settings(BaseSettings):
         15.0, ge=1, le=600, description="Longest idle time inside a transaction on PostgreSQL."
     )
 
+    DELETED_RETENTION_DAYS: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="What is deleted can be restored for so long at least, until "
+        "`python cli.py purge-deleted`.",
+    )
+
     # --- Tokens
     JWT_ACCESS_TOKEN_EXPIRE_MINUTES: int = Field(
         15, ge=1, le=1440, description="Lifetime of an access token."

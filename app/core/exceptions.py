@@ -155,6 +155,14 @@ class EmailTakenError(ConflictError):
     detail = "There is already an account with this email address."
 
 
+class RestoreConflictError(ConflictError):
+    """A deleted row, of which another one has what must be unique among the living."""
+
+    code = "restore_conflict"
+    title = "Cannot be restored"
+    detail = "Something else has its place by now: what must be unique about it is taken."
+
+
 class LastAdministratorError(ConflictError):
     code = "last_administrator"
     title = "Last administrator"

@@ -27,6 +27,7 @@ class AuditAction(str, PyEnum):
     CREATE_USER = "create_user"
     SET_PASSWORD = "set_password"  # noqa: S105
     CLEANUP_AUDIT = "cleanup_audit"
+    PURGE_DELETED = "purge_deleted"
     ACCESS = "access"
 
 

@@ -3,7 +3,7 @@
 from enum import Enum as PyEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Enum, ForeignKey, Index, String
+from sqlalchemy import Enum, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Base, PublicIdMixin, TimestampMixin
@@ -23,6 +23,22 @@ class Item(Base, TimestampMixin, PublicIdMixin):
     __table_args__ = (
         Index("ix_items_owner_id_created_at", "owner_id", "created_at", "public_id"),
         Index("ix_items_status_created_at", "status", "created_at", "public_id"),
+        # Of deleted rows alone: for the lists of what can be restored.
+        Index(
+            "ix_items_owner_id_deleted_at",
+            "owner_id",
+            "deleted_at",
+            "public_id",
+            sqlite_where=text("is_deleted = 1"),
+            postgresql_where=text("is_deleted"),
+        ),
+        Index(
+            "ix_items_deleted_at",
+            "deleted_at",
+            "public_id",
+            sqlite_where=text("is_deleted = 1"),
+            postgresql_where=text("is_deleted"),
+        ),
     )
 
     title: Mapped[str] = mapped_column(String(200))

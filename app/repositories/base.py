@@ -5,11 +5,14 @@ from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.core.exceptions import RestoreConflictError
 from app.core.pagination import PageRequest, Slice, SortKey
 from app.models.base import Base
+from app.repositories.integrity import violates_uniqueness
 
 ModelType = TypeVar("ModelType", bound=Base)
 SortColumns = Mapping[str, InstrumentedAttribute[Any]]
@@ -100,8 +103,18 @@ class BaseRepository(Generic[ModelType]):
         await self.flush()
 
     async def restore(self, instance: ModelType) -> None:
-        instance.restore()
-        await self.flush()
+        """Undo `soft_delete`.
+
+        Raises `RestoreConflictError` when another row has what must be unique by now.
+        """
+        try:
+            async with self.savepoint():
+                instance.restore()
+                await self.flush()
+        except IntegrityError as error:
+            if violates_uniqueness(error):
+                raise RestoreConflictError from None
+            raise
 
     async def exists(self, *, include_deleted: bool = False, **equal: Any) -> bool:
         statement = self._select(include_deleted=include_deleted).filter_by(**equal)

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.models.base import Base
 
+_UNIQUE_SQLSTATE = "23505"
 _SQLITE_UNIQUE = re.compile(r"UNIQUE constraint failed: (?P<columns>[\w., ]+)")
 
 
@@ -22,6 +23,12 @@ def violates_unique(error: IntegrityError, model: type[Base], name: str) -> bool
         return bool(constraint == name)
     found = _SQLITE_UNIQUE.search(str(error.orig))
     return found is not None and found["columns"].split(", ") == _columns(model, name)
+
+
+def violates_uniqueness(error: IntegrityError) -> bool:
+    """Whether any unique constraint or index was violated."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate == _UNIQUE_SQLSTATE or _SQLITE_UNIQUE.search(str(error.orig)) is not None
 
 
 def _columns(model: type[Base], name: str) -> list[str]:

@@ -16,6 +16,8 @@ SORTABLE: SortColumns = {
     "updated_at": Item.updated_at,
     "title": Item.title,
 }
+# Never null in the rows that are sorted by it.
+SORTABLE_DELETED: SortColumns = {"deleted_at": Item.deleted_at, "title": Item.title}
 
 _SHOWN_OF_OWNER = load_only(User.public_id, User.is_deleted)
 
@@ -35,10 +37,15 @@ class ItemRepository(BaseRepository[Item]):
         statement = self._visible_to(viewer_id).where(Item.public_id == str(public_id))
         return (await self.session.scalars(statement)).one_or_none()
 
-    async def find(self, public_id: UUID, *, include_deleted: bool = False) -> Item | None:
+    async def find(self, public_id: UUID) -> Item | None:
         """Anybody's item, with its owner."""
-        statement = self._with_owner(include_deleted=include_deleted)
-        statement = statement.where(Item.public_id == str(public_id))
+        statement = self._with_owner().where(Item.public_id == str(public_id))
+        return (await self.session.scalars(statement)).one_or_none()
+
+    async def lock_even_deleted(self, public_id: UUID) -> Item | None:
+        """The same, deleted or not, with its row locked: nobody purges it meanwhile."""
+        statement = self._with_owner(include_deleted=True)
+        statement = statement.where(Item.public_id == str(public_id)).with_for_update(of=Item)
         return (await self.session.scalars(statement)).one_or_none()
 
     async def list_visible(
@@ -51,6 +58,15 @@ class ItemRepository(BaseRepository[Item]):
     ) -> Slice[Item]:
         statement = self._with_owner().where(Item.owner_id == owner_id)
         return await self._list(statement, request, status)
+
+    async def list_deleted(self, request: PageRequest, *, owner_id: int | None) -> Slice[Item]:
+        """Deleted items of living owners: of this one, or of all."""
+        statement = self._with_owner(include_deleted=True).where(
+            Item.is_deleted, Item.owner.has(User.is_deleted.is_(False))
+        )
+        if owner_id is not None:
+            statement = statement.where(Item.owner_id == owner_id)
+        return await self._paginate(statement, request, SORTABLE_DELETED)
 
     async def search_visible(
         self, request: PageRequest, viewer_id: int, *, words: str, status: ItemStatus | None

@@ -19,6 +19,8 @@ from app.core.openapi import problem_responses
 from app.core.responses import PageResponse, SuccessResponse, page_response, success_response
 from app.repositories.item_repository import ItemRepository
 from app.schemas.item_schemas import (
+    DeletedItemListQuery,
+    DeletedItemResponse,
     ItemCreate,
     ItemListQuery,
     ItemResponse,
@@ -65,6 +67,19 @@ async def list_my_items(
     query: Annotated[ItemListQuery, Query()], principal: CurrentPrincipal, service: ReadingService
 ) -> PageResponse[ItemResponse]:
     return page_response(await service.list_own(query, principal), ItemResponse)
+
+
+@router.get(
+    "/deleted",
+    operation_id="list_deleted_items",
+    summary="Deleted items that the caller may restore (administrators: everybody's)",
+)
+async def list_deleted_items(
+    query: Annotated[DeletedItemListQuery, Query()],
+    principal: CurrentPrincipal,
+    service: ReadingService,
+) -> PageResponse[DeletedItemResponse]:
+    return page_response(await service.list_deleted(query, principal), DeletedItemResponse)
 
 
 @router.get("/search", operation_id="search_items", summary="Items with q in title or description")

@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -38,8 +39,16 @@ class ItemSearchQuery(ItemListQuery):
     q: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
+class DeletedItemListQuery(ListQuery):
+    sort: str = sort_field("deleted_at", "title", default="-deleted_at")
+
+
 class ItemResponse(PublicResource):
     title: str = Field(examples=["Buy milk"])
     description: str | None = Field(examples=["Two litres"])
     status: ItemStatus
     owner_public_id: UUID
+
+
+class DeletedItemResponse(ItemResponse):
+    deleted_at: datetime

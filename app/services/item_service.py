@@ -8,7 +8,13 @@ from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.models.item import Item
 from app.repositories.item_repository import ItemRepository
-from app.schemas.item_schemas import ItemCreate, ItemListQuery, ItemSearchQuery, ItemUpdate
+from app.schemas.item_schemas import (
+    DeletedItemListQuery,
+    ItemCreate,
+    ItemListQuery,
+    ItemSearchQuery,
+    ItemUpdate,
+)
 
 
 class ItemService:
@@ -41,6 +47,13 @@ class ItemService:
         found = await self.item_repo.list_owned(request, principal.user_id, status=query.status)
         return self._pager.close(found, request)
 
+    async def list_deleted(self, query: DeletedItemListQuery, principal: Principal) -> Page[Item]:
+        """What the caller may restore: their own; for administrators everybody's."""
+        request = self._pager.open(query, "items/deleted", principal.public_id)
+        owner_id = None if principal.may(Permission.ITEMS_MANAGE) else principal.user_id
+        found = await self.item_repo.list_deleted(request, owner_id=owner_id)
+        return self._pager.close(found, request)
+
     async def search(self, query: ItemSearchQuery, principal: Principal) -> Page[Item]:
         request = self._pager.open(query, "items/search", principal.public_id)
         found = await self.item_repo.search_visible(
@@ -64,18 +77,16 @@ class ItemService:
 
         Raises `NotFoundError` also when the owner's account was deleted: its items went with it.
         """
-        item = await self._writable(public_id, principal, include_deleted=True)
-        if item.owner.is_deleted:
+        item = await self.item_repo.lock_even_deleted(public_id)
+        if item is None or item.owner.is_deleted or not self._may_write(item, principal):
             raise NotFoundError
         await self.item_repo.restore(item)
         await self.item_repo.commit()
         return item
 
-    async def _writable(
-        self, public_id: UUID, principal: Principal, *, include_deleted: bool = False
-    ) -> Item:
+    async def _writable(self, public_id: UUID, principal: Principal) -> Item:
         """The owner's or an administrator's; for others it is absent, published or not."""
-        item = await self.item_repo.find(public_id, include_deleted=include_deleted)
+        item = await self.item_repo.find(public_id)
         if item is None or not self._may_write(item, principal):
             raise NotFoundError
         return item

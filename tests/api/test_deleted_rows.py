@@ -1,11 +1,19 @@
 """What is deleted is gone for everybody, though its row is still there."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
+from fastapi import FastAPI
+
+from app.core.dependencies import DbSession
 from app.db.session import Database
 from app.models import User
+from app.repositories.item_repository import ItemRepository
+from app.repositories.user_repository import UserRepository
+from tests.data.faults import connection_to, is_waiting, until
 from tests.support.api import Account, Api
+from tests.support.databases import on_postgresql
 from tests.support.problems import problem
 from tests.support.table_rows import all_rows, set_columns
 from tests.support.walking import fetch, walk
@@ -16,6 +24,7 @@ LISTS: list[tuple[str, dict[str, Any]]] = [
     ("/api/v1/items/search", {"q": "thing"}),
     ("/api/v1/items", {"status": "active"}),
 ]
+DELETED_ITEMS = "/api/v1/items/deleted"
 DELETED = {"is_deleted": True, "deleted_at": datetime.now(UTC)}
 
 
@@ -124,3 +133,104 @@ async def test_what_a_deleted_account_said_about_a_person_is_gone(
     assert leaver.public_id in kept
     assert "leaver" not in kept
     assert "lea ver" not in kept
+
+
+# --- what can be restored
+
+
+async def delete_item(api: Api, caller: Account, item: dict[str, Any]) -> None:
+    await api.client.delete(f"/api/v1/items/{item['public_id']}", headers=caller.headers)
+
+
+async def deleted_titles(api: Api, caller: Account, **query: Any) -> list[str]:
+    return [row["title"] for row in await walk(api, caller, DELETED_ITEMS, **query)]
+
+
+async def test_deleted_items_are_listed_for_whoever_may_restore_them_and_nobody_else(
+    api: Api,
+) -> None:
+    """AZ2, AZ5: not those of an account that is gone; the one that was deleted last comes first."""
+    owner, other, leaver = [await api.register() for _ in range(3)]
+    admin = await api.register_admin()
+    for account, title in ((owner, "B"), (owner, "A"), (other, "C"), (leaver, "D")):
+        item = await api.create_item(account, title=title, status="active")
+        await delete_item(api, account, item)
+    await api.create_item(owner, title="living")
+    await delete_account(api, leaver)
+
+    assert await deleted_titles(api, owner) == ["A", "B"]
+    assert await deleted_titles(api, owner, sort="title", limit=1) == ["A", "B"]
+    assert await deleted_titles(api, other) == ["C"]
+    assert await deleted_titles(api, admin) == ["C", "A", "B"]
+
+
+async def test_a_deleted_item_shows_when_it_was_deleted_until_it_is_restored(api: Api) -> None:
+    owner = await api.register()
+    item = await api.create_item(owner)
+    before = datetime.now(UTC)
+    await delete_item(api, owner, item)
+
+    page = await fetch(api, owner, DELETED_ITEMS)
+    [row] = page["data"]
+    assert page["meta"]["total"] == 1
+    assert row.keys() - item.keys() == {"deleted_at"}
+    assert before <= datetime.fromisoformat(row["deleted_at"]) <= datetime.now(UTC)
+
+    restored = await api.client.post(
+        f"/api/v1/items/{item['public_id']}/restore", headers=owner.headers
+    )
+    assert restored.status_code == 200
+    assert (await fetch(api, owner, DELETED_ITEMS))["data"] == []
+
+
+async def test_what_was_taken_meanwhile_keeps_a_row_from_being_restored(
+    app: FastAPI, api: Api, database: Database
+) -> None:
+    """The address of an account, which is unique among the living."""
+    gone = await api.register("ada@example.com")
+    await set_columns(database, User, gone.public_id, **DELETED)
+    await api.register("Ada@example.com")
+
+    @app.post("/restore/{public_id}")
+    async def restore(public_id: str, db: DbSession) -> None:
+        users = UserRepository(db)
+        user = await users.get_by_public_id(public_id, include_deleted=True)
+        assert user is not None
+        await users.restore(user)
+
+    problem(await api.client.post(f"/restore/{gone.public_id}"), 409, "restore_conflict")
+
+
+async def test_another_fault_of_a_restored_row_is_no_such_conflict(
+    app: FastAPI, api: Api, database: Database
+) -> None:
+    owner = await api.register()
+    item = await api.create_item(owner)
+
+    @app.post("/restore")
+    async def restore(db: DbSession) -> None:
+        items = ItemRepository(db)
+        found = await items.get_by_public_id(item["public_id"])
+        assert found is not None
+        found.owner_id = 424242
+        await items.restore(found)
+
+    problem(await api.client.post("/restore"), 409, "conflict")
+
+
+@on_postgresql
+async def test_an_item_that_is_purged_while_it_is_being_restored_is_not_there(
+    api: Api, database_url: str
+) -> None:
+    owner = await api.register()
+    item = await api.create_item(owner)
+    await delete_item(api, owner, item)
+    url = f"/api/v1/items/{item['public_id']}/restore"
+    async with connection_to(database_url) as purge, connection_to(database_url) as observer:
+        await purge.exec_driver_sql("BEGIN")
+        await purge.exec_driver_sql("DELETE FROM items")
+        restoring = asyncio.create_task(api.client.post(url, headers=owner.headers))
+        await until(lambda: is_waiting(observer))
+        await purge.exec_driver_sql("COMMIT")
+
+    problem(await restoring, 404, "not_found")

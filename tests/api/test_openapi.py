@@ -46,6 +46,7 @@ OPERATION_IDS = {
     "GET /api/v1/items": "list_items",
     "POST /api/v1/items": "create_item",
     "GET /api/v1/items/my": "list_my_items",
+    "GET /api/v1/items/deleted": "list_deleted_items",
     "GET /api/v1/items/search": "search_items",
     "GET /api/v1/items/{public_id}": "get_item",
     "PATCH /api/v1/items/{public_id}": "update_item",

@@ -59,6 +59,7 @@ PERMISSIONS: dict[str, tuple[int, int, int]] = {
     "GET /api/v1/items": (401, 200, 200),
     "POST /api/v1/items": (401, 201, 201),
     "GET /api/v1/items/my": (401, 200, 200),
+    "GET /api/v1/items/deleted": (401, 200, 200),
     "GET /api/v1/items/search": (401, 200, 200),
     "GET /api/v1/items/{public_id}": (401, 404, 200),
     "PATCH /api/v1/items/{public_id}": (401, 404, 200),

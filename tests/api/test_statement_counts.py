@@ -43,11 +43,12 @@ STATEMENTS: dict[str, int] = {
     "GET /api/v1/items": 3,
     "POST /api/v1/items": 3,
     "GET /api/v1/items/my": 3,
+    "GET /api/v1/items/deleted": 3,
     "GET /api/v1/items/search": 3,
     "GET /api/v1/items/{public_id}": 2,
     "PATCH /api/v1/items/{public_id}": 3,
     "DELETE /api/v1/items/{public_id}": 3,
-    "POST /api/v1/items/{public_id}/restore": 2,
+    "POST /api/v1/items/{public_id}/restore": 4,
 }
 
 

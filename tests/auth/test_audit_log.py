@@ -190,7 +190,12 @@ async def test_what_is_done_is_told_with_who_and_from_where(
 
 
 def test_every_action_of_the_api_is_tested() -> None:
-    by_operators = {AuditAction.CREATE_USER, AuditAction.SET_PASSWORD, AuditAction.CLEANUP_AUDIT}
+    by_operators = {
+        AuditAction.CREATE_USER,
+        AuditAction.SET_PASSWORD,
+        AuditAction.CLEANUP_AUDIT,
+        AuditAction.PURGE_DELETED,
+    }
     only_refused = {AuditAction.REFRESH, AuditAction.CONFIRM_PASSWORD, AuditAction.ACCESS}
     by_mail = {AuditAction.REQUEST_REGISTRATION}  # in tests/mail
     assert set(AuditAction) == {*DONE, *by_operators, *only_refused, *by_mail}

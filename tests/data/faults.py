@@ -74,6 +74,15 @@ async def clients_of_database(connection: AsyncConnection, state: str) -> int:
     return int(await connection.scalar(statement, {"state": state}) or 0)
 
 
+async def is_waiting(connection: AsyncConnection) -> bool:
+    """Whether another connection to this database waits for a lock."""
+    statement = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    return bool(await connection.scalar(statement))
+
+
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what happens in another process, which sends us no event."""
     deadline = time.monotonic() + PATIENCE.total_seconds()

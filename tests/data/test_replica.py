@@ -161,6 +161,11 @@ async def test_what_is_committed_counts_and_what_only_reads_or_fails_does_not(
     assert (await change_title(api, other, item, "Not mine")).status_code == 404
 
     assert await counted_writes(database) == [1, 0]
+    path = f"/api/v1/items/{item['public_id']}"
+    await api.client.delete(path, headers=account.headers)
+    # Which ends a savepoint before.
+    await api.client.post(f"{path}/restore", headers=account.headers)
+    assert await counted_writes(database) == [3, 0]
 
 
 async def test_a_write_that_fails_at_its_end_is_not_counted(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,7 +21,7 @@ from app.repositories.item_repository import ItemRepository
 from app.repositories.unit_of_work import MAX_TRIES, retried
 from app.repositories.user_repository import UserRepository
 from tests.data.conftest import make_user
-from tests.data.faults import connection_to, until, writers_locked_out
+from tests.data.faults import connection_to, is_waiting, until, writers_locked_out
 from tests.support.api import Account, Api
 from tests.support.databases import checked_out, on_postgresql, on_sqlite
 from tests.support.problems import problem
@@ -36,10 +36,6 @@ DEADLOCK_ONCE = (
       RETURN NULL;
     END $$""",
     "CREATE TRIGGER deadlock BEFORE UPDATE ON items EXECUTE FUNCTION deadlock_once()",
-)
-BLOCKED = text(
-    "SELECT count(*) FROM pg_stat_activity"
-    " WHERE wait_event_type = 'Lock' AND datname = current_database()"
 )
 
 
@@ -275,11 +271,7 @@ async def test_whoever_ends_other_sessions_waits_for_a_login_before_locking_any(
         await login.execute(select(User.id).with_for_update(key_share=True))
         path = "/api/v1/auth/sessions"
         ending = asyncio.create_task(api.client.delete(path, headers=account.headers))
-
-        async def waits() -> bool:
-            return bool(await observer.scalar(BLOCKED) == 1)
-
-        await until(waits)
+        await until(lambda: is_waiting(observer))
         await login.execute(select(RefreshToken.id).with_for_update(nowait=True))
         await login.exec_driver_sql("COMMIT")
 
