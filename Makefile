@@ -55,6 +55,7 @@ check: ready ## Format, lint, types, layers, dependencies, spelling, locks, migr
 	$(call step,spelling) $(BIN)/codespell
 	$(call step,locks) $(verify_locks)
 	$(call step,migrations) $(BIN)/python cli.py check-migrations
+	$(call step,locks of migrations) $(BIN)/python -m migrations.check_locks
 	@printf '\nAll checks passed.\n'
 
 fmt: ready ## Apply the safe lint fixes and format the code

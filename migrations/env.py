@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.util import CommandError
-from sqlalchemy import Connection, DefaultClause, False_, True_, pool, text
+from sqlalchemy import Connection, DefaultClause, False_, True_, event, pool, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -70,6 +70,9 @@ def run_offline() -> None:
 
 def run_on(connection: Connection) -> None:
     configure(connection=connection, transaction_per_migration=True)
+    if connection.dialect.name == "sqlite":
+        # Nothing there needs to be outside of a transaction, which would give the write lock away.
+        setattr(context.get_context(), "autocommit_block", nullcontext)  # noqa: B010  # mypy's way
     with context.begin_transaction():
         context.run_migrations()
 
@@ -102,8 +105,20 @@ async def run_on_sqlite(engine: AsyncEngine) -> None:
 async def run_on_postgresql(engine: AsyncEngine) -> None:
     async with connected(engine) as holder, connected(engine) as connection:
         await take_lock(await holder.execution_options(isolation_level="AUTOCOMMIT"))
+        event.listen(connection.sync_connection, "begin", bound_waits)
         await connection.run_sync(run_on)
         await connection.commit()
+
+
+def bound_waits(connection: Connection) -> None:
+    """Let no statement wait long for a lock: whoever comes after it waits in the same queue.
+
+    An autocommit block is no transaction: CREATE INDEX CONCURRENTLY, which makes nobody wait, may
+    itself wait for others as long as it takes.
+    """
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        milliseconds = int(get_settings().DATABASE_LOCK_TIMEOUT_SECONDS * 1000)
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
 
 
 async def take_lock(holder: AsyncConnection) -> None:
