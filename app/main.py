@@ -9,9 +9,17 @@ from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app.core.config import Settings, get_settings
+from app.core.idempotency import REPLAYED_HEADER
 from app.core.logging import configure_logging
 from app.core.middleware import RequestMiddleware
-from app.core.openapi import install_docs_pages, install_openapi
+from app.core.openapi import (
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    install_docs_pages,
+    install_openapi,
+)
+from app.core.prepared_response import install_prepared_responses
 from app.core.problems import install_problem_handlers
 from app.core.state import Collaborators
 from app.db.session import Database, database
@@ -26,6 +34,24 @@ API_PREFIX: Final = "/api/v1"
 VERSION: Final = "0.1.0"
 # Objects that are made before the collector looks for cycles among them: Python's default is 700.
 GARBAGE_THRESHOLD: Final = 50_000
+# What pages of CORS_ORIGINS may send, and read, beyond what browsers allow by themselves.
+ALLOWED_HEADERS: Final = (
+    "Authorization",
+    "Content-Type",
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    "X-Request-ID",
+)
+EXPOSED_HEADERS: Final = (
+    "ETag",
+    REPLAYED_HEADER,
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+)
 
 
 def create_app(settings: Settings | None = None, db: Database | None = None) -> FastAPI:
@@ -46,6 +72,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
     app.state.database = db or Database(settings)
     _add_middleware(app, settings)
     install_problem_handlers(app)
+    install_prepared_responses(app)
     install_openapi(app)
     if settings.DOCS_ENABLED:
         install_docs_pages(app)
@@ -75,8 +102,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_origins=settings.CORS_ORIGINS,
             allow_credentials=settings.refresh_token_in_cookie,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+            allow_headers=ALLOWED_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
         )
     # Added last, so outermost: its headers are on every answer.
     app.add_middleware(RequestMiddleware, settings=settings)

@@ -115,8 +115,7 @@ def test_help_lists_every_command_when_no_setting_is_usable(tmp_path: Path) -> N
     assert finished.returncode == 0
     for command in (
         *("init-db", "seed", "create-user", "list-users", "set-password", "cleanup-tokens"),
-        "cleanup-audit",
-        "purge-deleted",
+        *("cleanup-audit", "cleanup-idempotency-keys", "purge-deleted"),
         *("routes", "doctor", "dev", "serve", "env-example", "generate-keys", "check-migrations"),
         "rotate-encryption",
     ):

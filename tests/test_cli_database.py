@@ -1,4 +1,4 @@
-"""`seed`, `cleanup-tokens`, `cleanup-audit` and `purge-deleted`."""
+"""`seed`, and the commands that clean up."""
 
 import re
 import subprocess
@@ -175,7 +175,10 @@ def test_seed_obeys_the_longest_minimum_for_passwords(cli: Cli) -> None:
 # --- production
 
 
-@pytest.mark.parametrize("command", ["seed", "cleanup-tokens", "cleanup-audit", "purge-deleted"])
+@pytest.mark.parametrize(
+    "command",
+    ["seed", "cleanup-tokens", "cleanup-audit", "cleanup-idempotency-keys", "purge-deleted"],
+)
 def test_production_refuses_without_consent(cli: Cli, command: str) -> None:
     assert_refused(cli.run(command, **PRODUCTION), "production", "--yes")
     assert query(cli, "SELECT count(*) FROM users") == [(0,)]
@@ -256,6 +259,7 @@ def test_cleanup_takes_the_age_from_its_option(cli: Cli) -> None:
 
 
 def test_cleanup_may_run_twice(cli: Cli) -> None:
+    """RL16."""
     add_login(cli, "revoked", revoked=ENDED_LONG_AGO)
     cli.run("cleanup-tokens")
 
@@ -266,6 +270,7 @@ def test_cleanup_may_run_twice(cli: Cli) -> None:
 
 
 def test_cleanup_keeps_the_batches_it_finished_before_a_fault(cli: Cli) -> None:
+    """RL16."""
     for number in range(25):
         add_login(cli, f"revoked {number}", revoked=ENDED_LONG_AGO)
     trigger = "CREATE TRIGGER stop BEFORE DELETE ON refresh_tokens WHEN old.id = 25 "
@@ -432,3 +437,33 @@ async def test_of_purges_at_once_each_passes_over_what_others_hold(database: Dat
 
     assert (len(first), len(rest)) == (4, 6)
     assert set(first) & set(rest) == set()
+
+
+# --- cleanup-idempotency-keys
+
+
+def add_key(cli: Cli, name: str, *, expires_in: timedelta) -> None:
+    add_login(cli, name)  # and with it the user
+    expires = datetime.now(UTC).replace(tzinfo=None) + expires_in
+    query(
+        cli,
+        "INSERT INTO idempotency_keys (user_id, operation, key_digest, fingerprint, status, "
+        "headers, body, expires_at) VALUES (1, ?, x'00', x'00', 201, '{}', '', ?)",
+        name,
+        f"{expires}",
+    )
+
+
+def test_expired_idempotency_keys_go_in_batches_and_the_others_stay(cli: Cli) -> None:
+    """RL16."""
+    for number in range(5):
+        add_key(cli, f"expired {number}", expires_in=timedelta(seconds=-1))
+    add_key(cli, "fresh", expires_in=timedelta(minutes=1))
+
+    finished = [cli.run("cleanup-idempotency-keys", "--batch=2") for _ in range(2)]
+
+    assert [f.stdout for f in finished] == [
+        "deleted 5 expired idempotency keys\n",
+        "deleted 0 expired idempotency keys\n",
+    ]
+    assert query(cli, "SELECT operation FROM idempotency_keys") == [("fresh",)]

@@ -111,6 +111,12 @@ def purge_deleted(
         say(f"nothing was deleted {days} days ago or before: nothing to purge")
 
 
+@commands.command("cleanup-idempotency-keys")
+def cleanup_idempotency_keys(batch: Batch = 1000, yes: Yes = False) -> None:
+    """Delete the answers that were kept for requests that are sent again, when they expired."""
+    say(f"deleted {_clean_up(_delete_expired_keys, 0, batch, yes=yes)} expired idempotency keys")
+
+
 @commands.command("check-migrations")
 def check_migrations() -> None:
     """Run all migrations up, down and up on a throw-away database, and compare the models."""
@@ -225,6 +231,12 @@ async def _purge_all(days: int, batch: int, advance: Callable[[int], None]) -> d
         audit = audit_trail(session, f"purge-deleted --older-than-days={days}")
         repos = [DeletedRowRepository(table, session) for table in soft_deleting_tables()]
         return await PurgeService(repos, audit).purge(before=before, batch=batch, on_batch=advance)
+
+
+async def _delete_expired_keys(session: "AsyncSession", before: datetime, batch: int) -> int:
+    from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
+
+    return await IdempotencyKeyRepository(session).delete_expired(before=before, batch=batch)
 
 
 def _compare(config: "Config") -> None:

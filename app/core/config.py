@@ -245,6 +245,16 @@ class Settings(BaseSettings):
         64, ge=1, le=10_000, description="Hashes that may wait; one more is answered with 503."
     )
 
+    # --- Writes
+    REQUIRE_IF_MATCH: bool = Field(
+        default=False,
+        description="Answer PATCH and DELETE of versioned objects with 428 unless If-Match is "
+        "sent, so that nobody overwrites what they have not seen.",
+    )
+    IDEMPOTENCY_KEY_EXPIRE_HOURS: int = Field(
+        24, ge=1, le=720, description="A repeated request is answered as the first for so long."
+    )
+
     # --- Limits
     RATE_LIMIT_ENABLED: bool = Field(default=True, description="Must stay on in production.")
     REDIS_URL: SecretStr | None = Field(
@@ -350,6 +360,10 @@ class Settings(BaseSettings):
     @property
     def registration_link_lifetime(self) -> timedelta:
         return timedelta(minutes=self.REGISTRATION_LINK_EXPIRE_MINUTES)
+
+    @property
+    def idempotency_key_lifetime(self) -> timedelta:
+        return timedelta(hours=self.IDEMPOTENCY_KEY_EXPIRE_HOURS)
 
     @property
     def smtp_timeout(self) -> timedelta:

@@ -5,10 +5,12 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm.exc import StaleDataError
 
 from app.core.exceptions import (
     APIError,
     ConflictError,
+    EditConflictError,
     ServiceUnavailableError,
     ValidationFailedError,
 )
@@ -17,6 +19,7 @@ from app.core.exceptions import (
 DATABASE_ERRORS: Final[tuple[type[Exception], ...]] = (
     DBAPIError,
     PoolTimeoutError,
+    StaleDataError,
     ConnectionError,
     TimeoutError,
 )
@@ -40,6 +43,8 @@ NO_SCHEMA_SQLITE: Final = ("no such table", "no such column", "has no column nam
 
 def database_problem(error: Exception) -> APIError:
     """The answer to an error of `DATABASE_ERRORS`; an `APIError` (500) for a fault of ours."""
+    if isinstance(error, StaleDataError):
+        return EditConflictError()
     if not isinstance(error, DBAPIError):
         return ServiceUnavailableError()
     if isinstance(error, IntegrityError):

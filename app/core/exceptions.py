@@ -163,10 +163,38 @@ class RestoreConflictError(ConflictError):
     detail = "Something else has its place by now: what must be unique about it is taken."
 
 
+class EditConflictError(ConflictError):
+    """Another transaction changed the row between our reading and our writing it."""
+
+    code = "edit_conflict"
+    title = "Edit conflict"
+    detail = "Another request changed this meanwhile. Read it again and repeat."
+
+
+class IdempotencyKeyInUseError(ConflictError):
+    """The first request with this key is not through yet."""
+
+    code = "idempotency_key_in_use"
+    title = "Idempotency key in use"
+    detail = "A request with this Idempotency-Key is being processed. Repeat it shortly."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
 class LastAdministratorError(ConflictError):
     code = "last_administrator"
     title = "Last administrator"
     detail = "The last active administrator cannot be removed."
+
+
+class PreconditionFailedError(APIError):
+    """RFC 9110 §15.5.13: the object is not what the client takes it for."""
+
+    status = 412
+    code = "precondition_failed"
+    title = "Precondition failed"
+    detail = "This was changed since you read it. Read it again and repeat with its new ETag."
 
 
 class PayloadTooLargeError(APIError):
@@ -193,6 +221,24 @@ class ValidationFailedError(APIError):
     ) -> None:
         super().__init__(detail)
         self.errors = [{"loc": list(loc), "msg": self.detail, "type": error_type}] if loc else []
+
+
+class IdempotencyKeyReusedError(APIError):
+    """The key belongs to a request of another content. Sent by mistake, it must not be obeyed."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    title = "Idempotency key reused"
+    detail = "This Idempotency-Key was used for another request. Use a new one for each."
+
+
+class PreconditionRequiredError(APIError):
+    """RFC 6585 §3."""
+
+    status = 428
+    code = "precondition_required"
+    title = "Precondition required"
+    detail = "Send If-Match with the ETag of what you are about to change."
 
 
 class TooManyRequestsError(APIError):

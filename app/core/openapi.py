@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,14 @@ from starlette.types import Scope
 from app.core.exceptions import (
     APIError,
     BadRequestError,
+    IdempotencyKeyInUseError,
+    IdempotencyKeyReusedError,
     PayloadTooLargeError,
+    PreconditionFailedError,
+    PreconditionRequiredError,
     TooManyRequestsError,
 )
+from app.core.idempotency import REPLAYED_HEADER
 from app.core.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
 
 ASSETS_PATH = "/docs-assets"
@@ -39,6 +45,20 @@ BODY_ERRORS = (BadRequestError, PayloadTooLargeError)
 # Wherever a caller is asked for an access token, whose scheme has this name.
 CALLER_ERRORS = (TooManyRequestsError,)
 ACCESS_TOKEN = OAuth2PasswordBearer.__name__
+# Wherever one of these headers is read, and what the answers have then.
+IF_MATCH = "If-Match"
+IF_NONE_MATCH = "If-None-Match"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+ETAG_HEADER = {
+    "ETag": {"description": "Names this version of it, for If-Match.", "schema": {"type": "string"}}
+}
+REPLAYED = {
+    REPLAYED_HEADER: {
+        "description": "`true`: the answer of an earlier request with this Idempotency-Key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+NOT_MODIFIED = {"description": "The client has this version already.", "headers": ETAG_HEADER}
 
 
 def problem_responses(*errors: type[APIError]) -> Responses:
@@ -81,24 +101,55 @@ def install_openapi(app: FastAPI) -> None:
                 own = model.model_json_schema(ref_template=template, mode="serialization")
                 own.pop("$defs", None)
                 schemas[model.__name__] = own
-            _document_common_errors(schema)
+            _document_what_is_read(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for this
 
 
-def _document_common_errors(schema: dict[str, Any]) -> None:
-    """Those that a route has because of what it asks for, not of what it does."""
-    operations = [operation for path in schema["paths"].values() for operation in path.values()]
-    for operation in operations:
-        needs_access_token = any(ACCESS_TOKEN in way for way in operation.get("security", ()))
-        errors = (
-            *(BODY_ERRORS if "requestBody" in operation else ()),
-            *(CALLER_ERRORS if needs_access_token else ()),
-        )
-        for status, response in problem_responses(*errors).items():
-            operation["responses"].setdefault(str(status), response)
+def _document_what_is_read(schema: dict[str, Any]) -> None:
+    """What a route may answer because of what it asks for, not of what it does."""
+    for path in schema["paths"].values():
+        for method, operation in path.items():
+            headers = {parameter["name"] for parameter in operation.get("parameters", ())}
+            _add_errors(operation, *_common_errors(operation), *_header_errors(method, headers))
+            if IDEMPOTENCY_KEY in headers:
+                _add_headers(operation, REPLAYED)
+            if IF_MATCH in headers:
+                _add_headers(operation, ETAG_HEADER)
+            if IF_NONE_MATCH in headers and method == "get":
+                operation["responses"]["304"] = NOT_MODIFIED
+
+
+def _common_errors(operation: dict[str, Any]) -> Iterator[type[APIError]]:
+    if "requestBody" in operation:
+        yield from BODY_ERRORS
+    if any(ACCESS_TOKEN in way for way in operation.get("security", ())):
+        yield from CALLER_ERRORS
+
+
+def _header_errors(method: str, headers: set[str]) -> Iterator[type[APIError]]:
+    if IDEMPOTENCY_KEY in headers:
+        yield from (IdempotencyKeyInUseError, IdempotencyKeyReusedError)
+    if IF_MATCH in headers:
+        yield PreconditionFailedError
+        if method in {"put", "patch", "delete"}:
+            yield PreconditionRequiredError
+
+
+def _add_errors(operation: dict[str, Any], *errors: type[APIError]) -> None:
+    for status, response in problem_responses(*errors).items():
+        known = operation["responses"].setdefault(str(status), response)
+        examples = known["content"][PROBLEM_MEDIA_TYPE]["examples"]
+        examples.update(response["content"][PROBLEM_MEDIA_TYPE]["examples"])
+
+
+def _add_headers(operation: dict[str, Any], headers: dict[str, Any]) -> None:
+    """To the answer of success, if that has a body."""
+    for status, response in operation["responses"].items():
+        if status.startswith("2") and "content" in response:
+            response.setdefault("headers", {}).update(headers)
 
 
 class DocsAssets(StaticFiles):

@@ -1,7 +1,14 @@
 """All models: importing this package fills `Base.metadata`."""
 
 from app.models.audit_event import AuditAction, AuditEvent, AuditOutcome
-from app.models.base import Base, PublicIdMixin, SoftDeleteMixin, TimestampMixin
+from app.models.base import (
+    Base,
+    PublicIdMixin,
+    SoftDeleteMixin,
+    TimestampMixin,
+    VersionMixin,
+)
+from app.models.idempotency_key import IdempotencyKey
 from app.models.item import Item, ItemStatus
 from app.models.refresh_token import RefreshToken
 from app.models.user import User, UserRole
@@ -11,6 +18,7 @@ __all__ = [
     "AuditEvent",
     "AuditOutcome",
     "Base",
+    "IdempotencyKey",
     "Item",
     "ItemStatus",
     "PublicIdMixin",
@@ -19,4 +27,5 @@ __all__ = [
     "TimestampMixin",
     "User",
     "UserRole",
+    "VersionMixin",
 ]

@@ -16,7 +16,13 @@ from sqlalchemy import (
     false,
     func,
 )
-from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    InstrumentedAttribute,
+    Mapped,
+    declared_attr,
+    mapped_column,
+)
 from sqlalchemy.types import TypeDecorator
 from uuid_utils.compat import uuid7
 
@@ -122,6 +128,20 @@ class PublicIdMixin:
     public_id: Mapped[str] = mapped_column(
         String(36), unique=True, index=True, default=lambda: str(uuid7()), sort_order=-1
     )
+
+
+class VersionMixin:
+    """A number that each change raises: of two who change what both have read, one is refused.
+
+    The ORM writes `WHERE version = <the one that was read>`, and raises `StaleDataError` (409) when
+    there is no such row any more. Statements of `update()` raise it themselves.
+    """
+
+    version: Mapped[int] = mapped_column(default=1, server_default="1", sort_order=982)
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805  # it is called with the class
+        return {"version_id_col": cls.version}
 
 
 class Base(DeclarativeBase, SoftDeleteMixin):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Enum, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.models.base import Base, PublicIdMixin, TimestampMixin
+from app.models.base import Base, PublicIdMixin, TimestampMixin, VersionMixin
 
 if TYPE_CHECKING:
     from app.models.user import User
@@ -18,7 +18,7 @@ class ItemStatus(str, PyEnum):
     ARCHIVED = "archived"
 
 
-class Item(Base, TimestampMixin, PublicIdMixin):
+class Item(Base, TimestampMixin, PublicIdMixin, VersionMixin):
     __tablename__ = "items"
     __table_args__ = (
         Index("ix_items_owner_id_created_at", "owner_id", "created_at", "public_id"),

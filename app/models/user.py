@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Enum, Index, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.models.base import Base, PublicIdMixin, TimestampMixin
+from app.models.base import Base, PublicIdMixin, TimestampMixin, VersionMixin
 
 if TYPE_CHECKING:
     from app.models.item import Item
@@ -26,7 +26,7 @@ def email_key(email: str) -> str:
     return unicodedata.normalize("NFKC", email).strip().lower()
 
 
-class User(Base, TimestampMixin, PublicIdMixin):
+class User(Base, TimestampMixin, PublicIdMixin, VersionMixin):
     __tablename__ = "users"
     __table_args__ = (
         # Among the living only, so that a deleted account's address is free again.

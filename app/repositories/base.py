@@ -79,6 +79,15 @@ class BaseRepository(Generic[ModelType]):
             await self.session.scalars(statement.filter_by(public_id=str(public_id)))
         ).one_or_none()
 
+    async def lock(self, **equal: Any) -> ModelType | None:
+        """The living row with these values, locked until the end of the transaction.
+
+        What was read of it before is read anew.
+        """
+        statement = self._select().filter_by(**equal).with_for_update()
+        statement = statement.execution_options(populate_existing=True)
+        return (await self.session.scalars(statement)).one_or_none()
+
     # Hides the builtin in this class body: annotations here say Sequence.
     async def list(
         self, *, limit: int = 100, offset: int = 0, include_deleted: bool = False, **equal: Any

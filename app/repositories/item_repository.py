@@ -42,10 +42,13 @@ class ItemRepository(BaseRepository[Item]):
         statement = self._with_owner().where(Item.public_id == str(public_id))
         return (await self.session.scalars(statement)).one_or_none()
 
-    async def lock_even_deleted(self, public_id: UUID) -> Item | None:
-        """The same, deleted or not, with its row locked: nobody purges it meanwhile."""
-        statement = self._with_owner(include_deleted=True)
+    async def find_for_update(
+        self, public_id: UUID, *, include_deleted: bool = False
+    ) -> Item | None:
+        """Like `find`, with the item's row locked until the end of the transaction."""
+        statement = self._with_owner(include_deleted=include_deleted)
         statement = statement.where(Item.public_id == str(public_id)).with_for_update(of=Item)
+        statement = statement.execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one_or_none()
 
     async def list_visible(
@@ -83,7 +86,7 @@ class ItemRepository(BaseRepository[Item]):
         await self.session.execute(
             update(Item)
             .where(Item.owner_id == owner_id, Item.is_deleted.is_(False))
-            .values(is_deleted=True, deleted_at=utcnow())
+            .values(is_deleted=True, deleted_at=utcnow(), version=Item.version + 1)
         )
 
     def _with_owner(self, *, include_deleted: bool = False) -> Select[Item]:

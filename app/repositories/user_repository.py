@@ -61,12 +61,6 @@ class UserRepository(BaseRepository[User]):
             update(User).where(User.id == user_id).values(auth_version=User.auth_version + 1)
         )
 
-    async def lock(self, **equal: Any) -> User | None:
-        """The living user, with its row locked until the end of the transaction."""
-        statement = self._select().filter_by(**equal).with_for_update()
-        statement = statement.execution_options(populate_existing=True)
-        return (await self.session.scalars(statement)).one_or_none()
-
     async def lock_active_admins(self) -> Sequence[int]:
         """Their ids. Locked in one order: of two who remove each other, one waits and then sees."""
         statement = (

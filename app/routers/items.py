@@ -16,8 +16,12 @@ from app.core.exceptions import (
     ValidationFailedError,
 )
 from app.core.openapi import problem_responses
-from app.core.responses import PageResponse, SuccessResponse, page_response, success_response
+from app.core.preconditions import Preconditions
+from app.core.responses import PageResponse, SuccessResponse, page_response
 from app.repositories.item_repository import ItemRepository
+from app.routers.idempotency import idempotency_of
+from app.routers.preconditions import preconditions_on
+from app.routers.resource_response import CREATED, Answer
 from app.schemas.item_schemas import (
     DeletedItemListQuery,
     DeletedItemResponse,
@@ -27,6 +31,7 @@ from app.schemas.item_schemas import (
     ItemSearchQuery,
     ItemUpdate,
 )
+from app.services.idempotency_service import IdempotencyService
 from app.services.item_service import ItemService
 
 router = APIRouter(
@@ -46,6 +51,8 @@ async def get_reading_service(db: ReadDbSession, collaborators: AppCollaborators
 
 Service = Annotated[ItemService, Depends(get_service)]
 ReadingService = Annotated[ItemService, Depends(get_reading_service)]
+ItemPreconditions = Annotated[Preconditions, preconditions_on(ItemResponse)]
+ItemIdempotency = Annotated[IdempotencyService, idempotency_of(ItemResponse)]
 
 
 @router.get("", operation_id="list_items", summary="Published items, and the caller's own")
@@ -55,11 +62,17 @@ async def list_items(
     return page_response(await service.list_page(query, principal), ItemResponse)
 
 
-@router.post("", status_code=201, operation_id="create_item", summary="Create an item")
+@router.post(
+    "", status_code=201, operation_id="create_item", summary="Create an item", responses=CREATED
+)
 async def create_item(
-    data: ItemCreate, principal: CurrentPrincipal, service: Service
+    data: ItemCreate,
+    principal: CurrentPrincipal,
+    service: Service,
+    idempotency: ItemIdempotency,
+    answer: Answer,
 ) -> SuccessResponse[ItemResponse]:
-    return success_response(ItemResponse.model_validate(await service.create(data, principal)))
+    return answer.created(await service.create(data, principal, idempotency), ItemResponse)
 
 
 @router.get("/my", operation_id="list_my_items", summary="The caller's items in every state")
@@ -96,9 +109,13 @@ async def search_items(
     responses=problem_responses(NotFoundError),
 )
 async def get_item(
-    public_id: PublicId, principal: CurrentPrincipal, service: ReadingService
+    public_id: PublicId,
+    principal: CurrentPrincipal,
+    service: ReadingService,
+    preconditions: ItemPreconditions,
+    answer: Answer,
 ) -> SuccessResponse[ItemResponse]:
-    return success_response(ItemResponse.model_validate(await service.get(public_id, principal)))
+    return answer.show(await service.get(public_id, principal, preconditions), ItemResponse)
 
 
 @router.patch(
@@ -108,10 +125,15 @@ async def get_item(
     responses=problem_responses(NotFoundError),
 )
 async def update_item(
-    public_id: PublicId, data: ItemUpdate, principal: CurrentPrincipal, service: Service
+    public_id: PublicId,
+    data: ItemUpdate,
+    principal: CurrentPrincipal,
+    service: Service,
+    preconditions: ItemPreconditions,
+    answer: Answer,
 ) -> SuccessResponse[ItemResponse]:
-    item = await service.update(public_id, data, principal)
-    return success_response(ItemResponse.model_validate(item))
+    item = await service.update(public_id, data, principal, preconditions)
+    return answer.show(item, ItemResponse)
 
 
 @router.delete(
@@ -121,8 +143,13 @@ async def update_item(
     summary="Delete an item (owner or administrator)",
     responses=problem_responses(NotFoundError),
 )
-async def delete_item(public_id: PublicId, principal: CurrentPrincipal, service: Service) -> None:
-    await service.delete(public_id, principal)
+async def delete_item(
+    public_id: PublicId,
+    principal: CurrentPrincipal,
+    service: Service,
+    preconditions: ItemPreconditions,
+) -> None:
+    await service.delete(public_id, principal, preconditions)
 
 
 @router.post(
@@ -132,7 +159,11 @@ async def delete_item(public_id: PublicId, principal: CurrentPrincipal, service:
     responses=problem_responses(NotFoundError),
 )
 async def restore_item(
-    public_id: PublicId, principal: CurrentPrincipal, service: Service
+    public_id: PublicId,
+    principal: CurrentPrincipal,
+    service: Service,
+    preconditions: ItemPreconditions,
+    answer: Answer,
 ) -> SuccessResponse[ItemResponse]:
-    item = await service.restore(public_id, principal)
-    return success_response(ItemResponse.model_validate(item))
+    item = await service.restore(public_id, principal, preconditions)
+    return answer.show(item, ItemResponse)

@@ -25,13 +25,17 @@ from app.core.exceptions import (
     WrongPasswordError,
 )
 from app.core.openapi import problem_responses
+from app.core.preconditions import Preconditions
 from app.core.responses import PageResponse, SuccessResponse, page_response, success_response
 from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
+from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
 from app.routers.dependencies import audit_trail, credential_service, refresh_token_service
+from app.routers.preconditions import preconditions_on
 from app.routers.refresh_cookie import Cookie
+from app.routers.resource_response import Answer
 from app.schemas.user_schemas import (
     AccountDelete,
     UserListQuery,
@@ -53,6 +57,7 @@ async def get_service(request: Request, db: DbSession) -> UserService:
     return UserService(
         UserRepository(db),
         ItemRepository(db),
+        IdempotencyKeyRepository(db),
         credential_service(request, db),
         refresh_token_service(request, db),
         audit_trail(request, db),
@@ -67,18 +72,29 @@ Service = Annotated[UserService, Depends(get_service)]
 Directory = Annotated[DirectoryService, Depends(get_directory)]
 UserReader = Annotated[Principal, require_permission(Permission.USERS_READ)]
 UserManager = Annotated[Principal, require_permission(Permission.USERS_MANAGE)]
+AccountPreconditions = Annotated[Preconditions, preconditions_on(UserResponse)]
+ProfilePreconditions = Annotated[Preconditions, preconditions_on(UserPublicResponse)]
 
 
 @router.get("/me", operation_id="get_me", summary="The caller's account")
-async def get_me(user_id: CurrentUserId, directory: Directory) -> SuccessResponse[UserResponse]:
-    return success_response(UserResponse.model_validate(await directory.get(user_id)))
+async def get_me(
+    user_id: CurrentUserId,
+    directory: Directory,
+    preconditions: AccountPreconditions,
+    answer: Answer,
+) -> SuccessResponse[UserResponse]:
+    return answer.show(await directory.get(user_id, preconditions), UserResponse)
 
 
 @router.patch("/me", operation_id="update_me", summary="Change the caller's account")
 async def update_me(
-    data: UserUpdate, user_id: CurrentUserId, service: Service
+    data: UserUpdate,
+    user_id: CurrentUserId,
+    service: Service,
+    preconditions: AccountPreconditions,
+    answer: Answer,
 ) -> SuccessResponse[UserResponse]:
-    return success_response(UserResponse.model_validate(await service.update(user_id, data)))
+    return answer.show(await service.update(user_id, data, preconditions), UserResponse)
 
 
 @router.delete(
@@ -98,9 +114,10 @@ async def delete_me(
     principal: RecentPrincipal,
     service: Service,
     client: CurrentClient,
+    preconditions: AccountPreconditions,
     cookie: Cookie,
 ) -> None:
-    await service.delete_account(principal.user_id, data.password, client)
+    await service.delete_account(principal.user_id, data.password, client, preconditions)
     cookie.clear()
 
 
@@ -123,10 +140,13 @@ async def list_users(
     responses=problem_responses(NotFoundError),
 )
 async def get_user(
-    public_id: PublicId, _: CurrentPrincipal, directory: Directory
+    public_id: PublicId,
+    _: CurrentPrincipal,
+    directory: Directory,
+    preconditions: ProfilePreconditions,
+    answer: Answer,
 ) -> SuccessResponse[UserPublicResponse]:
-    user = await directory.get_public(public_id)
-    return success_response(UserPublicResponse.model_validate(user))
+    return answer.show(await directory.get_public(public_id, preconditions), UserPublicResponse)
 
 
 @router.post(

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from app.core.exceptions import NotFoundError, UnauthorizedError
 from app.core.pagination import Page, Pager
+from app.core.preconditions import Preconditions
 from app.models.user import User
 from app.repositories.user_repository import UserRepository
 from app.schemas.user_schemas import UserListQuery
@@ -14,17 +15,19 @@ class DirectoryService:
         self.user_repo = user_repo
         self._pager = pager
 
-    async def get(self, user_id: int) -> User:
+    async def get(self, user_id: int, preconditions: Preconditions) -> User:
         """Raises `UnauthorizedError`: the caller's account went away during the request."""
         user = await self.user_repo.get(user_id)
         if user is None:
             raise UnauthorizedError
+        preconditions.check(user)
         return user
 
-    async def get_public(self, public_id: UUID) -> User:
+    async def get_public(self, public_id: UUID, preconditions: Preconditions) -> User:
         user = await self.user_repo.get_by_public_id(public_id)
         if user is None or not user.is_active:
             raise NotFoundError
+        preconditions.check(user)
         return user
 
     async def list_page(self, query: UserListQuery, *, viewer: str) -> Page[User]:

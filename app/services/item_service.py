@@ -4,6 +4,7 @@ from uuid import UUID
 
 from app.core.exceptions import NotFoundError
 from app.core.pagination import Page, Pager
+from app.core.preconditions import Preconditions
 from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.models.item import Item
@@ -15,6 +16,7 @@ from app.schemas.item_schemas import (
     ItemSearchQuery,
     ItemUpdate,
 )
+from app.services.idempotency_service import IdempotencyService
 
 
 class ItemService:
@@ -22,12 +24,18 @@ class ItemService:
         self.item_repo = item_repo
         self._pager = pager
 
-    async def create(self, data: ItemCreate, principal: Principal) -> Item:
+    async def create(
+        self, data: ItemCreate, principal: Principal, idempotency: IdempotencyService
+    ) -> Item:
+        await idempotency.begin()
         item = await self.item_repo.create_for_owner(principal.user_id, **data.model_dump())
+        await idempotency.complete(item)
         await self.item_repo.commit()
         return item
 
-    async def get(self, public_id: UUID, principal: Principal) -> Item:
+    async def get(
+        self, public_id: UUID, principal: Principal, preconditions: Preconditions
+    ) -> Item:
         """Raises `NotFoundError` for what the caller may not see, as for what is not there."""
         if principal.may(Permission.ITEMS_MANAGE):
             item = await self.item_repo.find(public_id)
@@ -35,6 +43,7 @@ class ItemService:
             item = await self.item_repo.find_visible(public_id, principal.user_id)
         if item is None:
             raise NotFoundError
+        preconditions.check(item)
         return item
 
     async def list_page(self, query: ItemListQuery, principal: Principal) -> Page[Item]:
@@ -61,32 +70,46 @@ class ItemService:
         )
         return self._pager.close(found, request)
 
-    async def update(self, public_id: UUID, data: ItemUpdate, principal: Principal) -> Item:
-        item = await self._writable(public_id, principal)
+    async def update(
+        self, public_id: UUID, data: ItemUpdate, principal: Principal, preconditions: Preconditions
+    ) -> Item:
+        item = await self._lock_writable(public_id, principal)
+        preconditions.check(item)
         await self.item_repo.update(item, **data.model_dump(exclude_unset=True))
         await self.item_repo.commit()
         return item
 
-    async def delete(self, public_id: UUID, principal: Principal) -> None:
-        item = await self._writable(public_id, principal)
+    async def delete(
+        self, public_id: UUID, principal: Principal, preconditions: Preconditions
+    ) -> None:
+        item = await self._lock_writable(public_id, principal)
+        preconditions.check(item)
         await self.item_repo.soft_delete(item)
         await self.item_repo.commit()
 
-    async def restore(self, public_id: UUID, principal: Principal) -> Item:
+    async def restore(
+        self, public_id: UUID, principal: Principal, preconditions: Preconditions
+    ) -> Item:
         """Undo `delete`. An item that is not deleted stays as it is.
 
         Raises `NotFoundError` also when the owner's account was deleted: its items went with it.
         """
-        item = await self.item_repo.lock_even_deleted(public_id)
-        if item is None or item.owner.is_deleted or not self._may_write(item, principal):
+        item = await self._lock_writable(public_id, principal, include_deleted=True)
+        if item.owner.is_deleted:
             raise NotFoundError
+        preconditions.check(item)
         await self.item_repo.restore(item)
         await self.item_repo.commit()
         return item
 
-    async def _writable(self, public_id: UUID, principal: Principal) -> Item:
-        """The owner's or an administrator's; for others it is absent, published or not."""
-        item = await self.item_repo.find(public_id)
+    async def _lock_writable(
+        self, public_id: UUID, principal: Principal, *, include_deleted: bool = False
+    ) -> Item:
+        """The owner's or an administrator's; for others it is absent, published or not.
+
+        Locked: of two requests that change it, the second sees what the first one made of it.
+        """
+        item = await self.item_repo.find_for_update(public_id, include_deleted=include_deleted)
         if item is None or not self._may_write(item, principal):
             raise NotFoundError
         return item

@@ -8,9 +8,11 @@ from app.core.exceptions import (
     NotFoundError,
     UnauthorizedError,
 )
+from app.core.preconditions import Preconditions
 from app.core.security.principal import Principal
 from app.models.audit_event import AuditAction
 from app.models.user import User
+from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from app.repositories.item_repository import ItemRepository
 from app.repositories.unit_of_work import retried
 from app.repositories.user_repository import UserRepository
@@ -29,21 +31,24 @@ class UserService:
         self,
         user_repo: UserRepository,
         item_repo: ItemRepository,
+        idempotency_keys: IdempotencyKeyRepository,
         credentials: CredentialService,
         sessions: RefreshTokenService,
         audit: AuditTrail,
     ) -> None:
         self.user_repo = user_repo
         self._item_repo = item_repo
+        self._idempotency_keys = idempotency_keys
         self._credentials = credentials
         self._sessions = sessions
         self._audit = audit
 
-    async def update(self, user_id: int, data: UserUpdate) -> User:
+    async def update(self, user_id: int, data: UserUpdate, preconditions: Preconditions) -> User:
         """Raises `UnauthorizedError`: the caller's account went away during the request."""
-        user = await self.user_repo.get(user_id)
+        user = await self.user_repo.lock(id=user_id)
         if user is None:
             raise UnauthorizedError
+        preconditions.check(user)
         await self.user_repo.update(user, **data.model_dump(exclude_unset=True))
         await self.user_repo.commit()
         return user
@@ -69,27 +74,31 @@ class UserService:
         await self.user_repo.commit()
         return tokens
 
-    async def delete_account(self, user_id: int, password: str, client: Client) -> None:
+    async def delete_account(
+        self, user_id: int, password: str, client: Client, preconditions: Preconditions
+    ) -> None:
         """Remove the account and its items, and what it says about a person.
 
         Raises `WrongPasswordError`, `TooManyRequestsError` and `LastAdministratorError`.
         """
         # Not retried: it counts the attempt.
         known = await self._credentials.confirm(user_id, password, client)
-        await self._delete(known)
+        await self._delete(known, preconditions)
 
     # The rows of all its items are locked, in no order: others may hold some, and wait for more.
     @retried
-    async def _delete(self, known: User) -> None:
+    async def _delete(self, known: User, preconditions: Preconditions) -> None:
         owner = Parties.owner(known.public_id)
         await self._keep_an_administrator(known, AuditAction.DELETE_ACCOUNT, owner)
         user = await self._lock_unchanged(known)
+        preconditions.check(user)
         user.email = user.email_key = f"{user.public_id}@deleted.invalid"
         user.full_name = None
         user.password_hash = UNUSABLE_PASSWORD_HASH
         user.auth_version += 1
         await self.user_repo.soft_delete(user)
         await self._item_repo.soft_delete_owned(user.id)
+        await self._idempotency_keys.delete_owned(user.id)
         await self._sessions.forget_clients(user.id)
         await self._audit.record(AuditAction.DELETE_ACCOUNT, owner)
         await self.user_repo.commit()

@@ -33,7 +33,7 @@ STATEMENTS: dict[str, int] = {
     "DELETE /api/v1/auth/sessions/{public_id}": 3,
     "GET /api/v1/users/me": 2,
     "PATCH /api/v1/users/me": 3,
-    "DELETE /api/v1/users/me": 8,
+    "DELETE /api/v1/users/me": 9,
     "POST /api/v1/users/me/change-password": 8,
     "GET /api/v1/users": 3,
     "GET /api/v1/users/{public_id}": 2,

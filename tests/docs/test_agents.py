@@ -1,6 +1,8 @@
-"""AGENTS.md: its recipe, followed to the letter in a copy of the project."""
+"""AGENTS.md: its recipe, followed to the letter in a copy of the project.
 
-import re
+And docs/writes.md, which goes on from there.
+"""
+
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,11 @@ from app.core.config import PROJECT_ROOT
 from tests.support.markdown import code_blocks
 from tests.support.postgres import PostgresServer
 from tests.support.project_copy import ProjectCopy
+from tests.support.recipe import replace_file, type_block
 
 PAGE = PROJECT_ROOT / "AGENTS.md"
 BLOCKS = code_blocks(PAGE)
-TARGET = re.compile(r"# (?P<path>[\w/.]+)(?: \((?P<change>.+)\))?\n")
+WRITES = code_blocks(PROJECT_ROOT / "docs/writes.md")
 # The tests that know of every route, and so of a step that the recipe leaves out.
 ROUTE_TESTS = [
     f"tests/api/test_{name}.py" for name in ("permissions", "openapi", "errors", "statement_counts")
@@ -30,44 +33,10 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     copy.run("python cli.py generate-keys > .env")
     for block in BLOCKS:
         if block.language == "python":
-            _type(block.code, copy.path)
+            type_block(block.code, copy.path)
         elif block.language == "bash":
             copy.run(block.code)
     return copy
-
-
-def _type(code: str, project: Path) -> None:
-    """What a reader does with a block: a new file, or lines of an existing one."""
-    target = TARGET.match(code)
-    assert target, f"a block does not say where it belongs:\n{code}"
-    path, lines = project / target["path"], code[target.end() :]
-    if target["change"] is None:
-        assert not path.exists(), f"{path} is there already"
-        path.write_text(lines)
-    elif target["change"].startswith("add to "):
-        path.write_text(_with_rows(path.read_text(), target["change"].split()[-1], lines))
-    elif target["change"] == "add":
-        exported = lines.split()[-1]
-        text = path.read_text().replace("\nfrom", f"\n{lines}from", 1)
-        path.write_text(text.replace("__all__ = [", f'__all__ = [\n    "{exported}",', 1))
-    else:
-        path.write_text(_changed(path.read_text(), lines))
-
-
-def _with_rows(text: str, table: str, rows: str) -> str:
-    opening = rf"^ *{table}\b.* = \{{\n"
-    text, found = re.subn(opening, lambda line: line[0] + rows, text, flags=re.MULTILINE)
-    assert found == 1, f"no table to add to: {table}"
-    return text
-
-
-def _changed(text: str, lines: str) -> str:
-    # The line that begins alike is the one that is meant.
-    for line in lines.splitlines():
-        beginning = re.escape(line.split(" import ")[0].split(" in (")[0])
-        text, replaced = re.subn(rf"^{beginning} (import|in) .*$", line, text, flags=re.MULTILINE)
-        assert replaced == 1, f"no line to change for: {line}"
-    return text
 
 
 def test_every_block_is_known() -> None:
@@ -97,6 +66,24 @@ def test_the_recipe_declares_its_routes_wherever_that_is_needed(followed: Projec
     output = followed.run(f"pytest -q -k 'not postgresql' {' '.join(ROUTE_TESTS)}")
 
     assert " passed" in output
+
+
+def test_the_guide_to_writing_gives_routes_that_pass_the_checks_and_its_test(
+    followed: ProjectCopy, tmp_path: Path
+) -> None:
+    copy = ProjectCopy(tmp_path / "project", source=followed.path)
+    copy.run("python cli.py generate-keys > .env")
+    files = [replace_file(block.code, copy.path) for block in WRITES if block.language == "python"]
+    names = " ".join(f"'{file}'" for file in files)
+    copy.run(f"ruff check {names} && ruff format --check {names} && lint-imports && mypy app")
+    copy.run('alembic upgrade head; alembic revision --autogenerate -m "Version them"')
+
+    # One database is enough here too.
+    output = copy.run(f"alembic upgrade head && pytest -q -k 'not postgresql' '{files[-1]}'")
+
+    assert "1 passed" in output
+    [command] = [block.code for block in WRITES if block.language == "bash"]
+    assert "deleted 0 expired idempotency keys\n" in copy.run(command)
 
 
 def test_the_other_assistants_page_points_here() -> None:

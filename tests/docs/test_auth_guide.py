@@ -59,8 +59,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
 
 def _export(models: Path) -> None:
     line = "from app.models.device import Device\n"
-    text = models.read_text().replace("from app.models.item", f"{line}from app.models.item", 1)
-    models.write_text(text.replace('    "Item",', '    "Device",\n    "Item",', 1))
+    following = "from app.models.idempotency_key"
+    text = models.read_text().replace(following, f"{line}{following}", 1)
+    text = text.replace('    "IdempotencyKey",', '    "Device",\n    "IdempotencyKey",', 1)
+    models.write_text(text)
 
 
 def test_every_block_is_known() -> None:

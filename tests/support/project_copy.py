@@ -14,10 +14,10 @@ LEFT_OUT = (".git", "__pycache__", ".env", ".hypothesis", "htmlcov", "*.db*", ".
 class ProjectCopy:
     """The project's files in another folder, with the same `.venv` and `.tools`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, source: Path = PROJECT_ROOT) -> None:
         self.path = path
         # The caches of mypy and ruff come along, with the times by which they know their files.
-        shutil.copytree(PROJECT_ROOT, path, ignore=shutil.ignore_patterns(*LEFT_OUT, *ENVIRONMENTS))
+        shutil.copytree(source, path, ignore=shutil.ignore_patterns(*LEFT_OUT, *ENVIRONMENTS))
         for name in ENVIRONMENTS:
             if (PROJECT_ROOT / name).exists():
                 (path / name).symlink_to(PROJECT_ROOT / name)

@@ -12,7 +12,7 @@ ITEMS: Final = "/api/v1/items"
 JSON: Final = {"Content-Type": "application/json"}
 # The limiter is off in other tests.
 limited = pytest.mark.settings(RATE_LIMIT_ENABLED=True, AUTH_RATE_LIMIT_ACCOUNT="1/minute")
-STATUSES: Final = {200, 201, 204, 400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503}
+STATUSES: Final = {200, 201, 204, 304, 400, 401, 403, 404, 405, 409, 412, 413, 422, 429, 500, 503}
 
 
 def add_faulty_routes(app: FastAPI) -> None:
@@ -37,6 +37,8 @@ async def answer_of_every_status(api: Api, app: FastAPI) -> dict[int, Response]:
     answers = [
         await client.get(item, headers=headers),
         created,
+        await client.get(item, headers=headers | {"If-None-Match": "*"}),
+        await client.patch(item, json={}, headers=headers | {"If-Match": '"another"'}),
         await client.delete(item, headers=headers),
         await client.post(ITEMS, content=b"[" * 100_000, headers=headers | JSON),
         await client.get(ITEMS),

@@ -1,0 +1,79 @@
+"""`If-Match` and `If-None-Match`: what a request demands of the object that it is about."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Header, Request
+from pydantic import BaseModel
+
+from app.core.dependencies import collaborators_of
+from app.core.exceptions import PreconditionRequiredError, ValidationFailedError
+from app.core.openapi import IF_MATCH, IF_NONE_MATCH
+from app.core.preconditions import EntityTags, Preconditions, Versioned, entity_tag
+
+READS: Final = {"GET", "HEAD"}
+WRITES: Final = {"PUT", "PATCH", "DELETE"}
+
+_TAG: Final = '"5bCEVDLdSbiDh1nzF4oDyw"'
+# For the documentation: what is sent may be several lines, each with several tags.
+_ONE_TAG: Final = {"items": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*")$'}}
+
+IfMatch = Annotated[
+    list[str] | None,
+    Header(
+        alias=IF_MATCH,
+        description="Do it only to the version with one of these ETags; `*`: to any.",
+        examples=[[_TAG]],
+        json_schema_extra=_ONE_TAG,
+    ),
+]
+IfNoneMatch = Annotated[
+    list[str] | None,
+    Header(
+        alias=IF_NONE_MATCH,
+        description="Do it only if the version has none of these ETags.",
+        examples=[[_TAG]],
+        json_schema_extra=_ONE_TAG,
+    ),
+]
+
+
+def preconditions_on(schema: type[BaseModel]) -> Any:
+    """Annotates the `Preconditions` of a request for an object that `schema` shows.
+
+    Its use: `ItemPreconditions = Annotated[Preconditions, preconditions_on(ItemResponse)]`.
+    """
+
+    def tag_of(entity: Versioned) -> str:
+        return entity_tag(entity, schema.model_validate(entity))
+
+    async def get_preconditions(
+        request: Request,
+        if_match: IfMatch = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> Preconditions:
+        required = collaborators_of(request).settings.REQUIRE_IF_MATCH and request.method in WRITES
+        if required and if_match is None:
+            raise PreconditionRequiredError
+        return Preconditions(
+            tag_of,
+            if_match=_parsed(IF_MATCH, if_match),
+            if_none_match=_parsed(IF_NONE_MATCH, if_none_match),
+            reading=request.method in READS,
+        )
+
+    return Depends(get_preconditions)
+
+
+def _parsed(name: str, lines: list[str] | None) -> EntityTags | None:
+    if lines is None:
+        return None
+    try:
+        # Several lines are one list (RFC 9110 §5.3).
+        return EntityTags.parse(", ".join(lines))
+    except ValueError:
+        # To do as if it had not been sent would be to write what should not be written.
+        raise ValidationFailedError(
+            "Input should be * or a list of entity tags, each in double quotes",
+            loc=("header", name),
+            error_type="entity_tags",
+        ) from None

@@ -1,0 +1,55 @@
+"""Answers with one object: its envelope, its entity tag, and where it is."""
+
+from typing import Annotated, Final, TypeVar
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel
+
+from app.core.openapi import ETAG_HEADER, Responses
+from app.core.preconditions import Versioned, entity_tag
+from app.core.responses import SuccessResponse, success_response
+from app.models.base import PublicIdMixin
+
+SchemaT = TypeVar("SchemaT", bound=BaseModel)
+
+# `responses=` of a route that creates.
+CREATED: Final[Responses] = {
+    201: {
+        "headers": {
+            **ETAG_HEADER,
+            "Location": {"description": "Its path.", "schema": {"type": "string"}},
+        }
+    }
+}
+
+
+class ResourceResponse:
+    """Of one request. It shows objects through a schema, as `success_response` and pages do."""
+
+    def __init__(self, request: Request, response: Response) -> None:
+        self._path = request.url.path
+        self._headers = response.headers
+
+    def show(self, entity: Versioned, schema: type[SchemaT]) -> SuccessResponse[SchemaT]:
+        """The object, with its `ETag`."""
+        shown = schema.model_validate(entity)
+        self._headers["ETag"] = entity_tag(entity, shown)
+        return success_response(shown)
+
+    def created(self, entity: PublicIdMixin, schema: type[SchemaT]) -> SuccessResponse[SchemaT]:
+        """A new object of the collection that was posted to: with `Location`, and its `ETag`."""
+        shown = schema.model_validate(entity)
+        self._headers.update(created_headers(entity, shown, self._path))
+        return success_response(shown)
+
+
+def created_headers(entity: PublicIdMixin, shown: BaseModel, path: str) -> dict[str, str]:
+    """Those of an answer that `shown` has been created at `path`."""
+    # Without Location, the tag would be that of the collection (RFC 9110 §15.3.2).
+    headers = {"Location": f"{path}/{entity.public_id}"}
+    if isinstance(entity, Versioned):
+        headers["ETag"] = entity_tag(entity, shown)
+    return headers
+
+
+Answer = Annotated[ResourceResponse, Depends()]

@@ -1,0 +1,326 @@
+"""ETag, If-Match and If-None-Match: nobody overwrites what they have not seen (RFC 9110 §13)."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import Response
+from pydantic import BaseModel
+
+from app.core.preconditions import EntityTags, entity_tag
+from app.db.session import Database
+from tests.support.api import PASSWORD, Account, Api
+from tests.support.databases import on_sqlite
+from tests.support.problems import faulty_fields, problem
+from tests.support.routes import random_id
+from tests.support.table_rows import rows_but_the_audit_log
+
+ITEMS = "/api/v1/items"
+ME = "/api/v1/users/me"
+STALE = '"AAAAAAAAAAAAAAAAAAAAAA"'
+# Every request that changes one thing which there is already: method, what follows its path, body.
+CHANGES: list[tuple[str, str, Any]] = [
+    ("PATCH", "", {"title": "Changed"}),
+    ("DELETE", "", None),
+    ("POST", "/restore", None),
+]
+
+at_once = pytest.mark.settings(DATABASE_POOL_TIMEOUT_SECONDS=30, DATABASE_LOCK_TIMEOUT_SECONDS=30)
+required = pytest.mark.settings(REQUIRE_IF_MATCH=True)
+
+
+class Thing:
+    """An item of somebody's, and requests for it under conditions."""
+
+    def __init__(self, api: Api, owner: Account, created: Response) -> None:
+        self._api = api
+        self.owner = owner
+        self.path = created.headers["location"]
+        self.tag = created.headers["etag"]
+
+    @classmethod
+    async def create(cls, api: Api, **values: Any) -> "Thing":
+        owner = await api.register()
+        body = {"title": "A thing", **values}
+        return cls(api, owner, await api.client.post(ITEMS, json=body, headers=owner.headers))
+
+    async def send(
+        self,
+        method: str,
+        suffix: str = "",
+        body: Any = None,
+        *,
+        caller: Account | None = None,
+        **conditions: str | list[str],
+    ) -> Response:
+        """`if_match=` and `if_none_match=`: the value of the header, or of several lines of it."""
+        headers = list((caller or self.owner).headers.items())
+        for name, value in conditions.items():
+            lines = [value] if isinstance(value, str) else value
+            headers += [(name.replace("_", "-"), line) for line in lines]
+        path = self.path + suffix
+        # As bytes: what a header may hold is more than ASCII.
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+        return await self._api.client.request(method, path, json=body, headers=raw)
+
+    async def patch(self, **conditions: str | list[str]) -> Response:
+        return await self.send("PATCH", "", {"title": "Changed"}, caller=None, **conditions)
+
+
+async def test_every_answer_with_one_object_has_the_tag_that_reading_it_has(api: Api) -> None:
+    thing = await Thing.create(api)
+    read = await thing.send("GET")
+    assert read.headers["etag"] == thing.tag
+    changed = await thing.patch()
+    assert (await thing.send("GET")).headers["etag"] == changed.headers["etag"]
+    await thing.send("DELETE")
+    restored = await thing.send("POST", "/restore")
+    assert (await thing.send("GET")).headers["etag"] == restored.headers["etag"]
+
+    tags = {thing.tag, changed.headers["etag"], restored.headers["etag"]}
+    assert len(tags) == 3
+    assert all(tag.startswith('"') for tag in tags)
+
+
+async def test_the_tag_stays_while_nothing_is_changed(api: Api) -> None:
+    thing = await Thing.create(api)
+
+    unchanged = [await thing.send("PATCH", "", {}), await thing.send("POST", "/restore")]
+
+    assert [answer.headers["etag"] for answer in unchanged] == [thing.tag] * 2
+
+
+def test_the_tag_is_of_what_is_shown_and_of_its_version() -> None:
+    class Shown(BaseModel):
+        title: str
+
+    def tag(version: int, title: str) -> str:
+        return entity_tag(SimpleNamespace(version=version), Shown(title=title))
+
+    assert tag(1, "a") == tag(1, "a")
+    # Something of another table, or of a new release, with the row as it was.
+    assert tag(1, "b") != tag(1, "a")
+    # Changed and changed back.
+    assert tag(3, "a") != tag(1, "a")
+
+
+async def test_a_change_with_the_tag_at_hand_is_made_and_with_an_old_one_refused(api: Api) -> None:
+    """RC4."""
+    thing = await Thing.create(api, status="active")
+
+    changed = await thing.patch(if_match=thing.tag)
+    assert changed.status_code == 200
+    for change in CHANGES:
+        problem(await thing.send(*change, if_match=thing.tag), 412, "precondition_failed")
+
+    read = await thing.send("GET")
+    assert (read.json(), read.headers["etag"]) == (changed.json(), changed.headers["etag"])
+    assert (await thing.send("DELETE", if_match=read.headers["etag"])).status_code == 204
+
+
+async def test_whoever_knows_only_what_was_deleted_does_not_restore_it(api: Api) -> None:
+    """RC4: deleting changes it too."""
+    thing = await Thing.create(api)
+    await thing.send("DELETE", if_match=thing.tag)
+
+    refused = await thing.send("POST", "/restore", if_match=thing.tag)
+
+    problem(refused, 412, "precondition_failed")
+    assert (await thing.send("POST", "/restore", if_match="*")).status_code == 200
+
+
+@on_sqlite
+async def test_if_match_takes_what_rfc_9110_has(api: Api) -> None:
+    """RC4: a weak tag matches nothing, because it may be that of another text."""
+    thing = await Thing.create(api)
+    other = '"with,commas,"'
+    good: list[str | list[str]] = [
+        *("*", " * ", f"{other}, {thing.tag}", f"\t{thing.tag} ,{other}", f", ,{thing.tag},,"),
+        [other, thing.tag],
+        f"W/{other},{thing.tag}",
+    ]
+    failing: list[str | list[str]] = [
+        *(STALE, other, f"W/{thing.tag}", f"W/{thing.tag}, {STALE}", f'"{thing.tag[1:-2]}"'),
+        [other, f"W/{thing.tag}"],
+        *('""', '"\xe9"', thing.tag.upper()),
+    ]
+
+    for value in failing:
+        problem(await thing.patch(if_match=value), 412, "precondition_failed")
+    for value in good:
+        answer = await thing.send("PATCH", "", {}, if_match=value)
+        assert answer.status_code == 200, value
+
+
+MALFORMED: list[str | list[str]] = [
+    *("", ",", "A", "'A'", '"', '"A', 'A"', '"A" "B"', '"A""B"', 'w/"A"', 'W/ "A"', 'W"A"'),
+    *('"A\x7f"', '"a b"', '*, "A"', '"A", *', '"A";"B"'),
+    ["*", '"A"'],
+    ['"A', 'B"'],
+]
+
+
+@on_sqlite
+async def test_a_malformed_condition_is_422_and_nothing_is_changed(
+    api: Api, database: Database
+) -> None:
+    """RC4: to pass over it would be to overwrite."""
+    thing = await Thing.create(api)
+    before = await rows_but_the_audit_log(database)
+
+    for value in MALFORMED:
+        for change in CHANGES:
+            refused = await thing.send(*change, if_match=value)
+            assert faulty_fields(refused) == [["header", "If-Match"]], value
+        refused = await thing.send("GET", if_none_match=value)
+        assert faulty_fields(refused) == [["header", "If-None-Match"]], value
+
+    assert await rows_but_the_audit_log(database) == before
+
+
+@pytest.mark.parametrize("value", [", \t" * 20_000 + "x", '"a", ' * 20_000 + '"', " " * 60_000])
+def test_a_hostile_list_is_read_in_one_pass(value: str) -> None:
+    started = time.perf_counter()
+    with pytest.raises(ValueError, match="tag"):
+        EntityTags.parse(value)
+    assert time.perf_counter() - started < 1
+
+
+async def test_what_the_client_has_already_is_not_sent_again(api: Api) -> None:
+    thing = await Thing.create(api)
+
+    for known in (thing.tag, f"W/{thing.tag}", f'"A", {thing.tag}', "*"):
+        answer = await thing.send("GET", if_none_match=known)
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == thing.tag
+        assert {"content-type", "content-length"} & answer.headers.keys() == set()
+        assert answer.headers["cache-control"] == "no-store"
+
+    await thing.patch()
+    answer = await thing.send("GET", if_none_match=thing.tag)
+    assert (answer.status_code, answer.json()["data"]["title"]) == (200, "Changed")
+
+
+async def test_each_condition_holds_for_reading_and_for_writing(api: Api) -> None:
+    """RFC 9110 §13.2.2: If-Match goes first; If-None-Match is 412 where it is not 304."""
+    thing = await Thing.create(api)
+
+    assert (await thing.send("GET", if_match=thing.tag)).status_code == 200
+    both = await thing.send("GET", if_match=STALE, if_none_match=thing.tag)
+    problem(both, 412, "precondition_failed")
+    for change in CHANGES:
+        for known in (thing.tag, "*"):
+            problem(await thing.send(*change, if_none_match=known), 412, "precondition_failed")
+    assert (await thing.patch(if_none_match=STALE)).status_code == 200
+
+
+async def test_who_may_not_change_it_does_not_learn_its_tag(api: Api) -> None:
+    """AZ2: absent and another's are one answer, whatever the condition."""
+    thing, stranger = await Thing.create(api, status="active"), await api.register()
+
+    for change in CHANGES:
+        for value in (thing.tag, STALE, "*"):
+            refused = await thing.send(*change, caller=stranger, if_match=value)
+            problem(refused, 404, "not_found")
+    assert (await thing.send("GET")).headers["etag"] == thing.tag
+    path = f"{ITEMS}/{random_id()}"
+    absent = await api.client.get(path, headers={**stranger.headers, "If-Match": "*"})
+    problem(absent, 404, "not_found")
+
+
+async def test_an_account_is_changed_and_deleted_under_the_same_conditions(api: Api) -> None:
+    """RC4."""
+    user, other = await api.register(), await api.register()
+    tag = (await api.me(user.access_token)).headers["etag"]
+
+    async def send(method: str, body: dict[str, str], condition: str) -> Response:
+        headers = user.headers | {"If-Match": condition}
+        return await api.client.request(method, ME, json=body, headers=headers)
+
+    changed = await send("PATCH", {"full_name": "Ada"}, tag)
+    assert changed.status_code == 200
+    problem(await send("PATCH", {"full_name": "Eve"}, tag), 412, "precondition_failed")
+    problem(await send("DELETE", {"password": PASSWORD}, tag), 412, "precondition_failed")
+    read = await api.me(user.access_token)
+    assert (read.json()["data"]["full_name"], read.headers["etag"]) == (
+        "Ada",
+        changed.headers["etag"],
+    )
+    profile = f"/api/v1/users/{user.public_id}"
+    seen = await api.client.get(profile, headers=other.headers)
+    # The same row; but who sees less has another text, and so another tag.
+    assert seen.headers["etag"] != read.headers["etag"]
+    known = other.headers | {"If-None-Match": seen.headers["etag"]}
+    assert (await api.client.get(profile, headers=known)).status_code == 304
+    deleted = await send("DELETE", {"password": PASSWORD}, read.headers["etag"])
+    assert deleted.status_code == 204
+
+
+@required
+async def test_a_setting_refuses_changes_without_a_condition(api: Api) -> None:
+    """RC4: what cannot be known of a thing is not asked for: what is new, or deleted."""
+    thing = await Thing.create(api)
+    me = {"full_name": "Ada"}
+
+    problem(await thing.patch(), 428, "precondition_required")
+    problem(await thing.send("DELETE"), 428, "precondition_required")
+    refused = await api.client.patch(ME, json=me, headers=thing.owner.headers)
+    problem(refused, 428, "precondition_required")
+    assert (await thing.send("GET")).headers["etag"] == thing.tag
+
+    assert (await thing.patch(if_match="*")).status_code == 200
+    assert (await thing.send("DELETE", if_match="*")).status_code == 204
+    assert (await thing.send("POST", "/restore")).status_code == 200
+
+
+@at_once
+async def test_of_20_parallel_changes_of_one_version_one_is_made(api: Api) -> None:
+    """RC4: on both databases, whoever comes second sees what the first one did."""
+    thing = await Thing.create(api)
+
+    answers = await asyncio.gather(
+        *(
+            thing.send("PATCH", "", {"title": f"Change {number}"}, if_match=thing.tag)
+            for number in range(20)
+        )
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 19
+    [made] = [answer for answer in answers if answer.is_success]
+    assert (await thing.send("GET")).json() == made.json()
+
+
+@at_once
+async def test_parallel_changes_without_a_condition_are_all_made(api: Api) -> None:
+    """RC4: one after another, and each changes what it sent only."""
+    thing = await Thing.create(api)
+    bodies: list[dict[str, str]] = [{"title": "Last"}, {"description": "Last"}] * 10
+    me = {"full_name": "Ada"}
+
+    answers = await asyncio.gather(
+        *(thing.send("PATCH", "", body) for body in bodies),
+        *(thing._api.client.patch(ME, json=me, headers=thing.owner.headers) for _ in range(5)),
+    )
+
+    assert {answer.status_code for answer in answers} == {200}
+    item = (await thing.send("GET")).json()["data"]
+    assert (item["title"], item["description"]) == ("Last", "Last")
+
+
+@on_sqlite
+def test_the_documentation_has_the_headers_and_what_they_lead_to(app: FastAPI) -> None:
+    paths = app.openapi()["paths"]
+    one, collection = paths[f"{ITEMS}/{{public_id}}"], paths[ITEMS]
+    read, written = {"304", "412"}, {"412", "428"}
+
+    for operation, statuses in ((one["get"], read), (one["patch"], written)):
+        names = {p["name"] for p in operation["parameters"] if p["in"] == "header"}
+        assert names == {"If-Match", "If-None-Match"}
+        assert operation["responses"].keys() & (read | written) == statuses
+        assert "ETag" in operation["responses"]["200"]["headers"]
+    assert one["delete"]["responses"].keys() & (read | written) == written
+    created = collection["post"]["responses"]["201"]["headers"]
+    assert created.keys() == {"ETag", "Location", "Idempotency-Replayed"}

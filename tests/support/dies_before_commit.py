@@ -1,0 +1,21 @@
+"""The application, as it is when its process dies with a key and its effect written, uncommitted.
+
+For `AppProcess(..., app="tests.support.dies_before_commit:app")`.
+"""
+
+import os
+import signal
+from typing import Any
+
+from sqlalchemy import event
+
+from app.db.session import engine
+from app.main import app
+
+__all__ = ["app"]
+
+
+@event.listens_for(engine.sync_engine, "after_cursor_execute")
+def die(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    if statement.startswith("INSERT INTO idempotency_keys"):
+        os.kill(os.getpid(), signal.SIGKILL)
