@@ -46,6 +46,7 @@ ALLOWED_HEADERS: Final = (
 EXPOSED_HEADERS: Final = (
     "ETag",
     REPLAYED_HEADER,
+    "Link",
     "Location",
     "RateLimit",
     "RateLimit-Policy",

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.sql.functions import current_timestamp
 
 from app.core.config import get_settings
+from app.db.search_index import add_search_function, is_search_index
 from app.models import Base
 from app.models.base import EncryptedText, UTCDateTime
 
@@ -42,6 +43,11 @@ def render_item(kind: str, obj: Any, _: AutogenContext) -> str | Literal[False]:
     return False
 
 
+def include_name(name: str | None, _: str, __: Any) -> bool:
+    """Leave alone what the models do not know: Alembic would drop it."""
+    return not is_search_index(name)
+
+
 def database_url() -> str:
     """`-x url=...` on the command line, `sqlalchemy.url` of a caller, else DATABASE_URL."""
     given = context.get_x_argument(as_dictionary=True).get("url")
@@ -53,6 +59,7 @@ def configure(**target: Any) -> None:
     context.configure(
         target_metadata=Base.metadata,
         render_item=render_item,
+        include_name=include_name,
         compare_type=True,
         compare_server_default=False,
         # ALTERs that SQLite lacks are done by copying the table there, plainly on PostgreSQL.
@@ -69,6 +76,8 @@ def run_offline() -> None:
 
 
 def run_on(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        add_search_function(connection.connection.dbapi_connection)
     configure(connection=connection, transaction_per_migration=True)
     if connection.dialect.name == "sqlite":
         # Nothing there needs to be outside of a transaction, which would give the write lock away.

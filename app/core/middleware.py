@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.config import Settings
 from app.core.exceptions import APIError, PayloadTooLargeError, UntrustedHostError
+from app.core.links import collect_links, link_header
 from app.core.logging import loggable
 from app.core.problems import problem_response
 
@@ -80,6 +81,7 @@ class _Exchange:
         self._state = state
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._request_id)
+        self._links = collect_links()
 
     async def run(self, app: ASGIApp) -> None:
         if _exceeds(self._announced, self._max_body):
@@ -116,6 +118,8 @@ class _Exchange:
             present = {name for name, _ in headers}
             headers.extend(h for h in SECURITY_HEADERS.items() if h[0] not in present)
             headers.append((b"x-request-id", self._request_id.encode()))
+            if self._links:
+                headers.append((b"link", link_header(self._links).encode()))
             if self._scope["scheme"] == "https":
                 headers.append(HSTS)
         await self._send(message)

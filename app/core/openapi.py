@@ -33,6 +33,7 @@ from app.core.exceptions import (
 )
 from app.core.idempotency import REPLAYED_HEADER
 from app.core.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
+from app.core.responses import PageResponse
 
 ASSETS_PATH = "/docs-assets"
 REDOC_SCRIPT = "redoc.standalone.js"
@@ -59,6 +60,16 @@ REPLAYED = {
     }
 }
 NOT_MODIFIED = {"description": "The client has this version already.", "headers": ETAG_HEADER}
+
+PAGE_SCHEMA = f"#/components/schemas/{PageResponse.__name__}_"
+LINK_HEADER = {
+    "description": (
+        "Where the other pages are (RFC 8288): `first`, `prev`, `next` and `last` of numbered "
+        "pages, `first` and `next` of cursors. Relative to the URL that was asked for."
+    ),
+    "schema": {"type": "string"},
+    "example": '<?page=3&per_page=20>; rel="next", <?page=1&per_page=20>; rel="prev"',
+}
 
 
 def problem_responses(*errors: type[APIError]) -> Responses:
@@ -102,6 +113,7 @@ def install_openapi(app: FastAPI) -> None:
                 own.pop("$defs", None)
                 schemas[model.__name__] = own
             _document_what_is_read(schema)
+            _document_links(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -150,6 +162,16 @@ def _add_headers(operation: dict[str, Any], headers: dict[str, Any]) -> None:
     for status, response in operation["responses"].items():
         if status.startswith("2") and "content" in response:
             response.setdefault("headers", {}).update(headers)
+
+
+def _document_links(schema: dict[str, Any]) -> None:
+    """The header of every list, which is told by the schema of its answer."""
+    for path in schema["paths"].values():
+        for operation in path.values():
+            answer = operation["responses"].get("200", {})
+            shown = answer.get("content", {}).get("application/json", {}).get("schema", {})
+            if shown.get("$ref", "").startswith(PAGE_SCHEMA):
+                answer["headers"] = {"Link": LINK_HEADER}
 
 
 class DocsAssets(StaticFiles):

@@ -7,17 +7,18 @@ closes the `Slice` that comes back into a `Page`. Repositories never see a curso
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.core.exceptions import ValidationFailedError
+from app.core.links import Links, query_reference
 from app.core.security import base64url
 from app.core.validation import InputModel
 
@@ -28,6 +29,8 @@ MAX_PAGE_SIZE = 100
 # Offsets cost as much as they skip; whoever goes deeper uses a cursor.
 MAX_PAGE = 10_000
 CURSOR_TAG_BYTES = 16
+# How well a row fits the words of a search. Computed for each search, so no cursor can hold it.
+RELEVANCE: Final = "relevance"
 
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
 
@@ -44,7 +47,13 @@ def sort_field(*columns: str, default: str = "-created_at") -> Any:
 
 
 class ListQuery(InputModel):
-    """Query parameters of a list. A resource adds its filters and its own `sort_field`."""
+    """Query parameters of a list. A resource adds its own `sort_field` and its filters.
+
+    Each field of a subclass but `sort` is a filter, which the repository has a condition for.
+    """
+
+    # The order of cursor pages where pages have one that cursors cannot have.
+    cursor_sort: ClassVar[str] = "-created_at"
 
     page: Annotated[int, Field(ge=1, le=MAX_PAGE)] | None = Field(
         None, description="Page number, from 1. Not together with `cursor`."
@@ -63,11 +72,31 @@ class ListQuery(InputModel):
             raise PydanticCustomError(
                 "paging_mixed", "Use page and per_page, or cursor and limit, not both"
             )
+        if self.by_cursor and self.by_relevance:
+            if "sort" in self.model_fields_set:
+                raise PydanticCustomError(
+                    "relevance_by_cursor", "By relevance there are pages only, and no cursors"
+                )
+            self.sort = self.cursor_sort
         return self
 
     @property
     def by_cursor(self) -> bool:
         return self.cursor is not None or self.limit is not None
+
+    @property
+    def by_relevance(self) -> bool:
+        return any(key.field == RELEVANCE for key in sort_keys(self.sort))
+
+    def filters(self) -> dict[str, Any]:
+        """Every filter there is, with None for those that are not asked for."""
+        names = [name for name in type(self).model_fields if name not in ListQuery.model_fields]
+        return {name: getattr(self, name) for name in names}
+
+    def parameters(self) -> dict[str, Any]:
+        """What was asked for, but for the place in the list."""
+        sent = self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        return {name: value for name, value in sent.items() if name not in {"page", "cursor"}}
 
 
 class PageMeta(BaseModel):
@@ -101,6 +130,17 @@ class PageRequest:
     page: int | None
     after: tuple[Any, ...] | None
     scope: str
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def by_relevance(self) -> bool:
+        return any(key.field == RELEVANCE for key in self.sort)
+
+    @property
+    def searches(self) -> bool:
+        """Whether the rows are to be found by words, which is what the filter `q` is for."""
+        return self.filters.get("q") is not None
 
     @property
     def offset(self) -> int:
@@ -120,6 +160,7 @@ class Slice(Generic[T]):
 class Page(Generic[T]):
     items: Sequence[T]
     meta: PageMeta | CursorMeta
+    links: Links = field(default_factory=dict)
 
 
 class InvalidCursorError(ValidationFailedError):
@@ -203,24 +244,50 @@ class Pager:
         size = (query.limit if query.by_cursor else query.per_page) or DEFAULT_PAGE_SIZE
         return PageRequest(
             size=size,
-            sort=_sort_keys(query.sort),
+            sort=sort_keys(query.sort),
             page=None if query.by_cursor else query.page or 1,
             after=after,
             scope=scope,
+            filters=query.filters(),
+            parameters=query.parameters(),
         )
 
     def close(self, found: Slice[T], request: PageRequest) -> Page[T]:
         if request.page is None:
-            key = found.next_key
-            cursor = None if key is None else self._cursors.encode(key, request.scope)
-            return Page(found.items, CursorMeta(limit=request.size, next_cursor=cursor))
+            return self._close_by_cursor(found, request)
         total = found.total or 0
         pages = -(-total // request.size)
         meta = PageMeta(page=request.page, per_page=request.size, total=total, pages=pages)
-        return Page(found.items, meta)
+        return Page(found.items, meta, _page_links(request, request.page, pages))
+
+    def _close_by_cursor(self, found: Slice[T], request: PageRequest) -> Page[T]:
+        key = found.next_key
+        cursor = None if key is None else self._cursors.encode(key, request.scope)
+        relations = {"next": cursor, "first": ""}
+        links = {
+            relation: query_reference(request.parameters, cursor=place)
+            for relation, place in relations.items()
+            if place is not None
+        }
+        return Page(found.items, CursorMeta(limit=request.size, next_cursor=cursor), links)
 
 
-def _sort_keys(sort: str) -> tuple[SortKey, ...]:
+def _page_links(request: PageRequest, page: int, pages: int) -> Links:
+    relations = {
+        "next": page + 1 if page < pages else None,
+        # From beyond the end back to where there is something.
+        "prev": min(page - 1, max(pages, 1)),
+        "first": 1,
+        "last": max(pages, 1),
+    }
+    return {
+        relation: query_reference(request.parameters, page=number)
+        for relation, number in relations.items()
+        if number and number <= MAX_PAGE
+    }
+
+
+def sort_keys(sort: str) -> tuple[SortKey, ...]:
     keys: dict[str, SortKey] = {}
     for part in sort.split(","):
         field = part.removeprefix("-")

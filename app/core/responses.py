@@ -4,6 +4,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
+from app.core.links import announce_links
 from app.core.pagination import CursorMeta, Page, PageMeta
 
 T = TypeVar("T")
@@ -41,5 +42,9 @@ def success_response(
 
 
 def page_response(page: Page[Any], schema: type[SchemaT]) -> PageResponse[SchemaT]:
-    """Wrap one page of a list in the envelope, each row shown through `schema`."""
+    """Wrap one page of a list in the envelope, each row shown through `schema`.
+
+    The answer gets a `Link` header that leads to the other pages.
+    """
+    announce_links(page.links)
     return PageResponse(data=[schema.model_validate(row) for row in page.items], meta=page.meta)

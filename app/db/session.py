@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 
 from app.core.config import Settings, get_settings
 from app.db.own_writes import count_writes
+from app.db.search_index import add_search_function
 
 # PostgreSQL's SQLSTATE of a write to a server that is read-only: the old primary, after a failover.
 READ_ONLY_SQLSTATE: Final = "25006"
@@ -155,6 +156,7 @@ def _prepare_sqlite(engine: AsyncEngine, settings: Settings, *, read_only: bool)
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
         cursor.close()
+        add_search_function(connection)
 
     if not read_only:
 

@@ -37,6 +37,14 @@ class User(Base, TimestampMixin, PublicIdMixin, VersionMixin):
             sqlite_where=text("NOT is_deleted"),
             postgresql_where=text("NOT is_deleted"),
         ),
+        # For the list; the words are those of its query, which SQLite compares.
+        Index(
+            "ix_users_created_at",
+            "created_at",
+            "public_id",
+            sqlite_where=text("is_deleted IS 0"),
+            postgresql_where=text("is_deleted IS false"),
+        ),
     )
 
     email: Mapped[str] = mapped_column(String(320), doc="As typed, for sending to.")

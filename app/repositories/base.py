@@ -4,18 +4,26 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
-from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.exceptions import RestoreConflictError
 from app.core.pagination import PageRequest, Slice, SortKey
 from app.models.base import Base
+from app.repositories.filters import NO_FILTERS, Filters, conditions
 from app.repositories.integrity import violates_uniqueness
+from app.repositories.keyset import (
+    Ordering,
+    SortColumn,
+    beyond,
+    is_implied,
+    order_of,
+    position_of,
+)
 
 ModelType = TypeVar("ModelType", bound=Base)
-SortColumns = Mapping[str, InstrumentedAttribute[Any]]
+SortColumns = Mapping[str, SortColumn]
 
 # The key of a session's `info`.
 _AFTER_COMMIT: Final = "after_commit"
@@ -147,43 +155,61 @@ class BaseRepository(Generic[ModelType]):
         return await self.session.scalar(select(func.count()).select_from(rows)) or 0
 
     async def _paginate(
-        self, statement: Select[ModelType], request: PageRequest, columns: SortColumns
+        self,
+        statement: Select[ModelType],
+        request: PageRequest,
+        columns: SortColumns,
+        filters: Filters = NO_FILTERS,
+        *,
+        any_of: Sequence[ColumnElement[bool]] = (),
     ) -> Slice[ModelType]:
-        """One page of `statement`.
+        """One page of `statement`, narrowed down by the request's filters.
 
-        `columns` is the allow-list of what may be sorted by, none of them nullable. `public_id`
-        breaks ties, so that no row is shown twice or left out.
+        `columns` is the allow-list of what may be sorted by, `filters` has a condition for each
+        field of the list's query. `public_id` breaks ties, so that no row is shown twice or left
+        out. With `any_of`, rows for which one of these conditions holds: each is looked up in an
+        order that its own index has, which no index has for an OR of them. A search is the other
+        way round: its rows are found by their words, and then sorted.
         """
-        keys = (*request.sort, SortKey("public_id", descending=request.sort[-1].descending))
-        allowed = {**columns, "public_id": self.model.__mapper__.attrs["public_id"].class_attribute}
-        ordered = statement.order_by(
-            *(allowed[k.field].desc() if k.descending else allowed[k.field] for k in keys)
-        )
-        if request.page is not None:
-            rows = await self.session.scalars(ordered.limit(request.size).offset(request.offset))
-            return Slice(rows.all(), total=await self._count(statement))
+        order = self._order(request, columns)
+        if any_of and request.searches:
+            statement, any_of = statement.where(or_(*any_of)), ()
+        narrowing = conditions(filters, request.filters)
         if request.after is not None:
-            ordered = ordered.where(_beyond(keys, allowed, request.after))
+            narrowing = [c for c in narrowing if not is_implied(c, order[0])]
+            narrowing.append(beyond(order, request.after))
+        narrowed = statement.where(*narrowing)
+        if request.page is not None:
+            rows = self._first(statement, narrowed, order, any_of, request.offset + request.size)
+            found = await self.session.scalars(rows.limit(request.size).offset(request.offset))
+            counted = narrowed.where(or_(*any_of)) if any_of else narrowed
+            return Slice(found.all(), total=await self._count(counted))
         # One row more than asked for says whether there is a next page.
-        found = (await self.session.scalars(ordered.limit(request.size + 1))).all()
-        items = found[: request.size]
-        more = len(found) > request.size
-        # By the column, which may have another name than the field that it sorts.
-        key = tuple(getattr(items[-1], allowed[k.field].key) for k in keys) if more else None
-        return Slice(items, next_key=key)
+        rows = self._first(statement, narrowed, order, any_of, request.size + 1)
+        following = (await self.session.scalars(rows)).all()
+        items = following[: request.size]
+        more = len(following) > request.size
+        return Slice(items, next_key=position_of(items[-1], order) if more else None)
 
+    def _order(self, request: PageRequest, columns: SortColumns) -> Sequence[Ordering]:
+        keys = (*request.sort, SortKey("public_id", descending=request.sort[-1].descending))
+        public_id = self.model.__mapper__.attrs["public_id"].class_attribute
+        return order_of(keys, {**columns, "public_id": public_id}, by_index=not request.searches)
 
-def _beyond(
-    keys: Sequence[SortKey], columns: SortColumns, after: tuple[Any, ...]
-) -> ColumnElement[bool]:
-    """The condition for rows that come after the row with the sort values `after`."""
-    if len({key.descending for key in keys}) == 1:
-        # A row value comparison is one range of a matching index.
-        left = tuple_(*(columns[key.field] for key in keys))
-        return left < after if keys[0].descending else left > after
-    alternatives = []
-    for position, key in enumerate(keys):
-        equal = [columns[k.field] == v for k, v in zip(keys[:position], after, strict=False)]
-        column, value = columns[key.field], after[position]
-        alternatives.append(and_(*equal, column < value if key.descending else column > value))
-    return or_(*alternatives)
+    def _first(
+        self,
+        statement: Select[ModelType],
+        narrowed: Select[ModelType],
+        order: Sequence[Ordering],
+        any_of: Sequence[ColumnElement[bool]],
+        count: int,
+    ) -> Select[ModelType]:
+        """The first rows of `narrowed`, loaded as `statement` says."""
+        clauses = [part.clause() for part in order]
+        if not any_of:
+            return narrowed.order_by(*clauses).limit(count)
+        ids = narrowed.with_only_columns(self.model.id).order_by(*clauses).limit(count)
+        branches = [ids.where(condition).subquery() for condition in any_of]
+        # A row that is in several of them is found once.
+        found = union_all(*(select(branch.c.id) for branch in branches))
+        return statement.where(self.model.id.in_(found)).order_by(*clauses).limit(count)

@@ -1,15 +1,17 @@
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import ColumnElement, Select, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, load_only
 from sqlalchemy.orm.attributes import set_committed_value
 
-from app.core.pagination import PageRequest, Slice
+from app.core.pagination import RELEVANCE, PageRequest, Slice
 from app.models.base import utcnow
 from app.models.item import Item, ItemStatus
 from app.models.user import User
 from app.repositories.base import BaseRepository, SortColumns
+from app.repositories.filters import Filters, at_least, at_most, is_null, one_of, starts_with
+from app.repositories.full_text import FullText
 
 SORTABLE: SortColumns = {
     "created_at": Item.created_at,
@@ -20,6 +22,15 @@ SORTABLE: SortColumns = {
 SORTABLE_DELETED: SortColumns = {"deleted_at": Item.deleted_at, "title": Item.title}
 
 _SHOWN_OF_OWNER = load_only(User.public_id, User.is_deleted)
+FILTERS: Filters = {
+    "status": one_of(Item.status),
+    "created_at_gte": at_least(Item.created_at),
+    "created_at_lte": at_most(Item.created_at),
+    "updated_at_gte": at_least(Item.updated_at),
+    "updated_at_lte": at_most(Item.updated_at),
+    "title_prefix": starts_with(Item.title),
+    "description_null": is_null(Item.description),
+}
 
 
 class ItemRepository(BaseRepository[Item]):
@@ -34,7 +45,9 @@ class ItemRepository(BaseRepository[Item]):
 
     async def find_visible(self, public_id: UUID, viewer_id: int) -> Item | None:
         """A published item, or one of the viewer's own."""
-        statement = self._visible_to(viewer_id).where(Item.public_id == str(public_id))
+        statement = self._with_owner().where(
+            Item.public_id == str(public_id), or_(*_visible_to(viewer_id))
+        )
         return (await self.session.scalars(statement)).one_or_none()
 
     async def find(self, public_id: UUID) -> Item | None:
@@ -51,16 +64,15 @@ class ItemRepository(BaseRepository[Item]):
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one_or_none()
 
-    async def list_visible(
-        self, request: PageRequest, viewer_id: int, *, status: ItemStatus | None
-    ) -> Slice[Item]:
-        return await self._list(self._visible_to(viewer_id), request, status)
+    async def list_visible(self, request: PageRequest, viewer_id: int) -> Slice[Item]:
+        visible = _visible_to(viewer_id)
+        return await self._paginate(
+            self._with_owner(), request, SORTABLE, self._filters(), any_of=visible
+        )
 
-    async def list_owned(
-        self, request: PageRequest, owner_id: int, *, status: ItemStatus | None
-    ) -> Slice[Item]:
+    async def list_owned(self, request: PageRequest, owner_id: int) -> Slice[Item]:
         statement = self._with_owner().where(Item.owner_id == owner_id)
-        return await self._list(statement, request, status)
+        return await self._paginate(statement, request, SORTABLE, self._filters())
 
     async def list_deleted(self, request: PageRequest, *, owner_id: int | None) -> Slice[Item]:
         """Deleted items of living owners: of this one, or of all."""
@@ -72,14 +84,16 @@ class ItemRepository(BaseRepository[Item]):
         return await self._paginate(statement, request, SORTABLE_DELETED)
 
     async def search_visible(
-        self, request: PageRequest, viewer_id: int, *, words: str, status: ItemStatus | None
+        self, request: PageRequest, viewer_id: int, *, words: str
     ) -> Slice[Item]:
-        """Items with `words` in their title or description, whatever the case."""
-        matches = or_(
-            Item.title.icontains(words, autoescape=True),
-            Item.description.icontains(words, autoescape=True),
-        )
-        return await self._list(self._visible_to(viewer_id).where(matches), request, status)
+        """`list_visible` of what has these words, which can be in order of their relevance."""
+        if not request.by_relevance:
+            return await self.list_visible(request, viewer_id)
+        # Whatever is found has to be weighed: there is no order to read it in.
+        statement = self._with_owner().where(or_(*_visible_to(viewer_id)))
+        statement, relevance = FullText(Item, self.session).ranked(statement, words)
+        columns = {**SORTABLE, RELEVANCE: relevance}
+        return await self._paginate(statement, request, columns, self._filters())
 
     async def soft_delete_owned(self, owner_id: int) -> None:
         """All of an owner's items at once."""
@@ -93,13 +107,10 @@ class ItemRepository(BaseRepository[Item]):
         owner = joinedload(Item.owner, innerjoin=True).options(_SHOWN_OF_OWNER)
         return self._select(include_deleted=include_deleted).options(owner)
 
-    def _visible_to(self, viewer_id: int) -> Select[Item]:
-        published = Item.status == ItemStatus.ACTIVE
-        return self._with_owner().where(or_(published, Item.owner_id == viewer_id))
+    def _filters(self) -> Filters:
+        return {**FILTERS, "q": FullText(Item, self.session).matches}
 
-    async def _list(
-        self, statement: Select[Item], request: PageRequest, status: ItemStatus | None
-    ) -> Slice[Item]:
-        if status is not None:
-            statement = statement.where(Item.status == status)
-        return await self._paginate(statement, request, SORTABLE)
+
+def _visible_to(viewer_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """What is published, or the viewer's own."""
+    return Item.status == ItemStatus.ACTIVE, Item.owner_id == viewer_id

@@ -15,11 +15,18 @@ from app.models.user import (
     email_key,
 )
 from app.repositories.base import BaseRepository, SortColumns
+from app.repositories.filters import Filters, at_least, at_most, equals
 from app.repositories.integrity import violates_unique
 
 SORTABLE: SortColumns = {
     "created_at": User.created_at,
     "email": User.email_key,
+}
+FILTERS: Filters = {
+    "is_active": equals(User.is_active),
+    "role": equals(User.role),
+    "created_at_gte": at_least(User.created_at),
+    "created_at_lte": at_most(User.created_at),
 }
 
 
@@ -71,12 +78,5 @@ class UserRepository(BaseRepository[User]):
         )
         return (await self.session.scalars(statement)).all()
 
-    async def list_page(
-        self, request: PageRequest, *, is_active: bool | None, role: UserRole | None
-    ) -> Slice[User]:
-        statement = self._select()
-        if is_active is not None:
-            statement = statement.where(User.is_active.is_(is_active))
-        if role is not None:
-            statement = statement.where(User.role == role)
-        return await self._paginate(statement, request, SORTABLE)
+    async def list_page(self, request: PageRequest) -> Slice[User]:
+        return await self._paginate(self._select(), request, SORTABLE, FILTERS)

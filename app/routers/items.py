@@ -95,7 +95,9 @@ async def list_deleted_items(
     return page_response(await service.list_deleted(query, principal), DeletedItemResponse)
 
 
-@router.get("/search", operation_id="search_items", summary="Items with q in title or description")
+@router.get(
+    "/search", operation_id="search_items", summary="Items with the words of q, the best first"
+)
 async def search_items(
     query: Annotated[ItemSearchQuery, Query()], principal: CurrentPrincipal, service: ReadingService
 ) -> PageResponse[ItemResponse]:

@@ -5,9 +5,17 @@ from typing import Annotated
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 from pydantic_core import PydanticCustomError
 
+from app.core.search_words import search_words
 from app.core.validation import InputModel
 from app.models.user import email_key
 
@@ -60,3 +68,20 @@ def _in_utc(value: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, Field(examples=["2027-01-31T12:00:00Z"]), AfterValidator(_in_utc)]
+
+
+def _with_words(value: str) -> str:
+    if not search_words(value):
+        raise PydanticCustomError("no_words", "Input should have a letter or a digit")
+    return value
+
+
+SearchText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_with_words),
+    Field(
+        description="Words that must all be there; of the last one, the beginning is enough.",
+        examples=["milk"],
+    ),
+]

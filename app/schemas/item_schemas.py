@@ -4,15 +4,16 @@ from uuid import UUID
 
 from pydantic import MISSING, Field, StringConstraints
 
-from app.core.pagination import ListQuery, sort_field
+from app.core.pagination import RELEVANCE, ListQuery, sort_field
 from app.models.item import ItemStatus
-from app.schemas.base import PublicResource, RequestSchema
+from app.schemas.base import Moment, PublicResource, RequestSchema, SearchText
 
 Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     Field(examples=["Buy milk"]),
 ]
+TitlePrefix = Annotated[str, Field(min_length=1, max_length=200, examples=["Buy"])]
 Description = Annotated[str, StringConstraints(max_length=5000), Field(examples=["Two litres"])]
 
 
@@ -32,11 +33,25 @@ class ItemUpdate(RequestSchema):
 
 class ItemListQuery(ListQuery):
     sort: str = sort_field("created_at", "updated_at", "title")
-    status: ItemStatus | None = None
+    status: Annotated[list[ItemStatus], Field(min_length=1, max_length=3)] | None = Field(
+        None, description="Any of these; to be repeated: `status=draft&status=archived`."
+    )
+    created_at_gte: Moment | None = None
+    created_at_lte: Moment | None = None
+    updated_at_gte: Moment | None = None
+    updated_at_lte: Moment | None = None
+    title_prefix: TitlePrefix | None = Field(
+        None, description="How the title begins, capitals and all."
+    )
+    description_null: bool | None = Field(
+        None, description="true: only those without a description; false: only those with one."
+    )
+    q: SearchText | None = None
 
 
 class ItemSearchQuery(ItemListQuery):
-    q: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    sort: str = sort_field(RELEVANCE, "created_at", "updated_at", "title", default=f"-{RELEVANCE}")
+    q: SearchText
 
 
 class DeletedItemListQuery(ListQuery):

@@ -5,7 +5,7 @@ from pydantic import Field, StringConstraints
 
 from app.core.pagination import ListQuery, sort_field
 from app.models.user import UserRole
-from app.schemas.base import PublicResource, RequestSchema, ResponseSchema
+from app.schemas.base import Moment, PublicResource, RequestSchema, ResponseSchema
 
 FullName = Annotated[
     str,
@@ -28,6 +28,8 @@ class UserListQuery(ListQuery):
     sort: str = sort_field("created_at", "email")
     is_active: bool | None = None
     role: UserRole | None = None
+    created_at_gte: Moment | None = None
+    created_at_lte: Moment | None = None
 
 
 class UserResponse(PublicResource):

@@ -16,14 +16,6 @@ from app.schemas.audit_event_schemas import AuditEventListQuery
 
 log = structlog.get_logger(__name__)
 
-# Filters of the list, and the columns that they are for.
-_FILTERS: Final = {
-    "action": "action",
-    "outcome": "outcome",
-    "actor": "actor_public_id",
-    "account": "account_public_id",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Parties:
@@ -131,12 +123,5 @@ class AuditEventService:
 
     async def list_page(self, query: AuditEventListQuery, reader: Principal) -> Page[AuditEvent]:
         request = self._pager.open(query, "audit-events", reader.public_id)
-        sent = query.model_dump(mode="json", include=set(_FILTERS), exclude_none=True)
-        found = await self.repo.list_page(
-            request,
-            equal={_FILTERS[name]: value for name, value in sent.items()},
-            session=str(query.session) if query.session else None,
-            since=query.since,
-            until=query.until,
-        )
+        found = await self.repo.list_page(request)
         return self._pager.close(found, request)

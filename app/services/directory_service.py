@@ -32,5 +32,5 @@ class DirectoryService:
 
     async def list_page(self, query: UserListQuery, *, viewer: str) -> Page[User]:
         request = self._pager.open(query, "users", viewer)
-        found = await self.user_repo.list_page(request, is_active=query.is_active, role=query.role)
+        found = await self.user_repo.list_page(request)
         return self._pager.close(found, request)

@@ -48,12 +48,12 @@ class ItemService:
 
     async def list_page(self, query: ItemListQuery, principal: Principal) -> Page[Item]:
         request = self._pager.open(query, "items", principal.public_id)
-        found = await self.item_repo.list_visible(request, principal.user_id, status=query.status)
+        found = await self.item_repo.list_visible(request, principal.user_id)
         return self._pager.close(found, request)
 
     async def list_own(self, query: ItemListQuery, principal: Principal) -> Page[Item]:
         request = self._pager.open(query, "items/my", principal.public_id)
-        found = await self.item_repo.list_owned(request, principal.user_id, status=query.status)
+        found = await self.item_repo.list_owned(request, principal.user_id)
         return self._pager.close(found, request)
 
     async def list_deleted(self, query: DeletedItemListQuery, principal: Principal) -> Page[Item]:
@@ -65,9 +65,7 @@ class ItemService:
 
     async def search(self, query: ItemSearchQuery, principal: Principal) -> Page[Item]:
         request = self._pager.open(query, "items/search", principal.public_id)
-        found = await self.item_repo.search_visible(
-            request, principal.user_id, words=query.q, status=query.status
-        )
+        found = await self.item_repo.search_visible(request, principal.user_id, words=query.q)
         return self._pager.close(found, request)
 
     async def update(

@@ -54,6 +54,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
     )
     with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_users_created_at",
+            ["created_at", "public_id"],
+            unique=False,
+            sqlite_where=sa.text("is_deleted IS 0"),
+            postgresql_where=sa.text("is_deleted IS false"),
+        )
         batch_op.create_index(batch_op.f("ix_users_public_id"), ["public_id"], unique=True)
         batch_op.create_index(
             "uq_users_email_key_living",
@@ -105,6 +112,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_items")),
     )
     with op.batch_alter_table("items", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_items_owner_id"), ["owner_id"], unique=False)
         batch_op.create_index(
             "ix_items_deleted_at",
             ["deleted_at", "public_id"],
@@ -120,11 +128,62 @@ def upgrade() -> None:
             postgresql_where=sa.text("is_deleted"),
         )
         batch_op.create_index(
-            "ix_items_owner_id_created_at", ["owner_id", "created_at", "public_id"], unique=False
+            "ix_items_owner_id_created_at",
+            ["owner_id", "created_at", "public_id"],
+            unique=False,
+            sqlite_where=sa.text("is_deleted IS 0"),
+            postgresql_where=sa.text("is_deleted IS false"),
+        )
+        batch_op.create_index(
+            "ix_items_owner_id_status_created_at",
+            ["owner_id", "status", "created_at", "public_id"],
+            unique=False,
+            sqlite_where=sa.text("is_deleted IS 0"),
+            postgresql_where=sa.text("is_deleted IS false"),
+        )
+        batch_op.create_index(
+            "ix_items_owner_id_title",
+            ["owner_id", "title", "public_id"],
+            unique=False,
+            sqlite_where=sa.text("is_deleted IS 0"),
+            postgresql_where=sa.text("is_deleted IS false"),
+        )
+        batch_op.create_index(
+            "ix_items_owner_id_updated_at",
+            ["owner_id", "updated_at", "public_id"],
+            unique=False,
+            sqlite_where=sa.text("is_deleted IS 0"),
+            postgresql_where=sa.text("is_deleted IS false"),
+        )
+        batch_op.create_index(
+            "ix_items_status_created_at",
+            ["status", "created_at", "public_id"],
+            unique=False,
+            sqlite_where=sa.text("is_deleted IS 0"),
+            postgresql_where=sa.text("is_deleted IS false"),
+        )
+        batch_op.create_index(
+            "ix_items_status_title",
+            ["status", "title", "public_id"],
+            unique=False,
+            sqlite_where=sa.text("is_deleted IS 0"),
+            postgresql_where=sa.text("is_deleted IS false"),
+        )
+        batch_op.create_index(
+            "ix_items_status_updated_at",
+            ["status", "updated_at", "public_id"],
+            unique=False,
+            sqlite_where=sa.text("is_deleted IS 0"),
+            postgresql_where=sa.text("is_deleted IS false"),
         )
         batch_op.create_index(batch_op.f("ix_items_public_id"), ["public_id"], unique=True)
         batch_op.create_index(
-            "ix_items_status_created_at", ["status", "created_at", "public_id"], unique=False
+            "ix_items_title_prefix",
+            ["title"],
+            unique=False,
+            postgresql_ops={"title": "text_pattern_ops"},
+            sqlite_where=sa.text("is_deleted IS 0"),
+            postgresql_where=sa.text("is_deleted IS false"),
         )
 
     op.create_table(
@@ -263,8 +322,14 @@ def downgrade() -> None:
 
     op.drop_table("refresh_tokens")
     with op.batch_alter_table("items", schema=None) as batch_op:
-        batch_op.drop_index("ix_items_status_created_at")
+        batch_op.drop_index("ix_items_title_prefix")
         batch_op.drop_index(batch_op.f("ix_items_public_id"))
+        batch_op.drop_index("ix_items_status_updated_at")
+        batch_op.drop_index("ix_items_status_title")
+        batch_op.drop_index("ix_items_status_created_at")
+        batch_op.drop_index("ix_items_owner_id_updated_at")
+        batch_op.drop_index("ix_items_owner_id_title")
+        batch_op.drop_index("ix_items_owner_id_status_created_at")
         batch_op.drop_index("ix_items_owner_id_created_at")
         batch_op.drop_index(
             "ix_items_owner_id_deleted_at",
@@ -276,6 +341,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("is_deleted = 1"),
             postgresql_where=sa.text("is_deleted"),
         )
+        batch_op.drop_index(batch_op.f("ix_items_owner_id"))
 
     op.drop_table("items")
     with op.batch_alter_table("users", schema=None) as batch_op:
@@ -285,6 +351,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("NOT is_deleted"),
         )
         batch_op.drop_index(batch_op.f("ix_users_public_id"))
+        batch_op.drop_index("ix_users_created_at")
 
     op.drop_table("users")
     # ### end Alembic commands ###

@@ -76,7 +76,8 @@ STRANGERS = [
     "*",
 ]
 EXPOSED = (
-    "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
+    "ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
+    "X-Request-ID"
 )
 PREFLIGHT = {
     "Access-Control-Request-Method": "PATCH",

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.core.config import PROJECT_ROOT
+from app.db.search_index import is_search_index
 from app.models import Base
 from tests.data.faults import clients_of_database, connection_to, until
 from tests.support.commands import ALEMBIC, finish, start
@@ -52,7 +53,7 @@ Schema = dict[str, Any]
 
 
 def schema_of(url: str) -> Schema:
-    """All that the database says of its tables, except Alembic's own."""
+    """All that the database says of its tables, except Alembic's own and what search looks up."""
     return asyncio.run(on_database(url, lambda connection: _describe(inspect(connection))))
 
 
@@ -68,15 +69,18 @@ async def on_database(url: str, work: Any) -> Any:
 
 def _describe(inspector: Inspector) -> Schema:
     tables = [name for name in inspector.get_table_names() if name != "alembic_version"]
-    return {name: _describe_table(inspector, name) for name in tables}
+    return {n: _describe_table(inspector, n) for n in tables if not is_search_index(n)}
 
 
 def _describe_table(inspector: Inspector, name: str) -> Schema:
     def by_name(found: Any) -> list[Any]:
-        return sorted(_comparable(found), key=lambda constraint: str(constraint["name"]))
+        return sorted(_comparable(known(found)), key=lambda constraint: str(constraint["name"]))
+
+    def known(found: Any) -> list[Any]:
+        return [part for part in found if not is_search_index(part["name"])]
 
     return {
-        "columns": _comparable(inspector.get_columns(name)),
+        "columns": _comparable(known(inspector.get_columns(name))),
         "key": inspector.get_pk_constraint(name),
         "indexes": by_name(inspector.get_indexes(name)),
         "uniques": by_name(inspector.get_unique_constraints(name)),
@@ -160,6 +164,26 @@ def test_up_down_and_up_again_gives_the_same_schema(config: Config, empty_url: s
 
     assert between == {}
     assert schema_of(empty_url) == first
+
+
+LEFTOVERS = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE tbl_name LIKE 'items%'",
+    "postgresql": "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+}
+
+
+def test_what_search_looks_up_goes_down_with_its_migration(
+    config: Config, empty_url: str, backend: str
+) -> None:
+    """RL11."""
+
+    def leftovers(connection: Connection) -> list[Any]:
+        return list(connection.scalars(text(LEFTOVERS[backend])))
+
+    command.upgrade(config, "head")
+    assert asyncio.run(on_database(empty_url, leftovers)) != []
+    command.downgrade(config, "base")
+    assert asyncio.run(on_database(empty_url, leftovers)) == []
 
 
 def test_upgrading_what_is_up_to_date_changes_nothing(config: Config, empty_url: str) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
-from sqlalchemy import NullPool, event, select, text, update
+from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.config import Settings
 from app.db import own_writes
@@ -46,7 +46,7 @@ class Replica:
     async def mark(self) -> None:
         """So that who reads here can be told from who reads the primary."""
         async with self._engine.begin() as writer:
-            await writer.execute(update(Item).values(title="From the replica"))
+            await writer.execute(update(Item).values(title="Mine, as the replica has it"))
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def settings(settings: Settings, replica_url: str) -> Settings:
 
 @pytest.fixture
 async def replica(replica_url: str, database: Database) -> AsyncIterator[Replica]:
-    engine = create_async_engine(replica_url, poolclass=NullPool)
-    yield Replica(engine, database)
-    await engine.dispose()
+    written = Database(Settings(_env_file=None, DATABASE_URL=replica_url))
+    yield Replica(written.engine, database)
+    await written.close()
 
 
 async def change_title(api: Api, account: Account, item: dict[str, Any], title: str) -> Response:
@@ -85,7 +85,7 @@ async def change_title(api: Api, account: Account, item: dict[str, Any], title: 
 async def titles_seen(api: Api, account: Account, item: dict[str, Any]) -> list[str]:
     """By every route that shows the item."""
     found = []
-    for path in (item["public_id"], "", "my", "search?q=e"):
+    for path in (item["public_id"], "", "my", "search?q=mine"):
         url = f"/api/v1/items/{path}".removesuffix("/")
         data = (await api.client.get(url, headers=account.headers)).json()["data"]
         found += [row["title"] for row in data] if isinstance(data, list) else [data["title"]]
@@ -116,7 +116,7 @@ async def test_a_replica_that_has_what_the_caller_wrote_is_read(api: Api, replic
     await replica.catch_up()
     await replica.mark()
 
-    assert await titles_seen(api, account, item) == ["From the replica"] * 4
+    assert await titles_seen(api, account, item) == ["Mine, as the replica has it"] * 4
 
 
 async def test_a_write_sends_its_writer_to_the_primary_and_nobody_else(
@@ -127,16 +127,16 @@ async def test_a_write_sends_its_writer_to_the_primary_and_nobody_else(
     item = await api.create_item(writer, status="active")
     await replica.catch_up()
     await replica.mark()
-    await change_title(api, writer, item, "Changed")
+    await change_title(api, writer, item, "Mine, changed")
     path = f"/api/v1/items/{item['public_id']}"
 
-    assert await titles_seen(api, writer, item) == ["Changed"] * 4
+    assert await titles_seen(api, writer, item) == ["Mine, changed"] * 4
     behind = await api.client.get(path, headers=reader.headers)
-    assert behind.json()["data"]["title"] == "From the replica"
+    assert behind.json()["data"]["title"] == "Mine, as the replica has it"
 
     await replica.catch_up()
     await replica.mark()
-    assert await titles_seen(api, writer, item) == ["From the replica"] * 4
+    assert await titles_seen(api, writer, item) == ["Mine, as the replica has it"] * 4
 
 
 async def test_a_login_on_another_device_sees_what_was_written_before_it(
@@ -146,9 +146,9 @@ async def test_a_login_on_another_device_sees_what_was_written_before_it(
     account = await api.register()
     item = await api.create_item(account, title="Mine")
     await replica.catch_up()
-    await change_title(api, account, item, "Changed")
+    await change_title(api, account, item, "Mine, changed")
 
-    assert await titles_seen(api, await api.login(account), item) == ["Changed"] * 4
+    assert await titles_seen(api, await api.login(account), item) == ["Mine, changed"] * 4
 
 
 async def test_what_is_committed_counts_and_what_only_reads_or_fails_does_not(

@@ -26,3 +26,8 @@ async def walk(api: Api, viewer: Account, path: str, **query: Any) -> list[dict[
         if cursor is None:
             return rows
     raise AssertionError(f"the list has no end: {len(rows)} rows so far")
+
+
+def titles(page: dict[str, Any]) -> list[str]:
+    """Of the items on a page."""
+    return [row["title"] for row in page["data"]]

@@ -1,0 +1,78 @@
+"""How PostgreSQL answers the queries that the application really sends."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+ANALYZE = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) "
+
+
+@dataclass
+class Sent:
+    """One statement, as the driver got it."""
+
+    statement: str
+    parameters: Any
+
+
+@contextmanager
+def sent_to(engine: AsyncEngine) -> Iterator[list[Sent]]:
+    """The statements that are sent while this lasts."""
+    statements: list[Sent] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        statements.append(Sent(statement, parameters))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(engine.sync_engine, "before_cursor_execute", note)
+
+
+@dataclass
+class Plan:
+    """What was done to answer one statement, after it was done."""
+
+    root: dict[str, Any]
+
+    @property
+    def pages(self) -> int:
+        """How many pages of tables and indexes were looked at, which no other load changes."""
+        return int(self.root["Shared Hit Blocks"] + self.root["Shared Read Blocks"])
+
+    def nodes(self) -> Iterator[dict[str, Any]]:
+        waiting = [self.root]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting += node.get("Plans", [])
+
+    def describe(self) -> list[str]:
+        """For whoever has to find out why it is expensive."""
+        return [
+            f"{node['Node Type']} {node.get('Index Name', '')} rows {node['Actual Rows']}"
+            f" pages {node['Shared Hit Blocks'] + node['Shared Read Blocks']}"
+            f" {node.get('Index Cond', '')} {node.get('Filter', '')}"
+            for node in self.nodes()
+        ]
+
+    @property
+    def indexes(self) -> set[str]:
+        return {node["Index Name"] for node in self.nodes() if "Index Name" in node}
+
+    @property
+    def read_through(self) -> set[str]:
+        """Tables that were read from beginning to end."""
+        return {n["Relation Name"] for n in self.nodes() if n["Node Type"].endswith("Seq Scan")}
+
+
+async def explain(engine: AsyncEngine, sent: Sent) -> Plan:
+    async with engine.connect() as connection:
+        result = await connection.exec_driver_sql(ANALYZE + sent.statement, sent.parameters)
+        found = result.scalar_one()
+    document = json.loads(found) if isinstance(found, str) else found
+    return Plan(document[0]["Plan"])

@@ -1,0 +1,128 @@
+"""Lists of many rows: how deep a page is costs nothing, and each is read by an index."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.core.pagination import CursorCodec, Pager, PageRequest, Slice
+from app.db.session import Database
+from app.models import Item
+from app.repositories.item_repository import ItemRepository
+from app.schemas.item_schemas import ItemListQuery, ItemSearchQuery
+from tests.data.plans import Plan, explain, sent_to
+from tests.support.databases import on_postgresql
+
+ROWS = 40_000
+# A third are deleted: those at the end that a list begins with, so that they would be in the way.
+# Of the rest a fifth are the reader's. Two are always of the same time.
+USERS = """
+INSERT INTO users (public_id, email, email_key, password_hash)
+SELECT 'user-' || n, 'user-' || n, 'user-' || n, 'x' FROM generate_series(1, 5) AS n
+"""
+ITEMS = """
+INSERT INTO items (public_id, title, status, owner_id, created_at, updated_at, is_deleted)
+SELECT
+    'item-' || lpad(CAST(n AS text), 6, '0'),
+    'Item ' || n * 7919 % :rows || CASE WHEN n % 1000 = 0 THEN ' seldom' ELSE ' often' END,
+    CASE WHEN n % 3 = 0 THEN 'draft' ELSE 'active' END,
+    1 + n % 5,
+    timestamptz '2026-01-01' + n / 2 * interval '1 minute',
+    timestamptz '2026-01-01' + n * 7919 % :rows * interval '1 minute',
+    n > :rows * 2 / 3
+FROM generate_series(1, CAST(:rows AS integer)) AS n
+"""
+READER = 1
+SIZE = 20
+PAGER = Pager(CursorCodec([b"k" * 32]))
+
+LISTS: list[tuple[str, dict[str, Any]]] = [
+    ("list_visible", {}),
+    ("list_visible", {"sort": "created_at"}),
+    ("list_visible", {"sort": "-updated_at"}),
+    ("list_visible", {"sort": "title"}),
+    ("list_visible", {"sort": "title,-created_at"}),
+    ("list_visible", {"status": ["active"]}),
+    ("list_visible", {"status": ["draft"]}),
+    ("list_visible", {"status": ["draft", "active"]}),
+    ("list_visible", {"created_at_lte": "2026-01-09T00:00:00Z"}),
+    ("list_visible", {"sort": "created_at", "created_at_gte": "2026-01-02T00:00:00Z"}),
+    ("list_owned", {}),
+    ("list_owned", {"sort": "title"}),
+    ("list_owned", {"status": ["draft"]}),
+]
+# What few rows fit: to be found without looking at the others.
+NEEDLES: list[dict[str, Any]] = [
+    {"title_prefix": "Item 123"},
+    {"title_prefix": "nothing"},
+    {"q": "seldom"},
+    {"q": "nothing"},
+    {"q": "seldom often", "sort": "title"},
+    {"status": ["archived"]},
+]
+# Index pages on the way down, and the rows. As many as there are rows would be thousands.
+MOST_PAGES = 400
+
+
+@pytest.fixture
+async def filled(database: Database) -> Database:
+    async with database.engine.connect() as connection:
+        autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await autocommit.execute(text(USERS))
+        await autocommit.execute(text(ITEMS), {"rows": ROWS})
+        await autocommit.execute(text("VACUUM ANALYZE items"))
+    return database
+
+
+async def fetch(database: Database, method: str, request: PageRequest) -> tuple[Plan, Slice[Item]]:
+    """A page, and how its rows were found."""
+    async with database.sessions() as session:
+        with sent_to(database.engine) as sent:
+            found = await getattr(ItemRepository(session), method)(request, READER)
+    return await explain(database.engine, sent[0]), found
+
+
+async def place_in(
+    database: Database, method: str, request: PageRequest, *, share: float
+) -> tuple[Any, ...]:
+    """Where one is after so much of a list, by the number of the page."""
+    total = (await fetch(database, method, replace(request, page=1)))[1].total or 0
+    page = replace(request, page=int(total * share), size=1)
+    row = (await fetch(database, method, page))[1].items[0]
+    return (*(getattr(row, key.field) for key in request.sort), row.public_id)
+
+
+@on_postgresql
+async def test_a_page_costs_the_same_at_any_depth(filled: Database) -> None:
+    for method, values in LISTS:
+        request = PAGER.open(ItemListQuery(limit=SIZE, **values), "items", "reader")
+        first, beginning = await fetch(filled, method, request)
+        after = await place_in(filled, method, request, share=0.9)
+        deep, end = await fetch(filled, method, replace(request, after=after))
+
+        assert len(beginning.items) == len(end.items) == SIZE, values
+        for plan in (first, deep):
+            assert "items" not in plan.read_through, (method, values)
+            assert plan.pages < MOST_PAGES, (method, values, plan.describe())
+        assert deep.pages < 1.5 * first.pages, (method, values, deep.describe())
+
+
+@on_postgresql
+async def test_a_needle_is_found_by_an_index(filled: Database) -> None:
+    for values in NEEDLES:
+        request = PAGER.open(ItemListQuery(limit=SIZE, **values), "items", "reader")
+        plan, _ = await fetch(filled, "list_visible", request)
+        assert plan.pages < MOST_PAGES, (values, plan.describe())
+
+    search = ItemSearchQuery(q="seldom")
+    request = PAGER.open(search, "items/search", "reader")
+    async with filled.sessions() as session:
+        with sent_to(filled.engine) as sent:
+            await ItemRepository(session).search_visible(request, READER, words=search.q)
+    plans = [await explain(filled.engine, statement) for statement in sent]
+
+    assert [plan.indexes & {"ix_items_search_vector"} for plan in plans] == [
+        {"ix_items_search_vector"},
+        {"ix_items_search_vector"},
+    ]
