@@ -26,7 +26,7 @@ VENV_STAMP := .venv/installed.lock
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup run test e2e check fmt migrate bench lock hooks clean ready
+.PHONY: help setup run test e2e fuzz check fmt migrate bench lock hooks clean ready
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -41,12 +41,16 @@ run: ready ## Serve the application with automatic reload (PORT=8123 for another
 test: ready ## Run all tests, with coverage (ARGS="tests/api -k login" for some, without)
 	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),-n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=$(COVERAGE))
 
-e2e: ready ## Run the tests in a real browser, which has to be installed (ARGS as for test)
+e2e: ready ## Run the tests that need a real browser, or Node.js, installed (ARGS as for test)
 	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),tests/e2e)
+
+fuzz: ready ## Make up thousands of requests from OpenAPI (EXAMPLES=500 SEED=1 for more, or those again)
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),100) FUZZ_SEED=$(SEED) \
+	  $(BIN)/python -m pytest tests/fuzz --timeout 0 -p no:randomly -vs $(ARGS)
 
 step = @printf '\n== %s\n' '$(1)';
 
-check: ready ## Format, lint, types, layers, dependencies, spelling, locks, migrations
+check: ready ## Format, lint, types, layers, dependencies, spelling, locks, migrations, OpenAPI
 	$(call step,format) $(BIN)/ruff format --check .
 	$(call step,lint) $(BIN)/ruff check .
 	$(call step,types) $(BIN)/mypy
@@ -56,6 +60,7 @@ check: ready ## Format, lint, types, layers, dependencies, spelling, locks, migr
 	$(call step,locks) $(verify_locks)
 	$(call step,migrations) $(BIN)/python cli.py check-migrations
 	$(call step,locks of migrations) $(BIN)/python -m migrations.check_locks
+	$(call step,openapi) $(BIN)/python cli.py openapi --check
 	@printf '\nAll checks passed.\n'
 
 fmt: ready ## Apply the safe lint fixes and format the code

@@ -12,13 +12,8 @@ from app.core.config import Settings, get_settings
 from app.core.idempotency import REPLAYED_HEADER
 from app.core.logging import configure_logging
 from app.core.middleware import RequestMiddleware
-from app.core.openapi import (
-    IDEMPOTENCY_KEY,
-    IF_MATCH,
-    IF_NONE_MATCH,
-    install_docs_pages,
-    install_openapi,
-)
+from app.core.openapi import install_docs_pages, install_openapi
+from app.core.openapi_headers import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH
 from app.core.prepared_response import install_prepared_responses
 from app.core.problems import install_problem_handlers
 from app.core.state import Collaborators
@@ -53,6 +48,20 @@ EXPOSED_HEADERS: Final = (
     "Retry-After",
     "X-Request-ID",
 )
+DESCRIPTION: Final = (
+    "Every success has the shape `{success, data, message, meta}`; every error is an RFC 9457 "
+    "problem with a stable `code`."
+)
+# What the routes of a tag are about.
+TAGS: Final = {
+    "Health": "For load balancers and orchestrators.",
+    "Keys": "What others verify access tokens with.",
+    "Auth": "Registering, logging in and out, and exchanging tokens.",
+    "Sessions": "Where the caller is logged in.",
+    "Users": "The caller's account, public profiles, and the administration of accounts.",
+    "Items": "Things with an owner, who publishes them or keeps them as drafts.",
+    "Audit log": "Who did what, for administrators.",
+}
 
 
 def create_app(settings: Settings | None = None, db: Database | None = None) -> FastAPI:
@@ -63,6 +72,8 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
     app = FastAPI(
         title=settings.APP_NAME,
         version=VERSION,
+        description=DESCRIPTION,
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=_lifespan if settings_given else process_lifespan,
         redirect_slashes=False,
         docs_url=None,

@@ -52,7 +52,14 @@ from tests.support.statements import StatementCounter
 from tests.support.valkey import ValkeyServer
 
 # Each of them takes ten seconds and more, some of them with few tests.
-LONG_MODULES = ("tests/docs/", "tests/recipes/", "tests/test_cli", "races", "two_processes")
+LONG_MODULES = (
+    "tests/docs/",
+    "tests/fuzz/",
+    "tests/recipes/",
+    "tests/test_cli",
+    "races",
+    "two_processes",
+)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""`make e2e` where there is no browser, and `make test`, which needs none."""
+"""`make e2e` where there is no browser, or no Node.js, and `make test`, which needs none."""
 
 import os
 import subprocess
@@ -51,6 +51,18 @@ def test_the_tests_in_a_browser_say_what_to_install(
     assert finished.returncode not in {0, 5}, told
     assert f"ERROR: {missing}: these tests need a browser and its driver." in told
     assert "apt-get install chromium chromium-driver" in told
+
+
+def test_the_typescript_client_says_that_it_was_not_run(tmp_path: Path) -> None:
+    for name in ("chromium", "chromedriver", "node"):
+        put_program(tmp_path, name)
+
+    finished = run_pytest(tmp_path, "tests/e2e/test_typescript.py")
+
+    told = finished.stdout
+    assert finished.returncode == 1, told
+    assert "npm not found: the TypeScript client was neither compiled nor run." in told
+    assert "apt-get install nodejs npm" in told
 
 
 def test_the_other_tests_are_collected_without_a_browser(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from app.cli.configuration import commands as configuration
 from app.cli.database import commands as database
 from app.cli.doctor import commands as doctor
 from app.cli.encryption import commands as encryption
+from app.cli.openapi import commands as openapi_commands
 from app.cli.routes import commands as routes
 from app.cli.server import commands as server
 from app.cli.users import commands as users
@@ -23,7 +24,7 @@ app = typer.Typer(
     # The pretty tracebacks print local variables, passwords among them.
     pretty_exceptions_enable=False,
 )
-for group in (server, database, encryption, users, doctor, routes, configuration):
+for group in (server, database, encryption, users, doctor, routes, openapi_commands, configuration):
     app.add_typer(group)
 
 

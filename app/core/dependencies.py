@@ -39,6 +39,7 @@ _bearer = OAuth2PasswordBearer(
     tokenUrl=LOGIN_PATH,
     refreshUrl=None,
     auto_error=False,
+    description="Log in with the email address as the user name; tokens last for minutes.",
     scopes={permission.value: text for permission, text in DESCRIPTIONS.items()},
 )
 

@@ -29,11 +29,23 @@ from app.core.exceptions import (
     PayloadTooLargeError,
     PreconditionFailedError,
     PreconditionRequiredError,
+    ServiceUnavailableError,
     TooManyRequestsError,
+    ValidationFailedError,
 )
-from app.core.idempotency import REPLAYED_HEADER
+from app.core.openapi_headers import (
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    document_headers,
+    headers_read,
+)
+from app.core.openapi_schemas import (
+    REFERENCE,
+    drop_nulls_of_parameters,
+    name_by_title,
+    name_inline_bodies,
+)
 from app.core.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
-from app.core.responses import PageResponse
 
 ASSETS_PATH = "/docs-assets"
 REDOC_SCRIPT = "redoc.standalone.js"
@@ -43,33 +55,10 @@ Responses = dict[int | str, dict[str, Any]]
 
 # What is answered before a route is asked, wherever a body is read.
 BODY_ERRORS = (BadRequestError, PayloadTooLargeError)
-# Wherever a caller is asked for an access token, whose scheme has this name.
-CALLER_ERRORS = (TooManyRequestsError,)
+# Wherever a caller is asked for an access token, whose scheme has this name: their requests are
+# counted, and the session is looked up.
+CALLER_ERRORS = (TooManyRequestsError, ServiceUnavailableError)
 ACCESS_TOKEN = OAuth2PasswordBearer.__name__
-# Wherever one of these headers is read, and what the answers have then.
-IF_MATCH = "If-Match"
-IF_NONE_MATCH = "If-None-Match"
-IDEMPOTENCY_KEY = "Idempotency-Key"
-ETAG_HEADER = {
-    "ETag": {"description": "Names this version of it, for If-Match.", "schema": {"type": "string"}}
-}
-REPLAYED = {
-    REPLAYED_HEADER: {
-        "description": "`true`: the answer of an earlier request with this Idempotency-Key.",
-        "schema": {"type": "string", "enum": ["true"]},
-    }
-}
-NOT_MODIFIED = {"description": "The client has this version already.", "headers": ETAG_HEADER}
-
-PAGE_SCHEMA = f"#/components/schemas/{PageResponse.__name__}_"
-LINK_HEADER = {
-    "description": (
-        "Where the other pages are (RFC 8288): `first`, `prev`, `next` and `last` of numbered "
-        "pages, `first` and `next` of cursors. Relative to the URL that was asked for."
-    ),
-    "schema": {"type": "string"},
-    "example": '<?page=3&per_page=20>; rel="next", <?page=1&per_page=20>; rel="prev"',
-}
 
 
 def problem_responses(*errors: type[APIError]) -> Responses:
@@ -86,7 +75,7 @@ def problem_responses(*errors: type[APIError]) -> Responses:
 
 
 def _example(error: type[APIError]) -> dict[str, Any]:
-    return {
+    example: dict[str, Any] = {
         "type": f"urn:problem-type:{error.code}",
         "title": error.title,
         "status": error.status,
@@ -96,6 +85,9 @@ def _example(error: type[APIError]) -> dict[str, Any]:
         "code": error.code,
         "request_id": "0b9f6d0e54c04e3a8c9a4a4b0a3a5c11",
     }
+    if issubclass(error, ValidationFailedError):
+        example["errors"] = [{"loc": ["body", "title"], "msg": "Field required", "type": "missing"}]
+    return example
 
 
 def install_openapi(app: FastAPI) -> None:
@@ -104,16 +96,22 @@ def install_openapi(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             schema = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                tags=app.openapi_tags,
+                routes=app.routes,
             )
             schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-            template = "#/components/schemas/{model}"
             for model in (Problem, FieldProblem):
-                own = model.model_json_schema(ref_template=template, mode="serialization")
+                own = model.model_json_schema(ref_template=REFERENCE, mode="serialization")
                 own.pop("$defs", None)
                 schemas[model.__name__] = own
             _document_what_is_read(schema)
-            _document_links(schema)
+            document_headers(schema)
+            name_inline_bodies(schema)
+            name_by_title(schema)
+            drop_nulls_of_parameters(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -121,17 +119,11 @@ def install_openapi(app: FastAPI) -> None:
 
 
 def _document_what_is_read(schema: dict[str, Any]) -> None:
-    """What a route may answer because of what it asks for, not of what it does."""
+    """The errors that a route has because of what it asks for, not of what it does."""
     for path in schema["paths"].values():
         for method, operation in path.items():
-            headers = {parameter["name"] for parameter in operation.get("parameters", ())}
-            _add_errors(operation, *_common_errors(operation), *_header_errors(method, headers))
-            if IDEMPOTENCY_KEY in headers:
-                _add_headers(operation, REPLAYED)
-            if IF_MATCH in headers:
-                _add_headers(operation, ETAG_HEADER)
-            if IF_NONE_MATCH in headers and method == "get":
-                operation["responses"]["304"] = NOT_MODIFIED
+            read = headers_read(operation)
+            _add_errors(operation, *_common_errors(operation), *_header_errors(method, read))
 
 
 def _common_errors(operation: dict[str, Any]) -> Iterator[type[APIError]]:
@@ -155,23 +147,6 @@ def _add_errors(operation: dict[str, Any], *errors: type[APIError]) -> None:
         known = operation["responses"].setdefault(str(status), response)
         examples = known["content"][PROBLEM_MEDIA_TYPE]["examples"]
         examples.update(response["content"][PROBLEM_MEDIA_TYPE]["examples"])
-
-
-def _add_headers(operation: dict[str, Any], headers: dict[str, Any]) -> None:
-    """To the answer of success, if that has a body."""
-    for status, response in operation["responses"].items():
-        if status.startswith("2") and "content" in response:
-            response.setdefault("headers", {}).update(headers)
-
-
-def _document_links(schema: dict[str, Any]) -> None:
-    """The header of every list, which is told by the schema of its answer."""
-    for path in schema["paths"].values():
-        for operation in path.values():
-            answer = operation["responses"].get("200", {})
-            shown = answer.get("content", {}).get("application/json", {}).get("schema", {})
-            if shown.get("$ref", "").startswith(PAGE_SCHEMA):
-                answer["headers"] = {"Link": LINK_HEADER}
 
 
 class DocsAssets(StaticFiles):

@@ -32,7 +32,7 @@ CURSOR_TAG_BYTES = 16
 # How well a row fits the words of a search. Computed for each search, so no cursor can hold it.
 RELEVANCE: Final = "relevance"
 
-PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, examples=[DEFAULT_PAGE_SIZE])]
 
 
 def sort_field(*columns: str, default: str = "-created_at") -> Any:
@@ -56,11 +56,13 @@ class ListQuery(InputModel):
     cursor_sort: ClassVar[str] = "-created_at"
 
     page: Annotated[int, Field(ge=1, le=MAX_PAGE)] | None = Field(
-        None, description="Page number, from 1. Not together with `cursor`."
+        None, description="Page number, from 1. Not together with `cursor`.", examples=[1]
     )
     per_page: PageSize | None = Field(None, description="Rows on a page.")
     cursor: Annotated[str, Field(max_length=1024)] | None = Field(
-        None, description="`next_cursor` of the last answer; empty for the first page."
+        None,
+        description="`next_cursor` of the last answer; empty for the first page.",
+        examples=[""],
     )
     limit: PageSize | None = Field(None, description="Rows in a cursor's page.")
     sort: str = sort_field("created_at")

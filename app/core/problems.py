@@ -77,7 +77,7 @@ class Problem(BaseModel):
     status: int = Field(examples=[404])
     detail: str = Field(examples=["There is no such resource."])
     instance: str = Field(examples=["urn:request:0b9f6d0e54c04e3a8c9a4a4b0a3a5c11"])
-    success: Literal[False] = False
+    success: Literal[False]
     code: str = Field(examples=["not_found"])
     request_id: str = Field(examples=["0b9f6d0e54c04e3a8c9a4a4b0a3a5c11"])
     errors: list[FieldProblem] | None = Field(None, description="Only for status 422.")

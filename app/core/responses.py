@@ -1,8 +1,8 @@
 """The success envelope, typed, so that OpenAPI and generated clients know what is inside."""
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.links import announce_links
 from app.core.pagination import CursorMeta, Page, PageMeta
@@ -11,7 +11,13 @@ T = TypeVar("T")
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 
 
-class SuccessResponse(BaseModel, Generic[T]):
+class Envelope(BaseModel):
+    """What has a default is there nevertheless, and generated types say so."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class SuccessResponse(Envelope, Generic[T]):
     """The envelope of one thing: `{"success": true, "data", "message", "meta"}`."""
 
     success: Literal[True] = True
@@ -19,14 +25,32 @@ class SuccessResponse(BaseModel, Generic[T]):
     message: str | None = Field(None, description="A sentence for a person, where there is one.")
     meta: dict[str, Any] | None = None
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Of `SuccessResponse[ItemResponse]`: ItemEnvelope, as generated types are called."""
+        return f"{_subject(params[0])}Envelope"
 
-class PageResponse(BaseModel, Generic[T]):
+
+class PageResponse(Envelope, Generic[T]):
     """The envelope of a list: `data` holds one page, `meta` says which and what comes next."""
 
     success: Literal[True] = True
     data: list[T]
     message: str | None = None
     meta: PageMeta | CursorMeta
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Of `PageResponse[ItemResponse]`: ItemPage."""
+        return f"{_subject(params[0])}Page"
+
+
+def _subject(data: Any) -> str:
+    if get_origin(data) is list:
+        return f"{_subject(get_args(data)[0])}List"
+    if data is None:
+        return "Empty"
+    return str(getattr(data, "__name__", data)).removesuffix("Response")
 
 
 def success_response(

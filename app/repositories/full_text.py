@@ -16,11 +16,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.search_words import search_words
+from app.core.search_words import MAX_WORD_LENGTH, search_words
 from app.models.base import Base
 
 # What a word weighs for SQLite, in the columns of the index; PostgreSQL's letters A and D are so.
 _WEIGHTS: Final = (10.0, 1.0)
+# Longer than any word that is kept: what whoever looks for signs alone is given to find.
+_IN_NO_INDEX: Final = "x" * (MAX_WORD_LENGTH + 1)
 
 
 class FullText:
@@ -59,12 +61,16 @@ class FullText:
         return self._vector.bool_op("@@")(_postgresql_query(text))
 
 
+def _words(text: str) -> list[str]:
+    return search_words(text).split() or [_IN_NO_INDEX]
+
+
 def _postgresql_query(text: str) -> ColumnElement[Any]:
-    words = " & ".join(f"'{word}'" for word in search_words(text).split())
+    words = " & ".join(f"'{word}'" for word in _words(text))
     # Not to_tsquery(), whose parser would take the words apart once more.
     return cast(cast(f"{words}:*", Text), TSQUERY)
 
 
 def _sqlite_query(text: str) -> str:
-    words = " ".join(f'"{word}"' for word in search_words(text).split())
+    words = " ".join(f'"{word}"' for word in _words(text))
     return f"{words} *"

@@ -91,7 +91,7 @@ async def get_login(request: Request) -> Login:
         ) from None
 
 
-# The body is read by the dependency above, so OpenAPI is told here.
+# The body is read by the dependency above, so OpenAPI is told here; it gives the schemas names.
 LOGIN_BODY: Final = {
     "requestBody": {
         "required": True,

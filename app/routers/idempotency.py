@@ -9,7 +9,7 @@ from app.core.client import MAX_OPERATION_LENGTH
 from app.core.dependencies import CurrentPrincipal, DbSession, collaborators_of
 from app.core.exceptions import ValidationFailedError
 from app.core.idempotency import KEY_PATTERN, MAX_KEY_LENGTH, KeyScope, StoredResponse, fingerprint
-from app.core.openapi import IDEMPOTENCY_KEY
+from app.core.openapi_headers import IDEMPOTENCY_KEY
 from app.core.responses import success_response
 from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from app.routers.resource_response import created_headers

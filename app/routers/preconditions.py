@@ -3,36 +3,36 @@
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 
 from app.core.dependencies import collaborators_of
 from app.core.exceptions import PreconditionRequiredError, ValidationFailedError
-from app.core.openapi import IF_MATCH, IF_NONE_MATCH
+from app.core.openapi_headers import IF_MATCH, IF_NONE_MATCH
 from app.core.preconditions import EntityTags, Preconditions, Versioned, entity_tag
 
 READS: Final = {"GET", "HEAD"}
 WRITES: Final = {"PUT", "PATCH", "DELETE"}
 
 _TAG: Final = '"5bCEVDLdSbiDh1nzF4oDyw"'
-# For the documentation: what is sent may be several lines, each with several tags.
-_ONE_TAG: Final = {"items": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*")$'}}
+_TAGS: Final = r'(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*'
+# Several lines are one list (RFC 9110 §5.3), and one line is all that a client needs to know of.
+_Lines = Annotated[
+    list[str],
+    WithJsonSchema({"type": "string", "pattern": rf"^(\*|{_TAGS})$", "examples": [_TAG]}),
+]
 
 IfMatch = Annotated[
-    list[str] | None,
+    _Lines | None,
     Header(
         alias=IF_MATCH,
         description="Do it only to the version with one of these ETags; `*`: to any.",
-        examples=[[_TAG]],
-        json_schema_extra=_ONE_TAG,
     ),
 ]
 IfNoneMatch = Annotated[
-    list[str] | None,
+    _Lines | None,
     Header(
         alias=IF_NONE_MATCH,
         description="Do it only if the version has none of these ETags.",
-        examples=[[_TAG]],
-        json_schema_extra=_ONE_TAG,
     ),
 ]
 

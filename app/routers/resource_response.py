@@ -5,7 +5,8 @@ from typing import Annotated, Final, TypeVar
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
-from app.core.openapi import ETAG_HEADER, Responses
+from app.core.openapi import Responses
+from app.core.openapi_headers import refer_to
 from app.core.preconditions import Versioned, entity_tag
 from app.core.responses import SuccessResponse, success_response
 from app.models.base import PublicIdMixin
@@ -13,14 +14,7 @@ from app.models.base import PublicIdMixin
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 
 # `responses=` of a route that creates.
-CREATED: Final[Responses] = {
-    201: {
-        "headers": {
-            **ETAG_HEADER,
-            "Location": {"description": "Its path.", "schema": {"type": "string"}},
-        }
-    }
-}
+CREATED: Final[Responses] = {201: {"headers": refer_to("ETag", "Location")}}
 
 
 class ResourceResponse:

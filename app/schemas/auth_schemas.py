@@ -3,19 +3,9 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 from pydantic import ConfigDict, Field
 
 from app.core.responses import SuccessResponse
-from app.schemas.base import Email, RequestSchema, ResponseSchema
+from app.schemas.base import Email, Password, RequestSchema, ResponseSchema
 from app.schemas.user_schemas import FullName
 
-# A cap on what is read at all; the policy of the settings is stricter (PASSWORD_MAX_LENGTH).
-Password = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=1024,
-        json_schema_extra={"format": "password"},
-        examples=["seven wet umbrellas"],
-    ),
-]
 # Room for an access token of any algorithm: whoever sends one is told that it is not good.
 OpaqueToken = Annotated[
     str, Field(min_length=1, max_length=2048, examples=["AZIGYBEucNCB2KaLl7ZZ-a1B2c3D4e5"])

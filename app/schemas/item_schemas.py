@@ -6,11 +6,11 @@ from pydantic import MISSING, Field, StringConstraints
 
 from app.core.pagination import RELEVANCE, ListQuery, sort_field
 from app.models.item import ItemStatus
-from app.schemas.base import Moment, PublicResource, RequestSchema, SearchText
+from app.schemas.base import NOT_BLANK, Moment, PublicResource, RequestSchema, SearchText
 
 Title = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=NOT_BLANK),
     Field(examples=["Buy milk"]),
 ]
 TitlePrefix = Annotated[str, Field(min_length=1, max_length=200, examples=["Buy"])]

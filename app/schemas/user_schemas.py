@@ -5,11 +5,18 @@ from pydantic import Field, StringConstraints
 
 from app.core.pagination import ListQuery, sort_field
 from app.models.user import UserRole
-from app.schemas.base import Moment, PublicResource, RequestSchema, ResponseSchema
+from app.schemas.base import (
+    NOT_BLANK,
+    Moment,
+    Password,
+    PublicResource,
+    RequestSchema,
+    ResponseSchema,
+)
 
 FullName = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=NOT_BLANK),
     Field(examples=["Ada Lovelace"]),
 ]
 
@@ -21,7 +28,7 @@ class UserUpdate(RequestSchema):
 
 
 class AccountDelete(RequestSchema):
-    password: Annotated[str, Field(min_length=1, max_length=1024, examples=["seven wet umbrellas"])]
+    password: Password
 
 
 class UserListQuery(ListQuery):

@@ -125,6 +125,7 @@ async def test_a_span_of_time_has_its_beginning_and_not_its_end(api: Api, admin:
         ({"outcome": "maybe"}, "outcome"),
         ({"actor": "me"}, "actor"),
         ({"since": "yesterday"}, "since"),
+        ({"until": "0.5"}, "until"),
         ({"until": "2027-01-31T12:00:00"}, "until"),
         ({"since": "0001-01-01T00:00:00+14:00"}, "since"),
         ({"until": "9999-12-31T23:59:59-00:01"}, "until"),

@@ -88,7 +88,7 @@ def test_no_body_has_a_token_where_the_cookie_has_it(by_cookie: Schema) -> None:
 
 def test_the_bodies_have_the_token_where_no_cookie_has_it(by_body: Schema) -> None:
     tokens = by_body["components"]["schemas"]["TokenResponse"]
-    assert set(tokens["required"]) == {"access_token", "refresh_token", "expires_in"}
+    assert set(tokens["required"]) == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert {REFRESH, LOGOUT} <= {r for r, o in operations(by_body) if "requestBody" in o}
     assert by_body["components"]["securitySchemes"].keys() == {"OAuth2PasswordBearer"}
 

@@ -129,8 +129,7 @@ async def test_what_is_no_utf_8_in_a_query_is_no_error_of_ours(api: Api) -> None
     user = await api.register()
     for words in ("%ff", "%c3%28", "%ed%a0%80", "%f8%88%80%80%80", "%"):
         path = f"{ITEMS}/search?q={words}"
-        problem(await api.client.get(path, headers=user.headers), 422, INVALID)
-        assert (await api.client.get(f"{path}+milk", headers=user.headers)).status_code == 200
+        assert (await api.client.get(path, headers=user.headers)).status_code == 200
         problem(await api.client.get(f"{ITEMS}?{words}=1", headers=user.headers), 422, INVALID)
 
 

@@ -60,11 +60,8 @@ class Api:
         return account
 
     async def promote(self, account: Account) -> None:
-        """Make an administrator, in the database: the API has no way to."""
-        async with self._database.sessions.begin() as session:
-            await session.execute(
-                update(User).where(User.public_id == account.public_id).values(role=UserRole.ADMIN)
-            )
+        """Make an administrator."""
+        await promote(account, self._database)
 
     async def login(self, account: Account) -> Account:
         """The same person once more, on another device."""
@@ -89,6 +86,14 @@ class Api:
         assert response.status_code == 201, response.text
         created: dict[str, Any] = response.json()["data"]
         return created
+
+
+async def promote(account: Account, database: Database) -> None:
+    """Make an administrator, in the database: the API has no way to."""
+    async with database.sessions.begin() as session:
+        await session.execute(
+            update(User).where(User.public_id == account.public_id).values(role=UserRole.ADMIN)
+        )
 
 
 def account_of(email: str, password: str, response: Response) -> Account:

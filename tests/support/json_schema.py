@@ -54,7 +54,7 @@ ANNOTATIONS = {"title", "description", "default", "examples"}
 KEYWORDS = {
     *("anyOf", "const", "enum", "type", "format", "items"),
     *("properties", "required", "additionalProperties"),
-    *("minLength", "maxLength", "pattern"),
+    *("minLength", "maxLength", "pattern", "minItems", "maxItems"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
 }
 
@@ -95,18 +95,26 @@ class SchemaReader:
         return {**self._components[name], **beside} if name else schema
 
     def _inner_faults(self, schema: Schema, value: Any, at: str) -> Iterator[str]:
-        if isinstance(value, list) and "items" in schema:
-            for index, item in enumerate(value):
-                yield from self.faults(schema["items"], item, f"{at}[{index}]")
+        if isinstance(value, list):
+            yield from self._list_faults(schema, value, at)
         if isinstance(value, dict):
-            properties = schema.get("properties", {})
-            for name in sorted(set(schema.get("required", [])) - value.keys()):
-                yield f"{at}: {name} is missing"
-            for name, inner in value.items():
-                if name in properties:
-                    yield from self.faults(properties[name], inner, f"{at}.{name}")
-                elif schema.get("additionalProperties") is not True:
-                    yield f"{at}: {name} is not documented"
+            yield from self._object_faults(schema, value, at)
+
+    def _list_faults(self, schema: Schema, value: list[Any], at: str) -> Iterator[str]:
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            yield f"{at}: {len(value)} items are too few or too many"
+        for index, item in enumerate(value):
+            yield from self.faults(schema.get("items", {}), item, f"{at}[{index}]")
+
+    def _object_faults(self, schema: Schema, value: dict[str, Any], at: str) -> Iterator[str]:
+        properties = schema.get("properties", {})
+        for name in sorted(set(schema.get("required", [])) - value.keys()):
+            yield f"{at}: {name} is missing"
+        for name, inner in value.items():
+            if name in properties:
+                yield from self.faults(properties[name], inner, f"{at}.{name}")
+            elif schema.get("additionalProperties") is not True:
+                yield f"{at}: {name} is not documented"
 
     def _inner_example(self, schema: Schema, at: str) -> Any:
         if schema.get("type") == "object":

@@ -1,0 +1,63 @@
+"""What the framework leaves unsaid in schemas, or says for Python only."""
+
+from collections import Counter
+from typing import Any, Final
+
+Schema = dict[str, Any]
+REFERENCE: Final = "#/components/schemas/{model}"
+PREFIX: Final = REFERENCE.format(model="")
+_NULL: Final = {"type": "null"}
+
+
+def name_by_title(openapi: Schema) -> None:
+    """Call each component what its model is called: generic ones have longer names by default."""
+    schemas = openapi["components"]["schemas"]
+    titles = {key: schema.get("title", "") for key, schema in schemas.items()}
+    count = Counter(titles.values())
+    # A model that is read and written may have two schemas, which keep the names they have.
+    names = {key: t for key, t in titles.items() if t.isidentifier() and count[t] == 1}
+    openapi["components"]["schemas"] = {names.get(key, key): s for key, s in schemas.items()}
+    _rename(openapi, {PREFIX + key: PREFIX + name for key, name in names.items()})
+
+
+def _rename(part: Any, references: dict[str, str]) -> None:
+    if isinstance(part, list):
+        for inner in part:
+            _rename(inner, references)
+    elif isinstance(part, dict):
+        if part.get("$ref") in references:
+            part["$ref"] = references[part["$ref"]]
+        for inner in part.values():
+            _rename(inner, references)
+
+
+def name_inline_bodies(openapi: Schema) -> None:
+    """Move the bodies that a route spells out to the components, where generated types have names.
+
+    Those are of routes that read the body by themselves, and tell so with `openapi_extra`.
+    """
+    for operation in _operations(openapi):
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            schema = media["schema"]
+            if "properties" in schema:
+                openapi["components"]["schemas"][schema["title"]] = schema
+                media["schema"] = {"$ref": REFERENCE.format(model=schema["title"])}
+
+
+def drop_nulls_of_parameters(openapi: Schema) -> None:
+    """What is optional in Python may be null; in a query it is left out, and nothing is null."""
+    for operation in _operations(openapi):
+        for parameter in operation.get("parameters", []):
+            parameter["schema"] = _without_null(parameter["schema"])
+
+
+def _without_null(schema: Schema) -> Schema:
+    if _NULL not in schema.get("anyOf", []):
+        return schema
+    choices = [choice for choice in schema["anyOf"] if choice != _NULL]
+    told = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**(choices[0] if len(choices) == 1 else {"anyOf": choices}), **told}
+
+
+def _operations(openapi: Schema) -> list[Schema]:
+    return [operation for path in openapi["paths"].values() for operation in path.values()]

@@ -1,0 +1,66 @@
+/** What a client does whose types are generated: `node build/client.js http://localhost:8000`. */
+import createClient from "openapi-fetch";
+
+import type { components, paths } from "./openapi.js";
+
+type Item = components["schemas"]["ItemResponse"];
+type Problem = components["schemas"]["Problem"];
+
+const [, , baseUrl = ""] = process.argv;
+const api = createClient<paths>({ baseUrl });
+
+/** What was answered, or the problem thrown: after this, `data` is there. */
+function answered<T>(result: { data?: T; error?: Problem | undefined }): T {
+  if (result.data === undefined) {
+    throw new Error(`${result.error?.code}: ${result.error?.detail}`);
+  }
+  return result.data;
+}
+
+const credentials = { email: "ada@example.com", password: "seven wet umbrellas" };
+const registered = answered(await api.POST("/api/v1/auth/register", { body: credentials }));
+api.use({
+  onRequest({ request }) {
+    request.headers.set("Authorization", `Bearer ${registered.data.access_token}`);
+  },
+});
+
+const created: Item = answered(
+  await api.POST("/api/v1/items", { body: { title: "Buy milk", status: "active" } }),
+).data;
+
+const page = answered(
+  await api.GET("/api/v1/items", { params: { query: { page: 1, per_page: 5, sort: "title" } } }),
+);
+const titles: string[] = page.data.map((item) => item.title);
+
+const fetched = await api.GET("/api/v1/items/{public_id}", {
+  params: { path: { public_id: created.public_id } },
+});
+
+const missing = await api.GET("/api/v1/items/{public_id}", {
+  params: { path: { public_id: "01890a5d-ac96-774b-bcce-b302099a8057" } },
+});
+const refused = await api.POST("/api/v1/items", { body: { title: "" } });
+
+// The types would refuse each of these lines, or the compiler refuses this file.
+// @ts-expect-error - the title is required
+void (() => api.POST("/api/v1/items", { body: { status: "draft" } }));
+// @ts-expect-error - no such status
+void (() => api.POST("/api/v1/items", { body: { title: "a", status: "lost" } }));
+// @ts-expect-error - a number
+void (() => api.GET("/api/v1/items", { params: { query: { page: "first" } } }));
+// @ts-expect-error - answers have no integer ids
+void (() => created.id);
+
+console.log(
+  JSON.stringify({
+    created: created.title,
+    owned: created.owner_public_id,
+    titles,
+    fetched: fetched.data?.data.status,
+    requestId: fetched.response.headers.get("X-Request-ID"),
+    missing: [missing.response.status, missing.error?.code],
+    refused: refused.error?.errors?.map((fault) => fault.loc.join(".")),
+  }),
+);

@@ -1,0 +1,49 @@
+"""What is made up beyond the schema's own words: values that mean something to the application."""
+
+from functools import cache
+from typing import Any, Final
+
+import schemathesis
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from schemathesis import Case, HookContext
+from schemathesis.schemas import BaseSchema
+
+from tests.fuzz.callers import PASSWORD, LoggedIn
+
+BY_PAGE: Final = ("page", "per_page")
+BY_CURSOR: Final = ("cursor", "limit")
+MAX_TOKEN_LENGTH: Final = 512
+
+
+@cache
+def register() -> None:
+    """For all schemas of this process: these have no other place."""
+    # What the policy accepts, the callers' own among it: more than a name that is sent beside it.
+    passwords = st.text("abcdefghijklmnopqrstuvwxyz ", max_size=80).map(
+        "{}, seven umbrellas".format
+    )
+    schemathesis.openapi.format("password", st.one_of(st.just(PASSWORD), passwords))
+    names = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=30)
+    schemathesis.openapi.format("email", names.map("{}@example.com".format))
+    schemathesis.hook("before_call")(page_one_way)
+
+
+def page_one_way(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
+    """Page numbers or cursors, not both, and of cursors the first: others are signed."""
+    query = case.query or {}
+    if any(name in query for name in BY_PAGE) and any(name in query for name in BY_CURSOR):
+        case.query = {name: value for name, value in query.items() if name not in BY_CURSOR}
+    elif query.get("cursor"):
+        case.query = {**query, "cursor": ""}
+
+
+def know_refresh_token(schema: BaseSchema, caller: LoggedIn) -> None:
+    """Tokens are signed, too: now and then, it is the caller's own."""
+
+    @schema.hook
+    def flatmap_body(context: HookContext, body: Any) -> SearchStrategy[Any]:
+        token = body.get("refresh_token") if isinstance(body, dict) else None
+        if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN_LENGTH:
+            return st.just(body)  # it may be there to be refused
+        return st.sampled_from([body, {**body, "refresh_token": caller.account.refresh_token}])

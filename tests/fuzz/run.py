@@ -1,0 +1,131 @@
+"""Requests made up from the application's own OpenAPI document, and what is wrong with the answers.
+
+Each kind of caller makes them: examples, the edges of every schema, random ones, and chains in
+which a request takes up what an earlier one was answered.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import schemathesis
+from fastapi import FastAPI
+from schemathesis import AuthContext, Case, Config, HookContext, Response
+from schemathesis.engine import events, from_schema
+from schemathesis.python.asgi import get_client, shutdown_lifespans
+from schemathesis.schemas import BaseSchema
+
+from app.core.config import Settings
+from tests.fuzz.callers import LoggedIn
+from tests.fuzz.inputs import know_refresh_token, register
+from tests.support.api import Account
+from tests.support.routes import SAFE_METHODS, Caller
+
+# Of a path like /items/my, the methods of /items/{public_id} are not refused with 405, but with
+# 422: `my` is no id. So these checks, which want the former, are left out there, and only there.
+ABOUT_METHODS: Final = ("unsupported_method", "allow_header_conformance")
+# What is answered to requests that are as documented. A made-up If-Match is nobody's ETag: 412.
+ANSWERS: Final = ["2xx", "3xx", "401", "403", "404", "409", "412", "429", "5xx"]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many requests are made up. `edges` are many more, and always the same."""
+
+    examples: int
+    edges: bool
+    seed: int | None = None
+
+    def config(self, paths: Iterable[str]) -> dict[str, Any]:
+        excepted = {name: {"enabled": False} for name in ABOUT_METHODS}
+        config: dict[str, Any] = {
+            "continue-on-failure": True,
+            "generation": {
+                "max-examples": self.examples,
+                "database": "none",
+                "deterministic": self.seed is None,
+                # The application takes no NUL, which a schema has no words for.
+                "allow-x00": False,
+            },
+            "checks": {"positive_data_acceptance": {"expected-statuses": ANSWERS}},
+            "phases": {"coverage": {"enabled": self.edges}},
+            "operations": [{"include-path": path, "checks": excepted} for path in shadowed(paths)],
+        }
+        return config if self.seed is None else {**config, "seed": self.seed}
+
+
+def shadowed(paths: Iterable[str]) -> Iterator[str]:
+    """The paths that the pattern of another one fits as well."""
+    for path in paths:
+        patterns = (re.sub(r"{\w+}", "[^/{}]+", other) for other in paths if other != path)
+        if any(re.fullmatch(pattern, path) for pattern in patterns):
+            yield path
+
+
+@dataclass
+class Outcome:
+    """What came of it. `statuses`: how often each route answered with each status."""
+
+    failures: list[str] = field(default_factory=list)
+    statuses: dict[str, Counter[int]] = field(default_factory=dict)
+
+    def read(self, event: events.ScenarioFinished) -> None:
+        recorder = event.recorder
+        routes = {case_id: node.value.operation.label for case_id, node in recorder.cases.items()}
+        for case_id, interaction in recorder.interactions.items():
+            if interaction.response is not None:
+                counter = self.statuses.setdefault(routes[case_id], Counter())
+                counter[interaction.response.status_code] += 1
+        for case_id, checks in recorder.checks.items():
+            for check in checks:
+                if info := check.failure_info:
+                    told = f"{routes[case_id]}, {check.name}: {info.failure.message}"
+                    self.failures.append(f"{told}\n{info.code_sample}\n")
+
+
+def fuzz(app: FastAPI, settings: Settings, caller: Caller, effort: Effort) -> Outcome:
+    """Blocks, and runs the application on a loop of its own: not for a coroutine to call."""
+    register()
+    config = Config.from_dict(effort.config(app.openapi()["paths"]))
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config)
+    try:
+        if caller != "anonymous":
+            # It has the framework's own idea of what a message is.
+            application: Any = app
+            with get_client(application) as client:
+                _log_in(schema, LoggedIn(client, settings, caller))
+        return _collect(from_schema(schema).execute())
+    finally:
+        shutdown_lifespans()
+
+
+def _log_in(schema: BaseSchema, caller: LoggedIn) -> None:
+    @schema.auth(refresh_interval=None)
+    class _Bearer:
+        def get(self, case: Case[Any], context: AuthContext) -> Account:
+            return caller.account
+
+        def set(self, case: Case[Any], data: Account, context: AuthContext) -> None:
+            case.headers.update(data.headers)
+
+    @schema.hook
+    def after_call(context: HookContext, case: Case[Any], response: Response) -> None:
+        # Refusals too: the reuse of a refresh token ends a session with 401.
+        if case.method not in SAFE_METHODS:
+            caller.doubt()
+
+    know_refresh_token(schema, caller)
+
+
+def _collect(stream: Iterable[events.EngineEvent]) -> Outcome:
+    outcome = Outcome()
+    for event in stream:
+        if isinstance(event, events.ScenarioFinished):
+            outcome.read(event)
+        elif isinstance(event, events.NonFatalError):
+            raise event.value
+        elif isinstance(event, events.FatalError):
+            raise event.exception
+    return outcome
