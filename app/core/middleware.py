@@ -1,5 +1,6 @@
 """The outermost layer, pure ASGI: request id, body limit, headers, access log, last resort."""
 
+import asyncio
 import re
 import time
 from datetime import UTC, datetime
@@ -10,10 +11,17 @@ from uuid import uuid4
 import structlog
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.config import Settings
-from app.core.exceptions import APIError, PayloadTooLargeError, UntrustedHostError
+from app.core.exceptions import (
+    APIError,
+    BadRequestError,
+    PayloadTooLargeError,
+    ServiceUnavailableError,
+    UntrustedHostError,
+)
 from app.core.links import collect_links, link_header
 from app.core.logging import loggable
 from app.core.problems import problem_response
@@ -70,6 +78,7 @@ class _Exchange:
         self._max_body = max_body
         self._received = 0
         self._status: int | None = None
+        self._is_head = scope["method"] == "HEAD"
         self._started = time.perf_counter()
         headers = Headers(scope=scope)
         self._request_id = _request_id(headers.get("x-request-id"))
@@ -87,8 +96,19 @@ class _Exchange:
         if _exceeds(self._announced, self._max_body):
             await self.refuse(PayloadTooLargeError())
             return
+        # HEAD is GET without the content (RFC 9110 §9.3.2), whatever the route.
+        scope = {**self._scope, "method": "GET"} if self._is_head else self._scope
         try:
-            await app(self._scope, self.receive, self.send)
+            await app(scope, self.receive, self.send)
+        except ClientDisconnect:
+            # It is gone: no fault of ours, and for nobody but the access log.
+            if self._status is None:
+                await self.refuse(BadRequestError())
+        except asyncio.CancelledError:
+            # The server stops, and will not wait longer.
+            if self._status is None:
+                await self.refuse(ServiceUnavailableError())
+            raise
         except Exception:
             # The last resort: it goes into the log, and the client learns nothing of it.
             log.exception("unhandled_error")
@@ -122,6 +142,8 @@ class _Exchange:
                 headers.append((b"link", link_header(self._links).encode()))
             if self._scope["scheme"] == "https":
                 headers.append(HSTS)
+        elif self._is_head:
+            message = {**message, "body": b""}
         await self._send(message)
 
     def log_access(self) -> None:

@@ -171,7 +171,9 @@ def _allowed_methods(request: Request) -> list[str]:
         for route in iter_route_contexts(request.app.routes)
         if route.path_regex.match(path)
     )
-    return sorted(set().union(*matching))
+    methods = set().union(*matching)
+    # HEAD goes wherever GET does.
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 async def _on_database_error(request: Request, error: Exception) -> Response:

@@ -1,14 +1,18 @@
 """What the outermost layer does when nothing else can answer."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from httpx2 import ASGITransport, AsyncClient
+from starlette.requests import ClientDisconnect
 
 from app.core.dependencies import get_current_user_id
 from tests.support.api import Api
+from tests.support.databases import on_sqlite
 
 
 async def test_an_answer_that_has_begun_is_cut_off_not_followed_by_another(app: FastAPI) -> None:
@@ -35,3 +39,90 @@ async def test_an_account_that_goes_away_during_the_request_is_401(api: Api, app
 
     assert response.status_code == 401
     assert response.json()["code"] == "unauthorized"
+
+
+class Exchange:
+    """One request to the application, as a server makes it."""
+
+    def __init__(self, app: FastAPI, path: str, method: str = "GET", body: bytes = b"") -> None:
+        self.sent: list[dict[str, Any]] = []
+        self._body = body
+        scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "scheme": "http"}
+        scope |= {"query_string": b"", "http_version": "1.1", "server": ("a", 80), "headers": []}
+        self.scope = {**scope, "asgi": {"version": "3.0", "spec_version": "2.4"}}
+        self.task = asyncio.ensure_future(app(self.scope, self._receive, self._send))
+
+    async def _receive(self) -> dict[str, Any]:
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        self.sent.append(dict(message))
+
+
+@on_sqlite
+@pytest.mark.parametrize("begun", [False, True])
+async def test_what_is_cut_off_when_the_server_stops_gets_503_unless_it_has_begun(
+    app: FastAPI, begun: bool
+) -> None:
+    """A server that ends waits for a while, and then cancels what is still at work."""
+    at_work = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        if begun:
+            yield b"half"
+        at_work.set()
+        await asyncio.Event().wait()
+
+    @app.get("/slow")
+    async def stream() -> StreamingResponse:
+        if not begun:
+            await anext(slow())
+        return StreamingResponse(slow())
+
+    exchange = Exchange(app, "/slow")
+    await at_work.wait()
+    exchange.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await exchange.task
+
+    starts = [m["status"] for m in exchange.sent if m["type"] == "http.response.start"]
+    assert starts == ([200] if begun else [503])
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", ["/health", "/docs", "/api/v1/users/me", "/nothing"])
+async def test_head_is_get_without_the_content(app: FastAPI, path: str) -> None:
+    """RFC 9110 §9.3.2."""
+    head, get = Exchange(app, path, "HEAD"), Exchange(app, path, "GET")
+    await asyncio.gather(head.task, get.task)
+
+    assert b"".join(m.get("body", b"") for m in head.sent) == b""
+    assert b"".join(m.get("body", b"") for m in get.sent) != b""
+    shown = [
+        (m["status"], {name: value for name, value in m["headers"] if name != b"x-request-id"})
+        for m in (head.sent[0], get.sent[0])
+    ]
+    assert shown[0] == shown[1]
+    assert head.scope["method"] == "HEAD"
+
+
+@on_sqlite
+async def test_a_client_that_goes_away_in_its_body_is_no_fault(app: FastAPI) -> None:
+    """However far the answer had come."""
+
+    @app.get("/gone")
+    async def gone() -> None:
+        raise ClientDisconnect
+
+    @app.get("/going")
+    async def going() -> StreamingResponse:
+        async def half() -> AsyncIterator[bytes]:
+            yield b"half"
+            raise ClientDisconnect
+
+        return StreamingResponse(half())
+
+    early, late = Exchange(app, "/gone"), Exchange(app, "/going")
+    await asyncio.gather(early.task, late.task)
+
+    assert [early.sent[0]["status"], late.sent[0]["status"]] == [400, 200]

@@ -43,7 +43,8 @@ def methods_at(app: FastAPI, path: str) -> set[str]:
             methods |= SAFE_METHODS
         elif re.fullmatch(segments, path):
             methods.add(method)
-    return methods
+    # HEAD is GET without the content, wherever that is.
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def random_id() -> str:
