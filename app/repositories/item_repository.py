@@ -1,12 +1,11 @@
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select, update
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, load_only
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.core.pagination import RELEVANCE, PageRequest, Slice
-from app.models.base import utcnow
 from app.models.item import Item, ItemStatus
 from app.models.user import User
 from app.repositories.base import BaseRepository, SortColumns
@@ -94,14 +93,6 @@ class ItemRepository(BaseRepository[Item]):
         statement, relevance = FullText(Item, self.session).ranked(statement, words)
         columns = {**SORTABLE, RELEVANCE: relevance}
         return await self._paginate(statement, request, columns, self._filters())
-
-    async def soft_delete_owned(self, owner_id: int) -> None:
-        """All of an owner's items at once."""
-        await self.session.execute(
-            update(Item)
-            .where(Item.owner_id == owner_id, Item.is_deleted.is_(False))
-            .values(is_deleted=True, deleted_at=utcnow(), version=Item.version + 1)
-        )
 
     def _with_owner(self, *, include_deleted: bool = False) -> Select[Item]:
         owner = joinedload(Item.owner, innerjoin=True).options(_SHOWN_OF_OWNER)

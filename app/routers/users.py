@@ -30,7 +30,7 @@ from app.core.responses import PageResponse, SuccessResponse, page_response, suc
 from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
-from app.repositories.item_repository import ItemRepository
+from app.repositories.owned_row_repository import OwnedRowRepository
 from app.repositories.user_repository import UserRepository
 from app.routers.dependencies import audit_trail, credential_service, refresh_token_service
 from app.routers.preconditions import preconditions_on
@@ -56,7 +56,7 @@ router = APIRouter(
 async def get_service(request: Request, db: DbSession) -> UserService:
     return UserService(
         UserRepository(db),
-        ItemRepository(db),
+        OwnedRowRepository(db),
         IdempotencyKeyRepository(db),
         credential_service(request, db),
         refresh_token_service(request, db),

@@ -7,13 +7,14 @@ from app.core.exceptions import (
     LastAdministratorError,
     NotFoundError,
     UnauthorizedError,
+    ValidationFailedError,
 )
 from app.core.preconditions import Preconditions
 from app.core.security.principal import Principal
 from app.models.audit_event import AuditAction
 from app.models.user import User
 from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
-from app.repositories.item_repository import ItemRepository
+from app.repositories.owned_row_repository import OwnedRowRepository
 from app.repositories.unit_of_work import retried
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import ChangePasswordRequest
@@ -30,14 +31,14 @@ class UserService:
     def __init__(
         self,
         user_repo: UserRepository,
-        item_repo: ItemRepository,
+        owned_rows: OwnedRowRepository,
         idempotency_keys: IdempotencyKeyRepository,
         credentials: CredentialService,
         sessions: RefreshTokenService,
         audit: AuditTrail,
     ) -> None:
         self.user_repo = user_repo
-        self._item_repo = item_repo
+        self._owned_rows = owned_rows
         self._idempotency_keys = idempotency_keys
         self._credentials = credentials
         self._sessions = sessions
@@ -66,6 +67,12 @@ class UserService:
         self._credentials.check_new(
             data.new_password, field="new_password", email=known.email, full_name=known.full_name
         )
+        if data.new_password == data.current_password:
+            raise ValidationFailedError(
+                "The new password is the current one.",
+                loc=("body", "new_password"),
+                error_type="password_unchanged",
+            )
         new_hash = await self._credentials.hash_new(data.new_password)
         user = await self._lock_unchanged(known)
         user.password_hash = new_hash
@@ -97,7 +104,7 @@ class UserService:
         user.password_hash = UNUSABLE_PASSWORD_HASH
         user.auth_version += 1
         await self.user_repo.soft_delete(user)
-        await self._item_repo.soft_delete_owned(user.id)
+        await self._owned_rows.soft_delete(user.id)
         await self._idempotency_keys.delete_owned(user.id)
         await self._sessions.forget_clients(user.id)
         await self._audit.record(AuditAction.DELETE_ACCOUNT, owner)

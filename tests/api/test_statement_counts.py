@@ -3,6 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
+from app.repositories.owned_row_repository import owned_models
 from tests.support.api import Api
 from tests.support.databases import on_sqlite
 from tests.support.routes import RouteCaller, routes_of
@@ -33,7 +34,7 @@ STATEMENTS: dict[str, int] = {
     "DELETE /api/v1/auth/sessions/{public_id}": 3,
     "GET /api/v1/users/me": 2,
     "PATCH /api/v1/users/me": 3,
-    "DELETE /api/v1/users/me": 9,
+    "DELETE /api/v1/users/me": 8 + len([*owned_models()]),
     "POST /api/v1/users/me/change-password": 8,
     "GET /api/v1/users": 3,
     "GET /api/v1/users/{public_id}": 2,

@@ -14,6 +14,7 @@ from app.models import Item, User
 from app.models.base import utcnow
 from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from app.repositories.item_repository import ItemRepository
+from app.repositories.owned_row_repository import OwnedRowRepository
 from tests.support.databases import on_postgresql
 from tests.support.problems import problem
 
@@ -39,7 +40,7 @@ async def test_each_change_raises_the_version_by_one(
     await items.commit()
     versions.append(await version(database))
     # A statement for many rows does so too.
-    await items.soft_delete_owned(item.owner_id)
+    await OwnedRowRepository(session).soft_delete(item.owner_id)
     await items.commit()
     versions.append(await version(database))
     await items.restore((await session.scalars(select(Item))).one())

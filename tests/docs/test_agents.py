@@ -22,6 +22,22 @@ ROUTE_TESTS = [
     for name in ("permissions", "openapi", "openapi_for_clients", "errors", "statement_counts")
 ]
 
+DELETION = """
+from sqlalchemy import select
+
+from app.models import Note
+
+
+async def test_deletion(api, database):
+    owner = await api.register()
+    await api.client.post("/api/v1/notes", json={"text": "private"}, headers=owner.headers)
+    await api.client.request(
+        "DELETE", "/api/v1/users/me", json={"password": owner.password}, headers=owner.headers
+    )
+    async with database.read_sessions() as session:
+        assert (await session.scalars(select(Note.is_deleted))).all() == [True]
+"""
+
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
@@ -60,6 +76,13 @@ def test_the_recipes_own_test_passes_on_both_databases(
     output = followed.run("pytest tests/api/test_notes.py", TEST_POSTGRES_URL=server)
 
     assert "2 passed" in output
+
+
+def test_a_users_deletion_takes_along_what_the_recipe_added(followed: ProjectCopy) -> None:
+    test = followed.path / "tests/api/test_deleted_notes.py"
+    test.write_text(DELETION)
+
+    assert "1 passed" in followed.run(f"pytest -q -k 'not postgresql' {test}")
 
 
 def test_the_recipe_declares_its_routes_wherever_that_is_needed(followed: ProjectCopy) -> None:
