@@ -114,7 +114,15 @@ def test_help_lists_every_command_when_no_setting_is_usable(tmp_path: Path) -> N
 
     assert finished.returncode == 0
     for command in (
-        *("init-db", "seed", "create-user", "list-users", "set-password", "cleanup-tokens"),
+        *(
+            "init-db",
+            "seed",
+            "create-user",
+            "list-users",
+            "set-password",
+            "set-role",
+            "cleanup-tokens",
+        ),
         *("cleanup-audit", "cleanup-idempotency-keys", "purge-deleted"),
         *("routes", "doctor", "dev", "serve", "env-example", "generate-keys", "check-migrations"),
         *("rotate-encryption", "openapi"),

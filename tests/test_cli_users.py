@@ -1,4 +1,4 @@
-"""`create-user`, `set-password` and `list-users`."""
+"""`create-user`, `set-password`, `set-role` and `list-users`."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from httpx2 import AsyncClient
 
+from app.cli.command_line import USAGE_ERROR
 from app.core.config import PROJECT_ROOT
 from tests.support.api import PASSWORD, Api
 from tests.support.databases import on_sqlite
@@ -242,6 +243,36 @@ def test_a_deactivated_account_gets_a_password_and_a_remark(cli: Cli) -> None:
 
     assert finished.returncode == 0
     assert "deactivated" in finished.stderr
+
+
+# --- set-role
+
+
+async def test_another_role_acts_on_the_next_request(both: Cli, api: Api) -> None:
+    """JW5."""
+    await api.register_admin()
+    account = await api.register("ada@example.com")
+    statuses = []
+    for role in ("user", "admin", "admin", "user"):
+        assert both.run("set-role", "ADA@example.com", role).returncode == 0
+        answer = await api.client.get("/api/v1/users", headers=account.headers)
+        statuses.append(answer.status_code)
+
+    assert statuses == [403, 200, 200, 403]
+    # What changed nothing is not told.
+    admin = await api.register_admin()
+    log = await api.client.get("/api/v1/audit-events?action=change_role", headers=admin.headers)
+    assert [e["account_public_id"] for e in log.json()["data"]] == [account.public_id] * 2
+
+
+def test_the_last_administrator_keeps_the_role(cli: Cli) -> None:
+    """AZ6."""
+    create(cli, "chief@example.com", "--admin")
+
+    assert_refused(cli.run("set-role", "chief@example.com", "user"), "no administrator left")
+    assert_refused(cli.run("set-role", "a@example.com", "admin"), "no account with this address")
+    assert cli.run("set-role", "chief@example.com", "god").returncode == USAGE_ERROR
+    assert query(cli, "SELECT role FROM users") == [("admin",)]
 
 
 # --- list-users

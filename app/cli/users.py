@@ -3,8 +3,8 @@
 
 import asyncio
 import sys
-from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING, Annotated
+from contextlib import asynccontextmanager, closing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,7 +13,7 @@ from app.cli.faults import Fault, validation_line
 from app.cli.sessions import audit_trail, open_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from app.models.user import User, UserRole
     from app.schemas.auth_schemas import UserRegister
@@ -65,6 +65,18 @@ def set_password(
         remark("the account is deactivated: nobody can log in with it")
 
 
+@commands.command("set-role")
+def set_role(
+    email: Annotated[str, typer.Argument(help="Whose role.")],
+    role: Annotated[Literal["user", "admin"], typer.Argument(help="Which one.")],
+) -> None:
+    """Make an account an administrator's or a user's; it acts on the next request."""
+    from app.models.user import UserRole
+
+    user = asyncio.run(_change_role(email, UserRole(role)))
+    say(f"{printable(user.email)} has the role {user.role.value}")
+
+
 @commands.command("list-users")
 def list_users(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
@@ -91,14 +103,29 @@ async def _create(data: "UserRegister", role: "UserRole") -> "User":
 
 
 async def _replace_password(email: str, password: str) -> "User":
-    from app.core.exceptions import NotFoundError
-
-    try:
+    with _explained():
         async with _accounts("set-password") as accounts:
             return await accounts.replace_password(email, password)
+
+
+async def _change_role(email: str, role: "UserRole") -> "User":
+    with _explained():
+        async with _accounts("set-role") as accounts:
+            return await accounts.change_role(email, role)
+
+
+@contextmanager
+def _explained() -> "Iterator[None]":
+    from app.core.exceptions import LastAdministratorError, NotFoundError
+
+    try:
+        yield
     except NotFoundError:
         detail = "there is no account with this address"
         raise Fault(detail, "see: python cli.py list-users") from None
+    except LastAdministratorError:
+        detail = "there would be no administrator left"
+        raise Fault(detail, "make another account one first") from None
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ class AuditAction(str, PyEnum):
     ACTIVATE_USER = "activate_user"
     DEACTIVATE_USER = "deactivate_user"
     CREATE_USER = "create_user"
+    CHANGE_ROLE = "change_role"
     SET_PASSWORD = "set_password"  # noqa: S105
     CLEANUP_AUDIT = "cleanup_audit"
     PURGE_DELETED = "purge_deleted"

@@ -1,6 +1,6 @@
 """What operators do with accounts, who need no one's password for it."""
 
-from app.core.exceptions import NotFoundError
+from app.core.exceptions import LastAdministratorError, NotFoundError
 from app.core.security.password import PasswordService
 from app.core.security.password_policy import PasswordPolicy
 from app.models.audit_event import AuditAction
@@ -35,6 +35,24 @@ class AccountService:
             email=data.email, full_name=data.full_name, password_hash=password_hash, role=role
         )
         await self._audit.record(AuditAction.CREATE_USER, Parties(account=user.public_id))
+        await self.user_repo.commit()
+        return user
+
+    async def change_role(self, email: str, role: UserRole) -> User:
+        """It acts on the next request of the account, in the sessions that it has.
+
+        Raises `NotFoundError` and `LastAdministratorError`.
+        """
+        administrators = await self.user_repo.lock_active_admins()
+        known = await self.user_repo.find_by_email(email)
+        user = known and await self.user_repo.lock(id=known.id)
+        if user is None:
+            raise NotFoundError
+        if role is not UserRole.ADMIN and list(administrators) == [user.id]:
+            raise LastAdministratorError
+        if user.role is not role:
+            user.role = role
+            await self._audit.record(AuditAction.CHANGE_ROLE, Parties(account=user.public_id))
         await self.user_repo.commit()
         return user
 
