@@ -125,7 +125,10 @@ class UntrustedOriginError(ForbiddenError):
 
     code = "untrusted_origin"
     title = "Untrusted origin"
-    detail = "This origin may not use the session's cookie. Clients that are no browser: send ours."
+    detail = (
+        "This origin may not use the session's cookie. Without a browser, send this server's own "
+        "as Origin."
+    )
 
 
 class NotFoundError(APIError):

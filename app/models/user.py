@@ -23,7 +23,15 @@ class UserRole(str, PyEnum):
 
 def email_key(email: str) -> str:
     """The form in which an address is one identity, however it was typed."""
-    return unicodedata.normalize("NFKC", email).strip().lower()
+    key = unicodedata.normalize("NFKC", email).strip().lower()
+    if key.isascii():
+        return key
+    local, at, domain = key.rpartition("@")
+    try:
+        # As the DNS has it: xn--exmple-qta.com is exámple.com, and one full stop is like another.
+        return local + at + domain.encode("idna").decode()
+    except UnicodeError:
+        return key
 
 
 class User(Base, TimestampMixin, PublicIdMixin, VersionMixin):

@@ -76,6 +76,9 @@ async def get_login(request: Request) -> Login:
     try:
         if media_type == FORM_TYPE:
             form = await request.form(max_fields=MAX_FORM_FIELDS)
+            if len(form.multi_items()) > len(form):
+                fault = {"type": "repeated_field", "loc": ("body",), "msg": "Send each field once"}
+                raise RequestValidationError([fault])
             sent = OAuth2Login.model_validate(dict(form))
             credentials = LoginRequest(email=sent.username, password=sent.password)
             return Login(credentials, by_form=True)

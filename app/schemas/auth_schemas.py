@@ -36,6 +36,7 @@ class OAuth2Login(RequestSchema):
 
     model_config = ConfigDict(extra="ignore")
 
+    grant_type: Literal["password"] = "password"
     username: Annotated[str, Field(max_length=254, description="The email address.")]
     password: Password
 

@@ -6,6 +6,7 @@ import pytest
 from fastapi import Depends, FastAPI, Security
 
 from app.core.dependencies import get_permitted_principal
+from app.core.openapi import ACCESS_TOKEN
 from app.core.security.permissions import ROLE_PERMISSIONS, Permission
 from app.core.security.principal import Principal
 from app.models import UserRole
@@ -40,6 +41,12 @@ async def test_every_permission_of_a_route_is_needed_and_named(
 
     refused = (403, 'Bearer error="insufficient_scope", scope="users:read audit:read"')
     assert challenges == [refused] * 3 + [(200, None)]
+
+
+def test_every_permission_is_described_in_the_documentation(app: FastAPI) -> None:
+    """AZ1."""
+    schemes = app.openapi()["components"]["securitySchemes"]
+    assert schemes[ACCESS_TOKEN]["flows"]["password"]["scopes"].keys() == {*Permission}
 
 
 async def test_a_route_that_forgot_its_permission_lets_nobody_in(api: Api, app: FastAPI) -> None:

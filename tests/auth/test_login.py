@@ -2,6 +2,7 @@
 
 import time
 from statistics import median
+from urllib.parse import urlencode
 
 import pytest
 from httpx2 import Response
@@ -46,6 +47,22 @@ async def test_the_oauth2_form_may_hold_the_fields_of_its_standard(
     response = await login_by_form(api, **who, scope="", client_id="docs", client_secret="")
 
     assert response.status_code == 200
+
+
+async def test_the_oauth2_form_is_for_passwords_and_has_each_field_once(
+    api: Api, account: Account
+) -> None:
+    """RFC 6749 §3.2 and §4.3.2."""
+    who = {"username": account.email, "password": account.password}
+    other_grant = await login_by_form(api, **who, grant_type="client_credentials")
+    twice = await api.client.post(
+        LOGIN,
+        content=urlencode([("username", "eve@example.com"), *who.items()]),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+
+    assert faulty_fields(other_grant) == [["body", "grant_type"]]
+    assert faulty_fields(twice) == [["body"]]
 
 
 async def test_the_tokens_of_both_ways_are_good(api: Api, account: Account) -> None:

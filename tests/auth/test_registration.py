@@ -69,6 +69,17 @@ async def test_returns_409_when_the_address_is_taken_in_any_spelling(
             problem(await api.client.post(REGISTER, json=body), 409, "email_taken")
 
 
+async def test_a_domain_is_one_in_every_spelling_of_its_name(api: Api) -> None:
+    """As the DNS has it (IDNA), and whichever full stop is typed."""
+    await api.register("ada@exámple.com")
+    await api.register("bob@example.com")
+    for email in ("ada@xn--exmple-qta.com", "ada@EXÁMPLE.com", "bob@example\u3002com"):
+        body = {"email": email, "password": PASSWORD}
+        problem(await api.client.post(REGISTER, json=body), 409, "email_taken")
+    assert (await api.try_login("ada@xn--exmple-qta.com", PASSWORD)).status_code == 200
+    assert (await api.try_login("ada@é..com", PASSWORD)).status_code == 401
+
+
 async def test_a_refused_registration_changes_nothing_of_the_account(api: Api) -> None:
     owner = await api.register("ada@example.com")
     body = {"email": "ada@example.com", "password": "another password", "full_name": "Eve"}

@@ -316,3 +316,12 @@ async def test_such_a_route_takes_no_forged_token(api: Api, whoami: str, account
     """JW1, JW3."""
     for token in ("", "guess", account.access_token[:-8] + "AAAAAAAA", account.refresh_token):
         assert_unauthorized(await api.client.get(whoami, headers=bearer(token)))
+
+
+@on_sqlite
+async def test_of_two_authorization_headers_neither_counts(api: Api) -> None:
+    """JW6: what stands in front may have looked at the other one."""
+    account = await api.register()
+    good = ("Authorization", f"Bearer {account.access_token}")
+    for headers in ([good, ("Authorization", "Bearer junk")], [good, good]):
+        assert_unauthorized(await api.client.get("/api/v1/users/me", headers=headers))

@@ -14,6 +14,8 @@ from app.core.exceptions import ValidationFailedError
 # A context word counts from this length on, and so does what a password has besides it.
 MIN_WORD_LENGTH: Final = 4
 _SEPARATORS: Final = re.compile(r"[\W_]+")
+# Up to four characters, again and again: aaaaaaaa, abcabcabc, 12341234.
+_REPEATED: Final = re.compile(r"(.{1,4}?)\1+", re.DOTALL)
 
 
 class PasswordPolicy:
@@ -37,7 +39,8 @@ class PasswordPolicy:
                 loc=("body", field),
                 error_type="password_too_long",
             )
-        if password.casefold() in self._common:
+        folded = password.casefold()
+        if folded in self._common or _REPEATED.fullmatch(folded):
             raise ValidationFailedError(
                 "The password is one of those that are tried first.",
                 loc=("body", field),
