@@ -86,14 +86,15 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
     install_problem_handlers(app)
     install_prepared_responses(app)
     install_openapi(app)
-    if settings.DOCS_ENABLED:
-        install_docs_pages(app)
-    app.include_router(health.router)
-    app.include_router(jwks.router)
+    # One after the other is asked whether a request is its own: those with the most come first.
+    for feature in (items, users, sessions, auth, audit_events):
+        app.include_router(feature.router, prefix=API_PREFIX)
     for chosen in _chosen_routers(settings):
         app.include_router(chosen, prefix=API_PREFIX)
-    for feature in (auth, sessions, users, items, audit_events):
-        app.include_router(feature.router, prefix=API_PREFIX)
+    app.include_router(health.router)
+    app.include_router(jwks.router)
+    if settings.DOCS_ENABLED:
+        install_docs_pages(app)
     return app
 
 

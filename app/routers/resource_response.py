@@ -21,7 +21,7 @@ class ResourceResponse:
     """Of one request. It shows objects through a schema, as `success_response` and pages do."""
 
     def __init__(self, request: Request, response: Response) -> None:
-        self._path = request.url.path
+        self._request = request
         self._headers = response.headers
 
     def show(self, entity: Versioned, schema: type[SchemaT]) -> SuccessResponse[SchemaT]:
@@ -33,7 +33,7 @@ class ResourceResponse:
     def created(self, entity: PublicIdMixin, schema: type[SchemaT]) -> SuccessResponse[SchemaT]:
         """A new object of the collection that was posted to: with `Location`, and its `ETag`."""
         shown = schema.model_validate(entity)
-        self._headers.update(created_headers(entity, shown, self._path))
+        self._headers.update(created_headers(entity, shown, self._request.url.path))
         return success_response(shown)
 
 
@@ -46,4 +46,9 @@ def created_headers(entity: PublicIdMixin, shown: BaseModel, path: str) -> dict[
     return headers
 
 
-Answer = Annotated[ResourceResponse, Depends()]
+async def get_resource_response(request: Request, response: Response) -> ResourceResponse:
+    # The class itself would be called in a thread, as everything that is no coroutine.
+    return ResourceResponse(request, response)
+
+
+Answer = Annotated[ResourceResponse, Depends(get_resource_response)]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import jwt
 import pytest
@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from app.core.config import Settings
+from app.core.security.jwt import JWTService
 from tests.auth.conftest import RefuseEach
 from tests.support.api import Account, Api
 from tests.support.databases import on_sqlite
@@ -231,3 +232,50 @@ def with_raw(forger: TokenForger, claim: str, text: str) -> str:
 
 def expiry(account: Account) -> datetime:
     return datetime.fromtimestamp(claims_of(account.access_token)["exp"], UTC)
+
+
+# --- what was verified before
+
+
+async def test_a_token_that_was_good_is_refused_when_its_time_is_over(
+    api: Api, account: Account
+) -> None:
+    """JW2."""
+    with time_machine.travel(0, tick=False) as clock:
+        login = await api.login(account)
+        statuses = []
+        for moved in (timedelta(), LIFETIME + LEEWAY - ONE_SECOND, ONE_SECOND, -LEEWAY):
+            clock.shift(moved)
+            statuses.append((await api.me(login.access_token)).status_code)
+        clock.shift(-2 * LIFETIME)
+        # The clock was set back: not yet issued.
+        statuses.append((await api.me(login.access_token)).status_code)
+
+    assert statuses == [200, 200, 401, 200, 401]
+
+
+async def test_a_good_token_lends_nothing_to_others_like_it(api: Api, account: Account) -> None:
+    """JW1."""
+    token = account.access_token
+    assert (await api.me(token)).status_code == 200
+    head, claims, signature = token.split(".")
+    other = f"{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+    for forged in (f"{head}.{claims}.{other}", f"{head}.{claims}.", f"{token}A", token[:-1]):
+        assert_unauthorized(await api.me(forged))
+
+
+def test_no_more_tokens_are_remembered_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.core.security.jwt.MAX_VERIFIED_TOKENS", 2)
+    tokens = JWTService.from_settings(Settings(_env_file=None))
+    made = [
+        tokens.create_access_token(
+            subject=str(uuid4()), session=str(uuid4()), now=datetime.now(UTC)
+        )
+        for _ in range(3)
+    ]
+    for token in made:
+        tokens.verify_access_token(token)
+
+    assert list(tokens._verified) == made[1:]

@@ -1,5 +1,6 @@
 """Access tokens: signed JWTs by RFC 9068, checked against RFC 8725."""
 
+import time
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +19,8 @@ REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"]
 MAX_TOKEN_LENGTH: Final = 4096
 # All tokens of a key have the same first part, which is read once.
 MAX_KNOWN_HEADERS: Final = 16
+# Clients send a token many times: its signature is verified once, its times with each request.
+MAX_VERIFIED_TOKENS: Final = 10_000
 
 
 class TokenClaims(BaseModel):
@@ -52,6 +55,7 @@ class JWTService:
         self._leeway = leeway
         self.lifetime = lifetime
         self._known_headers: dict[str, VerificationKey] = {}
+        self._verified: dict[str, TokenClaims] = {}
         self._jwt = jwt.PyJWT({"enforce_minimum_key_length": True, "require": REQUIRED_CLAIMS})
 
     @classmethod
@@ -87,12 +91,25 @@ class JWTService:
         """Raises `UnauthorizedError` for anything but a token of ours that is still good."""
         if not token:
             raise MissingTokenError
+        known = self._verified.get(token)
+        if known is not None and self._is_in_time(known):
+            return known
         try:
-            claims = self._decode(token)
-            return self._canonical(TokenClaims.model_validate(claims))
+            claims = self._canonical(TokenClaims.model_validate(self._decode(token)))
         # OverflowError: "exp": 1e400 is infinity to the JSON parser.
         except (jwt.PyJWTError, ValidationError, ValueError, OverflowError, RecursionError):
+            self._verified.pop(token, None)
             raise UnauthorizedError from None
+        if len(self._verified) >= MAX_VERIFIED_TOKENS:
+            # The oldest. Whoever comes here has a token of ours: nobody else can push others out.
+            del self._verified[next(iter(self._verified))]
+        self._verified[token] = claims
+        return claims
+
+    def _is_in_time(self, claims: TokenClaims) -> bool:
+        """As the library asks it of `exp` and `iat`."""
+        now, leeway = time.time(), self._leeway.total_seconds()
+        return claims.iat <= now + leeway and claims.exp > now - leeway
 
     def published_keys(self) -> list[dict[str, str]]:
         """The JWKs with which anybody can verify the tokens; none with a shared secret."""
