@@ -3,6 +3,7 @@
 
 import asyncio
 import errno
+import logging
 import os
 import socket
 from typing import TYPE_CHECKING, Annotated, Final
@@ -146,6 +147,8 @@ def _serve_with_reload(settings: "Settings", host: str, port: int) -> None:
     from app.core.logging import configure_logging
 
     configure_logging(settings)
+    # It counts whatever is written, also by other programs; what is reloaded uvicorn tells.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     uvicorn.run(
         APPLICATION,
         host=host,

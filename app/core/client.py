@@ -19,8 +19,16 @@ class Client:
     @classmethod
     def of(cls, address: str, user_agent: str | None) -> "Client":
         """With everything cut and cleaned that a client could choose."""
-        agent = _printable(user_agent or "")
+        agent = _printable(_in_utf_8(user_agent or ""))
         return cls(_printable(address)[:MAX_ADDRESS_LENGTH], agent[:MAX_USER_AGENT_LENGTH] or None)
+
+
+def _in_utf_8(header: str) -> str:
+    """The framework reads headers as Latin-1; most clients send UTF-8."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def _printable(text: str) -> str:

@@ -3,13 +3,17 @@
 import asyncio
 import sys
 
-from httpx2 import AsyncClient
+from httpx2 import AsyncClient, TransportError
 
 from tests.attack.report import report
 
 
 async def main(url: str) -> int:
     async with AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
+        try:
+            await client.get("/health/live")
+        except TransportError as error:
+            sys.exit(f"no server answers at {url}: {error}")
         return await report(client)
 
 

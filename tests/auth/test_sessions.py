@@ -127,10 +127,11 @@ async def test_the_list_needs_a_token(api: Api) -> None:
         (b"\x1b[31mred\x1b[0m\tcar", "[31mred[0mcar"),
         (b"a" * 5000, "a" * 200),
         (b"\xc5land", "\xc5land"),
+        ("na\xefve".encode(), "na\xefve"),
         (b" ", None),
         (b"", None),
     ],
-    ids=["control characters", "long", "latin-1", "blank", "empty"],
+    ids=["control characters", "long", "latin-1", "utf-8", "blank", "empty"],
 )
 async def test_a_user_agent_is_shown_as_harmless_text(
     api: Api, account: Account, sent: bytes, shown: str | None
