@@ -39,6 +39,7 @@ ALLOWED_HEADERS: Final = (
     "X-Request-ID",
 )
 EXPOSED_HEADERS: Final = (
+    "Content-Disposition",
     "ETag",
     REPLAYED_HEADER,
     "Link",

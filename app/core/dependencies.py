@@ -200,6 +200,9 @@ async def get_recent_principal(
 
 
 ReadDbSession = Annotated[AsyncSession, Depends(get_own_read_db, scope="function")]
+# For what is read while the response is sent: closed after it, or when the client is gone. Whoever
+# takes it gives the connection back with `release()` whenever something else is waited for.
+StreamingReadDbSession = Annotated[AsyncSession, Depends(get_own_read_db, scope="request")]
 AppCollaborators = Annotated[Collaborators, Depends(get_collaborators)]
 CurrentClient = Annotated[Client, Depends(get_client)]
 CurrentPrincipal = Annotated[Principal, Depends(get_principal)]

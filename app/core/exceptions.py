@@ -7,7 +7,7 @@ can go wrong, into RFC 9457 problem responses. OpenAPI's error responses come fr
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 RETRY_AFTER_SECONDS = 2
 
@@ -19,6 +19,8 @@ class APIError(Exception):
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Internal server error"
     detail: str = "The server could not answer. The error has been logged."
+    # Where in the request, and what: `loc`, `msg` and `type` of each fault.
+    errors: Sequence[Mapping[str, Any]] | None = None
 
     def __init__(
         self, detail: str | None = None, *, headers: Mapping[str, str] | None = None
@@ -174,6 +176,22 @@ class EditConflictError(ConflictError):
     detail = "Another request changed this meanwhile. Read it again and repeat."
 
 
+class DuplicateRowError(ConflictError):
+    """Two rows of a request are about one object: the second would overwrite the first unseen."""
+
+    code = "duplicate_row"
+    title = "Duplicate row"
+    detail = "An earlier row of this request is about the same object."
+
+
+class RowsRefusedError(ConflictError):
+    """An atomic request of many rows, of which one cannot be done."""
+
+    code = "rows_refused"
+    title = "Rows refused"
+    detail = "Nothing was changed: some rows cannot be done as they are."
+
+
 class IdempotencyKeyInUseError(ConflictError):
     """The first request with this key is not through yet."""
 
@@ -205,6 +223,13 @@ class PayloadTooLargeError(APIError):
     code = "payload_too_large"
     title = "Content too large"
     detail = "The request body is larger than this server accepts."
+
+
+class UnsupportedMediaTypeError(APIError):
+    status = 415
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+    detail = "Send text/csv or application/x-ndjson, in UTF-8."
 
 
 class ValidationFailedError(APIError):

@@ -79,6 +79,14 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
             "examples": ["/api/v1/items/0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5b"],
         },
     },
+    "Content-Disposition": {
+        "description": "That it is a file, and its name.",
+        "schema": {
+            "type": "string",
+            "pattern": '^attachment; filename="[a-z-]+[.](csv|ndjson)"$',
+            "examples": ['attachment; filename="items.csv"'],
+        },
+    },
     REPLAYED_HEADER: {
         "description": "`true`: the answer of an earlier request with this Idempotency-Key.",
         "schema": {"type": "string", "enum": ["true"]},

@@ -1,6 +1,7 @@
 """What the framework leaves unsaid in schemas, or says for Python only."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Final
 
 Schema = dict[str, Any]
@@ -34,14 +35,20 @@ def _rename(part: Any, references: dict[str, str]) -> None:
 def name_inline_bodies(openapi: Schema) -> None:
     """Move the bodies that a route spells out to the components, where generated types have names.
 
-    Those are of routes that read the body by themselves, and tell so with `openapi_extra`.
+    Those are of routes that read the body by themselves, and tell so with `openapi_extra`, or that
+    answer with something else than JSON.
     """
     for operation in _operations(openapi):
-        for media in operation.get("requestBody", {}).get("content", {}).values():
+        for media in _contents(operation):
             schema = media["schema"]
-            if "properties" in schema:
+            if "title" in schema:
                 openapi["components"]["schemas"][schema["title"]] = schema
                 media["schema"] = {"$ref": REFERENCE.format(model=schema["title"])}
+
+
+def _contents(operation: Schema) -> Iterator[Schema]:
+    for body in (operation.get("requestBody", {}), *operation["responses"].values()):
+        yield from body.get("content", {}).values()
 
 
 def drop_nulls_of_parameters(openapi: Schema) -> None:

@@ -80,13 +80,24 @@ class Problem(BaseModel):
     success: Literal[False]
     code: str = Field(examples=["not_found"])
     request_id: str = Field(examples=["0b9f6d0e54c04e3a8c9a4a4b0a3a5c11"])
-    errors: list[FieldProblem] | None = Field(None, description="Only for status 422.")
+    errors: list[FieldProblem] | None = Field(
+        None, description="With status 422; and where rows of a request were refused."
+    )
 
 
 def problem_response(
     error: APIError, request_id: str, errors: Sequence[Mapping[str, Any]] | None = None
 ) -> Response:
     """`error` as an `application/problem+json` response."""
+    # Escaped to ASCII: the name of an unknown field may be a lone surrogate, which is no UTF-8.
+    content = json.dumps(problem_body(error, request_id, errors), ensure_ascii=True)
+    return Response(content, error.status, dict(error.headers), PROBLEM_MEDIA_TYPE)
+
+
+def problem_body(
+    error: APIError, request_id: str, errors: Sequence[Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """The members of a problem; `errors` are those of the error itself unless others are given."""
     body: dict[str, Any] = {
         "type": f"urn:problem-type:{error.code}",
         "title": error.title,
@@ -97,11 +108,10 @@ def problem_response(
         "code": error.code,
         "request_id": request_id,
     }
+    errors = error.errors if errors is None else errors
     if errors is not None:
         body["errors"] = errors
-    # Escaped to ASCII: the name of an unknown field may be a lone surrogate, which is no UTF-8.
-    content = json.dumps(body, ensure_ascii=True)
-    return Response(content, error.status, dict(error.headers), PROBLEM_MEDIA_TYPE)
+    return body
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -118,22 +128,26 @@ def request_id_of(request: Request) -> str:
 
 async def _on_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, APIError)  # noqa: S101  # it is registered for this class only
-    errors = error.errors if isinstance(error, ValidationFailedError) else None
-    return problem_response(error, request_id_of(request), errors)
+    return problem_response(error, request_id_of(request))
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     """Where and why, from which the submitted `input` is left out: it may be a password."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    errors = [
+    errors = field_problems(error.errors())
+    return problem_response(ValidationFailedError(), request_id_of(request), errors)
+
+
+def field_problems(faults: Sequence[Any]) -> list[dict[str, Any]]:
+    """What validation found, as it is told: without the values, and not without end."""
+    return [
         {
             "loc": [p[:MAX_NAME_LENGTH] if isinstance(p, str) else p for p in fault["loc"]],
             "msg": _FIXED_MESSAGES.get(fault["type"], fault["msg"]),
             "type": fault["type"],
         }
-        for fault in error.errors()[:MAX_FAULTS]
+        for fault in faults[:MAX_FAULTS]
     ]
-    return problem_response(ValidationFailedError(), request_id_of(request), errors)
 
 
 async def _on_framework_error(request: Request, error: Exception) -> Response:

@@ -46,6 +46,10 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
+def new_public_id() -> str:
+    return str(uuid7())
+
+
 class UTCDateTime(TypeDecorator[datetime]):
     """Aware datetimes in UTC on every database; SQLite itself keeps no time zone."""
 
@@ -126,7 +130,7 @@ class PublicIdMixin:
     """The id that the API shows. UUIDv7: ordered by time, so that its index stays compact."""
 
     public_id: Mapped[str] = mapped_column(
-        String(36), unique=True, index=True, default=lambda: str(uuid7()), sort_order=-1
+        String(36), unique=True, index=True, default=new_public_id, sort_order=-1
     )
 
 

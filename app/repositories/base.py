@@ -1,10 +1,11 @@
 """What every repository can do. Subclasses add named queries and decide nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
@@ -171,6 +172,49 @@ class BaseRepository(Generic[ModelType]):
         order that its own index has, which no index has for an OR of them. A search is the other
         way round: its rows are found by their words, and then sorted.
         """
+        found = self._narrow(statement, request, columns, filters, any_of)
+        if request.page is not None:
+            rows = found.first(request.offset + request.size)
+            page = await self.session.scalars(rows.limit(request.size).offset(request.offset))
+            return Slice(page.all(), total=await self._count(found.all_rows()))
+        # One row more than asked for says whether there is a next page.
+        following = (await self.session.scalars(found.first(request.size + 1))).all()
+        items = following[: request.size]
+        more = len(following) > request.size
+        return Slice(items, next_key=position_of(items[-1], found.order) if more else None)
+
+    async def _walk(
+        self,
+        statement: Select[Any],
+        request: PageRequest,
+        columns: SortColumns,
+        filters: Filters = NO_FILTERS,
+        *,
+        any_of: Sequence[ColumnElement[bool]] = (),
+    ) -> AsyncGenerator[Sequence[Row[Any]], None]:
+        """Every row of `statement`, in batches of the request's size; as for `_paginate`.
+
+        What `statement` selects has to have the columns of the order and `public_id`. The
+        connection is given back before each batch is handed out.
+        """
+        while True:
+            found = self._narrow(statement, request, columns, filters, any_of)
+            rows = (await self.session.execute(found.first(request.size))).all()
+            await self.release()
+            if rows:
+                yield rows
+            if len(rows) < request.size:
+                return
+            request = replace(request, after=position_of(rows[-1], found.order))
+
+    def _narrow(
+        self,
+        statement: Select[Any],
+        request: PageRequest,
+        columns: SortColumns,
+        filters: Filters,
+        any_of: Sequence[ColumnElement[bool]],
+    ) -> "_Narrowed":
         order = self._order(request, columns)
         if any_of and request.searches:
             statement, any_of = statement.where(or_(*any_of)), ()
@@ -178,38 +222,34 @@ class BaseRepository(Generic[ModelType]):
         if request.after is not None:
             narrowing = [c for c in narrowing if not is_implied(c, order[0])]
             narrowing.append(beyond(order, request.after))
-        narrowed = statement.where(*narrowing)
-        if request.page is not None:
-            rows = self._first(statement, narrowed, order, any_of, request.offset + request.size)
-            found = await self.session.scalars(rows.limit(request.size).offset(request.offset))
-            counted = narrowed.where(or_(*any_of)) if any_of else narrowed
-            return Slice(found.all(), total=await self._count(counted))
-        # One row more than asked for says whether there is a next page.
-        rows = self._first(statement, narrowed, order, any_of, request.size + 1)
-        following = (await self.session.scalars(rows)).all()
-        items = following[: request.size]
-        more = len(following) > request.size
-        return Slice(items, next_key=position_of(items[-1], order) if more else None)
+        return _Narrowed(self.model, statement, statement.where(*narrowing), order, any_of)
 
     def _order(self, request: PageRequest, columns: SortColumns) -> Sequence[Ordering]:
         keys = (*request.sort, SortKey("public_id", descending=request.sort[-1].descending))
         public_id = self.model.__mapper__.attrs["public_id"].class_attribute
         return order_of(keys, {**columns, "public_id": public_id}, by_index=not request.searches)
 
-    def _first(
-        self,
-        statement: Select[ModelType],
-        narrowed: Select[ModelType],
-        order: Sequence[Ordering],
-        any_of: Sequence[ColumnElement[bool]],
-        count: int,
-    ) -> Select[ModelType]:
-        """The first rows of `narrowed`, loaded as `statement` says."""
-        clauses = [part.clause() for part in order]
-        if not any_of:
-            return narrowed.order_by(*clauses).limit(count)
-        ids = narrowed.with_only_columns(self.model.id).order_by(*clauses).limit(count)
-        branches = [ids.where(condition).subquery() for condition in any_of]
+
+@dataclass(frozen=True, slots=True)
+class _Narrowed:
+    """The rows that a request is about: those of `narrowed`, loaded as `statement` says."""
+
+    model: type[Base]
+    statement: Select[Any]
+    narrowed: Select[Any]
+    order: Sequence[Ordering]
+    any_of: Sequence[ColumnElement[bool]]
+
+    def all_rows(self) -> Select[Any]:
+        return self.narrowed.where(or_(*self.any_of)) if self.any_of else self.narrowed
+
+    def first(self, count: int) -> Select[Any]:
+        """The first rows in the order."""
+        clauses = [part.clause() for part in self.order]
+        if not self.any_of:
+            return self.narrowed.order_by(*clauses).limit(count)
+        ids = self.narrowed.with_only_columns(self.model.id).order_by(*clauses).limit(count)
+        branches = [ids.where(condition).subquery() for condition in self.any_of]
         # A row that is in several of them is found once.
         found = union_all(*(select(branch.c.id) for branch in branches))
-        return statement.where(self.model.id.in_(found)).order_by(*clauses).limit(count)
+        return self.statement.where(self.model.id.in_(found)).order_by(*clauses).limit(count)

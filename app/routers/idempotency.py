@@ -11,6 +11,7 @@ from app.core.exceptions import ValidationFailedError
 from app.core.idempotency import KEY_PATTERN, MAX_KEY_LENGTH, KeyScope, StoredResponse, fingerprint
 from app.core.openapi_headers import IDEMPOTENCY_KEY
 from app.core.responses import success_response
+from app.models.base import PublicIdMixin
 from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from app.routers.resource_response import created_headers
 from app.services.idempotency_service import IdempotencyService, IdempotentRequest
@@ -45,7 +46,8 @@ def idempotency_of(schema: type[BaseModel]) -> Any:
         def render(result: Any) -> StoredResponse:
             shown = schema.model_validate(result)
             status = request.scope["route"].status_code or 200
-            created = status == CREATED_STATUS
+            # Of many at once, none is what the answer is about.
+            created = status == CREATED_STATUS and isinstance(result, PublicIdMixin)
             return StoredResponse(
                 status=status,
                 headers=created_headers(result, shown, request.url.path) if created else {},

@@ -1,13 +1,18 @@
+from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
 
+from app.core.bulk import RowLedger
 from app.core.dependencies import (
     AppCollaborators,
     CurrentPrincipal,
     DbSession,
     PublicId,
     ReadDbSession,
+    StreamingReadDbSession,
 )
 from app.core.exceptions import (
     NotFoundError,
@@ -18,18 +23,31 @@ from app.core.exceptions import (
 from app.core.openapi import problem_responses
 from app.core.preconditions import Preconditions
 from app.core.responses import PageResponse, SuccessResponse, page_response
+from app.models.item import ItemStatus
 from app.repositories.item_repository import ItemRepository
+from app.routers.bulk import BULK, BulkIdempotency, bulk_response, ledger_of
+from app.routers.exports import Export, export_of
 from app.routers.idempotency import idempotency_of
+from app.routers.imports import (
+    IMPORT,
+    ImportAnswer,
+    ImportIdempotency,
+    import_body,
+    rows_of,
+)
 from app.routers.preconditions import preconditions_on
 from app.routers.resource_response import CREATED, Answer
+from app.schemas.bulk_schemas import BulkRequest, BulkResponse, ImportResponse, RowTarget
 from app.schemas.item_schemas import (
     DeletedItemListQuery,
     DeletedItemResponse,
     ItemCreate,
+    ItemExportQuery,
     ItemListQuery,
     ItemResponse,
     ItemSearchQuery,
     ItemUpdate,
+    ItemUpdateRow,
 )
 from app.services.idempotency_service import IdempotencyService
 from app.services.item_service import ItemService
@@ -49,10 +67,31 @@ async def get_reading_service(db: ReadDbSession, collaborators: AppCollaborators
     return ItemService(ItemRepository(db), pager=collaborators.pager)
 
 
+async def get_exporting_service(
+    db: StreamingReadDbSession, collaborators: AppCollaborators
+) -> ItemService:
+    return ItemService(ItemRepository(db), pager=collaborators.pager)
+
+
 Service = Annotated[ItemService, Depends(get_service)]
 ReadingService = Annotated[ItemService, Depends(get_reading_service)]
+ExportingService = Annotated[ItemService, Depends(get_exporting_service)]
 ItemPreconditions = Annotated[Preconditions, preconditions_on(ItemResponse)]
+ItemLedger = Annotated[RowLedger, ledger_of(ItemResponse)]
+# What an export has, and only the server gives, may be there, and is not taken over.
+ItemRows = Annotated[list[ItemCreate], rows_of(ItemCreate, ignoring=ItemResponse)]
 ItemIdempotency = Annotated[IdempotencyService, idempotency_of(ItemResponse)]
+EXPORTED = export_of(
+    ItemResponse(
+        public_id=UUID("0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5b"),
+        created_at=datetime(2027, 1, 31, 12, tzinfo=UTC),
+        updated_at=datetime(2027, 1, 31, 12, tzinfo=UTC),
+        title="Buy milk",
+        description="Two litres",
+        status=ItemStatus.ACTIVE,
+        owner_public_id=UUID("0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5c"),
+    )
+)
 
 
 @router.get("", operation_id="list_items", summary="Published items, and the caller's own")
@@ -102,6 +141,85 @@ async def search_items(
     query: Annotated[ItemSearchQuery, Query()], principal: CurrentPrincipal, service: ReadingService
 ) -> PageResponse[ItemResponse]:
     return page_response(await service.search(query, principal), ItemResponse)
+
+
+@router.get(
+    "/export",
+    operation_id="export_items",
+    summary="All that the list has pages of, as NDJSON or CSV",
+    response_class=StreamingResponse,
+    responses=EXPORTED,
+)
+async def export_items(
+    query: Annotated[ItemExportQuery, Query()],
+    principal: CurrentPrincipal,
+    service: ExportingService,
+    export: Export,
+) -> StreamingResponse:
+    return export.send(await service.export(query, principal), ItemResponse, query, name="items")
+
+
+@router.post(
+    "/import",
+    status_code=201,
+    operation_id="import_items",
+    summary="Create the items of a CSV or NDJSON file: all, or none",
+    responses=IMPORT,
+    openapi_extra=import_body(ItemCreate(title="Buy milk", description="Two litres")),
+)
+async def import_items(
+    principal: CurrentPrincipal,
+    rows: ItemRows,
+    service: Service,
+    idempotency: ImportIdempotency,
+    answer: ImportAnswer,
+) -> SuccessResponse[ImportResponse]:
+    return answer.report(
+        await service.import_rows(rows, principal, idempotency, dry_run=answer.dry_run)
+    )
+
+
+@router.post("/bulk", operation_id="create_items", summary="Create up to 100 items", responses=BULK)
+async def create_items(
+    data: BulkRequest[ItemCreate],
+    principal: CurrentPrincipal,
+    service: Service,
+    ledger: ItemLedger,
+    idempotency: BulkIdempotency,
+) -> SuccessResponse[BulkResponse]:
+    return bulk_response(await service.create_many(data, principal, ledger, idempotency))
+
+
+@router.patch(
+    "/bulk",
+    operation_id="update_items",
+    summary="Change up to 100 items (each: owner or administrator)",
+    responses=BULK,
+)
+async def update_items(
+    data: BulkRequest[ItemUpdateRow],
+    principal: CurrentPrincipal,
+    service: Service,
+    ledger: ItemLedger,
+    idempotency: BulkIdempotency,
+) -> SuccessResponse[BulkResponse]:
+    return bulk_response(await service.update_many(data, principal, ledger, idempotency))
+
+
+@router.post(
+    "/bulk-delete",
+    operation_id="delete_items",
+    summary="Delete up to 100 items (each: owner or administrator)",
+    responses=BULK,
+)
+async def delete_items(
+    data: BulkRequest[RowTarget],
+    principal: CurrentPrincipal,
+    service: Service,
+    ledger: ItemLedger,
+    idempotency: BulkIdempotency,
+) -> SuccessResponse[BulkResponse]:
+    return bulk_response(await service.delete_many(data, principal, ledger, idempotency))
 
 
 @router.get(

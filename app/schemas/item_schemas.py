@@ -4,9 +4,12 @@ from uuid import UUID
 
 from pydantic import MISSING, Field, StringConstraints
 
+from app.core.exports import ExportQuery
 from app.core.pagination import RELEVANCE, ListQuery, sort_field
+from app.core.validation import InputModel
 from app.models.item import ItemStatus
 from app.schemas.base import NOT_BLANK, Moment, PublicResource, RequestSchema, SearchText
+from app.schemas.bulk_schemas import RowTarget
 
 Title = Annotated[
     str,
@@ -31,8 +34,11 @@ class ItemUpdate(RequestSchema):
     status: ItemStatus | MISSING = MISSING
 
 
-class ItemListQuery(ListQuery):
-    sort: str = sort_field("created_at", "updated_at", "title")
+class ItemUpdateRow(ItemUpdate, RowTarget):
+    """One item of many, and what to change of it."""
+
+
+class ItemFilters(InputModel):
     status: Annotated[list[ItemStatus], Field(min_length=1, max_length=3)] | None = Field(
         None, description="Any of these; to be repeated: `status=draft&status=archived`."
     )
@@ -47,6 +53,14 @@ class ItemListQuery(ListQuery):
         None, description="true: only those without a description; false: only those with one."
     )
     q: SearchText | None = None
+
+
+class ItemListQuery(ItemFilters, ListQuery):
+    sort: str = sort_field("created_at", "updated_at", "title")
+
+
+class ItemExportQuery(ItemFilters, ExportQuery):
+    """The filters of the list."""
 
 
 class ItemSearchQuery(ItemListQuery):

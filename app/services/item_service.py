@@ -1,21 +1,30 @@
 """Items: published ones are for everybody, drafts and archived ones for their owner."""
 
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 from uuid import UUID
 
+from app.core.bulk import BulkResult, ImportResult, RowLedger
 from app.core.exceptions import NotFoundError
+from app.core.exports import begun
 from app.core.pagination import Page, Pager
 from app.core.preconditions import Preconditions
 from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.models.item import Item
 from app.repositories.item_repository import ItemRepository
+from app.repositories.unit_of_work import retried
+from app.schemas.bulk_schemas import BulkRequest, RowTarget
 from app.schemas.item_schemas import (
     DeletedItemListQuery,
     ItemCreate,
+    ItemExportQuery,
     ItemListQuery,
     ItemSearchQuery,
     ItemUpdate,
+    ItemUpdateRow,
 )
+from app.services.bulk_service import BulkService, ImportService
 from app.services.idempotency_service import IdempotencyService
 
 
@@ -63,6 +72,13 @@ class ItemService:
         found = await self.item_repo.list_deleted(request, owner_id=owner_id)
         return self._pager.close(found, request)
 
+    async def export(
+        self, query: ItemExportQuery, principal: Principal
+    ) -> AsyncIterator[Sequence[Any]]:
+        """All that `list_page` has pages of, in batches."""
+        request = query.page_request()
+        return await begun(self.item_repo.walk_visible(request, principal.user_id))
+
     async def search(self, query: ItemSearchQuery, principal: Principal) -> Page[Item]:
         request = self._pager.open(query, "items/search", principal.public_id)
         found = await self.item_repo.search_visible(request, principal.user_id, words=query.q)
@@ -84,6 +100,52 @@ class ItemService:
         preconditions.check(item)
         await self.item_repo.soft_delete(item)
         await self.item_repo.commit()
+
+    @retried
+    async def create_many(
+        self,
+        request: BulkRequest[ItemCreate],
+        principal: Principal,
+        ledger: RowLedger,
+        idempotency: IdempotencyService,
+    ) -> BulkResult:
+        bulk = BulkService(self.item_repo, ledger, idempotency)
+        return await bulk.create(request, owner_id=principal.user_id)
+
+    @retried
+    async def update_many(
+        self,
+        request: BulkRequest[ItemUpdateRow],
+        principal: Principal,
+        ledger: RowLedger,
+        idempotency: IdempotencyService,
+    ) -> BulkResult:
+        bulk = BulkService(self.item_repo, ledger, idempotency)
+        return await bulk.update(request, lambda item: self._may_write(item, principal))
+
+    @retried
+    async def delete_many(
+        self,
+        request: BulkRequest[RowTarget],
+        principal: Principal,
+        ledger: RowLedger,
+        idempotency: IdempotencyService,
+    ) -> BulkResult:
+        bulk = BulkService(self.item_repo, ledger, idempotency)
+        return await bulk.delete(request, lambda item: self._may_write(item, principal))
+
+    @retried
+    async def import_rows(
+        self,
+        rows: Sequence[ItemCreate],
+        principal: Principal,
+        idempotency: IdempotencyService,
+        *,
+        dry_run: bool,
+    ) -> ImportResult:
+        """All of them become the caller's, or none does."""
+        importing = ImportService(self.item_repo, idempotency, dry_run=dry_run)
+        return await importing.create(rows, owner_id=principal.user_id)
 
     async def restore(
         self, public_id: UUID, principal: Principal, preconditions: Preconditions

@@ -76,8 +76,8 @@ STRANGERS = [
     "*",
 ]
 EXPOSED = (
-    "ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
-    "X-Request-ID"
+    "Content-Disposition, ETag, Idempotency-Replayed, Link, Location, RateLimit, "
+    "RateLimit-Policy, Retry-After, X-Request-ID"
 )
 PREFLIGHT = {
     "Access-Control-Request-Method": "PATCH",

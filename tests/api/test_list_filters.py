@@ -128,7 +128,8 @@ async def test_every_documented_order_of_every_list_is_understood(api: Api) -> N
     admin = await api.register_admin()
     for path, operations in create_app().openapi()["paths"].items():
         for parameter in operations.get("get", {}).get("parameters", []):
-            if parameter["name"] != "sort":
+            # An export is no list of pages, and has tests of its own.
+            if parameter["name"] != "sort" or path.endswith("/export"):
                 continue
             columns = parameter["schema"]["pattern"].split("(")[1].split(")")[0].split("|")
             needed = {"q": "thing"} if path.endswith("/search") else {}

@@ -1,14 +1,19 @@
 """What is made up beyond the schema's own words: values that mean something to the application."""
 
+import json
+import re
+import secrets
 from functools import cache
 from typing import Any, Final
 
 import schemathesis
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from schemathesis import Case, HookContext
+from schemathesis import Case, HookContext, SerializationContext
 from schemathesis.schemas import BaseSchema
 
+from app.core.idempotency import KEY_PATTERN, MAX_KEY_LENGTH
+from app.core.openapi_headers import IDEMPOTENCY_KEY
 from tests.fuzz.callers import PASSWORD, LoggedIn
 
 BY_PAGE: Final = ("page", "per_page")
@@ -26,7 +31,27 @@ def register() -> None:
     schemathesis.openapi.format("password", st.one_of(st.just(PASSWORD), passwords))
     names = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=30)
     schemathesis.openapi.format("email", names.map("{}@example.com".format))
+    schemathesis.serializer("text/csv")(write_csv)
+    schemathesis.serializer("application/x-ndjson")(write_ndjson)
     schemathesis.hook("before_call")(page_one_way)
+    schemathesis.hook("before_call")(take_a_new_key)
+
+
+def _title(text: str) -> str:
+    return f"x{text[:100]}".encode(errors="ignore").decode().replace("\0", "")
+
+
+def write_csv(context: SerializationContext, value: Any) -> bytes:
+    """To the schema a file is any text: here, one that has it for a title. Others are no files."""
+    if not isinstance(value, str):
+        return json.dumps(value).encode()
+    quoted = _title(value).replace('"', '""')
+    return f'title\r\n"{quoted}"\r\n'.encode()
+
+
+def write_ndjson(context: SerializationContext, value: Any) -> bytes:
+    """The same, in a JSON object."""
+    return json.dumps({"title": _title(value)} if isinstance(value, str) else [value]).encode()
 
 
 def page_one_way(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
@@ -36,6 +61,13 @@ def page_one_way(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) 
         case.query = {name: value for name, value in query.items() if name not in BY_CURSOR}
     elif query.get("cursor"):
         case.query = {**query, "cursor": ""}
+
+
+def take_a_new_key(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
+    """Of two requests with one key, the second is refused: short ones, and examples, recur."""
+    key = case.headers.get(IDEMPOTENCY_KEY)
+    if isinstance(key, str) and len(key) < MAX_KEY_LENGTH / 2 and re.match(KEY_PATTERN, key):
+        case.headers[IDEMPOTENCY_KEY] = secrets.token_hex(len(key) // 2 + 8)
 
 
 def know_refresh_token(schema: BaseSchema, caller: LoggedIn) -> None:

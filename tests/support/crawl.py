@@ -13,6 +13,8 @@ from tests.support.routes import (
     Caller,
     RouteCaller,
     body_for,
+    body_of,
+    headers_of,
     method_of,
     path_for,
     random_id,
@@ -86,8 +88,8 @@ async def _vary(api: Api, admin: Account, route: str, variant: dict[str, Any]) -
     path = path_for(route, user=random_id(), item=random_id()) + variant.get("path", "")
     request = {
         "params": QUERIES.get(route),
-        "json": body_for(route, admin),
+        **body_of(route, admin),
         **{name: value for name, value in variant.items() if name not in {"method", "path"}},
-        "headers": admin.headers | variant.get("headers", {}),
+        "headers": admin.headers | headers_of(route) | variant.get("headers", {}),
     }
     return await api.client.request(variant.get("method", method_of(route)), path, **request)

@@ -16,6 +16,8 @@ CALLERS: Final[tuple[Caller, ...]] = ("anonymous", "user", "administrator")
 FILES: Final = "FILES"
 SAFE_METHODS: Final = {"GET", "HEAD"}
 
+# Route: the media type and the text of a file that it accepts.
+FILE_BODIES: Final = {"POST /api/v1/items/import": ("text/csv", "title\r\nNew\r\n")}
 QUERIES: Final = {"GET /api/v1/items/search": {"q": "thing"}}
 
 
@@ -78,8 +80,24 @@ def body_for(route: str, account: Account) -> dict[str, Any] | None:
             "description": None,
             "status": "active",
         },
+        "POST /api/v1/items/bulk": {"rows": [{"title": "New"}]},
+        # Of nobody: each row is answered for itself.
+        "PATCH /api/v1/items/bulk": {"rows": [{"public_id": random_id(), "title": "Changed"}]},
+        "POST /api/v1/items/bulk-delete": {"rows": [{"public_id": random_id()}]},
     }
     return bodies.get(route)
+
+
+def body_of(route: str, account: Account) -> dict[str, Any]:
+    """The same, or a file, in the terms of the HTTP client."""
+    if route in FILE_BODIES:
+        return {"content": FILE_BODIES[route][1]}
+    return {"json": body_for(route, account)}
+
+
+def headers_of(route: str) -> dict[str, str]:
+    """What the body of `body_of` comes with."""
+    return {"Content-Type": FILE_BODIES[route][0]} if route in FILE_BODIES else {}
 
 
 def path_for(route: str, *, user: str, item: str) -> str:
@@ -116,9 +134,9 @@ class RouteCaller:
         cast = self._unchanged.get(caller) or await self._new_cast(caller)
         account, other, item = cast
         whole = {
-            "headers": account.headers if account else {},
+            "headers": (account.headers if account else {}) | headers_of(route),
             "params": QUERIES.get(route),
-            "json": body_for(route, account or other),
+            **body_of(route, account or other),
             **request,
         }
         path = path_for(route, user=other.public_id, item=item)

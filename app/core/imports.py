@@ -1,0 +1,77 @@
+"""Files of rows that come in: all of a file's rows are good, or the file is refused.
+
+What is wrong is told by its line, the file's first being 1, and never with the value.
+"""
+
+from collections.abc import Collection
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.core.exceptions import ValidationFailedError
+from app.core.problems import MAX_FAULTS, field_problems
+from app.core.row_format import RowFormat, RowsUnreadableError, decode
+
+RowT = TypeVar("RowT", bound=BaseModel)
+
+# They are written by one statement in one transaction, and checked before that, all of them.
+MAX_IMPORT_ROWS: Final = 5000
+
+
+class FileRefusedError(ValidationFailedError):
+    code = "file_refused"
+    title = "File refused"
+    detail = "Nothing was imported: some lines are not valid."
+
+    def __init__(self, faults: list[dict[str, Any]], *, lines: int) -> None:
+        super().__init__(f"Nothing was imported: {lines} of its lines are not valid.")
+        self.errors = faults[:MAX_FAULTS]
+
+
+def read_rows(
+    content: bytes, row_format: RowFormat, schema: type[RowT], *, ignoring: Collection[str] = ()
+) -> list[RowT]:
+    """The rows of a file, but for the fields of `ignoring`. Takes long: not for the event loop.
+
+    Raises `FileRefusedError` with the faults of as many lines as there is room for.
+    """
+    reader = _Reader(schema, frozenset(ignoring) - schema.model_fields.keys())
+    try:
+        for line in decode(content, row_format, columns={*schema.model_fields, *ignoring}):
+            reader.read(line.number, line.values)
+    except RowsUnreadableError as error:
+        reader.refuse(error.line, [error.fault()])
+    if not reader.rows and not reader.faulty:
+        nothing = RowsUnreadableError(1, "There should be rows in the file", "no_rows")
+        reader.refuse(nothing.line, [nothing.fault()])
+    if reader.faulty:
+        raise FileRefusedError(reader.faults, lines=reader.faulty)
+    return reader.rows
+
+
+class _Reader:
+    def __init__(self, schema: type[Any], ignored: frozenset[str]) -> None:
+        self._schema = schema
+        self._ignored = ignored
+        self.rows: list[Any] = []
+        self.faults: list[dict[str, Any]] = []
+        self.faulty = 0
+
+    def read(self, number: int, values: dict[str, Any] | RowsUnreadableError) -> None:
+        if isinstance(values, RowsUnreadableError):
+            self.refuse(number, [values.fault()])
+            return
+        if len(self.rows) + self.faulty == MAX_IMPORT_ROWS:
+            message = f"There should be at most {MAX_IMPORT_ROWS} rows in a file"
+            raise RowsUnreadableError(number, message, "too_many_rows")
+        kept = {name: value for name, value in values.items() if name not in self._ignored}
+        try:
+            self.rows.append(self._schema.model_validate(kept))
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_context=False, include_input=False)
+            self.refuse(number, field_problems(faults))
+
+    def refuse(self, number: int, faults: list[dict[str, Any]]) -> None:
+        self.faulty += 1
+        if len(self.faults) < MAX_FAULTS:
+            self.faults += [{**f, "loc": ["body", number, *f["loc"]]} for f in faults]

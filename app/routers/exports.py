@@ -1,0 +1,95 @@
+"""Answers with a whole list, as a file that is sent while it is read."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from app.core.exports import ExportQuery
+from app.core.openapi import Responses
+from app.core.openapi_headers import refer_to
+from app.core.row_format import RowFormat, encode, encode_head
+
+
+class ExportResponse:
+    """Of one request."""
+
+    def __init__(self, request: Request) -> None:
+        self._accept = request.headers.get("accept", "")
+
+    def send(
+        self,
+        batches: AsyncIterator[Sequence[Any]],
+        schema: type[BaseModel],
+        query: ExportQuery,
+        *,
+        name: str,
+    ) -> StreamingResponse:
+        """The rows, each shown through `schema`, in a file of this name.
+
+        An error in the middle cuts the connection: there is no end of a file that is not whole.
+        """
+        row_format = query.format or preferred_format(self._accept)
+        disposition = f'attachment; filename="{name}.{row_format.value}"'
+
+        async def content() -> AsyncIterator[bytes]:
+            yield encode_head(schema, row_format)
+            async for batch in batches:
+                yield encode((schema.model_validate(row) for row in batch), row_format)
+
+        return StreamingResponse(
+            content(),
+            headers={"Content-Disposition": disposition},
+            media_type=row_format.media_type,
+        )
+
+
+def preferred_format(accept: str) -> RowFormat:
+    """That of the two which the header gives the higher weight; NDJSON if it says nothing of them.
+
+    A header that allows neither is not obeyed (RFC 9110 §12.5.1): the client sees what it got.
+    """
+    weights = dict(_weights(accept))
+    csv = weights.get(RowFormat.CSV.media_type, weights.get("text/*", 0.0))
+    ndjson = weights.get(RowFormat.NDJSON.media_type, weights.get("*/*", 0.0))
+    return RowFormat.CSV if csv > ndjson else RowFormat.NDJSON
+
+
+def _weights(accept: str) -> Iterator[tuple[str, float]]:
+    for part in accept.split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next((p.removeprefix("q=") for p in parameters if p.startswith("q=")), "1")
+        try:
+            yield media_type, float(weight)
+        except ValueError:
+            continue
+
+
+def file_content(example: BaseModel) -> dict[str, Any]:
+    """`content` of a body or a response: a file of rows like this one."""
+    schema = type(example)
+    name = schema.__name__.removesuffix("Response")
+    return {
+        row_format.media_type: {
+            "schema": {
+                "title": f"{name}{row_format.name.title()}",
+                "type": "string",
+                "examples": [
+                    (encode_head(schema, row_format) + encode([example], row_format)).decode()
+                ],
+            }
+        }
+        for row_format in RowFormat
+    }
+
+
+def export_of(example: BaseModel) -> Responses:
+    """`responses=` of a route that exports rows like this one."""
+    description = "The file. If the connection is cut before its end, it is not all of it."
+    headers = refer_to("Content-Disposition")
+    return {200: {"description": description, "headers": headers, "content": file_content(example)}}
+
+
+Export = Annotated[ExportResponse, Depends()]

@@ -1,0 +1,75 @@
+"""Routes that take a file of rows."""
+
+import asyncio
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel
+
+from app.core.bulk import ImportResult
+from app.core.exceptions import UnsupportedMediaTypeError
+from app.core.imports import FileRefusedError, read_rows
+from app.core.openapi import Responses, problem_responses
+from app.core.responses import SuccessResponse, success_response
+from app.core.row_format import RowFormat
+from app.routers.exports import file_content
+from app.routers.idempotency import idempotency_of
+from app.schemas.bulk_schemas import ImportResponse
+from app.services.idempotency_service import IdempotencyService
+
+UTF_8: Final = {"", "utf-8", "utf8"}
+
+ImportIdempotency = Annotated[IdempotencyService, idempotency_of(ImportResponse)]
+DryRun = Annotated[bool, Query(description="Check the file, and write nothing: 200.")]
+# `responses=` of a route that imports.
+IMPORT: Final[Responses] = {
+    200: {"model": SuccessResponse[ImportResponse], "description": "A dry run: all lines are good"},
+    **problem_responses(UnsupportedMediaTypeError, FileRefusedError),
+}
+
+
+class ImportReport:
+    """The answer of one request."""
+
+    def __init__(self, response: Response, *, dry_run: DryRun = False) -> None:
+        self._response = response
+        self.dry_run = dry_run
+
+    def report(self, result: ImportResult) -> SuccessResponse[ImportResponse]:
+        if self.dry_run:
+            self._response.status_code = 200
+        return success_response(ImportResponse.model_validate(result))
+
+
+ImportAnswer = Annotated[ImportReport, Depends()]
+
+
+def rows_of(schema: type[BaseModel], *, ignoring: type[BaseModel]) -> Any:
+    """Annotates the rows of the file that is the body, each as `schema` has it.
+
+    What `ignoring` shows beyond that may be there too, and is not taken over. Its use:
+    `ItemRows = Annotated[list[ItemCreate], rows_of(ItemCreate, ignoring=ItemResponse)]`, after the
+    caller: whoever is not logged in has no file read.
+    """
+
+    async def get_rows(request: Request) -> list[BaseModel]:
+        row_format = _format_of(request.headers.get("content-type", ""))
+        content = await request.body()
+        ignored = ignoring.model_fields
+        return await asyncio.to_thread(read_rows, content, row_format, schema, ignoring=ignored)
+
+    return Depends(get_rows)
+
+
+def _format_of(content_type: str) -> RowFormat:
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = {p.removeprefix("charset=").strip('"') for p in parameters if "charset=" in p}
+    for row_format in RowFormat:
+        if media_type == row_format.media_type and charsets <= UTF_8:
+            return row_format
+    raise UnsupportedMediaTypeError
+
+
+def import_body(example: BaseModel) -> dict[str, Any]:
+    """`openapi_extra=` of a route that imports rows like this one."""
+    return {"requestBody": {"required": True, "content": file_content(example)}}

@@ -1,0 +1,275 @@
+"""A whole list as a file: what is in it, what it costs, and what becomes of it when it fails."""
+
+import asyncio
+import csv
+import io
+import json
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import RemoteProtocolError, Response
+from sqlalchemy import insert, select, text
+
+from app.core.exports import BATCH_SIZE
+from app.core.row_format import RowFormat
+from app.db.session import Database
+from app.models import Item, ItemStatus, User
+from app.models.base import new_public_id
+from app.routers.exports import preferred_format
+from tests.data.faults import connection_to, is_waiting, until
+from tests.support.api import Account, Api
+from tests.support.databases import checked_out, on_postgresql
+from tests.support.problems import faulty_fields, problem
+from tests.support.processes import app_processes
+
+EXPORT = "/api/v1/items/export"
+small_pool = pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_POOL_TIMEOUT_SECONDS=0.4)
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def export(api: Api, viewer: Account, accept: str = "*/*", **query: Any) -> Response:
+    headers = viewer.headers | {"Accept": accept}
+    response = await api.client.get(EXPORT, params=query, headers=headers)
+    assert response.status_code == 200, response.text
+    return response
+
+
+def from_ndjson(response: Response) -> list[dict[str, Any]]:
+    assert response.headers["content-type"] == "application/x-ndjson"
+    assert response.text.endswith("\n") or response.text == ""
+    return [json.loads(line) for line in response.text.split("\n")[:-1]]
+
+
+def from_csv(response: Response) -> list[dict[str, str]]:
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(response.text, newline="")))
+
+
+async def add_items(database: Database, owner: Account, count: int, **values: Any) -> None:
+    """Past the API, which would take minutes."""
+    async with database.sessions.begin() as session:
+        found = select(User.id).where(User.public_id == owner.public_id)
+        row = {"owner_id": await session.scalar(found), "status": ItemStatus.DRAFT, **values}
+        rows = [
+            {"public_id": new_public_id(), "title": f"item {number}", **row}
+            for number in range(count)
+        ]
+        await session.execute(insert(Item), rows)
+
+
+async def test_the_export_has_the_rows_of_the_list_in_both_formats(api: Api) -> None:
+    """AZ2, AZ5."""
+    viewer, other = await api.register(), await api.register()
+    mine = await api.create_item(viewer, title='a "b", c;\r\nü', description="")
+    seen = await api.create_item(other, title="=1+1", status="active")
+    await api.create_item(other, title="a draft of another")
+    gone = await api.create_item(viewer)
+    await api.client.delete(f"/api/v1/items/{gone['public_id']}", headers=viewer.headers)
+
+    lines = await export(api, viewer)
+    assert from_ndjson(lines) == [seen, mine]
+    assert lines.headers["content-disposition"] == 'attachment; filename="items.ndjson"'
+    assert from_ndjson(await export(api, viewer, sort="created_at")) == [mine, seen]
+
+    cells = await export(api, viewer, format="csv")
+    assert cells.headers["content-disposition"] == 'attachment; filename="items.csv"'
+    assert cells.headers["cache-control"] == "no-store"
+    assert from_csv(cells) == [
+        {**seen, "title": "'=1+1", "description": ""},
+        {**mine, "description": "'"},
+    ]
+    assert from_csv(await export(api, viewer, accept="text/csv")) == from_csv(cells)
+
+
+async def test_the_filters_of_the_list_are_those_of_the_export(api: Api) -> None:
+    viewer = await api.register()
+    for title, status in (("milk", "draft"), ("milk", "active"), ("bread", "active")):
+        await api.create_item(viewer, title=title, status=status)
+    for query in (
+        {"status": "active"},
+        {"q": "mil", "status": "active"},
+        {"title_prefix": "mi"},
+        {"description_null": "false"},
+        {"created_at_gte": "2999-01-01T00:00:00Z"},
+    ):
+        listed = await api.client.get("/api/v1/items", params=query, headers=viewer.headers)
+        assert from_ndjson(await export(api, viewer, **query)) == listed.json()["data"]
+    nothing = await export(api, viewer, q="nothing", format="csv")
+    assert nothing.text.count("\r\n") == 1
+    for junk in ("format=xml", "sort=title", "page=1", "cursor=", "status=none", "x=1"):
+        refused = await api.client.get(f"{EXPORT}?{junk}", headers=viewer.headers)
+        assert faulty_fields(refused)[0][1] == junk.partition("=")[0]
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", RowFormat.NDJSON),
+        ("*/*", RowFormat.NDJSON),
+        ("application/json", RowFormat.NDJSON),
+        ("text/csv", RowFormat.CSV),
+        ("text/*", RowFormat.CSV),
+        ("text/csv, */*;q=0.1", RowFormat.CSV),
+        ("text/csv;q=0.5, application/x-ndjson", RowFormat.NDJSON),
+        ("TEXT/CSV; q=0.5, application/x-ndjson;q=0.4", RowFormat.CSV),
+        ("text/csv;q=0", RowFormat.NDJSON),
+        ("text/csv;q=x", RowFormat.NDJSON),
+    ],
+)
+def test_the_accept_header_chooses_the_format(accept: str, expected: RowFormat) -> None:
+    assert preferred_format(accept) is expected
+
+
+async def test_no_row_of_several_batches_is_left_out_or_there_twice(
+    api: Api, database: Database
+) -> None:
+    viewer, other = await api.register(), await api.register()
+    await add_items(database, viewer, BATCH_SIZE)
+    await add_items(database, other, BATCH_SIZE, status=ItemStatus.ACTIVE)
+    await add_items(database, viewer, 2, status=ItemStatus.ACTIVE)
+    for query in ({}, {"sort": "created_at"}, {"q": "item"}):
+        rows = from_ndjson(await export(api, viewer, **query))
+        assert len({UUID(row["public_id"]) for row in rows}) == len(rows) == 2 * BATCH_SIZE + 2
+
+
+async def receive_export(app: FastAPI, viewer: Account, send: Send) -> None:
+    """Call the application as a server does: the test's client would keep all of the answer."""
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing more comes from the client")
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": EXPORT,
+        "raw_path": EXPORT.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.lower().encode(), v.encode()) for name, v in viewer.headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("testserver", 80),
+    }
+    await app(scope, receive, send)  # type: ignore[arg-type]  # the framework's own idea of a message
+
+
+@on_postgresql
+async def test_an_export_is_never_in_memory_as_a_whole(
+    app: FastAPI, api: Api, database: Database
+) -> None:
+    """RL18."""
+    viewer = await api.register()
+    for _ in range(4):
+        await add_items(database, viewer, 5000, description="long " * 60)
+    sent = 0
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal sent
+        sent += len(message.get("body", b""))
+
+    await export(api, viewer, q="nothing")  # what is made once is not counted
+    tracemalloc.start()
+    try:
+        await receive_export(app, viewer, send)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert sent > 10_000_000
+    assert peak < sent / 4
+
+
+@small_pool
+async def test_a_client_that_does_not_read_keeps_no_connection_from_others(
+    app: FastAPI, api: Api, database: Database
+) -> None:
+    """RL5, RL18: and leaves none behind when it is gone."""
+    viewer = await api.register()
+    await add_items(database, viewer, 2 * BATCH_SIZE)
+    stalled = asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        if message.get("body"):
+            stalled.set()
+            await asyncio.Event().wait()
+
+    exporting = asyncio.create_task(receive_export(app, viewer, send))
+    await stalled.wait()
+    assert (await api.me(viewer.access_token)).status_code == 200
+    assert checked_out(database) == 0
+
+    exporting.cancel()
+    await asyncio.gather(exporting, return_exceptions=True)
+    assert checked_out(database) == 0
+    assert len(from_ndjson(await export(api, viewer))) == 2 * BATCH_SIZE
+
+
+@on_postgresql
+async def test_a_client_that_goes_away_during_a_query_leaves_no_connection(
+    app: FastAPI, api: Api, database: Database, database_url: str
+) -> None:
+    """RL5."""
+    viewer = await api.register()
+    await add_items(database, viewer, 2 * BATCH_SIZE)
+    sent, locked = asyncio.Event(), asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        if message.get("body"):
+            sent.set()
+            await locked.wait()
+
+    exporting = asyncio.create_task(receive_export(app, viewer, send))
+    await sent.wait()
+    async with connection_to(database_url) as others, connection_to(database_url) as watching:
+        await others.exec_driver_sql("BEGIN")
+        await others.exec_driver_sql("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+        locked.set()
+        await until(partial(is_waiting, watching))
+        exporting.cancel()
+        kept = await asyncio.gather(exporting, return_exceptions=True)
+        assert checked_out(database) == 0
+        await others.exec_driver_sql("ROLLBACK")
+    assert isinstance(kept[0], asyncio.CancelledError)
+
+
+async def test_what_fails_before_the_first_row_is_answered_as_an_error(
+    api: Api, database: Database
+) -> None:
+    viewer = await api.register()
+    async with database.sessions.begin() as session:
+        await session.execute(text("ALTER TABLE items RENAME TO things"))
+    response = await api.client.get(EXPORT, headers=viewer.headers)
+    problem(response, 500, "internal_error")
+
+
+async def test_what_fails_in_the_middle_cuts_the_connection(
+    api: Api, database: Database, database_url: str
+) -> None:
+    """RL18: whoever reads a part of a file knows that it is one."""
+    viewer = await api.register()
+    await add_items(database, viewer, 3000, description="long " * 300)
+    with app_processes(1, database_url) as [process]:
+        async with process.client() as client:
+            received, cut = 0, False
+            async with client.stream("GET", EXPORT, headers=viewer.headers) as response:
+                assert response.status_code == 200
+                try:
+                    async for part in response.aiter_bytes():
+                        if received == 0:
+                            async with database.sessions.begin() as session:
+                                await session.execute(text("ALTER TABLE items RENAME TO things"))
+                        received += len(part)
+                except RemoteProtocolError:
+                    cut = True
+            assert cut
+            assert 0 < received < 4_500_000
+            assert (await client.get("/health/ready")).status_code == 200

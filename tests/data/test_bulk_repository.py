@@ -1,0 +1,103 @@
+"""Many rows at once, of which some violate a constraint."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from app.core.bulk import RowLedger
+from app.core.exceptions import ConflictError, RowsRefusedError
+from app.core.idempotency import StoredResponse
+from app.db.session import Database
+from app.models import User
+from app.models.user import email_key
+from app.repositories.bulk_repository import BulkRepository
+from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from app.schemas.base import RequestSchema
+from app.schemas.bulk_schemas import BulkRequest
+from app.services.bulk_service import BulkService
+from app.services.idempotency_service import IdempotencyService
+
+
+def person(name: str) -> dict[str, Any]:
+    email = f"{name}@example.com"
+    return {"email": email, "email_key": email_key(email), "password_hash": "x"}
+
+
+async def test_rows_that_violate_a_constraint_are_refused_and_the_others_written(
+    database: Database,
+) -> None:
+    async with database.sessions() as session:
+        repo = BulkRepository(User, session)
+        made = await repo.create_each([person("a"), person("A"), person("b")])
+        await repo.commit()
+        ada, taken, bob = made
+        assert isinstance(ada, User)
+        assert isinstance(bob, User)
+        assert isinstance(taken, ConflictError)
+
+        changes = [(ada, {"email_key": "b@example.com"}), (bob, {"full_name": "Bob"})]
+        refused, changed = await repo.update_each(changes)
+        await repo.commit()
+
+    assert isinstance(refused, ConflictError)
+    assert changed is bob
+    async with database.sessions() as session:
+        found = await BulkRepository(User, session).list()
+    assert [(u.email, u.full_name, u.version) for u in found] == [
+        ("a@example.com", None, 1),
+        ("b@example.com", "Bob", 2),
+    ]
+
+
+async def test_of_no_rows_nothing_is_asked(database: Database) -> None:
+    async with database.sessions() as session:
+        repo = BulkRepository(User, session)
+        assert await repo.create_each([]) == []
+        assert await repo.lock_each([]) == {}
+        assert await repo.update_each([]) == []
+        await repo.soft_delete_each([])
+        assert not session.in_transaction()
+
+
+async def test_a_row_that_is_wrong_in_itself_is_no_conflict(database: Database) -> None:
+    async with database.sessions() as session:
+        repo = BulkRepository(User, session)
+        with pytest.raises(IntegrityError):
+            await repo.create_each([person("a") | {"password_hash": None}])
+
+
+class PersonRow(RequestSchema):
+    email: str
+    email_key: str
+    password_hash: str
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+async def test_a_service_tells_which_rows_met_what_must_be_unique(
+    database: Database, atomic: bool
+) -> None:
+    """IN6."""
+    sent = {"rows": [person("a"), person("A"), person("b")]}
+    request = BulkRequest[PersonRow].model_validate(sent)
+    ledger = RowLedger(request_id="request", tag_of=lambda user: user.public_id, atomic=atomic)
+    async with database.sessions() as session:
+        keys = IdempotencyKeyRepository(session)
+        idempotency = IdempotencyService(keys, None, render=unasked, lifetime=timedelta(1))
+        service = BulkService(BulkRepository(User, session), ledger, idempotency)
+        if atomic:
+            with pytest.raises(RowsRefusedError) as refused:
+                await service.create(request)
+            assert [error["loc"] for error in refused.value.errors or ()] == [["body", "rows", 1]]
+        else:
+            result = await service.create(request)
+            assert [row.status for row in result.rows] == [201, 409, 201]
+            assert (result.succeeded, result.failed) == (2, 1)
+
+    async with database.sessions() as session:
+        assert await BulkRepository(User, session).count() == (0 if atomic else 2)
+
+
+def unasked(_: Any) -> StoredResponse:
+    raise AssertionError("there is no key for which an answer is kept")
