@@ -14,7 +14,7 @@ from tests.support import warm_processes
 from tests.support.postgres import PostgresServer
 
 RATIOS = ["me", "item", "list20", "list100", "create", "refresh"]
-LITTLE = ["--rounds=1", "--seconds=0.2", "--sessions=5", "--refreshes=20"]
+LITTLE = ["--rounds=1", "--seconds=0.2", "--sessions=5", "--refreshes=20", "--rows=1500"]
 TIMEOUT_SECONDS = 100
 
 
@@ -80,6 +80,15 @@ def test_the_rotation_has_all_its_figures(measured: str) -> None:
     assert 0 < p50 <= p99
     # One user's registration and five logins.
     assert figures(measured, "refresh_tokens") == [20, 0, 6, 6]
+
+
+def test_the_export_has_all_its_figures(measured: str) -> None:
+    """RL18."""
+    for row_format in ("ndjson", "csv"):
+        speed, size, _, growth = figures(measured, row_format)
+        assert min(speed, size) > 0
+        assert growth < 50
+    assert "Export of 1500 rows" in measured
 
 
 def test_the_machine_is_told(measured: str) -> None:

@@ -1,0 +1,121 @@
+"""The export of a long list: how much memory it takes, which must not depend on its length."""
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from benchmarks.accounts import log_in, register
+from benchmarks.client import HOST, OK, Connection
+from benchmarks.options import Options
+from benchmarks.report import Report, table
+from benchmarks.stage import Stage
+
+PATH: Final = "/api/v1/items/export"
+FORMATS: Final = ("ndjson", "csv")
+TIMEOUT_SECONDS: Final = 60
+MEGABYTE: Final = 1_000_000
+MAX_GROWTH: Final = 50 * MEGABYTE
+# What Linux is told to forget the highest value by.
+RESET_PEAK: Final = "5"
+
+# Half of them published, so that both ways to see one are taken.
+SEED: Final = text(
+    "INSERT INTO items (public_id, title, description, status, owner_id, created_at, updated_at)"
+    " SELECT gen_random_uuid()::text, 'Item ' || n, 'What is to be told of item ' || n,"
+    " CASE WHEN n % 2 = 0 THEN 'active' ELSE 'draft' END, users.id,"
+    " timestamptz '2026-01-01' + n * interval '1 second', timestamptz '2026-01-01'"
+    " FROM generate_series(1, :rows) AS n, users WHERE users.email = :email"
+)
+
+
+@dataclass(frozen=True)
+class Export:
+    """What one of them came to. `growth` is None where the system does not tell of memory."""
+
+    row_format: str
+    rows: int
+    size: int
+    seconds: float
+    growth: int | None
+
+
+async def run(stage: Stage, options: Options) -> Report:
+    async with Connection(stage.port) as connection:
+        email = await register(connection, "exporter")
+        token = (await log_in(connection, email))["access_token"]
+    _receive(stage, token, FORMATS[0])  # what is loaded once is not counted
+    await _seed(stage, email, options.rows)
+    exports = [_receive(stage, token, row_format) for row_format in FORMATS]
+    return Report(
+        f"Export of {options.rows} rows",
+        [table(("", "rows/s", "MB", "seconds", "peak + MB"), [_line(each) for each in exports])],
+        [broken for each in exports for broken in _broken(each, options.rows)],
+    )
+
+
+async def _seed(stage: Stage, email: str, rows: int) -> None:
+    engine = create_async_engine(stage.environment["DATABASE_URL"], poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(SEED, {"rows": rows, "email": email})
+    async with engine.connect() as connection:
+        autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await autocommit.execute(text("VACUUM ANALYZE items"))
+
+
+def _receive(stage: Stage, token: str, row_format: str) -> Export:
+    rows = size = 0
+    before = _reset_peak(stage.process_id)
+    started = time.perf_counter()
+    with closing(HTTPConnection(HOST, stage.port, timeout=TIMEOUT_SECONDS)) as connection:
+        headers = {"Authorization": f"Bearer {token}"}
+        connection.request("GET", f"{PATH}?format={row_format}", headers=headers)
+        response = connection.getresponse()
+        if response.status != OK:
+            raise RuntimeError(f"the export was answered with {response.status}")
+        while part := response.read1():
+            rows += part.count(b"\n")
+            size += len(part)
+    seconds = time.perf_counter() - started
+    growth = None if before is None else _memory(stage.process_id, "VmHWM") - before
+    return Export(row_format, rows - (row_format == "csv"), size, seconds, growth)
+
+
+def _reset_peak(process_id: int) -> int | None:
+    """How much memory the process has now, from which its peak is counted on."""
+    reset = Path(f"/proc/{process_id}/clear_refs")
+    if not reset.exists():
+        return None
+    reset.write_text(RESET_PEAK)
+    return _memory(process_id, "VmRSS")
+
+
+def _memory(process_id: int, name: str) -> int:
+    lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
+    [kilobytes] = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return int(kilobytes) * 1024
+
+
+def _line(export: Export) -> tuple[str, ...]:
+    return (
+        export.row_format,
+        f"{export.rows / export.seconds:.0f}",
+        f"{export.size / MEGABYTE:.1f}",
+        f"{export.seconds:.1f}",
+        "-" if export.growth is None else f"{export.growth / MEGABYTE:.1f}",
+    )
+
+
+def _broken(export: Export, rows: int) -> list[str]:
+    broken = []
+    if export.rows != rows:
+        broken.append(f"{export.row_format}: {export.rows} of {rows} rows came")
+    if export.growth is not None and export.growth >= MAX_GROWTH:
+        broken.append(f"{export.row_format}: the process grew by {export.growth} bytes")
+    return broken
