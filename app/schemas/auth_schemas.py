@@ -55,7 +55,7 @@ class ReauthenticateRequest(RequestSchema):
 
 class ChangePasswordRequest(RequestSchema):
     current_password: Password
-    new_password: Password
+    new_password: Annotated[Password, Field(examples=["eight dry umbrellas"])]
 
 
 class AccessTokenResponse(ResponseSchema):

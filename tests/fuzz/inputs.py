@@ -35,6 +35,7 @@ def register() -> None:
     schemathesis.serializer("application/x-ndjson")(write_ndjson)
     schemathesis.hook("before_call")(page_one_way)
     schemathesis.hook("before_call")(take_a_new_key)
+    schemathesis.hook("before_call")(change_to_another)
 
 
 def _title(text: str) -> str:
@@ -68,6 +69,14 @@ def take_a_new_key(context: HookContext, case: Case[Any], kwargs: dict[str, Any]
     key = case.headers.get(IDEMPOTENCY_KEY)
     if isinstance(key, str) and len(key) < MAX_KEY_LENGTH / 2 and re.match(KEY_PATTERN, key):
         case.headers[IDEMPOTENCY_KEY] = secrets.token_hex(len(key) // 2 + 8)
+
+
+def change_to_another(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
+    """A new password is another one; a schema has no words for that."""
+    body = case.body if isinstance(case.body, dict) else {}
+    new = body.get("new_password")
+    if isinstance(new, str) and new == body.get("current_password"):
+        case.body = {**body, "new_password": f"{new} too"}
 
 
 def know_refresh_token(schema: BaseSchema, caller: LoggedIn) -> None:
