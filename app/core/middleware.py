@@ -143,7 +143,11 @@ class _Exchange:
             if self._scope["scheme"] == "https":
                 headers.append(HSTS)
         elif self._is_head:
-            message = {**message, "body": b""}
+            await self._send({"type": message["type"], "body": b""})
+            if message.get("more_body"):
+                # As if it were gone: nobody reads the rest of a stream.
+                raise ClientDisconnect
+            return
         await self._send(message)
 
     def log_access(self) -> None:

@@ -107,6 +107,22 @@ async def test_head_is_get_without_the_content(app: FastAPI, path: str) -> None:
 
 
 @on_sqlite
+async def test_head_ends_a_stream_before_it_is_read(app: FastAPI) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"more"
+
+    @app.get("/endless")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(endless())
+
+    head = Exchange(app, "/endless", "HEAD")
+    await head.task
+
+    assert [m.get("body") for m in head.sent] == [None, b""]
+
+
+@on_sqlite
 async def test_a_client_that_goes_away_in_its_body_is_no_fault(app: FastAPI) -> None:
     """However far the answer had come."""
 
