@@ -18,7 +18,7 @@ from app.core.prepared_response import install_prepared_responses
 from app.core.problems import install_problem_handlers
 from app.core.state import Collaborators
 from app.db.session import Database, database
-from app.routers import audit_events, auth, health, items, jwks, sessions, users
+from app.routers import audit_events, auth, health, items, jwks, sessions, tags, users
 from app.routers.body_transport import registration as body_registration
 from app.routers.body_transport import router as body_transport
 from app.routers.cookie_transport import registration as cookie_registration
@@ -61,6 +61,7 @@ TAGS: Final = {
     "Sessions": "Where the caller is logged in.",
     "Users": "The caller's account, public profiles, and the administration of accounts.",
     "Items": "Things with an owner, who publishes them or keeps them as drafts.",
+    "Tags": "Words that the caller files items under.",
     "Audit log": "Who did what, for administrators.",
 }
 
@@ -88,7 +89,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
     install_prepared_responses(app)
     install_openapi(app)
     # One after the other is asked whether a request is its own: those with the most come first.
-    for feature in (items, users, sessions, auth, audit_events):
+    for feature in (items, tags, users, sessions, auth, audit_events):
         app.include_router(feature.router, prefix=API_PREFIX)
     for chosen in _chosen_routers(settings):
         app.include_router(chosen, prefix=API_PREFIX)

@@ -160,6 +160,12 @@ class EmailTakenError(ConflictError):
     detail = "There is already an account with this email address."
 
 
+class TagNameTakenError(ConflictError):
+    code = "tag_name_taken"
+    title = "Tag name taken"
+    detail = "There is a tag of this name already."
+
+
 class RestoreConflictError(ConflictError):
     """A deleted row, of which another one has what must be unique among the living."""
 

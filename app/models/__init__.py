@@ -11,6 +11,7 @@ from app.models.base import (
 from app.models.idempotency_key import IdempotencyKey
 from app.models.item import Item, ItemStatus
 from app.models.refresh_token import RefreshToken
+from app.models.tag import Tag, item_tags
 from app.models.user import User, UserRole
 
 __all__ = [
@@ -24,8 +25,10 @@ __all__ = [
     "PublicIdMixin",
     "RefreshToken",
     "SoftDeleteMixin",
+    "Tag",
     "TimestampMixin",
     "User",
     "UserRole",
     "VersionMixin",
+    "item_tags",
 ]

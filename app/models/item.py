@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.models.base import Base, PublicIdMixin, TimestampMixin, VersionMixin
 
 if TYPE_CHECKING:
+    from app.models.tag import Tag
     from app.models.user import User
 
 
@@ -89,6 +90,14 @@ class Item(Base, TimestampMixin, PublicIdMixin, VersionMixin):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
 
     owner: Mapped["User"] = relationship(back_populates="items", lazy="raise")
+    # Written by `ItemRepository.set_tags`, which the row's version has to know of.
+    tags: Mapped[list["Tag"]] = relationship(
+        secondary="item_tags",
+        secondaryjoin="and_(Tag.id == item_tags.c.tag_id, Tag.is_deleted.is_(False))",
+        order_by="Tag.name_key",
+        viewonly=True,
+        lazy="raise",
+    )
 
     @property
     def owner_public_id(self) -> str:

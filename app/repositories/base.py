@@ -168,9 +168,10 @@ class BaseRepository(Generic[ModelType]):
 
         `columns` is the allow-list of what may be sorted by, `filters` has a condition for each
         field of the list's query. `public_id` breaks ties, so that no row is shown twice or left
-        out. With `any_of`, rows for which one of these conditions holds: each is looked up in an
-        order that its own index has, which no index has for an OR of them. A search is the other
-        way round: its rows are found by their words, and then sorted.
+        out; `columns` may name another column that has it. With `any_of`, rows for which one of
+        these conditions holds: each is looked up in an order that its own index has, which no
+        index has for an OR of them. A search is the other way round: its rows are found by their
+        words, and then sorted.
         """
         found = self._narrow(statement, request, columns, filters, any_of)
         if request.page is not None:
@@ -227,7 +228,7 @@ class BaseRepository(Generic[ModelType]):
     def _order(self, request: PageRequest, columns: SortColumns) -> Sequence[Ordering]:
         keys = (*request.sort, SortKey("public_id", descending=request.sort[-1].descending))
         public_id = self.model.__mapper__.attrs["public_id"].class_attribute
-        return order_of(keys, {**columns, "public_id": public_id}, by_index=not request.searches)
+        return order_of(keys, {"public_id": public_id, **columns}, by_index=not request.searches)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,29 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload, load_only
+from sqlalchemy.orm import joinedload, load_only, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.core.pagination import RELEVANCE, PageRequest, Slice
+from app.models.base import utcnow
 from app.models.item import Item, ItemStatus
+from app.models.tag import Tag, item_tags
 from app.models.user import User
 from app.repositories.base import SortColumns
 from app.repositories.bulk_repository import BulkRepository
 from app.repositories.filters import Filters, at_least, at_most, is_null, one_of, starts_with
 from app.repositories.full_text import FullText
+from app.repositories.tag_filters import (
+    LINK_COLUMNS,
+    has_all_tags,
+    has_any_tag,
+    is_by_tag,
+    link_filters,
+    reads_links,
+    with_tag_keys,
+)
 
 SORTABLE: SortColumns = {
     "created_at": Item.created_at,
@@ -24,8 +35,11 @@ SORTABLE: SortColumns = {
 SORTABLE_DELETED: SortColumns = {"deleted_at": Item.deleted_at, "title": Item.title}
 
 _SHOWN_OF_OWNER = load_only(User.public_id, User.is_deleted)
+_SHOWN_OF_TAG = load_only(Tag.public_id, Tag.name, Tag.name_key)
 FILTERS: Filters = {
     "status": one_of(Item.status),
+    "tag": has_any_tag,
+    "tag_all": has_all_tags,
     "created_at_gte": at_least(Item.created_at),
     "created_at_lte": at_most(Item.created_at),
     "updated_at_gte": at_least(Item.updated_at),
@@ -52,54 +66,71 @@ class ItemRepository(BulkRepository[Item]):
     def __init__(self, session: AsyncSession) -> None:
         super().__init__(Item, session)
 
-    async def create_for_owner(self, owner_id: int, **values: object) -> Item:
+    async def create_for_owner(
+        self, owner_id: int, tags: Sequence[Tag] = (), **values: object
+    ) -> Item:
         item = await self.create(owner_id=owner_id, **values)
         owner = select(User).where(User.id == owner_id).options(_SHOWN_OF_OWNER)
         set_committed_value(item, "owner", (await self.session.scalars(owner)).one())
+        await self._link(item, tags)
+        set_committed_value(item, "tags", list(tags))
         return item
+
+    async def set_tags(self, item: Item, tags: Sequence[Tag]) -> None:
+        """Have the item, whose row is locked, these tags and no others."""
+        gone = [tag.id for tag in item.tags if tag not in tags]
+        added = [tag for tag in tags if tag not in item.tags]
+        if not gone and not added:
+            return
+        links = item_tags.c
+        if gone:
+            taken_off = delete(item_tags).where(links.item_id == item.id, links.tag_id.in_(gone))
+            await self.session.execute(taken_off)
+        await self._link(item, added)
+        set_committed_value(item, "tags", list(tags))
+        # With it, the version: whoever has seen it with other tags may not overwrite these.
+        item.updated_at = utcnow()
 
     async def find_visible(self, public_id: UUID, viewer_id: int) -> Item | None:
         """A published item, or one of the viewer's own."""
-        statement = self._with_owner().where(
+        statement = self._shown().where(
             Item.public_id == str(public_id), or_(*_visible_to(viewer_id))
         )
         return (await self.session.scalars(statement)).one_or_none()
 
     async def find(self, public_id: UUID) -> Item | None:
         """Anybody's item, with its owner."""
-        statement = self._with_owner().where(Item.public_id == str(public_id))
+        statement = self._shown().where(Item.public_id == str(public_id))
         return (await self.session.scalars(statement)).one_or_none()
 
     async def find_for_update(
         self, public_id: UUID, *, include_deleted: bool = False
     ) -> Item | None:
         """Like `find`, with the item's row locked until the end of the transaction."""
-        statement = self._with_owner(include_deleted=include_deleted)
+        statement = self._shown(include_deleted=include_deleted)
         statement = statement.where(Item.public_id == str(public_id)).with_for_update(of=Item)
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one_or_none()
 
     async def list_visible(self, request: PageRequest, viewer_id: int) -> Slice[Item]:
-        visible = _visible_to(viewer_id)
-        return await self._paginate(
-            self._with_owner(), request, SORTABLE, self._filters(), any_of=visible
-        )
+        return await self._list(self._shown(), request, any_of=_visible_to(viewer_id))
 
-    def walk_visible(
+    async def walk_visible(
         self, request: PageRequest, viewer_id: int
     ) -> AsyncGenerator[Sequence[Any], None]:
-        """Every row that `list_visible` has pages of, with the columns of a response."""
-        return self._walk(
+        """Every row that `list_visible` has pages of, with the columns of an exported one."""
+        request = await with_tag_keys(request, self.session)
+        async for batch in self._walk(
             _EXPORTED, request, SORTABLE, self._filters(), any_of=_visible_to(viewer_id)
-        )
+        ):
+            yield batch
 
     async def list_owned(self, request: PageRequest, owner_id: int) -> Slice[Item]:
-        statement = self._with_owner().where(Item.owner_id == owner_id)
-        return await self._paginate(statement, request, SORTABLE, self._filters())
+        return await self._list(self._shown().where(Item.owner_id == owner_id), request)
 
     async def list_deleted(self, request: PageRequest, *, owner_id: int | None) -> Slice[Item]:
         """Deleted items of living owners: of this one, or of all."""
-        statement = self._with_owner(include_deleted=True).where(
+        statement = self._shown(include_deleted=True).where(
             Item.is_deleted, Item.owner.has(User.is_deleted.is_(False))
         )
         if owner_id is not None:
@@ -112,18 +143,40 @@ class ItemRepository(BulkRepository[Item]):
         """`list_visible` of what has these words, which can be in order of their relevance."""
         if not request.by_relevance:
             return await self.list_visible(request, viewer_id)
+        request = await with_tag_keys(request, self.session)
         # Whatever is found has to be weighed: there is no order to read it in.
-        statement = self._with_owner().where(or_(*_visible_to(viewer_id)))
+        statement = self._shown().where(or_(*_visible_to(viewer_id)))
         statement, relevance = FullText(Item, self.session).ranked(statement, words)
         columns = {**SORTABLE, RELEVANCE: relevance}
         return await self._paginate(statement, request, columns, self._filters())
 
-    def _shown(self) -> Select[Item]:
-        return self._with_owner()
+    async def _link(self, item: Item, tags: Sequence[Tag]) -> None:
+        place = {"item_id": item.id, "created_at": item.created_at, "public_id": item.public_id}
+        if rows := [{**place, "tag_id": tag.id} for tag in tags]:
+            await self.session.execute(insert(item_tags), rows)
 
-    def _with_owner(self, *, include_deleted: bool = False) -> Select[Item]:
+    async def _list(
+        self,
+        statement: Select[Item],
+        request: PageRequest,
+        *,
+        any_of: Sequence[ColumnElement[bool]] = (),
+    ) -> Slice[Item]:
+        request = await with_tag_keys(request, self.session)
+        if any_of and is_by_tag(request):
+            # Whoever has a tag may see most of its items: each is looked at, and shown or not.
+            statement, any_of = statement.where(or_(*any_of)), ()
+        columns, filters = SORTABLE, self._filters()
+        if reads_links(request):
+            statement = statement.join(item_tags, item_tags.c.item_id == Item.id)
+            columns, filters = {**columns, **LINK_COLUMNS}, {**filters, **link_filters(request)}
+        return await self._paginate(statement, request, columns, filters, any_of=any_of)
+
+    def _shown(self, *, include_deleted: bool = False) -> Select[Item]:
         owner = joinedload(Item.owner, innerjoin=True).options(_SHOWN_OF_OWNER)
-        return self._select(include_deleted=include_deleted).options(owner)
+        # All tags of all items in one more statement: joined, each would repeat its item.
+        tags = selectinload(Item.tags).options(_SHOWN_OF_TAG)
+        return self._select(include_deleted=include_deleted).options(owner, tags)
 
     def _filters(self) -> Filters:
         return {**FILTERS, "q": FullText(Item, self.session).matches}

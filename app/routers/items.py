@@ -25,6 +25,7 @@ from app.core.preconditions import Preconditions
 from app.core.responses import PageResponse, SuccessResponse, page_response
 from app.models.item import ItemStatus
 from app.repositories.item_repository import ItemRepository
+from app.repositories.tag_repository import TagRepository
 from app.routers.bulk import BULK, BulkIdempotency, bulk_response, ledger_of
 from app.routers.exports import Export, export_of
 from app.routers.idempotency import idempotency_of
@@ -42,9 +43,11 @@ from app.schemas.item_schemas import (
     DeletedItemListQuery,
     DeletedItemResponse,
     ItemCreate,
+    ItemExported,
     ItemExportQuery,
     ItemListQuery,
     ItemResponse,
+    ItemRow,
     ItemSearchQuery,
     ItemUpdate,
     ItemUpdateRow,
@@ -60,17 +63,17 @@ router = APIRouter(
 
 
 async def get_service(db: DbSession, collaborators: AppCollaborators) -> ItemService:
-    return ItemService(ItemRepository(db), pager=collaborators.pager)
+    return ItemService(ItemRepository(db), TagRepository(db), pager=collaborators.pager)
 
 
 async def get_reading_service(db: ReadDbSession, collaborators: AppCollaborators) -> ItemService:
-    return ItemService(ItemRepository(db), pager=collaborators.pager)
+    return ItemService(ItemRepository(db), TagRepository(db), pager=collaborators.pager)
 
 
 async def get_exporting_service(
     db: StreamingReadDbSession, collaborators: AppCollaborators
 ) -> ItemService:
-    return ItemService(ItemRepository(db), pager=collaborators.pager)
+    return ItemService(ItemRepository(db), TagRepository(db), pager=collaborators.pager)
 
 
 Service = Annotated[ItemService, Depends(get_service)]
@@ -79,10 +82,10 @@ ExportingService = Annotated[ItemService, Depends(get_exporting_service)]
 ItemPreconditions = Annotated[Preconditions, preconditions_on(ItemResponse)]
 ItemLedger = Annotated[RowLedger, ledger_of(ItemResponse)]
 # What an export has, and only the server gives, may be there, and is not taken over.
-ItemRows = Annotated[list[ItemCreate], rows_of(ItemCreate, ignoring=ItemResponse)]
+ItemRows = Annotated[list[ItemRow], rows_of(ItemRow, ignoring=ItemExported)]
 ItemIdempotency = Annotated[IdempotencyService, idempotency_of(ItemResponse)]
 EXPORTED = export_of(
-    ItemResponse(
+    ItemExported(
         public_id=UUID("0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5b"),
         created_at=datetime(2027, 1, 31, 12, tzinfo=UTC),
         updated_at=datetime(2027, 1, 31, 12, tzinfo=UTC),
@@ -181,7 +184,7 @@ async def import_items(
 
 @router.post("/bulk", operation_id="create_items", summary="Create up to 100 items", responses=BULK)
 async def create_items(
-    data: BulkRequest[ItemCreate],
+    data: BulkRequest[ItemRow],
     principal: CurrentPrincipal,
     service: Service,
     ledger: ItemLedger,

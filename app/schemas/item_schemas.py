@@ -10,6 +10,7 @@ from app.core.validation import InputModel
 from app.models.item import ItemStatus
 from app.schemas.base import NOT_BLANK, Moment, PublicResource, RequestSchema, SearchText
 from app.schemas.bulk_schemas import RowTarget
+from app.schemas.tag_schemas import TagIds, TagNames, TagReference
 
 Title = Annotated[
     str,
@@ -20,13 +21,21 @@ TitlePrefix = Annotated[str, Field(min_length=1, max_length=200, examples=["Buy"
 Description = Annotated[str, StringConstraints(max_length=5000), Field(examples=["Two litres"])]
 
 
-class ItemCreate(RequestSchema):
+class ItemRow(RequestSchema):
+    """One item of many, or of a file: rows have no tags."""
+
     title: Title
     description: Description | None = None
     status: ItemStatus = ItemStatus.DRAFT
 
 
-class ItemUpdate(RequestSchema):
+class ItemCreate(ItemRow):
+    tags: TagNames = Field(
+        [], description="Names of the caller's tags. What there is none of by now, is made."
+    )
+
+
+class ItemChange(RequestSchema):
     """Only what is sent is changed; `null` clears the description, and nothing else."""
 
     title: Title | MISSING = MISSING
@@ -34,7 +43,13 @@ class ItemUpdate(RequestSchema):
     status: ItemStatus | MISSING = MISSING
 
 
-class ItemUpdateRow(ItemUpdate, RowTarget):
+class ItemUpdate(ItemChange):
+    tags: TagNames | MISSING = Field(
+        MISSING, description="All that it is to have, by the names of its owner's tags."
+    )
+
+
+class ItemUpdateRow(ItemChange, RowTarget):
     """One item of many, and what to change of it."""
 
 
@@ -46,6 +61,12 @@ class ItemFilters(InputModel):
     created_at_lte: Moment | None = None
     updated_at_gte: Moment | None = None
     updated_at_lte: Moment | None = None
+    tag: TagIds | None = Field(
+        None, description="Public ids of tags; to be repeated: items with any of them."
+    )
+    tag_all: TagIds | None = Field(
+        None, description="Public ids of tags; to be repeated: items with all of them."
+    )
     title_prefix: TitlePrefix | None = Field(
         None, description="How the title begins, capitals and all."
     )
@@ -72,11 +93,15 @@ class DeletedItemListQuery(ListQuery):
     sort: str = sort_field("deleted_at", "title", default="-deleted_at")
 
 
-class ItemResponse(PublicResource):
+class ItemExported(PublicResource):
     title: str = Field(examples=["Buy milk"])
     description: str | None = Field(examples=["Two litres"])
     status: ItemStatus
     owner_public_id: UUID
+
+
+class ItemResponse(ItemExported):
+    tags: list[TagReference]
 
 
 class DeletedItemResponse(ItemResponse):

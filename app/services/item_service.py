@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
+from pydantic import MISSING
+
 from app.core.bulk import BulkResult, ImportResult, RowLedger
 from app.core.exceptions import NotFoundError
 from app.core.exports import begun
@@ -13,6 +15,7 @@ from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.models.item import Item
 from app.repositories.item_repository import ItemRepository
+from app.repositories.tag_repository import TagRepository
 from app.repositories.unit_of_work import retried
 from app.schemas.bulk_schemas import BulkRequest, RowTarget
 from app.schemas.item_schemas import (
@@ -20,6 +23,7 @@ from app.schemas.item_schemas import (
     ItemCreate,
     ItemExportQuery,
     ItemListQuery,
+    ItemRow,
     ItemSearchQuery,
     ItemUpdate,
     ItemUpdateRow,
@@ -29,15 +33,18 @@ from app.services.idempotency_service import IdempotencyService
 
 
 class ItemService:
-    def __init__(self, item_repo: ItemRepository, *, pager: Pager) -> None:
+    def __init__(self, item_repo: ItemRepository, tag_repo: TagRepository, *, pager: Pager) -> None:
         self.item_repo = item_repo
+        self._tag_repo = tag_repo
         self._pager = pager
 
     async def create(
         self, data: ItemCreate, principal: Principal, idempotency: IdempotencyService
     ) -> Item:
         await idempotency.begin()
-        item = await self.item_repo.create_for_owner(principal.user_id, **data.model_dump())
+        values = data.model_dump(exclude={"tags"})
+        tags = await self._tag_repo.obtain(principal.user_id, data.tags)
+        item = await self.item_repo.create_for_owner(principal.user_id, tags, **values)
         await idempotency.complete(item)
         await self.item_repo.commit()
         return item
@@ -89,7 +96,12 @@ class ItemService:
     ) -> Item:
         item = await self._lock_writable(public_id, principal)
         preconditions.check(item)
-        await self.item_repo.update(item, **data.model_dump(exclude_unset=True))
+        if data.tags is not MISSING:
+            # Its owner's, whoever changes it.
+            tags = await self._tag_repo.obtain(item.owner_id, data.tags)
+            await self.item_repo.set_tags(item, tags)
+        values = data.model_dump(exclude_unset=True, exclude={"tags"})
+        await self.item_repo.update(item, **values)
         await self.item_repo.commit()
         return item
 
@@ -104,7 +116,7 @@ class ItemService:
     @retried
     async def create_many(
         self,
-        request: BulkRequest[ItemCreate],
+        request: BulkRequest[ItemRow],
         principal: Principal,
         ledger: RowLedger,
         idempotency: IdempotencyService,
@@ -137,7 +149,7 @@ class ItemService:
     @retried
     async def import_rows(
         self,
-        rows: Sequence[ItemCreate],
+        rows: Sequence[ItemRow],
         principal: Principal,
         idempotency: IdempotencyService,
         *,

@@ -112,7 +112,7 @@ async def test_another_verb_is_405_with_all_the_verbs_of_the_path(
 ) -> None:
     """IN5."""
     for route in routes_of(app):
-        path = path_for(route, user=random_id(), item=random_id())
+        path = path_for(route, user=random_id(), item=random_id(), tag=random_id())
         allowed = methods_at(app, path)
         for verb in VERBS - allowed:
             response = await client.request(verb, path)
@@ -209,7 +209,9 @@ async def test_a_statement_that_the_database_refuses_is_in_the_log_and_not_in_th
 
 def mistreated(value: Any) -> list[Any]:
     """The canary as a value of the same and of other kinds; none of them is acceptable."""
-    strange = [[CANARY], {"a": CANARY}, [{"a": [CANARY]}], CANARY * 1000]
+    strange: list[Any] = [[CANARY], {"a": CANARY}, [{"a": [CANARY]}], CANARY * 1000]
+    if isinstance(value, list):
+        strange[0] = [CANARY * 1000]
     return strange if isinstance(value, str | None) else [*strange, CANARY]
 
 
@@ -256,7 +258,7 @@ async def test_no_refusal_repeats_the_fields_that_were_right(sender: BodySender)
 
 async def refusals_of_canaries(api: Api, route: str, admin: Account) -> list[Response]:
     """The answers to the canary in the path, the query and the headers."""
-    path = path_for(route, user=CANARY, item=CANARY)
+    path = path_for(route, user=CANARY, item=CANARY, tag=CANARY)
     names = ("page", "limit", "sort", "cursor", "status", "role", "is_active")
     requests: list[tuple[str, dict[str, Any]]] = [
         *((path, {"params": {"q": "a", name: CANARY}}) for name in names),

@@ -46,6 +46,7 @@ async def test_a_created_item_is_a_draft_of_its_maker(api: Api) -> None:
         "description",
         "status",
         "owner_public_id",
+        "tags",
     }
     assert (item["title"], item["description"], item["status"]) == ("Milk", None, "draft")
     assert item["owner_public_id"] == owner.public_id

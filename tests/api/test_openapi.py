@@ -57,6 +57,11 @@ OPERATION_IDS = {
     "PATCH /api/v1/items/{public_id}": "update_item",
     "DELETE /api/v1/items/{public_id}": "delete_item",
     "POST /api/v1/items/{public_id}/restore": "restore_item",
+    "GET /api/v1/tags": "list_tags",
+    "POST /api/v1/tags": "create_tag",
+    "GET /api/v1/tags/{public_id}": "get_tag",
+    "PATCH /api/v1/tags/{public_id}": "update_tag",
+    "DELETE /api/v1/tags/{public_id}": "delete_tag",
 }
 UNDOCUMENTED = ("/docs", "/redoc", "/openapi.json")
 NUMBERS = {"integer", "number"}

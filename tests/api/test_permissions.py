@@ -27,7 +27,7 @@ from tests.support.routes import (
 from tests.support.table_rows import all_rows, rows_but_the_audit_log, set_columns
 
 # Route: the status for (anonymous, user, administrator). Where the path names something, it is
-# somebody else's: a draft item, or an account. Declare a new route here.
+# somebody else's: a draft item, a tag, or an account. Declare a new route here.
 PERMISSIONS: dict[str, tuple[int, int, int]] = {
     "GET /health": (200, 200, 200),
     "GET /health/live": (200, 200, 200),
@@ -71,6 +71,11 @@ PERMISSIONS: dict[str, tuple[int, int, int]] = {
     "PATCH /api/v1/items/{public_id}": (401, 404, 200),
     "DELETE /api/v1/items/{public_id}": (401, 404, 204),
     "POST /api/v1/items/{public_id}/restore": (401, 404, 200),
+    "GET /api/v1/tags": (401, 200, 200),
+    "POST /api/v1/tags": (401, 201, 201),
+    "GET /api/v1/tags/{public_id}": (401, 404, 404),
+    "PATCH /api/v1/tags/{public_id}": (401, 404, 404),
+    "DELETE /api/v1/tags/{public_id}": (401, 404, 404),
 }
 # What a field would be set to if it were taken over; 1 for the others.
 PRIVILEGED_VALUES = {
@@ -253,7 +258,12 @@ async def test_privileged_fields_are_refused_everywhere_and_change_nothing(
 ) -> None:
     """AZ4."""
     admin = await api.register_admin()
-    ids = {"user": admin.public_id, "item": (await api.create_item(admin))["public_id"]}
+    item = await api.create_item(admin, tags=["home"])
+    ids = {
+        "user": admin.public_id,
+        "item": item["public_id"],
+        "tag": item["tags"][0]["public_id"],
+    }
     before = await all_rows(database)
 
     for route in PERMISSIONS:

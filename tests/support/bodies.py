@@ -11,19 +11,22 @@ from tests.support.routes import body_for, method_of, path_for, routes_of
 
 
 class BodySender:
-    """Speaks for an administrator, who gets furthest, about an item of that administrator."""
+    """Speaks for an administrator, who gets furthest, about that administrator's item and tag."""
 
-    def __init__(self, api: Api, app: FastAPI, admin: Account, item: str) -> None:
+    def __init__(self, api: Api, app: FastAPI, admin: Account, item: dict[str, Any]) -> None:
         self._api = api
         self._admin = admin
-        self._item = item
+        self._ids = {
+            "user": admin.public_id,
+            "item": item["public_id"],
+            "tag": item["tags"][0]["public_id"],
+        }
         self.routes = sorted(route for route in routes_of(app) if body_for(route, admin))
 
     @classmethod
     async def create(cls, api: Api, app: FastAPI) -> "BodySender":
         admin = await api.register_admin()
-        item = await api.create_item(admin)
-        return cls(api, app, admin, item["public_id"])
+        return cls(api, app, admin, await api.create_item(admin, tags=["Thing"]))
 
     def body(self, route: str) -> dict[str, Any]:
         """A body that the route accepts."""
@@ -34,7 +37,7 @@ class BodySender:
         headers += [(name.encode(), value.encode()) for name, value in self._admin.headers.items()]
         return await self._api.client.request(
             method_of(route),
-            path_for(route, user=self._admin.public_id, item=self._item),
+            path_for(route, **self._ids),
             content=content,
             headers=headers,
         )

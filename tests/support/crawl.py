@@ -85,7 +85,9 @@ def _variants(route: str, account: Account) -> Iterator[dict[str, Any]]:
 
 
 async def _vary(api: Api, admin: Account, route: str, variant: dict[str, Any]) -> Response:
-    path = path_for(route, user=random_id(), item=random_id()) + variant.get("path", "")
+    path = path_for(route, user=random_id(), item=random_id(), tag=random_id()) + variant.get(
+        "path", ""
+    )
     request = {
         "params": QUERIES.get(route),
         **body_of(route, admin),

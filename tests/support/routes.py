@@ -74,16 +74,24 @@ def body_for(route: str, account: Account) -> dict[str, Any] | None:
             "current_password": account.password,
             "new_password": "another good passphrase",
         },
-        "POST /api/v1/items": {"title": "New", "description": "Thing", "status": "draft"},
+        "POST /api/v1/items": {
+            "title": "New",
+            "description": "Thing",
+            "status": "draft",
+            "tags": ["home"],
+        },
         "PATCH /api/v1/items/{public_id}": {
             "title": "Changed",
             "description": None,
             "status": "active",
+            "tags": ["home", "Thing"],
         },
         "POST /api/v1/items/bulk": {"rows": [{"title": "New"}]},
         # Of nobody: each row is answered for itself.
         "PATCH /api/v1/items/bulk": {"rows": [{"public_id": random_id(), "title": "Changed"}]},
         "POST /api/v1/items/bulk-delete": {"rows": [{"public_id": random_id()}]},
+        "POST /api/v1/tags": {"name": f"tag {secrets.token_hex(6)}"},
+        "PATCH /api/v1/tags/{public_id}": {"name": "play"},
     }
     return bodies.get(route)
 
@@ -100,20 +108,26 @@ def headers_of(route: str) -> dict[str, str]:
     return {"Content-Type": FILE_BODIES[route][0]} if route in FILE_BODIES else {}
 
 
-def path_for(route: str, *, user: str, item: str) -> str:
-    """The route's path, which names this user or this item where it names one."""
+def path_for(route: str, *, user: str, item: str, tag: str) -> str:
+    """The route's path, which names this user, item or tag where it names one."""
     path = route.partition(" ")[2]
     if route.startswith(FILES):
         return f"{path}/swagger-ui.css"
-    return path.replace("{public_id}", item if "/items/" in path else user)
+    named = {"/items/": item, "/tags/": tag}
+    public_id = next((named[part] for part in named if part in path), user)
+    return path.replace("{public_id}", public_id)
 
 
 class Cast(NamedTuple):
-    """Who takes part in a call: the caller if there is one, and somebody else with an item."""
+    """Who takes part in a call: the caller if there is one, and somebody else with an item.
+
+    The item has a tag.
+    """
 
     account: Account | None
     other: Account
     item: str
+    tag: str
 
 
 class RouteCaller:
@@ -132,14 +146,14 @@ class RouteCaller:
         `request` replaces parts of it, in the terms of the HTTP client.
         """
         cast = self._unchanged.get(caller) or await self._new_cast(caller)
-        account, other, item = cast
+        account, other, item, tag = cast
         whole = {
             "headers": (account.headers if account else {}) | headers_of(route),
             "params": QUERIES.get(route),
             **body_of(route, account or other),
             **request,
         }
-        path = path_for(route, user=other.public_id, item=item)
+        path = path_for(route, user=other.public_id, item=item, tag=tag)
         method = method_of(route)
         self._unchanged[caller] = cast
         response = await self._api.client.request(method, path, **whole)
@@ -149,8 +163,9 @@ class RouteCaller:
 
     async def _new_cast(self, caller: Caller) -> Cast:
         other = await self._api.register()
-        item = await self._api.create_item(other, title="Thing of another")
-        return Cast(await self._account(caller), other, item["public_id"])
+        item = await self._api.create_item(other, title="Thing of another", tags=["Thing"])
+        tag = item["tags"][0]["public_id"]
+        return Cast(await self._account(caller), other, item["public_id"], tag)
 
     async def _account(self, caller: Caller) -> Account | None:
         if caller == "anonymous":
