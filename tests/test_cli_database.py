@@ -4,6 +4,7 @@ import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient
@@ -14,11 +15,13 @@ from app.cli.sessions import audit_trail
 from app.core.config import PROJECT_ROOT, Settings
 from app.db.init_db import seed_demo_data
 from app.db.session import Database
-from app.models import AuditEvent, Base, Item, RefreshToken, User
+from app.models import AuditEvent, Base, Item, ItemStatus, RefreshToken, User
 from app.models.base import utcnow
 from app.repositories.deleted_row_repository import DeletedRowRepository
+from tests.support.api import Api
 from tests.support.databases import on_postgresql, on_sqlite
 from tests.support.table_rows import all_rows
+from tests.support.walking import fetch
 from tests.test_cli import Cli, assert_refused, query
 
 
@@ -172,6 +175,49 @@ def test_seed_obeys_the_longest_minimum_for_passwords(cli: Cli) -> None:
     assert all(len(password) >= 64 for password in passwords_in(finished.stdout).values())
 
 
+# --- seed --items
+
+
+async def test_seed_brings_items_to_a_number_and_may_run_twice(
+    both: Cli, api: Api, database: Database
+) -> None:
+    """With owners whom nobody is, their tags, and items in every state; nobody else's count."""
+    await api.create_item(await api.register())
+    outputs = [both.run("seed", f"--items={number}").stdout for number in (30, 1500, 1500, 20)]
+
+    added = [30, 1470, 0, 0]
+    assert [int(output.split()[1]) for output in outputs] == added
+    rows = await all_rows(database)
+    assert (len(rows["users"]), len(rows["items"])) == (1 + 2, 1 + 1500)
+    reader = await api.register()
+    page = await fetch(api, reader, "/api/v1/items", sort="title", per_page=100)
+    assert page["meta"]["total"] == 1500 * 92 // 100
+    tag = next(tag for row in page["data"] for tag in row["tags"])
+    tagged = await fetch(api, reader, "/api/v1/items", tag=tag["public_id"])
+    assert tag in tagged["data"][0]["tags"]
+    assert (await fetch(api, reader, "/api/v1/items/search", q="milk"))["data"] != []
+    async with database.read_sessions() as session:
+        assert {*await session.scalars(select(Item.status))} == {*ItemStatus}
+        for item in await session.scalars(select(Item).limit(50)):
+            assert str(UUID(item.public_id)) == item.public_id
+            assert item.created_at <= item.updated_at <= utcnow()
+    failed = await api.try_login("owner-0@seeded.example", "!")
+    assert failed.status_code == 401
+
+
+def test_seed_that_is_interrupted_goes_on_where_it_was(cli: Cli) -> None:
+    cli.run("seed", "--items=20")
+    trigger = (
+        "CREATE TRIGGER full BEFORE INSERT ON item_tags BEGIN SELECT RAISE(ABORT, 'full'); END"
+    )
+    query(cli, trigger)
+    assert cli.run("seed", "--items=40").returncode == 1
+    assert query(cli, "SELECT count(*) FROM items") == [(20,)]
+    query(cli, "DROP TRIGGER full")
+
+    assert cli.run("seed", "--items=40").stdout.startswith("added 20 items")
+
+
 # --- production
 
 
@@ -181,6 +227,11 @@ def test_seed_obeys_the_longest_minimum_for_passwords(cli: Cli) -> None:
 )
 def test_production_refuses_without_consent(cli: Cli, command: str) -> None:
     assert_refused(cli.run(command, **PRODUCTION), "production", "--yes")
+    assert query(cli, "SELECT count(*) FROM users") == [(0,)]
+
+
+def test_production_gets_no_made_up_items_without_consent(cli: Cli) -> None:
+    assert_refused(cli.run("seed", "--items=1", **PRODUCTION), "production", "--yes")
     assert query(cli, "SELECT count(*) FROM users") == [(0,)]
 
 

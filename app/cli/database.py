@@ -42,13 +42,26 @@ def init_db() -> None:
 
 
 @commands.command()
-def seed(yes: Yes = False) -> None:
+def seed(
+    items: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=5_000_000,
+            help="Instead: bring items of owners whom nobody can log in as to this number.",
+        ),
+    ] = None,
+    yes: Yes = False,
+) -> None:
     """Add demo accounts with new passwords, and items, to develop with."""
     from app.core.config import get_settings
     from app.db.init_db import ADMIN_EMAIL, DEMO_ITEMS, USER_EMAIL
 
     settings = get_settings()
     require_consent(settings, yes=yes)
+    if items is not None:
+        say(f"added {asyncio.run(_add_many_items(items))} items: there are {items} now, or more")
+        return
     accounts = asyncio.run(add_demo_data(settings, command="seed"))
     if not accounts:
         say(f"there is an account {ADMIN_EMAIL} or {USER_EMAIL} already: nothing was changed")
@@ -154,6 +167,14 @@ async def add_demo_data(settings: "Settings", *, command: str) -> "list[DemoAcco
         async with open_session() as session:
             audit = audit_trail(session, command)
             return await seed_demo_data(session, settings, audit, on_step=advance)
+
+
+async def _add_many_items(wanted: int) -> int:
+    from app.db.many_items import seed_many_items
+
+    with progress("seeding", wanted) as advance:
+        async with open_session() as session:
+            return await seed_many_items(session, wanted, on_items=advance)
 
 
 def say_accounts(accounts: "list[DemoAccount]") -> None:
