@@ -71,7 +71,7 @@ migrate: ready ## Bring the database of DATABASE_URL to the newest migration
 	@$(BIN)/alembic upgrade head
 
 bench: ready ## Measure the application as it is served (QUICK=1, ARGS=storm for one; docs/performance.md)
-	@$(BIN)/python -m benchmarks $(ARGS) $(if $(QUICK),--rounds=1 --seconds=1 --refreshes=500 --rows=20000)
+	@$(BIN)/python -m benchmarks $(ARGS) $(if $(QUICK),--rounds=1 --seconds=1 --refreshes=500 --items=20000)
 
 lock: ready ## Write the lock files from pyproject.toml (ARGS=--upgrade for the newest releases)
 	@$(call compile,.,$(ARGS))

@@ -12,7 +12,7 @@ from dataclasses import fields
 from selectors import SelectSelector
 from typing import Final
 
-from benchmarks import export, rotation, storm, throughput
+from benchmarks import export, lists, rotation, storm, throughput
 from benchmarks.machine import Cores, describe
 from benchmarks.options import Options
 from benchmarks.report import Report
@@ -26,6 +26,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
     "storm": storm.run,
     "rotation": rotation.run,
     "export": export.run,
+    "lists": lists.run,
 }
 
 

@@ -51,12 +51,12 @@ async def run(stage: Stage, options: Options) -> Report:
         email = await register(connection, "exporter")
         token = (await log_in(connection, email))["access_token"]
     _receive(stage, token, FORMATS[0])  # what is loaded once is not counted
-    await _seed(stage, email, options.rows)
+    await _seed(stage, email, options.items)
     exports = [_receive(stage, token, row_format) for row_format in FORMATS]
     return Report(
-        f"Export of {options.rows} rows",
+        f"Export of {options.items} rows",
         [table(("", "rows/s", "MB", "seconds", "peak + MB"), [_line(each) for each in exports])],
-        [broken for each in exports for broken in _broken(each, options.rows)],
+        [broken for each in exports for broken in _broken(each, options.items)],
     )
 
 

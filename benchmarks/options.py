@@ -9,6 +9,6 @@ class Options:
     seconds: float = 6.0
     refreshes: int = 10_000
     sessions: int = 100
-    rows: int = 1_000_000
+    items: int = 1_000_000
     wrk: str = "wrk"
     results: str = "benchmarks/results.json"

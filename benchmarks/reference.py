@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 import jwt
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Json
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from uuid_utils.compat import uuid7
 
@@ -43,7 +43,10 @@ ME: Final = PRINCIPAL.replace(
 )
 ITEM: Final = """
     SELECT i.public_id, i.created_at, i.updated_at, i.title, i.description, i.status,
-           o.public_id AS owner_public_id
+           o.public_id AS owner_public_id, (
+               SELECT coalesce(json_agg(t ORDER BY t.name_key), '[]') FROM item_tags l
+               JOIN tags t ON t.id = l.tag_id WHERE l.item_id = i.id AND NOT t.is_deleted
+           ) AS tags
     FROM items i JOIN users o ON o.id = i.owner_id
     WHERE NOT i.is_deleted AND (i.status = 'active' OR i.owner_id = $1)
 """
@@ -56,7 +59,7 @@ CREATE: Final = """
     INSERT INTO items (public_id, title, description, status, owner_id, is_deleted,
                        created_at, updated_at)
     VALUES ($1, $2, $3, $4, $5, false, $6, $6)
-    RETURNING public_id, created_at, updated_at, title, description, status
+    RETURNING public_id, created_at, updated_at, title, description, status, '[]' AS tags
 """
 FAMILY: Final = f"""
     SELECT t.id, t.public_id, t.seed, t.expires_at, u.public_id AS user_public_id
@@ -86,6 +89,11 @@ class ItemIn(BaseModel):
     status: Literal["draft", "active", "archived"] = "draft"
 
 
+class TagOut(BaseModel):
+    public_id: UUID
+    name: str
+
+
 class ItemOut(BaseModel):
     public_id: UUID
     created_at: datetime
@@ -94,6 +102,7 @@ class ItemOut(BaseModel):
     description: str | None
     status: str
     owner_public_id: UUID
+    tags: Json[list[TagOut]]
 
 
 class TokensIn(BaseModel):

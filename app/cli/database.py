@@ -12,14 +12,12 @@ import typer
 
 from app.cli.console import progress, remark, say
 from app.cli.faults import Fault, database_faults, database_name, require_consent
+from app.cli.seeding import add_demo_data, add_many_items, say_accounts
 from app.cli.sessions import audit_trail, open_session
 
 if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy.ext.asyncio import AsyncSession
-
-    from app.core.config import Settings
-    from app.db.init_db import DemoAccount
 
     DeleteBatch = Callable[[AsyncSession, datetime, int], Awaitable[int]]
 
@@ -60,7 +58,7 @@ def seed(
     settings = get_settings()
     require_consent(settings, yes=yes)
     if items is not None:
-        say(f"added {asyncio.run(_add_many_items(items))} items: there are {items} now, or more")
+        say(f"added {asyncio.run(add_many_items(items))} items: there are {items} now, or more")
         return
     accounts = asyncio.run(add_demo_data(settings, command="seed"))
     if not accounts:
@@ -158,28 +156,6 @@ def migrate() -> list[str]:
             return upgrade()
     except CommandError as error:
         raise Fault(f"the migrations do not fit the database: {_first_line(error)}") from error
-
-
-async def add_demo_data(settings: "Settings", *, command: str) -> "list[DemoAccount]":
-    from app.db.init_db import SEED_STEPS, seed_demo_data
-
-    with progress("seeding", SEED_STEPS) as advance:
-        async with open_session() as session:
-            audit = audit_trail(session, command)
-            return await seed_demo_data(session, settings, audit, on_step=advance)
-
-
-async def _add_many_items(wanted: int) -> int:
-    from app.db.many_items import seed_many_items
-
-    with progress("seeding", wanted) as advance:
-        async with open_session() as session:
-            return await seed_many_items(session, wanted, on_items=advance)
-
-
-def say_accounts(accounts: "list[DemoAccount]") -> None:
-    for account in accounts:
-        say(f"  {account.email:<20} {account.password}  ({account.role.value})")
 
 
 def _clean_up(

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from app.cli.console import say
-from app.cli.database import add_demo_data, migrate, say_accounts
+from app.cli.database import migrate
 from app.cli.faults import Fault
+from app.cli.seeding import add_demo_data, say_accounts
 from app.cli.sessions import open_session
 
 if TYPE_CHECKING:

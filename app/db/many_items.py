@@ -39,16 +39,19 @@ _THINGS: Final = (
 TAGS: Final = ("home", "work", "garden", "urgent", "later", "school", "travel", "gifts")
 
 # What the two databases have no common word for.
+# UUIDs are of version 7, in the order of what they are made of, so that their index stays compact.
 _UUID: Final = {
-    "postgresql": "CAST(gen_random_uuid() AS text)",
-    "sqlite": "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4'"
-    " || substr(hex(randomblob(2)), 2) || '-a' || substr(hex(randomblob(2)), 2)"
+    "postgresql": "overlay(lpad(to_hex({milliseconds}), 12, '0') placing '-' from 9 for 0) || '-7'"
+    " || substr(CAST(gen_random_uuid() AS text), 16)",
+    "sqlite": "printf('%08x-%04x-7', ({milliseconds}) >> 16, ({milliseconds}) & 65535)"
+    " || lower(substr(hex(randomblob(2)), 2) || '-a' || substr(hex(randomblob(2)), 2)"
     " || '-' || hex(randomblob(6)))",
 }
 _TIME: Final = {
     "postgresql": "timestamptz '2024-01-01 00:00:00+00' + ({seconds}) * interval '1 second'",
     "sqlite": "strftime('%Y-%m-%d %H:%M:%S.000000', '2024-01-01', ({seconds}) || ' seconds')",
 }
+_FIRST_MILLISECOND: Final = 1_704_067_200_000
 _NUMBERS: Final = """
 WITH RECURSIVE numbers (n) AS (
     SELECT CAST(:first AS bigint) UNION ALL SELECT n + 1 FROM numbers WHERE n < :last
@@ -58,6 +61,7 @@ WITH RECURSIVE numbers (n) AS (
 _IS_SEEDED: Final = "email_key LIKE 'owner-%@seeded.example' AND NOT users.is_deleted"
 
 _COUNT: Final = f"SELECT count(*) FROM items JOIN users ON owner_id = users.id WHERE {_IS_SEEDED}"  # noqa: S608  # all of it stands here
+_NEWEST: Final = text("SELECT max(id) FROM items")
 _ADD_OWNERS: Final = """
 INSERT INTO users (public_id, email, email_key, password_hash)
 {numbers}
@@ -70,7 +74,7 @@ FROM numbers WHERE NOT EXISTS (
 _ADD_TAGS: Final = """
 INSERT INTO tags (public_id, name, name_key, owner_id)
 WITH names (i, word) AS (VALUES {tags})
-SELECT {uuid}, word, word, users.id FROM users CROSS JOIN names
+SELECT {uuid_of_tag}, word, word, users.id FROM users CROSS JOIN names
 WHERE {is_seeded} AND NOT EXISTS (SELECT 1 FROM tags WHERE owner_id = users.id)
 """
 # Of a number as many others as are needed: each of its own modulus, so that none goes with another.
@@ -107,7 +111,7 @@ FROM items
 JOIN users ON users.id = items.owner_id
 JOIN tags ON tags.owner_id = items.owner_id AND NOT tags.is_deleted
 JOIN names ON names.word = tags.name_key
-WHERE items.id > :newest AND {is_seeded}
+WHERE items.id BETWEEN :newest + 1 AND :latest AND {is_seeded}
     AND (items.id * 31 + names.i * 17) % 100 < 40 / (names.i + 1)
 """
 
@@ -128,11 +132,15 @@ async def seed_many_items(
     owners = -(-wanted // ITEMS_PER_OWNER)
     await session.execute(add.owners, {"first": 0, "last": owners - 1})
     await session.execute(add.tags)
+    await session.execute(text("ANALYZE"))
+    await session.commit()
     for first in range(there, wanted, BATCH):
         last = min(first + BATCH, wanted) - 1
-        newest = await session.scalar(text("SELECT max(id) FROM items")) or 0
+        newest = await session.scalar(_NEWEST) or 0
         await session.execute(add.items, {"first": first, "last": last, "owners": owners})
-        await session.execute(add.links, {"newest": newest})
+        # A range with two ends: of one with one end, PostgreSQL expects a third of all items.
+        latest = await session.scalar(_NEWEST)
+        await session.execute(add.links, {"newest": newest, "latest": latest})
         await session.commit()
         on_items(last + 1 - first)
     # How many there are of what decides how lists are read.
@@ -145,10 +153,11 @@ class _Statements:
     """For one of the two databases."""
 
     def __init__(self, dialect: str) -> None:
-        time = _TIME[dialect]
+        time, uuid = _TIME[dialect], _UUID[dialect]
         parts = {
             "numbers": _NUMBERS,
-            "uuid": _UUID[dialect],
+            "uuid": uuid.format(milliseconds=f"{_FIRST_MILLISECOND} + n * 10000"),
+            "uuid_of_tag": uuid.format(milliseconds=f"{_FIRST_MILLISECOND} + users.id"),
             "nothing": UNUSABLE_PASSWORD_HASH,
             "is_seeded": _IS_SEEDED,
             "created_at": time.format(seconds="n * 10"),

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
@@ -420,16 +421,21 @@ async def test_tags_are_renamed_and_put_on_items_at_once(api: Api) -> None:
 
 
 @on_postgresql
-@at_once
-async def test_who_renames_a_tag_keeps_no_item_from_getting_it(api: Api, database_url: str) -> None:
+async def test_who_renames_a_tag_keeps_no_item_from_getting_it(
+    api: Api, database: Database
+) -> None:
+    """RC5: of the two, one would wait for the other's new name, and that one for the tag."""
     owner = await api.register()
     await api.create_item(owner, tags=["a"])
-    async with connection_to(database_url) as renaming:
-        await renaming.exec_driver_sql("BEGIN")
-        await renaming.exec_driver_sql("SELECT id FROM tags FOR NO KEY UPDATE")
-        await renaming.exec_driver_sql("UPDATE tags SET name = 'b', name_key = 'b'")
+    public_id = UUID((await ids(api, owner))["a"])
+    async with database.sessions() as session:
+        tags = TagRepository(session)
+        owner_id = await session.scalar(select(Tag.owner_id)) or 0
+        tag = await tags.lock_owned(public_id, owner_id)
+        assert tag is not None
+        await tags.rename(tag, "b")
         item = await api.create_item(owner, tags=["a"])
-        await renaming.exec_driver_sql("COMMIT")
+        await tags.commit()
 
     assert names((await read(api, owner, item)).json()["data"]) == ["b"]
 
