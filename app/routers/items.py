@@ -159,7 +159,7 @@ async def export_items(
     service: ExportingService,
     export: Export,
 ) -> StreamingResponse:
-    return export.send(await service.export(query, principal), ItemResponse, query, name="items")
+    return export.send(await service.export(query, principal), ItemExported, query, name="items")
 
 
 @router.post(
@@ -168,7 +168,7 @@ async def export_items(
     operation_id="import_items",
     summary="Create the items of a CSV or NDJSON file: all, or none",
     responses=IMPORT,
-    openapi_extra=import_body(ItemCreate(title="Buy milk", description="Two litres")),
+    openapi_extra=import_body(ItemRow(title="Buy milk", description="Two litres")),
 )
 async def import_items(
     principal: CurrentPrincipal,

@@ -13,7 +13,7 @@ from app.core.imports import MAX_IMPORT_ROWS, FileRefusedError, read_rows
 from app.core.problems import MAX_FAULTS
 from app.core.row_format import RowFormat, encode, encode_head
 from app.db.session import Database
-from app.schemas.item_schemas import ItemCreate
+from app.schemas.item_schemas import ItemRow
 from tests.support.api import Account, Api
 from tests.support.databases import on_sqlite
 from tests.support.problems import problem
@@ -204,7 +204,7 @@ TEXTS = st.text(
     ),
     max_size=20,
 )
-ROWS = st.builds(ItemCreate, title=TEXTS.map("a{}b".format), description=st.none() | TEXTS)
+ROWS = st.builds(ItemRow, title=TEXTS.map("a{}b".format), description=st.none() | TEXTS)
 # Past the rules for titles, which take white space off: any text at all.
 RAW_ROWS = st.builds(
     lambda row, title: row.model_copy(update={"title": title}),
@@ -214,13 +214,13 @@ RAW_ROWS = st.builds(
 
 
 @given(st.lists(RAW_ROWS, min_size=1, max_size=5), st.sampled_from(RowFormat))
-def test_any_row_is_read_as_it_was_written(rows: list[ItemCreate], row_format: RowFormat) -> None:
-    content = encode_head(ItemCreate, row_format) + encode(rows, row_format)
-    assert read_rows(content, row_format, ItemCreate) == rows
+def test_any_row_is_read_as_it_was_written(rows: list[ItemRow], row_format: RowFormat) -> None:
+    content = encode_head(ItemRow, row_format) + encode(rows, row_format)
+    assert read_rows(content, row_format, ItemRow) == rows
 
 
 @given(st.lists(RAW_ROWS, min_size=1, max_size=5))
-def test_no_cell_is_a_formula(rows: list[ItemCreate]) -> None:
+def test_no_cell_is_a_formula(rows: list[ItemRow]) -> None:
     for line in encode(rows, RowFormat.CSV).decode().split('","'):
         assert line.lstrip('"')[:1] not in set("=+-@\t\r\n")
 
@@ -231,4 +231,4 @@ def test_whatever_is_sent_is_read_or_refused(text: str, junk: bytes) -> None:
     for row_format in RowFormat:
         for content in (f"title,description\n{text}".encode(), junk, text.encode() + junk):
             with suppress(FileRefusedError):
-                assert read_rows(content, row_format, ItemCreate) != []
+                assert read_rows(content, row_format, ItemRow) != []
