@@ -231,6 +231,13 @@ class PayloadTooLargeError(APIError):
     detail = "The request body is larger than this server accepts."
 
 
+class HeadersTooLargeError(APIError):
+    status = 431
+    code = "headers_too_large"
+    title = "Request header fields too large"
+    detail = "The request's headers are larger than this server accepts."
+
+
 class UnsupportedMediaTypeError(APIError):
     status = 415
     code = "unsupported_media_type"

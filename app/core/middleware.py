@@ -18,6 +18,7 @@ from app.core.config import Settings
 from app.core.exceptions import (
     APIError,
     BadRequestError,
+    HeadersTooLargeError,
     PayloadTooLargeError,
     ServiceUnavailableError,
     UntrustedHostError,
@@ -41,6 +42,9 @@ SECURITY_HEADERS: Final[dict[bytes, bytes]] = {
     b"x-frame-options": b"DENY",
 }
 HEALTH_PATH: Final = "/health"
+# More than any browser sends. The server itself takes any number of megabytes, and what reads them
+# here may need seconds for each.
+MAX_HEADER_BYTES: Final = 65_536
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
@@ -93,8 +97,8 @@ class _Exchange:
         self._links = collect_links()
 
     async def run(self, app: ASGIApp) -> None:
-        if _exceeds(self._announced, self._max_body):
-            await self.refuse(PayloadTooLargeError())
+        if (too_large := self._too_large()) is not None:
+            await self.refuse(too_large)
             return
         # HEAD is GET without the content (RFC 9110 §9.3.2), whatever the route.
         scope = {**self._scope, "method": "GET"} if self._is_head else self._scope
@@ -115,6 +119,11 @@ class _Exchange:
             if self._status is not None:
                 raise
             await self.refuse(APIError())
+
+    def _too_large(self) -> APIError | None:
+        if sum(len(name) + len(value) for name, value in self._scope["headers"]) > MAX_HEADER_BYTES:
+            return HeadersTooLargeError()
+        return PayloadTooLargeError() if _exceeds(self._announced, self._max_body) else None
 
     async def refuse(self, error: APIError) -> None:
         response = problem_response(error, self._request_id)

@@ -59,7 +59,7 @@ class ListQuery(InputModel):
         None, description="Page number, from 1. Not together with `cursor`.", examples=[1]
     )
     per_page: PageSize | None = Field(None, description="Rows on a page.")
-    cursor: Annotated[str, Field(max_length=1024)] | None = Field(
+    cursor: Annotated[str, Field(max_length=2048)] | None = Field(
         None,
         description="`next_cursor` of the last answer; empty for the first page.",
         examples=[""],
@@ -182,7 +182,9 @@ class CursorCodec:
         self._keys = keys
 
     def encode(self, position: tuple[Any, ...], scope: str) -> str:
-        payload = json.dumps([_to_json(value) for value in position]).encode()
+        values = [_to_json(value) for value in position]
+        # As short as can be: titles of any letters have room in a URL.
+        payload = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
         tag = self._tag(self._keys[0], payload, scope)
         return base64url.encode(tag + payload)
 

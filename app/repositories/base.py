@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Row, Select, func, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
-from app.core.exceptions import RestoreConflictError
+from app.core.exceptions import RestoreConflictError, UnauthorizedError
 from app.core.pagination import PageRequest, Slice, SortKey
 from app.models.base import Base
+from app.models.user import User
 from app.repositories.filters import NO_FILTERS, Filters, conditions
 from app.repositories.integrity import violates_uniqueness
 from app.repositories.keyset import (
@@ -30,6 +31,12 @@ SortColumns = Mapping[str, SortColumn]
 _AFTER_COMMIT: Final = "after_commit"
 
 
+def take_calls(session: AsyncSession) -> Sequence[Callable[[], None]]:
+    """What waits for the commit: of the session, whichever of its repositories was told."""
+    calls: Sequence[Callable[[], None]] = session.info.pop(_AFTER_COMMIT, ())
+    return calls
+
+
 class BaseRepository(Generic[ModelType]):
     """Database operations on one model. It flushes; the service commits.
 
@@ -44,13 +51,13 @@ class BaseRepository(Generic[ModelType]):
         await self.session.flush()
 
     async def commit(self) -> None:
-        calls = self._take_calls()
+        calls = take_calls(self.session)
         await self.session.commit()
         for call in calls:
             call()
 
     async def rollback(self) -> None:
-        self._take_calls()
+        take_calls(self.session)
         await self.session.rollback()
 
     def savepoint(self) -> AsyncSessionTransaction:
@@ -63,7 +70,7 @@ class BaseRepository(Generic[ModelType]):
 
     async def release(self) -> None:
         """Give the connection back before slow work; what was read is detached."""
-        self._take_calls()
+        take_calls(self.session)
         await self.session.close()
 
     def after_commit(self, call: Callable[[], None]) -> None:
@@ -71,10 +78,26 @@ class BaseRepository(Generic[ModelType]):
         self.session.info.setdefault(_AFTER_COMMIT, []).append(call)
 
     async def create(self, **kwargs: Any) -> ModelType:
+        """Raises `UnauthorizedError` for an `owner_id` whose account was deleted meanwhile."""
+        instance = await self._insert(**kwargs)
+        if "owner_id" in kwargs:
+            await self._require_owner(kwargs["owner_id"])
+        return instance
+
+    async def _insert(self, **kwargs: Any) -> ModelType:
         instance = self.model(**kwargs)
         self.session.add(instance)
         await self.flush()
         return instance
+
+    async def _require_owner(self, owner_id: int) -> None:
+        """Call it after inserting rows of an owner: the foreign key has waited for a deletion.
+
+        One that comes later waits for this transaction, and takes along what it wrote.
+        """
+        gone = select(User.is_deleted).where(User.id == owner_id)
+        if await self.session.scalar(gone):
+            raise UnauthorizedError
 
     async def get(self, row_id: int, *, include_deleted: bool = False) -> ModelType | None:
         statement = self._select(include_deleted=include_deleted).filter_by(id=row_id)
@@ -141,11 +164,6 @@ class BaseRepository(Generic[ModelType]):
     async def count(self, *, include_deleted: bool = False, **equal: Any) -> int:
         statement = self._select(include_deleted=include_deleted).filter_by(**equal)
         return await self._count(statement)
-
-    def _take_calls(self) -> Sequence[Callable[[], None]]:
-        # The session's, not the repository's: another one may commit what this one wrote.
-        calls: Sequence[Callable[[], None]] = self.session.info.pop(_AFTER_COMMIT, ())
-        return calls
 
     def _select(self, *, include_deleted: bool = False) -> Select[ModelType]:
         statement = select(self.model)

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, load_only, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
+from app.core.exceptions import UnauthorizedError
 from app.core.pagination import RELEVANCE, PageRequest, Slice
 from app.models.base import utcnow
 from app.models.item import Item, ItemStatus
@@ -69,9 +70,12 @@ class ItemRepository(BulkRepository[Item]):
     async def create_for_owner(
         self, owner_id: int, tags: Sequence[Tag] = (), **values: object
     ) -> Item:
-        item = await self.create(owner_id=owner_id, **values)
-        owner = select(User).where(User.id == owner_id).options(_SHOWN_OF_OWNER)
-        set_committed_value(item, "owner", (await self.session.scalars(owner)).one())
+        item = await self._insert(owner_id=owner_id, **values)
+        found = select(User).where(User.id == owner_id).options(_SHOWN_OF_OWNER)
+        owner = (await self.session.scalars(found)).one()
+        if owner.is_deleted:
+            raise UnauthorizedError
+        set_committed_value(item, "owner", owner)
         await self._link(item, tags)
         set_committed_value(item, "tags", list(tags))
         return item
@@ -111,6 +115,15 @@ class ItemRepository(BulkRepository[Item]):
         statement = statement.where(Item.public_id == str(public_id)).with_for_update(of=Item)
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one_or_none()
+
+    async def keep_owner(self, public_id: UUID) -> None:
+        """Have the item's owner stay until the end of the transaction, or be gone by now.
+
+        Lock the owner before the item, as a deletion of the account does.
+        """
+        owner_id = select(Item.owner_id).where(Item.public_id == str(public_id)).scalar_subquery()
+        owner = select(User.id).where(User.id == owner_id)
+        await self.session.execute(owner.with_for_update(read=True, key_share=True))
 
     async def list_visible(self, request: PageRequest, viewer_id: int) -> Slice[Item]:
         return await self._list(self._shown(), request, any_of=_visible_to(viewer_id))

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from app.core.database_errors import is_conflict
-from app.repositories.base import BaseRepository
+from app.repositories.base import BaseRepository, take_calls
 
 P = ParamSpec("P")
 ServiceType = TypeVar("ServiceType")
@@ -76,6 +76,7 @@ async def _retry(session: AsyncSession, work: Callable[[], Awaitable[T]]) -> T:
                     raise
         log.warning("use_case_retried", tried=tried)
         # Rolled back, with nothing left of what was read, and no connection held meanwhile.
+        take_calls(session)
         await session.close()
         pause = FIRST_PAUSE.total_seconds() * 2**tried
         await asyncio.sleep(random.uniform(0, pause))  # noqa: S311  # spreads, hides nothing

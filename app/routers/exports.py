@@ -92,4 +92,8 @@ def export_of(example: BaseModel) -> Responses:
     return {200: {"description": description, "headers": headers, "content": file_content(example)}}
 
 
-Export = Annotated[ExportResponse, Depends()]
+async def get_export(request: Request) -> ExportResponse:
+    return ExportResponse(request)
+
+
+Export = Annotated[ExportResponse, Depends(get_export)]

@@ -31,7 +31,7 @@ IMPORT: Final[Responses] = {
 class ImportReport:
     """The answer of one request."""
 
-    def __init__(self, response: Response, *, dry_run: DryRun = False) -> None:
+    def __init__(self, response: Response, *, dry_run: bool) -> None:
         self._response = response
         self.dry_run = dry_run
 
@@ -41,7 +41,11 @@ class ImportReport:
         return success_response(ImportResponse.model_validate(result))
 
 
-ImportAnswer = Annotated[ImportReport, Depends()]
+async def get_report(response: Response, *, dry_run: DryRun = False) -> ImportReport:
+    return ImportReport(response, dry_run=dry_run)
+
+
+ImportAnswer = Annotated[ImportReport, Depends(get_report)]
 
 
 def rows_of(schema: type[BaseModel], *, ignoring: type[BaseModel]) -> Any:

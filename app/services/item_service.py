@@ -166,6 +166,7 @@ class ItemService:
 
         Raises `NotFoundError` also when the owner's account was deleted: its items went with it.
         """
+        await self.item_repo.keep_owner(public_id)
         item = await self._lock_writable(public_id, principal, include_deleted=True)
         if item.owner.is_deleted:
             raise NotFoundError

@@ -254,7 +254,7 @@ async def test_as_many_statements_are_taken_for_a_hundred_rows_as_for_one(
         taken.append([len(creating), len(updating), len(deleting)])
 
     # The session's lookup; a savepoint around one INSERT or UPDATE; reading before and after.
-    assert taken == [[6, 8, 4], [6, 8, 4]]
+    assert taken == [[7, 8, 4], [7, 8, 4]]
 
 
 async def test_a_repeated_request_is_answered_again_and_done_once(api: Api) -> None:

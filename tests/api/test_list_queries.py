@@ -10,7 +10,7 @@ from httpx2 import Response
 from tests.support.api import Account, Api
 from tests.support.databases import on_sqlite
 from tests.support.problems import faulty_fields, problem
-from tests.support.walking import fetch
+from tests.support.walking import fetch, walk
 
 ITEMS = "/api/v1/items"
 MY = f"{ITEMS}/my"
@@ -170,7 +170,7 @@ JUNK: list[tuple[str, Any]] = [
     ("sort", "created_at\n"),
     ("sort", "created_at\0"),
     ("sort", ",".join(["created_at"] * 20)),
-    ("cursor", "a" * 1025),
+    ("cursor", "a" * 2049),
     ("id", 1),
     ("owner_id", 1),
     ("is_deleted", "true"),
@@ -247,3 +247,14 @@ async def test_the_largest_page_is_a_hundred_rows(api: Api) -> None:
     owner = await api.register()
     assert (await fetch(api, owner, MY, limit=100))["meta"]["limit"] == 100
     assert (await fetch(api, owner, MY, per_page=100))["meta"]["per_page"] == 100
+
+
+async def test_a_cursor_has_room_for_titles_of_any_letters(api: Api) -> None:
+    """IN4."""
+    owner = await api.register()
+    made = [letter * 200 for letter in ("\u044f", "\u0436", "\U0001f40e")]
+    for title in made:
+        await api.create_item(owner, title=title)
+
+    walked = await walk(api, owner, "/api/v1/items/my", sort="title", limit=1)
+    assert sorted(row["title"] for row in walked) == sorted(made)

@@ -94,17 +94,22 @@ async def test_the_tag_stays_while_nothing_is_changed(api: Api) -> None:
 
 
 def test_the_tag_is_of_what_is_shown_and_of_its_version() -> None:
-    class Shown(BaseModel):
+    class Profile(BaseModel):
         title: str
 
-    def tag(version: int, title: str) -> str:
-        return entity_tag(SimpleNamespace(version=version), Shown(title=title))
+    class Shown(Profile):
+        updated_at: None = None
+
+    def tag(version: int, title: str, shown: type[Profile] = Shown) -> str:
+        return entity_tag(SimpleNamespace(version=version), shown(title=title))
 
     assert tag(1, "a") == tag(1, "a")
     # Something of another table, or of a new release, with the row as it was.
     assert tag(1, "b") != tag(1, "a")
     # Changed and changed back.
     assert tag(3, "a") != tag(1, "a")
+    # Who is not shown that, is not told of it.
+    assert tag(3, "a", Profile) == tag(1, "a", Profile) != tag(1, "b", Profile)
 
 
 async def test_a_change_with_the_tag_at_hand_is_made_and_with_an_old_one_refused(api: Api) -> None:

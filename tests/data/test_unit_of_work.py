@@ -292,6 +292,25 @@ async def test_a_transaction_that_is_ended_again_and_again_is_given_up(
     assert trials.tries == MAX_TRIES
 
 
+async def test_what_waits_for_the_commit_of_a_failed_try_is_forgotten(
+    session: AsyncSession,
+) -> None:
+    calls: list[int] = []
+
+    class Told(Trials):
+        @retried
+        async def run(self) -> str:
+            self.tries += 1
+            self.user_repo.after_commit(lambda: calls.append(self.tries))
+            if self.tries <= self._failures:
+                raise DBAPIError("", None, _ConflictError(self._sqlstate))
+            await self.user_repo.commit()
+            return "done"
+
+    assert await Told(session, do_nothing).run() == "done"
+    assert calls == [2]
+
+
 async def test_the_last_try_may_succeed(session: AsyncSession) -> None:
     assert await Trials(session, do_nothing, failures=MAX_TRIES - 1).run() == "done"
 

@@ -12,7 +12,25 @@ ITEMS: Final = "/api/v1/items"
 JSON: Final = {"Content-Type": "application/json"}
 # The limiter is off in other tests.
 limited = pytest.mark.settings(RATE_LIMIT_ENABLED=True, AUTH_RATE_LIMIT_ACCOUNT="1/minute")
-STATUSES: Final = {200, 201, 204, 304, 400, 401, 403, 404, 405, 409, 412, 413, 422, 429, 500, 503}
+STATUSES: Final = {
+    200,
+    201,
+    204,
+    304,
+    400,
+    401,
+    403,
+    404,
+    405,
+    409,
+    412,
+    413,
+    422,
+    429,
+    431,
+    500,
+    503,
+}
 
 
 def add_faulty_routes(app: FastAPI) -> None:
@@ -47,6 +65,7 @@ async def answer_of_every_status(api: Api, app: FastAPI) -> dict[int, Response]:
         await client.put(item, headers=headers),
         await client.post("/api/v1/auth/register", json=taken),
         await client.post(ITEMS, headers=headers | {"Content-Length": "100000000"}),
+        await client.get(ITEMS, headers={"If-None-Match": "," * 100_000}),
         await client.post(ITEMS, json={}, headers=headers),
         await api.try_login("nobody@example.com", "wrong password"),
         await api.try_login("nobody@example.com", "wrong password"),

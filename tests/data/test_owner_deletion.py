@@ -1,0 +1,111 @@
+"""What an account's requests do that are at work while it is deleted: nothing that stays."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import Response
+from sqlalchemy import func, select
+
+from app.core.dependencies import get_principal
+from app.core.security.jwt import TokenClaims
+from app.core.security.principal import Principal
+from app.db.session import Database
+from app.models import Item, Tag, User, UserRole
+from app.repositories.owned_row_repository import OwnedRowRepository
+from app.repositories.user_repository import UserRepository
+from tests.api.test_idempotency import is_waiting_for_a_lock
+from tests.data.faults import connection_to, until
+from tests.support.api import Account, Api
+from tests.support.databases import on_postgresql
+from tests.support.problems import problem
+
+ITEMS = "/api/v1/items"
+
+
+@asynccontextmanager
+async def deletion_of(account: Account, database: Database) -> AsyncIterator[None]:
+    """Its transaction, which ends with the block."""
+    async with database.sessions.begin() as session:
+        users = UserRepository(session)
+        user = await users.lock(public_id=account.public_id)
+        assert user is not None
+        await users.soft_delete(user)
+        await OwnedRowRepository(session).soft_delete(user.id)
+        yield
+
+
+async def let_in(account: Account, app: FastAPI, database: Database) -> None:
+    """As if a request had come before the deletion: whoever calls was looked up already."""
+    async with database.read_sessions() as session:
+        found = select(User.id).where(User.public_id == account.public_id)
+        user_id = (await session.scalars(found)).one()
+    unknown = dict.fromkeys(("iss", "aud", "sid", "jti"), "")
+    claims = TokenClaims(**unknown, sub=account.public_id, iat=0, exp=0)
+    principal = Principal(claims, user_id, UserRole.USER, datetime.now(UTC))
+    app.dependency_overrides[get_principal] = lambda: principal
+
+
+async def rows_left(database: Database) -> int:
+    async with database.read_sessions() as session:
+        living = [
+            await session.scalar(select(func.count()).select_from(m).where(m.is_deleted.is_(False)))
+            for m in (Item, Tag)
+        ]
+    return sum(count or 0 for count in living)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (ITEMS, {"json": {"title": "A thing", "status": "active", "tags": ["home"]}}),
+        ("/api/v1/tags", {"json": {"name": "home"}}),
+        (f"{ITEMS}/bulk", {"json": {"rows": [{"title": "A thing", "status": "active"}]}}),
+        (
+            f"{ITEMS}/import",
+            {"content": "title\r\nA thing\r\n", "headers": {"Content-Type": "text/csv"}},
+        ),
+    ],
+    ids=["item", "tag", "bulk", "import"],
+)
+async def test_nothing_is_made_for_an_account_that_was_deleted_meanwhile(
+    api: Api, app: FastAPI, database: Database, path: str, body: dict[str, Any]
+) -> None:
+    """AZ5."""
+    account = await api.register()
+    async with deletion_of(account, database):
+        pass
+    await let_in(account, app, database)
+
+    problem(await api.client.post(path, **body), 401, "unauthorized")
+    assert await rows_left(database) == 0
+
+
+async def restore(api: Api, item: dict[str, str], account: Account) -> Response:
+    path = f"{ITEMS}/{item['public_id']}/restore"
+    return await api.client.post(path, headers=account.headers)
+
+
+@on_postgresql
+@pytest.mark.parametrize("deleted_before", [False, True])
+async def test_a_restore_that_waits_for_a_deletion_restores_nothing(
+    api: Api, database: Database, database_url: str, deleted_before: bool
+) -> None:
+    """AZ5: what it read of the owner before is not what counts."""
+    account = await api.register()
+    item = await api.create_item(account, status="active")
+    if deleted_before:
+        path = f"{ITEMS}/{item['public_id']}"
+        assert (await api.client.delete(path, headers=account.headers)).status_code == 204
+    async with connection_to(database_url) as looking:
+        async with deletion_of(account, database):
+            waiting = asyncio.create_task(restore(api, item, account))
+            await until(lambda: is_waiting_for_a_lock(looking))
+        response = await waiting
+
+    problem(response, 404, "not_found")
+    assert await rows_left(database) == 0
