@@ -43,9 +43,9 @@ def render_item(kind: str, obj: Any, _: AutogenContext) -> str | Literal[False]:
     return False
 
 
-def include_name(name: str | None, _: str, __: Any) -> bool:
+def include_name(name: str | None, kind: str, _: Any) -> bool:
     """Leave alone what the models do not know: Alembic would drop it."""
-    return not is_search_index(name)
+    return not is_search_index(name, kind)
 
 
 def database_url() -> str:

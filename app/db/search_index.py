@@ -4,16 +4,22 @@ import re
 from typing import Any, Final
 
 from app.core.search_words import search_words
+from app.models.base import Base
 
 # The tables are SQLite's (with those in which FTS5 keeps its data), the rest is PostgreSQL's.
-_INDEX_NAMES: Final = re.compile(
-    r"\w+_search(_(config|content|data|docsize|idx))?|search_vector|ix_\w+_search_vector"
-)
+_TABLE: Final = re.compile(r"(?P<searched>\w+)_search(_(config|content|data|docsize|idx))?")
+_COLUMN: Final = "search_vector"
+_INDEX: Final = re.compile(rf"ix_\w+_{_COLUMN}")
 
 
-def is_search_index(name: str | None) -> bool:
-    """Whether a table, column or index of this name is none that a model declares."""
-    return name is not None and _INDEX_NAMES.fullmatch(name) is not None
+def is_search_index(name: str | None, kind: str) -> bool:
+    """Whether a `table`, `column` or `index` of this name is none that a model declares."""
+    if name is None:
+        return False
+    if kind == "table":
+        found, declared = _TABLE.fullmatch(name), Base.metadata.tables
+        return found is not None and found["searched"] in declared and name not in declared
+    return name == _COLUMN if kind == "column" else _INDEX.fullmatch(name) is not None
 
 
 def add_search_function(connection: Any) -> None:

@@ -80,8 +80,7 @@ class BaseRepository(Generic[ModelType]):
     async def create(self, **kwargs: Any) -> ModelType:
         """Raises `UnauthorizedError` for an `owner_id` whose account was deleted meanwhile."""
         instance = await self._insert(**kwargs)
-        if "owner_id" in kwargs:
-            await self._require_owner(kwargs["owner_id"])
+        await self._require_owner(kwargs)
         return instance
 
     async def _insert(self, **kwargs: Any) -> ModelType:
@@ -90,14 +89,15 @@ class BaseRepository(Generic[ModelType]):
         await self.flush()
         return instance
 
-    async def _require_owner(self, owner_id: int) -> None:
+    async def _require_owner(self, values: Mapping[str, Any]) -> None:
         """Call it after inserting rows of an owner: the foreign key has waited for a deletion.
 
         One that comes later waits for this transaction, and takes along what it wrote.
         """
-        gone = select(User.is_deleted).where(User.id == owner_id)
-        if await self.session.scalar(gone):
-            raise UnauthorizedError
+        if "owner_id" in values:
+            gone = select(User.is_deleted).where(User.id == values["owner_id"])
+            if await self.session.scalar(gone):
+                raise UnauthorizedError
 
     async def get(self, row_id: int, *, include_deleted: bool = False) -> ModelType | None:
         statement = self._select(include_deleted=include_deleted).filter_by(id=row_id)

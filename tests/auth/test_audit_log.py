@@ -193,6 +193,7 @@ def test_every_action_of_the_api_is_tested() -> None:
     by_operators = {
         AuditAction.CREATE_USER,
         AuditAction.SET_PASSWORD,
+        AuditAction.CHANGE_ROLE,
         AuditAction.CLEANUP_AUDIT,
         AuditAction.PURGE_DELETED,
     }

@@ -53,8 +53,8 @@ async def test_anything_but_the_one_token_is_401(
         "quoted": [name + b'="' + token + b'"'],
         "padded": [good + b"=="],
         "percent-encoded": [name + b"=%41" + token[1:]],
-        "100,000 bytes": [name + b"=" + b"A" * 100_000],
-        "10,000 cookies": [b";".join(b"c%d=x" % number for number in range(10_000))],
+        "60,000 bytes": [name + b"=" + b"A" * 60_000],
+        "7,000 cookies": [b";".join(b"c%d=x" % number for number in range(7000))],
         "twice the same": [good + b"; " + good],
         "twice in two headers": [good, good],
         "and an empty one": [good + b"; " + name + b"="],
@@ -119,7 +119,7 @@ async def test_a_logout_with_garbage_is_no_error_and_ends_nothing(
     browser: Browser, account: Account
 ) -> None:
     """CK5, SE2."""
-    for value in (b"", b"garbage", b"\xff", b"A" * 100_000):
+    for value in (b"", b"garbage", b"\xff", b"A" * 60_000):
         response = await send(browser.client, "logout", NAME.encode() + b"=" + value)
         assert response.status_code == 204
 

@@ -69,20 +69,20 @@ async def on_database(url: str, work: Any) -> Any:
 
 def _describe(inspector: Inspector) -> Schema:
     tables = [name for name in inspector.get_table_names() if name != "alembic_version"]
-    return {n: _describe_table(inspector, n) for n in tables if not is_search_index(n)}
+    return {n: _describe_table(inspector, n) for n in tables if not is_search_index(n, "table")}
 
 
 def _describe_table(inspector: Inspector, name: str) -> Schema:
     def by_name(found: Any) -> list[Any]:
-        return sorted(_comparable(known(found)), key=lambda constraint: str(constraint["name"]))
+        return sorted(_comparable(found), key=lambda constraint: str(constraint["name"]))
 
-    def known(found: Any) -> list[Any]:
-        return [part for part in found if not is_search_index(part["name"])]
+    def known(found: Any, kind: str) -> list[Any]:
+        return [part for part in found if not is_search_index(part["name"], kind)]
 
     return {
-        "columns": _comparable(known(inspector.get_columns(name))),
+        "columns": _comparable(known(inspector.get_columns(name), "column")),
         "key": inspector.get_pk_constraint(name),
-        "indexes": by_name(inspector.get_indexes(name)),
+        "indexes": by_name(known(inspector.get_indexes(name), "index")),
         "uniques": by_name(inspector.get_unique_constraints(name)),
         "checks": by_name(inspector.get_check_constraints(name)),
         "foreign keys": by_name(inspector.get_foreign_keys(name)),
@@ -269,3 +269,31 @@ def test_a_database_that_was_migrated_takes_rows(config: Config, empty_url: str)
         return connection.scalar(text("SELECT count(*) FROM users WHERE NOT is_deleted"))
 
     assert asyncio.run(on_database(empty_url, insert)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "unknown"),
+    [
+        ("table", "items_search", True),
+        ("table", "items_search_docsize", True),
+        ("table", "saved_search", False),
+        ("table", "items", False),
+        ("column", "search_vector", True),
+        ("column", "allow_search", False),
+        ("index", "ix_items_search_vector", True),
+        ("index", "ix_items_title", False),
+        ("index", None, False),
+    ],
+)
+def test_only_what_search_looks_up_is_left_alone(
+    kind: str, name: str | None, unknown: bool
+) -> None:
+    """RL11: a model's own column with such a name is compared as any."""
+    assert is_search_index(name, kind) is unknown
+
+
+def test_a_table_of_a_model_is_compared_whatever_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RL11."""
+    declared = {**Base.metadata.tables, "items_search": Base.metadata.tables["items"]}
+    monkeypatch.setattr(Base.metadata, "tables", declared)
+    assert not is_search_index("items_search", "table")
