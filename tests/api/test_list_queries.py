@@ -252,7 +252,7 @@ async def test_the_largest_page_is_a_hundred_rows(api: Api) -> None:
 async def test_a_cursor_has_room_for_titles_of_any_letters(api: Api) -> None:
     """IN4."""
     owner = await api.register()
-    made = [letter * 200 for letter in ("\u044f", "\u0436", "\U0001f40e")]
+    made = [letter * 200 for letter in ("\u044f", "\u0436", "\U0001f40e", "\U0001f40f")]
     for title in made:
         await api.create_item(owner, title=title)
 
