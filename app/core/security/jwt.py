@@ -17,8 +17,6 @@ from app.core.security.key_ring import KeyRing, VerificationKey
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105  # a media type, not a secret
 REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"]
 MAX_TOKEN_LENGTH: Final = 4096
-# All tokens of a key have the same first part, which is read once.
-MAX_KNOWN_HEADERS: Final = 16
 # Clients send a token many times: its signature is verified once, its times with each request.
 MAX_VERIFIED_TOKENS: Final = 10_000
 
@@ -54,7 +52,6 @@ class JWTService:
         self._audience = audience
         self._leeway = leeway
         self.lifetime = lifetime
-        self._known_headers: dict[str, VerificationKey] = {}
         self._verified: dict[str, TokenClaims] = {}
         self._jwt = jwt.PyJWT({"enforce_minimum_key_length": True, "require": REQUIRED_CLAIMS})
 
@@ -118,11 +115,9 @@ class JWTService:
     def _decode(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN_LENGTH:
             raise jwt.DecodeError
-        header, _, _ = token.partition(".")
-        key = self._known_headers.get(header) or self._find_key(token)
-        claims = self._jwt.decode(
+        return self._jwt.decode(
             token,
-            key,
+            self._find_key(token),
             # RFC 8725 §3.1: ours to say, never the token's ("alg": "none", HS/RS confusion).
             algorithms=[self._keys.algorithm.value],
             audience=self._audience,
@@ -130,10 +125,6 @@ class JWTService:
             leeway=self._leeway,
             options={"strict_aud": True},
         )
-        # Now it is known to be of somebody with the key, so nobody else can fill this.
-        if len(self._known_headers) < MAX_KNOWN_HEADERS:
-            self._known_headers[header] = key
-        return claims
 
     def _find_key(self, token: str) -> VerificationKey:
         header = jwt.get_unverified_header(token)
