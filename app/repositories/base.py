@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 from app.core.exceptions import RestoreConflictError, UnauthorizedError
 from app.core.pagination import PageRequest, Slice, SortKey
 from app.models.base import Base
+from app.models.ownership import is_owned
 from app.models.user import User
 from app.repositories.filters import NO_FILTERS, Filters, conditions
 from app.repositories.integrity import violates_uniqueness
@@ -78,9 +79,9 @@ class BaseRepository(Generic[ModelType]):
         self.session.info.setdefault(_AFTER_COMMIT, []).append(call)
 
     async def create(self, **kwargs: Any) -> ModelType:
-        """Raises `UnauthorizedError` for an `owner_id` whose account was deleted meanwhile."""
+        """Raises `UnauthorizedError` for an owner whose account was deleted meanwhile."""
         instance = await self._insert(**kwargs)
-        await self._require_owner(kwargs)
+        await self._require_owner(getattr(instance, "owner_id", None))
         return instance
 
     async def _insert(self, **kwargs: Any) -> ModelType:
@@ -89,13 +90,13 @@ class BaseRepository(Generic[ModelType]):
         await self.flush()
         return instance
 
-    async def _require_owner(self, values: Mapping[str, Any]) -> None:
+    async def _require_owner(self, owner_id: int | None) -> None:
         """Call it after inserting rows of an owner: the foreign key has waited for a deletion.
 
         One that comes later waits for this transaction, and takes along what it wrote.
         """
-        if "owner_id" in values:
-            gone = select(User.is_deleted).where(User.id == values["owner_id"])
+        if is_owned(self.model):
+            gone = select(User.is_deleted).where(User.id == owner_id)
             if await self.session.scalar(gone):
                 raise UnauthorizedError
 

@@ -52,7 +52,7 @@ class BulkRepository(BaseRepository[ModelType]):
             await self.session.execute(insert(self.model), [named[n] for n in numbers])
 
         conflicts = await self._each(len(rows), write)
-        await self._require_owner(named[0])
+        await self._require_owner(named[0].get("owner_id"))
         ids = [row["public_id"] for row in named]
         found = await self.session.scalars(self._shown().where(self._column("public_id").in_(ids)))
         made: dict[str, Any] = {row.public_id: row for row in cast("Iterable[Any]", found)}
@@ -93,7 +93,7 @@ class BulkRepository(BaseRepository[ModelType]):
     async def insert_all(self, rows: Sequence[Values]) -> None:
         """All of them or, with an `IntegrityError`, none. Nothing is read back."""
         await self.session.execute(insert(self.model), [dict(row) for row in rows])
-        await self._require_owner(rows[0])
+        await self._require_owner(rows[0].get("owner_id"))
 
     async def _read_again(self, instances: Sequence[ModelType]) -> None:
         """Bring them up to date, with all that is shown of them, in one statement."""

@@ -1,10 +1,8 @@
-from collections.abc import Iterator
-from typing import Any
-
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models.base import Base, utcnow
+from app.models.base import utcnow
+from app.models.ownership import owned_models
 
 
 class OwnedRowRepository:
@@ -22,10 +20,3 @@ class OwnedRowRepository:
                 .where(model.owner_id == owner_id, model.is_deleted.is_(False))
                 .values(is_deleted=True, deleted_at=utcnow(), **raised)
             )
-
-
-def owned_models() -> Iterator[Any]:
-    for mapper in Base.registry.mappers:
-        keys = mapper.columns.owner_id.foreign_keys if "owner_id" in mapper.columns else ()
-        if any(key.target_fullname == "users.id" for key in keys):
-            yield mapper.class_

@@ -3,7 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
-from app.repositories.owned_row_repository import owned_models
+from app.models.ownership import owned_models
 from tests.support.api import Api
 from tests.support.databases import on_sqlite
 from tests.support.routes import RouteCaller, routes_of

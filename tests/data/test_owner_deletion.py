@@ -4,18 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import Response
-from sqlalchemy import func, select
+from sqlalchemy import ForeignKey, func, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.core.dependencies import get_principal
+from app.core.exceptions import UnauthorizedError
 from app.core.security.jwt import TokenClaims
 from app.core.security.principal import Principal
 from app.db.session import Database
 from app.models import Item, Tag, User, UserRole
+from app.models.ownership import owned_models
+from app.repositories.base import BaseRepository
 from app.repositories.owned_row_repository import OwnedRowRepository
 from app.repositories.user_repository import UserRepository
 from tests.api.test_idempotency import is_waiting_for_a_lock
@@ -83,6 +87,39 @@ async def test_nothing_is_made_for_an_account_that_was_deleted_meanwhile(
 
     problem(await api.client.post(path, **body), 401, "unauthorized")
     assert await rows_left(database) == 0
+
+
+class OtherBase(DeclarativeBase):
+    """With tables of its own, which no migration and no other test sees."""
+
+
+class Team(OtherBase):
+    __tablename__ = "teams"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Badge(OtherBase):
+    __tablename__ = "badges"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("teams.id"))
+
+
+async def test_what_belongs_to_something_else_is_not_asked_for_a_user(
+    api: Api, database: Database
+) -> None:
+    """Though a deleted user has the same number."""
+    account = await api.register()
+    async with deletion_of(account, database):
+        pass
+    assert set(owned_models()) == {Item, Tag}
+    async with database.read_sessions() as session:
+        user_id = (await session.scalars(select(User.id))).one()
+        badges: BaseRepository[Any] = BaseRepository(cast("Any", Badge), session)
+        await badges._require_owner(user_id)
+        with pytest.raises(UnauthorizedError):
+            await BaseRepository(Item, session)._require_owner(user_id)
 
 
 async def restore(api: Api, item: dict[str, str], account: Account) -> Response:
