@@ -18,7 +18,14 @@ _TAGS: Final = r'(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*'
 # Several lines are one list (RFC 9110 §5.3), and one line is all that a client needs to know of.
 _Lines = Annotated[
     list[str],
-    WithJsonSchema({"type": "string", "pattern": rf"^(\*|{_TAGS})$", "examples": [_TAG]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "entity-tags",
+            "pattern": rf"^(\*|{_TAGS})$",
+            "examples": [_TAG],
+        }
+    ),
 ]
 
 IfMatch = Annotated[

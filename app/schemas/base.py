@@ -21,7 +21,8 @@ from app.core.validation import InputModel
 from app.models.user import email_key
 
 # A text that is more than white space. White space around it is taken off before this is asked.
-NOT_BLANK: Final = r"\S"
+# Which letters that are is said one by one: of \S, every language has its own idea.
+NOT_BLANK: Final = r"[^\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 

@@ -1,6 +1,7 @@
 """Requests that are wrong in what they are made of: none is an error of ours, or too costly."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -246,3 +247,18 @@ async def test_a_broken_login_form_logs_nobody_in(client: AsyncClient, form: byt
     """IN5."""
     response = await client.post(LOGIN, content=form, headers={"Content-Type": FORM})
     assert refused(response, 400, 401, 422)
+
+
+@on_sqlite
+async def test_what_counts_as_white_space_is_what_the_documented_pattern_says(api: Api) -> None:
+    """Languages differ in their `\\S`: of U+0085, U+FEFF and U+001C, for three."""
+    owner = await api.register()
+    document = (await api.client.get("/openapi.json")).json()
+    pattern = document["components"]["schemas"]["TagWrite"]["properties"]["name"]["pattern"]
+    found = {}
+    for sign in "\t\x1c \x85\xa0\u180e\u2003\u200b\u2028\u3000\ufeffa":
+        response = await api.client.post("/api/v1/tags", json={"name": sign}, headers=owner.headers)
+        found[sign] = response.status_code
+
+    assert found == {sign: 201 if re.search(pattern, sign) else 422 for sign in found}
+    assert len(set(found.values())) == 2
