@@ -2,7 +2,7 @@
 # ruff: noqa: PLC0415
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,9 +10,6 @@ from app.cli.console import say_json, say_table
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
-
-# By name: app.core.dependencies is for routers to import.
-GUARD: Final = "app.core.dependencies.get_token_claims"
 
 commands = typer.Typer()
 
@@ -46,19 +43,17 @@ def _rows() -> Iterator[dict[str, str]]:
 
 
 def _access(dependant: "Dependant | None") -> str:
+    from fastapi.security.base import SecurityBase
+
     dependencies = list(_dependencies(dependant)) if dependant else []
     permissions = {scope for found in dependencies for scope in found.own_oauth_scopes or ()}
     if permissions:
         return ", ".join(sorted(permissions))
-    return "user" if GUARD in map(_name, dependencies) else "public"
+    guarded = any(isinstance(found.call, SecurityBase) for found in dependencies)
+    return "user" if guarded else "public"
 
 
 def _dependencies(dependant: "Dependant") -> "Iterator[Dependant]":
     for dependency in dependant.dependencies:
         yield dependency
         yield from _dependencies(dependency)
-
-
-def _name(dependency: "Dependant") -> str:
-    call: Any = dependency.call
-    return f"{call.__module__}.{getattr(call, '__qualname__', '')}"

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import structlog
 from fastapi import Depends, Path, Request, Security
-from fastapi.security import OAuth2PasswordBearer, SecurityScopes
+from fastapi.security import SecurityScopes
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.bearer import BearerDependency, bearer_token
 from app.core.client import MAX_OPERATION_LENGTH, Client, Origin
 from app.core.exceptions import (
     MissingPermissionError,
@@ -17,7 +18,7 @@ from app.core.exceptions import (
     UnauthorizedError,
 )
 from app.core.security.jwt import TokenClaims
-from app.core.security.permissions import DESCRIPTIONS, Permission
+from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.core.state import Collaborators
 from app.db.own_writes import open_read_session
@@ -27,21 +28,10 @@ from app.repositories.audit_event_repository import AuditEventRepository
 from app.repositories.live_session_repository import LiveSessionRepository
 from app.services.audit_event_service import AuditTrail, Parties
 
-LOGIN_PATH = "/api/v1/auth/login"
-
 # Closed before the response is sent: the client never waits for it, and no 2xx precedes COMMIT.
 DbSession = Annotated[AsyncSession, Depends(get_db, scope="function")]
 
 PublicId = Annotated[UUID, Path(description="The resource's public id.")]
-
-# Permissions are those of the account's role: a client does not ask for them.
-_bearer = OAuth2PasswordBearer(
-    tokenUrl=LOGIN_PATH,
-    refreshUrl=None,
-    auto_error=False,
-    description="Log in with the email address as the user name; tokens last for minutes.",
-    scopes={permission.value: text for permission, text in DESCRIPTIONS.items()},
-)
 
 
 # The framework walks a route's whole tree of dependencies in each request, and what two of them
@@ -71,20 +61,15 @@ async def get_client(request: Request) -> Client:
     return client_of(request)
 
 
-async def get_token_claims(
-    request: Request, token: Annotated[str | None, Depends(_bearer)]
-) -> TokenClaims:
+async def claims_of(request: Request) -> TokenClaims:
     """What a good token says; whether its session still is, nobody is asked.
 
     Raises `UnauthorizedError`, and `TooManyRequestsError` for an address that asks more often
     without a good token than API_RATE_LIMIT allows.
     """
     collaborators = collaborators_of(request)
-    if len(sent := request.headers.getlist("authorization")) > 1:
-        # One value, as HTTP has it, and no token: a proxy in front may have looked at either.
-        token = ", ".join(sent)
     try:
-        claims = collaborators.access_tokens.verify_access_token(token or "")
+        claims = collaborators.access_tokens.verify_access_token(bearer_token(request))
     except UnauthorizedError:
         await collaborators.requests.count_stranger(client_of(request).address)
         raise
@@ -93,17 +78,16 @@ async def get_token_claims(
     return claims
 
 
-async def get_token_user(
-    request: Request, claims: Annotated[TokenClaims, Depends(get_token_claims)]
-) -> TokenClaims:
+@BearerDependency
+async def get_token_user(request: Request) -> TokenClaims:
     """The claims, and the request counted for their user as API_RATE_LIMIT says."""
+    claims = await claims_of(request)
     await collaborators_of(request).requests.count_user(claims.sub)
     return claims
 
 
-async def get_principal(
-    request: Request, claims: Annotated[TokenClaims, Depends(get_token_claims)]
-) -> Principal:
+@BearerDependency
+async def get_principal(request: Request) -> Principal:
     """Raises `UnauthorizedError` unless the token is good and its session and user still are.
 
     The session is looked up for each request, so that logout, deactivation, deletion and a
@@ -113,6 +97,7 @@ async def get_principal(
     known: Principal | None = getattr(request.state, "principal", None)
     if known is not None:
         return known
+    claims = await claims_of(request)
     requests = collaborators_of(request).requests
     database: Database = request.app.state.database
     live = await LiveSessionRepository(database.read_engine).find(
@@ -124,10 +109,9 @@ async def get_principal(
     # Not before: with the token of a session that was ended, a thief would use up what the owner
     # may ask.
     await requests.count_user(claims.sub)
-    request.state.principal = Principal(
-        claims, live.user_id, live.role, live.authenticated_at, live.writes
-    )
-    return cast("Principal", request.state.principal)
+    principal = Principal(claims, live.user_id, live.account, live.authenticated_at, live.writes)
+    request.state.principal = principal
+    return principal
 
 
 async def get_own_read_db(

@@ -23,7 +23,8 @@ _TAG_BYTES: Final = 16
 class Versioned(Protocol):
     """An object with a number that every change raises: a model with `VersionMixin`."""
 
-    version: Any
+    @property
+    def version(self) -> Any: ...
 
 
 def entity_tag(entity: Versioned, shown: BaseModel) -> str:

@@ -1,32 +1,28 @@
 """What every repository can do. Subclasses add named queries and decide nothing."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 from app.core.exceptions import RestoreConflictError, UnauthorizedError
-from app.core.pagination import PageRequest, Slice, SortKey
+from app.core.pagination import PageRequest, Slice
 from app.models.base import Base
 from app.models.ownership import is_owned
 from app.models.user import User
-from app.repositories.filters import NO_FILTERS, Filters, conditions
+from app.repositories.filters import NO_FILTERS, Filters
 from app.repositories.integrity import violates_uniqueness
-from app.repositories.keyset import (
-    Ordering,
-    SortColumn,
-    beyond,
-    is_implied,
-    order_of,
-    position_of,
-)
+from app.repositories.keyset import position_of
+from app.repositories.paging import Narrowed, SortColumns, narrow
+
+__all__ = ["BaseRepository", "SortColumns"]
 
 ModelType = TypeVar("ModelType", bound=Base)
-SortColumns = Mapping[str, SortColumn]
+T = TypeVar("T")
 
 # The key of a session's `info`.
 _AFTER_COMMIT: Final = "after_commit"
@@ -192,13 +188,45 @@ class BaseRepository(Generic[ModelType]):
         index has for an OR of them. A search is the other way round: its rows are found by their
         words, and then sorted.
         """
-        found = self._narrow(statement, request, columns, filters, any_of)
+        found = narrow(self.model, statement, request, columns, filters, any_of)
+        return await self._page(found, request, self._objects)
+
+    async def _paginate_columns(
+        self,
+        statement: Select[Any],
+        request: PageRequest,
+        columns: SortColumns,
+        filters: Filters = NO_FILTERS,
+        *,
+        make: Callable[..., T],
+        any_of: Sequence[ColumnElement[bool]] = (),
+    ) -> Slice[T]:
+        """`_paginate` of what selects columns, which are passed to `make` in their order.
+
+        What `make` returns has to have the columns that are sorted by, and `public_id`.
+        """
+
+        async def read(rows: Select[Any]) -> Sequence[T]:
+            return [make(*row) for row in await self.session.execute(rows)]
+
+        found = narrow(self.model, statement, request, columns, filters, any_of)
+        return await self._page(found, request, read)
+
+    async def _objects(self, rows: Select[Any]) -> Sequence[ModelType]:
+        return (await self.session.scalars(rows)).all()
+
+    async def _page(
+        self,
+        found: Narrowed,
+        request: PageRequest,
+        read: Callable[[Select[Any]], Awaitable[Sequence[T]]],
+    ) -> Slice[T]:
         if request.page is not None:
             rows = found.first(request.offset + request.size)
-            page = await self.session.scalars(rows.limit(request.size).offset(request.offset))
-            return Slice(page.all(), total=await self._count(found.all_rows()))
+            page = await read(rows.limit(request.size).offset(request.offset))
+            return Slice(page, total=await self.session.scalar(found.count()))
         # One row more than asked for says whether there is a next page.
-        following = (await self.session.scalars(found.first(request.size + 1))).all()
+        following = await read(found.first(request.size + 1))
         items = following[: request.size]
         more = len(following) > request.size
         return Slice(items, next_key=position_of(items[-1], found.order) if more else None)
@@ -218,7 +246,7 @@ class BaseRepository(Generic[ModelType]):
         connection is given back before each batch is handed out.
         """
         while True:
-            found = self._narrow(statement, request, columns, filters, any_of)
+            found = narrow(self.model, statement, request, columns, filters, any_of)
             rows = (await self.session.execute(found.first(request.size))).all()
             await self.release()
             if rows:
@@ -226,50 +254,3 @@ class BaseRepository(Generic[ModelType]):
             if len(rows) < request.size:
                 return
             request = replace(request, after=position_of(rows[-1], found.order))
-
-    def _narrow(
-        self,
-        statement: Select[Any],
-        request: PageRequest,
-        columns: SortColumns,
-        filters: Filters,
-        any_of: Sequence[ColumnElement[bool]],
-    ) -> "_Narrowed":
-        order = self._order(request, columns)
-        if any_of and request.searches:
-            statement, any_of = statement.where(or_(*any_of)), ()
-        narrowing = conditions(filters, request.filters)
-        if request.after is not None:
-            narrowing = [c for c in narrowing if not is_implied(c, order[0])]
-            narrowing.append(beyond(order, request.after))
-        return _Narrowed(self.model, statement, statement.where(*narrowing), order, any_of)
-
-    def _order(self, request: PageRequest, columns: SortColumns) -> Sequence[Ordering]:
-        keys = (*request.sort, SortKey("public_id", descending=request.sort[-1].descending))
-        public_id = self.model.__mapper__.attrs["public_id"].class_attribute
-        return order_of(keys, {"public_id": public_id, **columns}, by_index=not request.searches)
-
-
-@dataclass(frozen=True, slots=True)
-class _Narrowed:
-    """The rows that a request is about: those of `narrowed`, loaded as `statement` says."""
-
-    model: type[Base]
-    statement: Select[Any]
-    narrowed: Select[Any]
-    order: Sequence[Ordering]
-    any_of: Sequence[ColumnElement[bool]]
-
-    def all_rows(self) -> Select[Any]:
-        return self.narrowed.where(or_(*self.any_of)) if self.any_of else self.narrowed
-
-    def first(self, count: int) -> Select[Any]:
-        """The first rows in the order."""
-        clauses = [part.clause() for part in self.order]
-        if not self.any_of:
-            return self.narrowed.order_by(*clauses).limit(count)
-        ids = self.narrowed.with_only_columns(self.model.id).order_by(*clauses).limit(count)
-        branches = [ids.where(condition).subquery() for condition in self.any_of]
-        # A row that is in several of them is found once.
-        found = union_all(*(select(branch.c.id) for branch in branches))
-        return self.statement.where(self.model.id.in_(found)).order_by(*clauses).limit(count)

@@ -5,7 +5,7 @@ A repository names them in a table, by the fields of the list's query:
 Any other function will do too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -19,15 +19,22 @@ Filters = Mapping[str, Filter]
 NO_FILTERS: Final[Filters] = MappingProxyType({})
 
 
+def require_declared(filters: Collection[str], sent: Mapping[str, Any]) -> None:
+    """Raises `LookupError` for a field without a filter, whether it was sent or not.
+
+    A list must not look filtered when it is not.
+    """
+    unknown = [name for name in sent if name not in filters]
+    if unknown:
+        raise LookupError(f"no filter is declared for {unknown}")
+
+
 def conditions(filters: Filters, sent: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     """The conditions for what was sent; None is what was not.
 
-    Raises `LookupError` for a field without a filter, whether it was sent or not: a list must not
-    look filtered when it is not.
+    Raises `LookupError` for a field without a filter, as `require_declared` does.
     """
-    unknown = sent.keys() - filters.keys()
-    if unknown:
-        raise LookupError(f"no filter is declared for {sorted(unknown)}")
+    require_declared(filters, sent)
     return [filters[name](value) for name, value in sent.items() if value is not None]
 
 

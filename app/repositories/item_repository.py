@@ -10,13 +10,32 @@ from sqlalchemy.orm.attributes import set_committed_value
 from app.core.exceptions import UnauthorizedError
 from app.core.pagination import RELEVANCE, PageRequest, Slice
 from app.models.base import utcnow
-from app.models.item import Item, ItemStatus
+from app.models.item import Item
 from app.models.tag import Tag, item_tags
 from app.models.user import User
-from app.repositories.base import SortColumns
 from app.repositories.bulk_repository import BulkRepository
-from app.repositories.filters import Filters, at_least, at_most, is_null, one_of, starts_with
+from app.repositories.filters import (
+    Filters,
+    at_least,
+    at_most,
+    is_null,
+    one_of,
+    require_declared,
+    starts_with,
+)
 from app.repositories.full_text import FullText
+from app.repositories.item_view import (
+    ANY_ONE,
+    EXPORTED,
+    OWNED,
+    SHOWN,
+    SORTABLE,
+    VISIBLE,
+    VISIBLE_ONE,
+    ShownItem,
+    visible_to,
+)
+from app.repositories.paging import SortColumns
 from app.repositories.tag_filters import (
     LINK_COLUMNS,
     has_all_tags,
@@ -27,11 +46,6 @@ from app.repositories.tag_filters import (
     with_tag_keys,
 )
 
-SORTABLE: SortColumns = {
-    "created_at": Item.created_at,
-    "updated_at": Item.updated_at,
-    "title": Item.title,
-}
 # Never null in the rows that are sorted by it.
 SORTABLE_DELETED: SortColumns = {"deleted_at": Item.deleted_at, "title": Item.title}
 
@@ -48,19 +62,6 @@ FILTERS: Filters = {
     "title_prefix": starts_with(Item.title),
     "description_null": is_null(Item.description),
 }
-# Columns rather than objects: of a million rows, that is most of the time.
-_EXPORTED = select(
-    Item.public_id,
-    Item.created_at,
-    Item.updated_at,
-    Item.title,
-    Item.description,
-    Item.status,
-    select(User.public_id)
-    .where(User.id == Item.owner_id)
-    .scalar_subquery()
-    .label("owner_public_id"),
-).where(Item.is_deleted.is_(False))
 
 
 class ItemRepository(BulkRepository[Item]):
@@ -95,23 +96,23 @@ class ItemRepository(BulkRepository[Item]):
         # With it, the version: whoever has seen it with other tags may not overwrite these.
         item.updated_at = utcnow()
 
-    async def find_visible(self, public_id: UUID, viewer_id: int) -> Item | None:
+    async def find_visible(self, public_id: UUID, viewer_id: int) -> ShownItem | None:
         """A published item, or one of the viewer's own."""
-        statement = self._shown().where(
-            Item.public_id == str(public_id), or_(*_visible_to(viewer_id))
+        row = await VISIBLE_ONE.one_or_none(
+            self.session, public_id=str(public_id), viewer_id=viewer_id
         )
-        return (await self.session.scalars(statement)).one_or_none()
+        return None if row is None else ShownItem(*row)
 
-    async def find(self, public_id: UUID) -> Item | None:
-        """Anybody's item, with its owner."""
-        statement = self._shown().where(Item.public_id == str(public_id))
-        return (await self.session.scalars(statement)).one_or_none()
+    async def find(self, public_id: UUID) -> ShownItem | None:
+        """Anybody's item."""
+        row = await ANY_ONE.one_or_none(self.session, public_id=str(public_id))
+        return None if row is None else ShownItem(*row)
 
     async def find_for_update(
         self, public_id: UUID, *, include_deleted: bool = False
     ) -> Item | None:
-        """Like `find`, with the item's row locked until the end of the transaction."""
-        statement = self._shown(include_deleted=include_deleted)
+        """The object, with its row locked until the end of the transaction."""
+        statement = self._objects_with_owner_and_tags(include_deleted=include_deleted)
         statement = statement.where(Item.public_id == str(public_id)).with_for_update(of=Item)
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one_or_none()
@@ -125,8 +126,10 @@ class ItemRepository(BulkRepository[Item]):
         owner = select(User.id).where(User.id == owner_id)
         await self.session.execute(owner.with_for_update(read=True, key_share=True))
 
-    async def list_visible(self, request: PageRequest, viewer_id: int) -> Slice[Item]:
-        return await self._list(self._shown(), request, any_of=_visible_to(viewer_id))
+    async def list_visible(self, request: PageRequest, viewer_id: int) -> Slice[ShownItem]:
+        if not _is_filtered(request):
+            return await VISIBLE.read(self.session, request, viewer_id=viewer_id)
+        return await self._list(SHOWN, request, any_of=visible_to(viewer_id))
 
     async def walk_visible(
         self, request: PageRequest, viewer_id: int
@@ -134,16 +137,18 @@ class ItemRepository(BulkRepository[Item]):
         """Every row that `list_visible` has pages of, with the columns of an exported one."""
         request = await with_tag_keys(request, self.session)
         async for batch in self._walk(
-            _EXPORTED, request, SORTABLE, self._filters(), any_of=_visible_to(viewer_id)
+            EXPORTED, request, SORTABLE, self._filters(), any_of=visible_to(viewer_id)
         ):
             yield batch
 
-    async def list_owned(self, request: PageRequest, owner_id: int) -> Slice[Item]:
-        return await self._list(self._shown().where(Item.owner_id == owner_id), request)
+    async def list_owned(self, request: PageRequest, owner_id: int) -> Slice[ShownItem]:
+        if not _is_filtered(request):
+            return await OWNED.read(self.session, request, viewer_id=owner_id)
+        return await self._list(SHOWN.where(Item.owner_id == owner_id), request)
 
     async def list_deleted(self, request: PageRequest, *, owner_id: int | None) -> Slice[Item]:
         """Deleted items of living owners: of this one, or of all."""
-        statement = self._shown(include_deleted=True).where(
+        statement = self._objects_with_owner_and_tags(include_deleted=True).where(
             Item.is_deleted, Item.owner.has(User.is_deleted.is_(False))
         )
         if owner_id is not None:
@@ -152,16 +157,18 @@ class ItemRepository(BulkRepository[Item]):
 
     async def search_visible(
         self, request: PageRequest, viewer_id: int, *, words: str
-    ) -> Slice[Item]:
+    ) -> Slice[ShownItem]:
         """`list_visible` of what has these words, which can be in order of their relevance."""
         if not request.by_relevance:
             return await self.list_visible(request, viewer_id)
         request = await with_tag_keys(request, self.session)
         # Whatever is found has to be weighed: there is no order to read it in.
-        statement = self._shown().where(or_(*_visible_to(viewer_id)))
+        statement = SHOWN.where(or_(*visible_to(viewer_id)))
         statement, relevance = FullText(Item, self.session).ranked(statement, words)
         columns = {**SORTABLE, RELEVANCE: relevance}
-        return await self._paginate(statement, request, columns, self._filters())
+        return await self._paginate_columns(
+            statement, request, columns, self._filters(), make=ShownItem
+        )
 
     async def _link(self, item: Item, tags: Sequence[Tag]) -> None:
         place = {"item_id": item.id, "created_at": item.created_at, "public_id": item.public_id}
@@ -170,11 +177,11 @@ class ItemRepository(BulkRepository[Item]):
 
     async def _list(
         self,
-        statement: Select[Item],
+        statement: Select[Any],
         request: PageRequest,
         *,
         any_of: Sequence[ColumnElement[bool]] = (),
-    ) -> Slice[Item]:
+    ) -> Slice[ShownItem]:
         request = await with_tag_keys(request, self.session)
         if any_of and is_by_tag(request):
             # Whoever has a tag may see most of its items: each is looked at, and shown or not.
@@ -183,9 +190,11 @@ class ItemRepository(BulkRepository[Item]):
         if reads_links(request):
             statement = statement.join(item_tags, item_tags.c.item_id == Item.id)
             columns, filters = {**columns, **LINK_COLUMNS}, {**filters, **link_filters(request)}
-        return await self._paginate(statement, request, columns, filters, any_of=any_of)
+        return await self._paginate_columns(
+            statement, request, columns, filters, make=ShownItem, any_of=any_of
+        )
 
-    def _shown(self, *, include_deleted: bool = False) -> Select[Item]:
+    def _objects_with_owner_and_tags(self, *, include_deleted: bool = False) -> Select[Item]:
         owner = joinedload(Item.owner, innerjoin=True).options(_SHOWN_OF_OWNER)
         # All tags of all items in one more statement: joined, each would repeat its item.
         tags = selectinload(Item.tags).options(_SHOWN_OF_TAG)
@@ -195,6 +204,6 @@ class ItemRepository(BulkRepository[Item]):
         return {**FILTERS, "q": FullText(Item, self.session).matches}
 
 
-def _visible_to(viewer_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """What is published, or the viewer's own."""
-    return Item.status == ItemStatus.ACTIVE, Item.owner_id == viewer_id
+def _is_filtered(request: PageRequest) -> bool:
+    require_declared({*FILTERS, "q"}, request.filters)
+    return request.is_filtered

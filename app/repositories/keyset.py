@@ -79,7 +79,8 @@ def beyond(order: Sequence[Ordering], after: Position) -> ColumnElement[bool]:
     if one_direction and not any(part.nullable for part in order):
         # A row value comparison is one range of a matching index.
         left = tuple_(*(part.column for part in order))
-        return left < after if order[0].descending else left > after
+        place = tuple_(*after, types=[part.column.type for part in order])
+        return left < place if order[0].descending else left > place
     places = list(zip(order, after, strict=True))
     alternatives = [
         and_(*(part.equal(value) for part, value in places[:number]), last.beyond(value))

@@ -5,14 +5,27 @@ from typing import Final
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core.security.principal import Account
 from app.models.base import UTCDateTime, utcnow
 from app.models.refresh_token import RefreshToken
 from app.models.user import User, UserRole
-from app.repositories.prepared_read import PreparedRead
-from app.repositories.refresh_token_repository import LIVE
+from app.repositories.prepared_statement import PreparedStatement
+from app.repositories.token_rotation import LIVE
 
-_LIVE_SESSION: Final = PreparedRead(
-    select(RefreshToken.user_id, User.role, RefreshToken.authenticated_at, RefreshToken.writes)
+_LIVE_SESSION: Final = PreparedStatement(
+    select(
+        RefreshToken.user_id,
+        RefreshToken.authenticated_at,
+        RefreshToken.writes,
+        User.role,
+        User.public_id,
+        User.created_at,
+        User.updated_at,
+        User.version,
+        User.email,
+        User.full_name,
+        User.is_active,
+    )
     .join(User, User.id == RefreshToken.user_id)
     .where(
         RefreshToken.public_id == bindparam("session_id"),
@@ -28,9 +41,9 @@ class LiveSession:
     """Who is behind a session that is still good."""
 
     user_id: int
-    role: UserRole
     authenticated_at: datetime
     writes: int
+    account: Account
 
 
 class LiveSessionRepository:
@@ -46,5 +59,6 @@ class LiveSessionRepository:
         )
         if row is None:
             return None
-        user_id, role, authenticated_at, writes = row
-        return LiveSession(user_id, UserRole(role), authenticated_at, writes)
+        user_id, authenticated_at, writes, role, *shown = row
+        account = Account(UserRole(role), *shown)
+        return LiveSession(user_id, authenticated_at, writes, account)

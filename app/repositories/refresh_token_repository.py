@@ -1,38 +1,15 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.client import Client
-from app.models.base import UTCDateTime, utcnow
+from app.models.base import utcnow
 from app.models.refresh_token import RefreshToken, RevocationReason
 from app.models.user import User
 from app.repositories.base import BaseRepository
-
-
-@dataclass(frozen=True, slots=True)
-class TokenFamily:
-    """A family as one statement saw it, with what its user says about it.
-
-    `answered_at` and `read_at` are by the clock that all processes share, `asked_at` is the same
-    moment as `read_at` by this process's own.
-    """
-
-    id: int
-    public_id: str
-    user_id: int
-    user_public_id: str
-    seed: bytes
-    generation: int
-    rotated_at: datetime
-    answered_at: datetime | None
-    expires_at: datetime
-    idle_expires_at: datetime
-    is_live: bool
-    read_at: datetime
-    asked_at: datetime
+from app.repositories.token_rotation import FIND_FAMILY, LIVE, MARK_ANSWERED, ROTATE, TokenFamily
 
 
 class RefreshTokenRepository(BaseRepository[RefreshToken]):
@@ -41,29 +18,8 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
 
     async def find_family(self, public_id: str) -> TokenFamily | None:
         """Whatever its state: the caller tells reuse from expiry by it."""
-        live = select(1).where(*LIVE).correlate(RefreshToken, User).exists()
-        shared_clock, own_clock = await self._clocks()
-        statement = (
-            select(
-                RefreshToken.id,
-                RefreshToken.public_id,
-                RefreshToken.user_id,
-                User.public_id.label("user_public_id"),
-                RefreshToken.seed,
-                RefreshToken.generation,
-                RefreshToken.rotated_at,
-                RefreshToken.answered_at,
-                RefreshToken.expires_at,
-                RefreshToken.idle_expires_at,
-                live.label("is_live"),
-                shared_clock.label("read_at"),
-                literal(own_clock, UTCDateTime()).label("asked_at"),
-            )
-            .join(User, User.id == RefreshToken.user_id)
-            .where(RefreshToken.public_id == public_id)
-        )
-        row = (await self.session.execute(statement)).one_or_none()
-        return None if row is None else TokenFamily(**row._asdict())
+        row = await FIND_FAMILY.one_or_none(self.session, family_public_id=public_id, now=utcnow)
+        return None if row is None else TokenFamily(*row)
 
     async def lock_logins(self, user_id: int) -> None:
         """Let no other login of the user go on until this transaction ends."""
@@ -121,49 +77,26 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
         idle_expires_at: datetime,
         client: Client,
     ) -> bool:
-        """Compare and swap: of any number of parallel callers, exactly one gets True."""
-        result = await self.session.execute(
-            update(RefreshToken)
-            .where(
-                RefreshToken.id == family_id,
-                RefreshToken.generation == generation,
-                RefreshToken.revoked_at.is_(None),
-                RefreshToken.is_deleted.is_(False),
-                RefreshToken.expires_at > now,
-                RefreshToken.idle_expires_at > now,
-                select(User.id)
-                .where(User.id == RefreshToken.user_id, *_LIVE_USER)
-                .correlate(RefreshToken)
-                .exists(),
-            )
-            .values(
-                generation=generation + 1,
-                rotated_at=now,
-                answered_at=None,
-                idle_expires_at=idle_expires_at,
-                address=client.address,
-                user_agent=client.user_agent,
-            )
-            .returning(RefreshToken.id)
-            .execution_options(synchronize_session=False)
+        """Of any number of parallel callers, exactly one gets True. Committed by then."""
+        rotated = await ROTATE.one_or_none(
+            self.session,
+            family_id=family_id,
+            from_generation=generation,
+            now=now,
+            new_idle_expires_at=idle_expires_at,
+            new_address=client.address,
+            new_user_agent=client.user_agent,
         )
-        return result.one_or_none() is not None
+        return rotated is not None
 
     async def mark_answered(self, family_id: int, *, generation: int) -> None:
         """From now on, whoever brings the predecessor could have known its successor.
 
         The first of several callers decides: a later time would excuse a replay in between.
+        Committed by then.
         """
-        shared_clock, _ = await self._clocks()
-        await self.session.execute(
-            update(RefreshToken)
-            .where(
-                RefreshToken.id == family_id,
-                RefreshToken.generation == generation,
-                RefreshToken.answered_at.is_(None),
-            )
-            .values(answered_at=shared_clock)
-            .execution_options(synchronize_session=False)
+        await MARK_ANSWERED.all(
+            self.session, family_id=family_id, from_generation=generation, now=utcnow
         )
 
     async def revoke(self, family_id: int, reason: RevocationReason, now: datetime) -> bool:
@@ -214,26 +147,3 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
             )
             .order_by(RefreshToken.rotated_at.desc(), RefreshToken.id.desc())
         )
-
-    async def _clocks(self) -> tuple[ColumnElement[datetime], datetime]:
-        """The time for ordering what several processes do, and the same time by our own clock.
-
-        The first is PostgreSQL's. SQLite's processes share a machine, and so its clock.
-        """
-        # The wait for a connection, on SQLite for the write lock too, comes before the time.
-        connection = await self.session.connection()
-        # Asked once: two times that differ by a pause of a busy machine would look like clocks
-        # that differ, and excuse a replay that came within it.
-        own_clock = utcnow()
-        if connection.dialect.name == "postgresql":
-            return func.clock_timestamp(type_=UTCDateTime()), own_clock
-        return literal(own_clock, UTCDateTime()), own_clock
-
-
-# Active, not deleted, and no "end all sessions" since the login.
-_LIVE_USER = (
-    User.is_active,
-    User.is_deleted.is_(False),
-    User.auth_version == RefreshToken.auth_version,
-)
-LIVE = (RefreshToken.revoked_at.is_(None), RefreshToken.is_deleted.is_(False), *_LIVE_USER)

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.pagination import PageRequest
 from app.models.item import Item
 from app.models.tag import Tag, item_tags
-from app.repositories.base import SortColumns
 from app.repositories.filters import Filters, at_least, at_most
+from app.repositories.paging import SortColumns
 
 # Columns of the links, which the index has, for those of items, which have the same values.
 LINK_COLUMNS: Final[SortColumns] = {

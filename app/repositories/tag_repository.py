@@ -45,10 +45,12 @@ class TagRepository(BaseRepository[Tag]):
 
     async def obtain(self, owner_id: int, names: Sequence[str]) -> Sequence[Tag]:
         """The owner's tags of these names; what is missing is made, once by any number at once."""
+        if not names:
+            return []
         # Of one in several spellings, the first is kept.
         wanted = {tag_key(name): name for name in reversed(names)}
         named = self._select().where(Tag.owner_id == owner_id, Tag.name_key.in_(wanted))
-        found = list(await self.session.scalars(named)) if wanted else []
+        found = list(await self.session.scalars(named))
         # In one order, so that of two that make the same ones neither waits for the other in turn.
         missing = sorted(wanted.keys() - {tag.name_key for tag in found})
         if missing:

@@ -78,12 +78,11 @@ ProfilePreconditions = Annotated[Preconditions, preconditions_on(UserPublicRespo
 
 @router.get("/me", operation_id="get_me", summary="The caller's account")
 async def get_me(
-    user_id: CurrentUserId,
-    directory: Directory,
-    preconditions: AccountPreconditions,
-    answer: Answer,
+    principal: CurrentPrincipal, preconditions: AccountPreconditions, answer: Answer
 ) -> SuccessResponse[UserResponse]:
-    return answer.show(await directory.get(user_id, preconditions), UserResponse)
+    # Of the look at the session, which every request takes: it costs no other one.
+    preconditions.check(principal.account)
+    return answer.show(principal.account, UserResponse)
 
 
 @router.patch("/me", operation_id="update_me", summary="Change the caller's account")

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.core.exceptions import NotFoundError, UnauthorizedError
+from app.core.exceptions import NotFoundError
 from app.core.pagination import Page, Pager
 from app.core.preconditions import Preconditions
 from app.models.user import User
@@ -14,14 +14,6 @@ class DirectoryService:
     def __init__(self, user_repo: UserRepository, *, pager: Pager) -> None:
         self.user_repo = user_repo
         self._pager = pager
-
-    async def get(self, user_id: int, preconditions: Preconditions) -> User:
-        """Raises `UnauthorizedError`: the caller's account went away during the request."""
-        user = await self.user_repo.get(user_id)
-        if user is None:
-            raise UnauthorizedError
-        preconditions.check(user)
-        return user
 
     async def get_public(self, public_id: UUID, preconditions: Preconditions) -> User:
         user = await self.user_repo.get_by_public_id(public_id)

@@ -15,6 +15,7 @@ from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.models.item import Item
 from app.repositories.item_repository import ItemRepository
+from app.repositories.item_view import ShownItem
 from app.repositories.tag_repository import TagRepository
 from app.repositories.unit_of_work import retried
 from app.schemas.bulk_schemas import BulkRequest, RowTarget
@@ -51,7 +52,7 @@ class ItemService:
 
     async def get(
         self, public_id: UUID, principal: Principal, preconditions: Preconditions
-    ) -> Item:
+    ) -> ShownItem:
         """Raises `NotFoundError` for what the caller may not see, as for what is not there."""
         if principal.may(Permission.ITEMS_MANAGE):
             item = await self.item_repo.find(public_id)
@@ -62,12 +63,12 @@ class ItemService:
         preconditions.check(item)
         return item
 
-    async def list_page(self, query: ItemListQuery, principal: Principal) -> Page[Item]:
+    async def list_page(self, query: ItemListQuery, principal: Principal) -> Page[ShownItem]:
         request = self._pager.open(query, "items", principal.public_id)
         found = await self.item_repo.list_visible(request, principal.user_id)
         return self._pager.close(found, request)
 
-    async def list_own(self, query: ItemListQuery, principal: Principal) -> Page[Item]:
+    async def list_own(self, query: ItemListQuery, principal: Principal) -> Page[ShownItem]:
         request = self._pager.open(query, "items/my", principal.public_id)
         found = await self.item_repo.list_owned(request, principal.user_id)
         return self._pager.close(found, request)
@@ -86,7 +87,7 @@ class ItemService:
         request = query.page_request()
         return await begun(self.item_repo.walk_visible(request, principal.user_id))
 
-    async def search(self, query: ItemSearchQuery, principal: Principal) -> Page[Item]:
+    async def search(self, query: ItemSearchQuery, principal: Principal) -> Page[ShownItem]:
         request = self._pager.open(query, "items/search", principal.public_id)
         found = await self.item_repo.search_visible(request, principal.user_id, words=query.q)
         return self._pager.close(found, request)

@@ -23,7 +23,8 @@ from app.core.security.refresh_token import (
 from app.models.audit_event import AuditAction
 from app.models.refresh_token import RevocationReason
 from app.models.user import User
-from app.repositories.refresh_token_repository import RefreshTokenRepository, TokenFamily
+from app.repositories.refresh_token_repository import RefreshTokenRepository
+from app.repositories.token_rotation import TokenFamily
 from app.services.audit_event_service import NOBODY, AuditTrail, Parties
 
 log = structlog.get_logger(__name__)
@@ -129,7 +130,6 @@ class RefreshTokenService:
             idle_expires_at=idle_expires_at,
             client=client,
         ):
-            await self.repo.commit()
             successor = presented.generation + 1
             tokens = self._successor(family, successor, now=now, ends_at=idle_expires_at)
             await self._mark_answered(family, successor)
@@ -192,7 +192,6 @@ class RefreshTokenService:
             await self.repo.release()
             await asyncio.sleep(GATHERING_TIME.total_seconds())
         await self.repo.mark_answered(family.id, generation=generation)
-        await self.repo.commit()
 
     async def _without_rotation(
         self, presented: PresentedToken, arrived_at: datetime

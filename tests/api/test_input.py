@@ -251,7 +251,7 @@ async def test_a_broken_login_form_logs_nobody_in(client: AsyncClient, form: byt
 
 @on_sqlite
 async def test_what_counts_as_white_space_is_what_the_documented_pattern_says(api: Api) -> None:
-    """Languages differ in their `\\S`: of U+0085, U+FEFF and U+001C, for three."""
+    """Languages differ in what white space is: of U+0085, U+FEFF and U+001C, for three."""
     owner = await api.register()
     document = (await api.client.get("/openapi.json")).json()
     pattern = document["components"]["schemas"]["TagWrite"]["properties"]["name"]["pattern"]

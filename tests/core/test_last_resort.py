@@ -10,8 +10,6 @@ from fastapi.responses import StreamingResponse
 from httpx2 import ASGITransport, AsyncClient
 from starlette.requests import ClientDisconnect
 
-from app.core.dependencies import get_current_user_id
-from tests.support.api import Api
 from tests.support.databases import on_sqlite
 
 
@@ -29,16 +27,6 @@ async def test_an_answer_that_has_begun_is_cut_off_not_followed_by_another(app: 
     async with AsyncClient(transport=transport, base_url="http://testserver") as client:
         with pytest.raises(ValueError, match="the rest is lost"):
             await client.get("/half")
-
-
-async def test_an_account_that_goes_away_during_the_request_is_401(api: Api, app: FastAPI) -> None:
-    account = await api.register()
-    app.dependency_overrides[get_current_user_id] = lambda: 4711
-
-    response = await api.me(account.access_token)
-
-    assert response.status_code == 401
-    assert response.json()["code"] == "unauthorized"
 
 
 class Exchange:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -28,8 +30,16 @@ def sent_to(engine: AsyncEngine) -> Iterator[list[Sent]]:
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
         statements.append(Sent(statement, parameters))
 
+    ask = asyncpg.Connection.fetch
+
+    async def note_prepared(connection: Any, statement: str, *parameters: Any) -> Any:
+        # It goes past the engine's events.
+        statements.append(Sent(statement, parameters))
+        return await ask(connection, statement, *parameters)
+
     event.listen(engine.sync_engine, "before_cursor_execute", note)
-    yield statements
+    with patch.object(asyncpg.Connection, "fetch", note_prepared):
+        yield statements
     event.remove(engine.sync_engine, "before_cursor_execute", note)
 
 

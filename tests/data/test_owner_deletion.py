@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -15,9 +16,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from app.core.dependencies import get_principal
 from app.core.exceptions import UnauthorizedError
 from app.core.security.jwt import TokenClaims
+from app.core.security.principal import Account as CallersAccount
 from app.core.security.principal import Principal
 from app.db.session import Database
-from app.models import Item, Tag, User, UserRole
+from app.models import Item, Tag, User
 from app.models.ownership import owned_models
 from app.repositories.base import BaseRepository
 from app.repositories.owned_row_repository import OwnedRowRepository
@@ -46,11 +48,11 @@ async def deletion_of(account: Account, database: Database) -> AsyncIterator[Non
 async def let_in(account: Account, app: FastAPI, database: Database) -> None:
     """As if a request had come before the deletion: whoever calls was looked up already."""
     async with database.read_sessions() as session:
-        found = select(User.id).where(User.public_id == account.public_id)
-        user_id = (await session.scalars(found)).one()
+        user = (await session.scalars(select(User).filter_by(public_id=account.public_id))).one()
     unknown = dict.fromkeys(("iss", "aud", "sid", "jti"), "")
     claims = TokenClaims(**unknown, sub=account.public_id, iat=0, exp=0)
-    principal = Principal(claims, user_id, UserRole.USER, datetime.now(UTC))
+    shown = {field.name: getattr(user, field.name) for field in fields(CallersAccount)}
+    principal = Principal(claims, user.id, CallersAccount(**shown), datetime.now(UTC))
     app.dependency_overrides[get_principal] = lambda: principal
 
 

@@ -16,7 +16,8 @@ from app.db.session import Database
 from app.models import Item
 from app.repositories.bulk_repository import BulkRepository
 from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
-from app.repositories.item_repository import FILTERS, SORTABLE
+from app.repositories.item_repository import FILTERS
+from app.repositories.item_view import SORTABLE
 from app.repositories.unit_of_work import retried
 from app.schemas.bulk_schemas import BulkRequest, RowTarget
 from app.schemas.item_schemas import ItemFilters, ItemUpdate

@@ -6,18 +6,21 @@ For `AppProcess(..., app="tests.support.dies_before_answering:app")`.
 import os
 import signal
 from typing import Any
+from unittest.mock import patch
 
-from sqlalchemy import event
-
-from app.db.session import engine
 from app.main import app
+from app.repositories.prepared_statement import PreparedStatement
+from app.repositories.token_rotation import MARK_ANSWERED
 
 __all__ = ["app"]
 
-MARKS_THE_ANSWER = "UPDATE refresh_tokens SET answered_at"
+ask = PreparedStatement.all
 
 
-@event.listens_for(engine.sync_engine, "before_cursor_execute")
-def die(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-    if statement.startswith(MARKS_THE_ANSWER):
+async def die(statement: PreparedStatement, *arguments: Any, **values: Any) -> Any:
+    if statement is MARK_ANSWERED:
         os.kill(os.getpid(), signal.SIGKILL)
+    return await ask(statement, *arguments, **values)
+
+
+patch.object(PreparedStatement, "all", die).start()

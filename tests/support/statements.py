@@ -6,9 +6,10 @@ from typing import Any
 from unittest.mock import patch
 
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.session import Database
-from app.repositories.prepared_read import PreparedRead
+from app.repositories.prepared_statement import PreparedStatement
 
 
 class StatementCounter:
@@ -27,17 +28,19 @@ class StatementCounter:
             if not statement.startswith("BEGIN"):
                 statements.append(statement)
 
-        ask_driver = PreparedRead._ask_driver
+        ask_driver = PreparedStatement._ask_driver
 
-        async def note_prepared(read: PreparedRead, *arguments: Any) -> Any:
+        async def note_prepared(
+            prepared: PreparedStatement, engine: AsyncEngine, *arguments: Any
+        ) -> Any:
             # It goes past the engine's events.
-            statements.append(str(read._statement))
-            return await ask_driver(read, *arguments)
+            statements.append(str(prepared.statement.compile(dialect=engine.dialect)))
+            return await ask_driver(prepared, engine, *arguments)
 
         for engine in self._engines:
             event.listen(engine, "before_cursor_execute", note)
         try:
-            with patch.object(PreparedRead, "_ask_driver", note_prepared):
+            with patch.object(PreparedStatement, "_ask_driver", note_prepared):
                 yield statements
         finally:
             for engine in self._engines:

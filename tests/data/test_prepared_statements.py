@@ -1,0 +1,103 @@
+"""Statements past the session: what becomes of them, and of their errors."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Integer, bindparam, event, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.db.session import Database
+from app.models import User
+from app.models.base import UTCDateTime, utcnow
+from app.repositories.prepared_statement import PreparedStatement
+from tests.data.conftest import make_user
+from tests.data.faults import is_waiting, until
+from tests.support.databases import on_postgresql
+
+RENAME = PreparedStatement(
+    update(User)
+    .where(User.email_key == bindparam("key"))
+    .values(
+        full_name=bindparam("name"),
+        updated_at=bindparam("now", type_=UTCDateTime()),
+        version=User.version + bindparam("one", 1, Integer),
+    )
+    .returning(User.version)
+)
+TAKE = PreparedStatement(
+    update(User)
+    .where(User.email_key == bindparam("key"))
+    .values(email_key=bindparam("taken"), updated_at=User.updated_at, version=User.version)
+)
+
+
+@pytest.fixture
+async def users(database: Database) -> list[User]:
+    made = [make_user("a@example.com"), make_user("b@example.com")]
+    async with database.sessions.begin() as session:
+        session.add_all(made)
+    return made
+
+
+async def names_in(database: Database) -> dict[str, Any]:
+    async with database.read_sessions() as session:
+        rows = await session.execute(select(User.email_key, User.full_name))
+        return {row.email_key: row.full_name for row in rows}
+
+
+async def test_a_change_is_committed_at_once_whatever_becomes_of_the_session(
+    database: Database, users: list[User]
+) -> None:
+    called: list[datetime] = []
+
+    def now() -> datetime:
+        called.append(utcnow())
+        return called[-1]
+
+    async with database.sessions() as session:
+        row = await RENAME.one_or_none(session, key="a@example.com", name="Ada", now=now)
+        await session.rollback()
+
+    assert row is not None
+    assert (row[0], len(called)) == (2, 1)
+    assert await names_in(database) == {"a@example.com": "Ada", "b@example.com": None}
+    async with database.read_sessions() as session:
+        assert await session.scalar(select(User.updated_at).filter_by(full_name="Ada")) == called[0]
+
+
+async def test_who_is_not_there_is_no_row(database: Database, users: list[User]) -> None:
+    found = await RENAME.one_or_none(database.engine, key="c@example.com", name="C", now=utcnow)
+    assert found is None
+
+
+async def test_what_the_database_refuses_has_the_class_that_a_session_gives_it(
+    database: Database, users: list[User]
+) -> None:
+    with pytest.raises(IntegrityError):
+        await TAKE.all(database.engine, key="a@example.com", taken="b@example.com")
+
+    assert await names_in(database) == {"a@example.com": None, "b@example.com": None}
+
+
+@on_postgresql
+async def test_a_change_whose_connection_breaks_is_not_made_once_more(
+    database: Database, users: list[User]
+) -> None:
+    """Nobody knows whether it was made."""
+    drivers: list[Any] = []
+    event.listen(
+        database.engine.sync_engine,
+        "checkout",
+        lambda _, entry, __: drivers.append(entry.driver_connection),
+    )
+    async with database.sessions.begin() as session, database.read_engine.connect() as watcher:
+        await session.execute(update(User).values(full_name="held"))
+        renaming = asyncio.create_task(
+            RENAME.all(database.engine, key="a@example.com", name="Ada", now=utcnow)
+        )
+        await until(lambda: is_waiting(watcher))
+        drivers[-1].terminate()
+        with pytest.raises(ConnectionError):
+            await renaming
