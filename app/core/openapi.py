@@ -46,6 +46,7 @@ from app.core.openapi_schemas import (
     name_inline_bodies,
 )
 from app.core.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
+from app.core.request_parameters import document_parameters
 
 ASSETS_PATH = "/docs-assets"
 REDOC_SCRIPT = "redoc.standalone.js"
@@ -107,6 +108,7 @@ def install_openapi(app: FastAPI) -> None:
                 own = model.model_json_schema(ref_template=REFERENCE, mode="serialization")
                 own.pop("$defs", None)
                 schemas[model.__name__] = own
+            document_parameters(schema, app.routes)
             _document_what_is_read(schema)
             document_headers(schema)
             name_inline_bodies(schema)

@@ -112,7 +112,7 @@ class ItemRepository(BulkRepository[Item]):
         self, public_id: UUID, *, include_deleted: bool = False
     ) -> Item | None:
         """The object, with its row locked until the end of the transaction."""
-        statement = self._objects_with_owner_and_tags(include_deleted=include_deleted)
+        statement = self._shown(include_deleted=include_deleted)
         statement = statement.where(Item.public_id == str(public_id)).with_for_update(of=Item)
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one_or_none()
@@ -148,7 +148,7 @@ class ItemRepository(BulkRepository[Item]):
 
     async def list_deleted(self, request: PageRequest, *, owner_id: int | None) -> Slice[Item]:
         """Deleted items of living owners: of this one, or of all."""
-        statement = self._objects_with_owner_and_tags(include_deleted=True).where(
+        statement = self._shown(include_deleted=True).where(
             Item.is_deleted, Item.owner.has(User.is_deleted.is_(False))
         )
         if owner_id is not None:
@@ -194,7 +194,7 @@ class ItemRepository(BulkRepository[Item]):
             statement, request, columns, filters, make=ShownItem, any_of=any_of
         )
 
-    def _objects_with_owner_and_tags(self, *, include_deleted: bool = False) -> Select[Item]:
+    def _shown(self, *, include_deleted: bool = False) -> Select[Item]:
         owner = joinedload(Item.owner, innerjoin=True).options(_SHOWN_OF_OWNER)
         # All tags of all items in one more statement: joined, each would repeat its item.
         tags = selectinload(Item.tags).options(_SHOWN_OF_TAG)

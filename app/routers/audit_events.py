@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from app.core.dependencies import AppCollaborators, ReadDbSession, require_permission
 from app.core.exceptions import (
@@ -10,6 +10,7 @@ from app.core.exceptions import (
     ValidationFailedError,
 )
 from app.core.openapi import problem_responses
+from app.core.request_parameters import query_of
 from app.core.responses import PageResponse, page_response
 from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
@@ -36,6 +37,8 @@ AuditReader = Annotated[Principal, require_permission(Permission.AUDIT_READ)]
 
 @router.get("", operation_id="list_audit_events", summary="Who did what, when and from where")
 async def list_audit_events(
-    query: Annotated[AuditEventListQuery, Query()], reader: AuditReader, service: Service
+    reader: AuditReader,
+    query: Annotated[AuditEventListQuery, query_of(AuditEventListQuery)],
+    service: Service,
 ) -> PageResponse[AuditEventResponse]:
     return page_response(await service.list_page(query, reader), AuditEventResponse)

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 
 from app.core.bulk import RowLedger
@@ -22,6 +22,7 @@ from app.core.exceptions import (
 )
 from app.core.openapi import problem_responses
 from app.core.preconditions import Preconditions
+from app.core.request_parameters import query_of
 from app.core.responses import PageResponse, SuccessResponse, page_response
 from app.models.item import ItemStatus
 from app.repositories.item_repository import ItemRepository
@@ -99,7 +100,9 @@ EXPORTED = export_of(
 
 @router.get("", operation_id="list_items", summary="Published items, and the caller's own")
 async def list_items(
-    query: Annotated[ItemListQuery, Query()], principal: CurrentPrincipal, service: ReadingService
+    principal: CurrentPrincipal,
+    query: Annotated[ItemListQuery, query_of(ItemListQuery)],
+    service: ReadingService,
 ) -> PageResponse[ItemResponse]:
     return page_response(await service.list_page(query, principal), ItemResponse)
 
@@ -119,7 +122,9 @@ async def create_item(
 
 @router.get("/my", operation_id="list_my_items", summary="The caller's items in every state")
 async def list_my_items(
-    query: Annotated[ItemListQuery, Query()], principal: CurrentPrincipal, service: ReadingService
+    principal: CurrentPrincipal,
+    query: Annotated[ItemListQuery, query_of(ItemListQuery)],
+    service: ReadingService,
 ) -> PageResponse[ItemResponse]:
     return page_response(await service.list_own(query, principal), ItemResponse)
 
@@ -130,8 +135,8 @@ async def list_my_items(
     summary="Deleted items that the caller may restore (administrators: everybody's)",
 )
 async def list_deleted_items(
-    query: Annotated[DeletedItemListQuery, Query()],
     principal: CurrentPrincipal,
+    query: Annotated[DeletedItemListQuery, query_of(DeletedItemListQuery)],
     service: ReadingService,
 ) -> PageResponse[DeletedItemResponse]:
     return page_response(await service.list_deleted(query, principal), DeletedItemResponse)
@@ -141,7 +146,9 @@ async def list_deleted_items(
     "/search", operation_id="search_items", summary="Items with the words of q, the best first"
 )
 async def search_items(
-    query: Annotated[ItemSearchQuery, Query()], principal: CurrentPrincipal, service: ReadingService
+    principal: CurrentPrincipal,
+    query: Annotated[ItemSearchQuery, query_of(ItemSearchQuery)],
+    service: ReadingService,
 ) -> PageResponse[ItemResponse]:
     return page_response(await service.search(query, principal), ItemResponse)
 
@@ -154,8 +161,8 @@ async def search_items(
     responses=EXPORTED,
 )
 async def export_items(
-    query: Annotated[ItemExportQuery, Query()],
     principal: CurrentPrincipal,
+    query: Annotated[ItemExportQuery, query_of(ItemExportQuery)],
     service: ExportingService,
     export: Export,
 ) -> StreamingResponse:

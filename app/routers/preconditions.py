@@ -1,14 +1,15 @@
 """`If-Match` and `If-None-Match`: what a request demands of the object that it is about."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import Depends, Header, Request
-from pydantic import BaseModel, WithJsonSchema
+from fastapi import Depends, Request
+from pydantic import BaseModel
 
 from app.core.dependencies import collaborators_of
 from app.core.exceptions import PreconditionRequiredError, ValidationFailedError
 from app.core.openapi_headers import IF_MATCH, IF_NONE_MATCH
 from app.core.preconditions import EntityTags, Preconditions, Versioned, entity_tag
+from app.core.request_parameters import documents, header_parameter
 
 READS: Final = {"GET", "HEAD"}
 WRITES: Final = {"PUT", "PATCH", "DELETE"}
@@ -16,32 +17,18 @@ WRITES: Final = {"PUT", "PATCH", "DELETE"}
 _TAG: Final = '"5bCEVDLdSbiDh1nzF4oDyw"'
 _TAGS: Final = r'(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*'
 # Several lines are one list (RFC 9110 §5.3), and one line is all that a client needs to know of.
-_Lines = Annotated[
-    list[str],
-    WithJsonSchema(
-        {
-            "type": "string",
-            "format": "entity-tags",
-            "pattern": rf"^(\*|{_TAGS})$",
-            "examples": [_TAG],
-        }
+_SCHEMA: Final = {
+    "type": "string",
+    "format": "entity-tags",
+    "pattern": rf"^(\*|{_TAGS})$",
+    "examples": [_TAG],
+}
+_PARAMETERS: Final = (
+    header_parameter(
+        IF_MATCH, "Do it only to the version with one of these ETags; `*`: to any.", _SCHEMA
     ),
-]
-
-IfMatch = Annotated[
-    _Lines | None,
-    Header(
-        alias=IF_MATCH,
-        description="Do it only to the version with one of these ETags; `*`: to any.",
-    ),
-]
-IfNoneMatch = Annotated[
-    _Lines | None,
-    Header(
-        alias=IF_NONE_MATCH,
-        description="Do it only if the version has none of these ETags.",
-    ),
-]
+    header_parameter(IF_NONE_MATCH, "Do it only if the version has none of these ETags.", _SCHEMA),
+)
 
 
 def preconditions_on(schema: type[BaseModel]) -> Any:
@@ -53,13 +40,12 @@ def preconditions_on(schema: type[BaseModel]) -> Any:
     def tag_of(entity: Versioned) -> str:
         return entity_tag(entity, schema.model_validate(entity))
 
-    async def get_preconditions(
-        request: Request,
-        if_match: IfMatch = None,
-        if_none_match: IfNoneMatch = None,
-    ) -> Preconditions:
+    @documents(_PARAMETERS)
+    async def get_preconditions(request: Request) -> Preconditions:
+        if_match = request.headers.getlist(IF_MATCH)
+        if_none_match = request.headers.getlist(IF_NONE_MATCH)
         required = collaborators_of(request).settings.REQUIRE_IF_MATCH and request.method in WRITES
-        if required and if_match is None:
+        if required and not if_match:
             raise PreconditionRequiredError
         return Preconditions(
             tag_of,
@@ -71,8 +57,8 @@ def preconditions_on(schema: type[BaseModel]) -> Any:
     return Depends(get_preconditions)
 
 
-def _parsed(name: str, lines: list[str] | None) -> EntityTags | None:
-    if lines is None:
+def _parsed(name: str, lines: list[str]) -> EntityTags | None:
+    if not lines:
         return None
     try:
         # Several lines are one list (RFC 9110 §5.3).

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from app.core.dependencies import (
     AppCollaborators,
@@ -18,6 +18,7 @@ from app.core.exceptions import (
 )
 from app.core.openapi import problem_responses
 from app.core.preconditions import Preconditions
+from app.core.request_parameters import query_of
 from app.core.responses import PageResponse, SuccessResponse, page_response
 from app.repositories.tag_repository import TagRepository
 from app.routers.idempotency import idempotency_of
@@ -52,7 +53,9 @@ TagIdempotency = Annotated[IdempotencyService, idempotency_of(TagResponse)]
     "", operation_id="list_tags", summary="The caller's tags, with how many items have them"
 )
 async def list_tags(
-    query: Annotated[TagListQuery, Query()], owner: CurrentPrincipal, service: ReadingService
+    owner: CurrentPrincipal,
+    query: Annotated[TagListQuery, query_of(TagListQuery)],
+    service: ReadingService,
 ) -> PageResponse[CountedTagResponse]:
     return page_response(await service.list_page(query, owner), CountedTagResponse)
 

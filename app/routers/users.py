@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 
 from app.core.dependencies import (
     CurrentClient,
@@ -26,6 +26,7 @@ from app.core.exceptions import (
 )
 from app.core.openapi import problem_responses
 from app.core.preconditions import Preconditions
+from app.core.request_parameters import query_of
 from app.core.responses import PageResponse, SuccessResponse, page_response, success_response
 from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
@@ -127,7 +128,9 @@ async def delete_me(
     responses=problem_responses(ForbiddenError),
 )
 async def list_users(
-    query: Annotated[UserListQuery, Query()], reader: UserReader, directory: Directory
+    reader: UserReader,
+    query: Annotated[UserListQuery, query_of(UserListQuery)],
+    directory: Directory,
 ) -> PageResponse[UserResponse]:
     return page_response(await directory.list_page(query, viewer=reader.public_id), UserResponse)
 
