@@ -20,6 +20,14 @@ _TAG_BYTES: Final = 16
 
 
 @runtime_checkable
+class Identified(Protocol):
+    """An object with a public id: a model with `PublicIdMixin`, or what is shown of one."""
+
+    @property
+    def public_id(self) -> Any: ...
+
+
+@runtime_checkable
 class Versioned(Protocol):
     """An object with a number that every change raises: a model with `VersionMixin`."""
 

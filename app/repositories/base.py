@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
@@ -18,12 +18,19 @@ from app.repositories.filters import NO_FILTERS, Filters
 from app.repositories.integrity import violates_uniqueness
 from app.repositories.keyset import position_of
 from app.repositories.paging import Narrowed, SortColumns, narrow
+from app.repositories.prepared_statement import PreparedStatement
 
 __all__ = ["BaseRepository", "SortColumns"]
 
 ModelType = TypeVar("ModelType", bound=Base)
 T = TypeVar("T")
 
+# Asked within a transaction, after its first statement: then the driver is in it too.
+_LIVING_OWNER: Final = PreparedStatement(
+    select(User.public_id).where(
+        User.id == bindparam("owner_id", type_=Integer), User.is_deleted.is_(False)
+    )
+)
 # The key of a session's `info`.
 _AFTER_COMMIT: Final = "after_commit"
 
@@ -87,14 +94,20 @@ class BaseRepository(Generic[ModelType]):
         return instance
 
     async def _require_owner(self, owner_id: int | None) -> None:
-        """Call it after inserting rows of an owner: the foreign key has waited for a deletion.
+        """As `_living_owner`, where users own the rows."""
+        if owner_id is not None and is_owned(self.model):
+            await self._living_owner(owner_id)
 
-        One that comes later waits for this transaction, and takes along what it wrote.
+    async def _living_owner(self, owner_id: int) -> str:
+        """The public id of the rows' owner, unless the account was deleted: `UnauthorizedError`.
+
+        Call it after inserting the rows: the foreign key has waited for a deletion. One that comes
+        later waits for this transaction, and takes along what it wrote.
         """
-        if is_owned(self.model):
-            gone = select(User.is_deleted).where(User.id == owner_id)
-            if await self.session.scalar(gone):
-                raise UnauthorizedError
+        owner = await _LIVING_OWNER.one_or_none(self.session, owner_id=owner_id)
+        if owner is None:
+            raise UnauthorizedError
+        return str(owner[0])
 
     async def get(self, row_id: int, *, include_deleted: bool = False) -> ModelType | None:
         statement = self._select(include_deleted=include_deleted).filter_by(id=row_id)

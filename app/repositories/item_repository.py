@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, load_only, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
-from app.core.exceptions import UnauthorizedError
 from app.core.pagination import RELEVANCE, PageRequest, Slice
 from app.models.base import utcnow
 from app.models.item import Item
@@ -33,6 +32,7 @@ from app.repositories.item_view import (
     VISIBLE,
     VISIBLE_ONE,
     ShownItem,
+    ShownTag,
     visible_to,
 )
 from app.repositories.paging import SortColumns
@@ -70,16 +70,22 @@ class ItemRepository(BulkRepository[Item]):
 
     async def create_for_owner(
         self, owner_id: int, tags: Sequence[Tag] = (), **values: object
-    ) -> Item:
+    ) -> ShownItem:
+        """Raises `UnauthorizedError` for an owner whose account was deleted meanwhile."""
         item = await self._insert(owner_id=owner_id, **values)
-        found = select(User).where(User.id == owner_id).options(_SHOWN_OF_OWNER)
-        owner = (await self.session.scalars(found)).one()
-        if owner.is_deleted:
-            raise UnauthorizedError
-        set_committed_value(item, "owner", owner)
+        owner_public_id = await self._living_owner(owner_id)
         await self._link(item, tags)
-        set_committed_value(item, "tags", list(tags))
-        return item
+        return ShownItem(
+            item.public_id,
+            item.created_at,
+            item.updated_at,
+            item.title,
+            item.description,
+            item.status,
+            owner_public_id,
+            [ShownTag(tag.public_id, tag.name) for tag in tags],
+            item.version,
+        )
 
     async def set_tags(self, item: Item, tags: Sequence[Tag]) -> None:
         """Have the item, whose row is locked, these tags and no others."""
@@ -101,12 +107,12 @@ class ItemRepository(BulkRepository[Item]):
         row = await VISIBLE_ONE.one_or_none(
             self.session, public_id=str(public_id), viewer_id=viewer_id
         )
-        return None if row is None else ShownItem(*row)
+        return None if row is None else ShownItem.of(*row)
 
     async def find(self, public_id: UUID) -> ShownItem | None:
         """Anybody's item."""
         row = await ANY_ONE.one_or_none(self.session, public_id=str(public_id))
-        return None if row is None else ShownItem(*row)
+        return None if row is None else ShownItem.of(*row)
 
     async def find_for_update(
         self, public_id: UUID, *, include_deleted: bool = False
@@ -167,7 +173,7 @@ class ItemRepository(BulkRepository[Item]):
         statement, relevance = FullText(Item, self.session).ranked(statement, words)
         columns = {**SORTABLE, RELEVANCE: relevance}
         return await self._paginate_columns(
-            statement, request, columns, self._filters(), make=ShownItem
+            statement, request, columns, self._filters(), make=ShownItem.of
         )
 
     async def _link(self, item: Item, tags: Sequence[Tag]) -> None:
@@ -191,7 +197,7 @@ class ItemRepository(BulkRepository[Item]):
             statement = statement.join(item_tags, item_tags.c.item_id == Item.id)
             columns, filters = {**columns, **LINK_COLUMNS}, {**filters, **link_filters(request)}
         return await self._paginate_columns(
-            statement, request, columns, filters, make=ShownItem, any_of=any_of
+            statement, request, columns, filters, make=ShownItem.of, any_of=any_of
         )
 
     def _shown(self, *, include_deleted: bool = False) -> Select[Item]:

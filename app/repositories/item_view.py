@@ -1,8 +1,9 @@
 """What reads show of items: columns rather than objects, which take several times as long."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pydantic_core import from_json
 from sqlalchemy import ColumnElement, String, bindparam, or_, select
@@ -81,8 +82,6 @@ class ShownTag:
 
 @dataclass(frozen=True, slots=True)
 class ShownItem:
-    """An item with the columns of `SHOWN`."""
-
     public_id: str
     created_at: datetime
     updated_at: datetime
@@ -90,12 +89,15 @@ class ShownItem:
     description: str | None
     status: str
     owner_public_id: str
-    tags_json: str
+    tags: Sequence[ShownTag]
     version: int
 
-    @property
-    def tags(self) -> list[ShownTag]:
-        return [ShownTag(*tag) for tag in from_json(self.tags_json)]
+    @classmethod
+    def of(cls, *columns: Any) -> Self:
+        """From the columns of `SHOWN`."""
+        *shown, tags, version = columns
+        values: list[Any] = [*shown, [ShownTag(*tag) for tag in from_json(tags)], version]
+        return cls(*values)
 
 
 _PUBLIC_ID: Final = bindparam("public_id", type_=String)
@@ -110,5 +112,5 @@ def visible_to(viewer_id: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]
 
 ANY_ONE: Final = PreparedStatement(_ONE)
 VISIBLE_ONE: Final = PreparedStatement(_ONE.where(or_(*visible_to(_VIEWER))))
-VISIBLE: Final = PreparedPages(Item, SHOWN, SORTABLE, ShownItem, any_of=visible_to(_VIEWER))
-OWNED: Final = PreparedPages(Item, SHOWN.where(Item.owner_id == _VIEWER), SORTABLE, ShownItem)
+VISIBLE: Final = PreparedPages(Item, SHOWN, SORTABLE, ShownItem.of, any_of=visible_to(_VIEWER))
+OWNED: Final = PreparedPages(Item, SHOWN.where(Item.owner_id == _VIEWER), SORTABLE, ShownItem.of)

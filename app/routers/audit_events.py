@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from app.core.dependencies import AppCollaborators, ReadDbSession, require_permission
 from app.core.exceptions import (
@@ -12,13 +12,14 @@ from app.core.exceptions import (
 from app.core.openapi import problem_responses
 from app.core.request_parameters import query_of
 from app.core.responses import PageResponse, page_response
+from app.core.routing import Router
 from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.repositories.audit_event_repository import AuditEventRepository
 from app.schemas.audit_event_schemas import AuditEventListQuery, AuditEventResponse
 from app.services.audit_event_service import AuditEventService
 
-router = APIRouter(
+router = Router(
     prefix="/audit-events",
     tags=["Audit log"],
     responses=problem_responses(

@@ -6,7 +6,7 @@ to register in `mail_registration`.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 
 from app.core.dependencies import CurrentClient, CurrentPrincipal, DbSession, collaborators_of
 from app.core.exceptions import (
@@ -17,13 +17,14 @@ from app.core.exceptions import (
     WrongPasswordError,
 )
 from app.core.openapi import problem_responses
+from app.core.routing import Router
 from app.repositories.user_repository import UserRepository
 from app.routers.dependencies import audit_trail, credential_service, refresh_token_service
 from app.routers.refresh_cookie import Cookie
 from app.schemas.auth_schemas import ReauthenticateRequest
 from app.services.auth_service import AuthService
 
-router = APIRouter(
+router = Router(
     prefix="/auth",
     tags=["Auth"],
     responses=problem_responses(ValidationFailedError, ServiceUnavailableError),

@@ -4,8 +4,6 @@
 is added to one of them belongs into both, and into the service rather than into either.
 """
 
-from fastapi import APIRouter
-
 from app.core.dependencies import CurrentClient, RecentPrincipal
 from app.core.exceptions import (
     EmailTakenError,
@@ -20,6 +18,7 @@ from app.core.exceptions import (
 )
 from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
+from app.core.routing import Router
 from app.routers import auth, users
 from app.routers.dependencies import LOGIN_BODY, ArrivalTime, LoginBody
 from app.schemas.auth_schemas import (
@@ -31,11 +30,9 @@ from app.schemas.auth_schemas import (
     UserRegister,
 )
 
-router = APIRouter(responses=problem_responses(ValidationFailedError, ServiceUnavailableError))
+router = Router(responses=problem_responses(ValidationFailedError, ServiceUnavailableError))
 # Without REGISTRATION_BY_MAIL: with it, registering hands out no token (`mail_registration`).
-registration = APIRouter(
-    responses=problem_responses(ValidationFailedError, ServiceUnavailableError)
-)
+registration = Router(responses=problem_responses(ValidationFailedError, ServiceUnavailableError))
 
 
 @registration.post(

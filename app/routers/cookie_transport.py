@@ -5,7 +5,7 @@ Forgery Prevention). That goes for logging in too: a page that logs its visitors
 its own would see what they enter there.
 """
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from app.core.dependencies import CurrentClient, RecentPrincipal
 from app.core.exceptions import (
@@ -22,6 +22,7 @@ from app.core.exceptions import (
 )
 from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
+from app.core.routing import Router
 from app.routers import auth, users
 from app.routers.dependencies import LOGIN_BODY, ArrivalTime, LoginBody
 from app.routers.refresh_cookie import Cookie, PresentedToken, require_trusted_origin
@@ -32,12 +33,12 @@ from app.schemas.auth_schemas import (
     UserRegister,
 )
 
-router = APIRouter(
+router = Router(
     dependencies=[Depends(require_trusted_origin)],
     responses=problem_responses(UntrustedOriginError, ServiceUnavailableError),
 )
 # Without REGISTRATION_BY_MAIL: with it, registering hands out no token (`mail_registration`).
-registration = APIRouter(
+registration = Router(
     dependencies=[Depends(require_trusted_origin)],
     responses=problem_responses(UntrustedOriginError, ServiceUnavailableError),
 )

@@ -1,15 +1,16 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 
 from app.core.exceptions import ServiceUnavailableError
 from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
+from app.core.routing import Router
 from app.repositories.health_repository import HealthRepository
 from app.schemas.health_schemas import HealthResponse, LivenessResponse
 from app.services.health_service import HealthService
 
-router = APIRouter(prefix="/health", tags=["Health"])
+router = Router(prefix="/health", tags=["Health"])
 
 
 async def get_service(request: Request) -> HealthService:

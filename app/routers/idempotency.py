@@ -10,8 +10,8 @@ from app.core.dependencies import CurrentPrincipal, DbSession, collaborators_of
 from app.core.exceptions import ValidationFailedError
 from app.core.idempotency import KEY_PATTERN, MAX_KEY_LENGTH, KeyScope, StoredResponse, fingerprint
 from app.core.openapi_headers import IDEMPOTENCY_KEY
+from app.core.preconditions import Identified
 from app.core.responses import success_response
-from app.models.base import PublicIdMixin
 from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from app.routers.resource_response import created_headers
 from app.services.idempotency_service import IdempotencyService, IdempotentRequest
@@ -47,7 +47,7 @@ def idempotency_of(schema: type[BaseModel]) -> Any:
             shown = schema.model_validate(result)
             status = request.scope["route"].status_code or 200
             # Of many at once, none is what the answer is about.
-            created = status == CREATED_STATUS and isinstance(result, PublicIdMixin)
+            created = status == CREATED_STATUS and isinstance(result, Identified)
             return StoredResponse(
                 status=status,
                 headers=created_headers(result, shown, request.url.path) if created else {},

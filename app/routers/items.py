@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.responses import StreamingResponse
 
 from app.core.bulk import RowLedger
@@ -24,6 +24,7 @@ from app.core.openapi import problem_responses
 from app.core.preconditions import Preconditions
 from app.core.request_parameters import query_of
 from app.core.responses import PageResponse, SuccessResponse, page_response
+from app.core.routing import Router
 from app.models.item import ItemStatus
 from app.repositories.item_repository import ItemRepository
 from app.repositories.tag_repository import TagRepository
@@ -56,7 +57,7 @@ from app.schemas.item_schemas import (
 from app.services.idempotency_service import IdempotencyService
 from app.services.item_service import ItemService
 
-router = APIRouter(
+router = Router(
     prefix="/items",
     tags=["Items"],
     responses=problem_responses(UnauthorizedError, ValidationFailedError, ServiceUnavailableError),

@@ -1,16 +1,17 @@
 from datetime import timedelta
 from typing import Final
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from fastapi.responses import JSONResponse
 
 from app.core.dependencies import AppCollaborators
+from app.core.routing import Router
 from app.schemas.jwks_schemas import JwksResponse
 
 # For so long, whoever verifies tokens may not have heard of a new key, and may take an old one.
 MAX_AGE: Final = timedelta(minutes=5)
 
-router = APIRouter(prefix="/.well-known", tags=["Keys"])
+router = Router(prefix="/.well-known", tags=["Keys"])
 
 
 class JwkSetJSONResponse(JSONResponse):

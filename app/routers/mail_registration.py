@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Request
+from fastapi import BackgroundTasks, Depends, Request
 
 from app.core.dependencies import CurrentClient, DbSession, collaborators_of
 from app.core.exceptions import (
@@ -15,6 +15,7 @@ from app.core.exceptions import (
 )
 from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
+from app.core.routing import Router
 from app.mail.message import Mail
 from app.repositories.user_repository import UserRepository
 from app.routers.dependencies import audit_trail, credential_service
@@ -24,7 +25,7 @@ from app.services.mail_registration_service import MailRegistrationService
 
 MAILED: Final = "A mail to this address tells how to go on. If none comes, register again."
 
-router = APIRouter(
+router = Router(
     prefix="/auth",
     tags=["Auth"],
     responses=problem_responses(

@@ -7,9 +7,8 @@ from pydantic import BaseModel
 
 from app.core.openapi import Responses
 from app.core.openapi_headers import refer_to
-from app.core.preconditions import Versioned, entity_tag
+from app.core.preconditions import Identified, Versioned, entity_tag
 from app.core.responses import SuccessResponse, success_response
-from app.models.base import PublicIdMixin
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 
@@ -30,14 +29,14 @@ class ResourceResponse:
         self._headers["ETag"] = entity_tag(entity, shown)
         return success_response(shown)
 
-    def created(self, entity: PublicIdMixin, schema: type[SchemaT]) -> SuccessResponse[SchemaT]:
+    def created(self, entity: Identified, schema: type[SchemaT]) -> SuccessResponse[SchemaT]:
         """A new object of the collection that was posted to: with `Location`, and its `ETag`."""
         shown = schema.model_validate(entity)
         self._headers.update(created_headers(entity, shown, self._request.url.path))
         return success_response(shown)
 
 
-def created_headers(entity: PublicIdMixin, shown: BaseModel, path: str) -> dict[str, str]:
+def created_headers(entity: Identified, shown: BaseModel, path: str) -> dict[str, str]:
     """Those of an answer that `shown` has been created at `path`."""
     # Without Location, the tag would be that of the collection (RFC 9110 §15.3.2).
     headers = {"Location": f"{path}/{entity.public_id}"}

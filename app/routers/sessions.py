@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from app.core.dependencies import CurrentPrincipal, DbSession, PublicId
 from app.core.exceptions import (
@@ -11,13 +11,14 @@ from app.core.exceptions import (
 )
 from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
+from app.core.routing import Router
 from app.repositories.refresh_token_repository import RefreshTokenRepository
 from app.routers.dependencies import Audit
 from app.routers.refresh_cookie import Cookie
 from app.schemas.session_schemas import SessionResponse
 from app.services.session_service import SessionService
 
-router = APIRouter(
+router = Router(
     prefix="/auth/sessions",
     tags=["Sessions"],
     responses=problem_responses(UnauthorizedError, ServiceUnavailableError),

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from app.core.dependencies import (
     AppCollaborators,
@@ -20,6 +20,7 @@ from app.core.openapi import problem_responses
 from app.core.preconditions import Preconditions
 from app.core.request_parameters import query_of
 from app.core.responses import PageResponse, SuccessResponse, page_response
+from app.core.routing import Router
 from app.repositories.tag_repository import TagRepository
 from app.routers.idempotency import idempotency_of
 from app.routers.preconditions import preconditions_on
@@ -28,7 +29,7 @@ from app.schemas.tag_schemas import CountedTagResponse, TagListQuery, TagRespons
 from app.services.idempotency_service import IdempotencyService
 from app.services.tag_service import TagService
 
-router = APIRouter(
+router = Router(
     prefix="/tags",
     tags=["Tags"],
     responses=problem_responses(UnauthorizedError, ValidationFailedError, ServiceUnavailableError),

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 
 from app.core.dependencies import (
     CurrentClient,
@@ -28,6 +28,7 @@ from app.core.openapi import problem_responses
 from app.core.preconditions import Preconditions
 from app.core.request_parameters import query_of
 from app.core.responses import PageResponse, SuccessResponse, page_response, success_response
+from app.core.routing import Router
 from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
@@ -47,7 +48,7 @@ from app.schemas.user_schemas import (
 from app.services.directory_service import DirectoryService
 from app.services.user_service import UserService
 
-router = APIRouter(
+router = Router(
     prefix="/users",
     tags=["Users"],
     responses=problem_responses(UnauthorizedError, ValidationFailedError, ServiceUnavailableError),

@@ -41,7 +41,7 @@ class ItemService:
 
     async def create(
         self, data: ItemCreate, principal: Principal, idempotency: IdempotencyService
-    ) -> Item:
+    ) -> ShownItem:
         await idempotency.begin()
         values = data.model_dump(exclude={"tags"})
         tags = await self._tag_repo.obtain(principal.user_id, data.tags)

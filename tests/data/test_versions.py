@@ -21,7 +21,7 @@ from tests.support.problems import problem
 
 @pytest.fixture
 async def item(session: AsyncSession, owner: User) -> Item:
-    item = await ItemRepository(session).create_for_owner(owner.id, title="A thing")
+    item = await ItemRepository(session).create(owner_id=owner.id, title="A thing")
     await session.commit()
     return item
 
