@@ -88,7 +88,6 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
     install_problem_handlers(app)
     install_prepared_responses(app)
     install_openapi(app)
-    # One after the other is asked whether a request is its own: those with the most come first.
     for feature in (items, tags, users, sessions, auth, audit_events):
         app.include_router(feature.router, prefix=API_PREFIX)
     for chosen in _chosen_routers(settings):
