@@ -19,6 +19,7 @@ from starlette.datastructures import State
 
 from app.core.database_errors import DATABASE_ERRORS
 from app.core.security.principal import Principal
+from app.db.session_info import COUNTS_WRITES
 from app.models.refresh_token import RefreshToken
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ REPLICA_REST_SECONDS: Final = 10.0
 
 def count_writes(session: AsyncSession, state: State) -> None:
     """Have each commit count for the caller of the request whose state this is."""
+    session.info[COUNTS_WRITES] = True
 
     @event.listens_for(session.sync_session, "before_commit")
     def count(committing: Session) -> None:

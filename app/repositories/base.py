@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 from app.core.exceptions import RestoreConflictError, UnauthorizedError
 from app.core.pagination import PageRequest, Slice
+from app.db.session_info import AFTER_COMMIT, COUNTS_WRITES
 from app.models.base import Base
 from app.models.ownership import is_owned
 from app.models.user import User
@@ -31,13 +32,11 @@ _LIVING_OWNER: Final = PreparedStatement(
         User.id == bindparam("owner_id", type_=Integer), User.is_deleted.is_(False)
     )
 )
-# The key of a session's `info`.
-_AFTER_COMMIT: Final = "after_commit"
 
 
 def take_calls(session: AsyncSession) -> Sequence[Callable[[], None]]:
     """What waits for the commit: of the session, whichever of its repositories was told."""
-    calls: Sequence[Callable[[], None]] = session.info.pop(_AFTER_COMMIT, ())
+    calls: Sequence[Callable[[], None]] = session.info.pop(AFTER_COMMIT, ())
     return calls
 
 
@@ -50,6 +49,11 @@ class BaseRepository(Generic[ModelType]):
     def __init__(self, model: type[ModelType], session: AsyncSession) -> None:
         self.model = model
         self.session = session
+
+    @property
+    def counts_writes(self) -> bool:
+        """Whether commits of the session count for its caller: those past it would be missed."""
+        return COUNTS_WRITES in self.session.info
 
     async def flush(self) -> None:
         await self.session.flush()
@@ -79,7 +83,7 @@ class BaseRepository(Generic[ModelType]):
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Have `call` called once what is done by now is committed, and never if it is undone."""
-        self.session.info.setdefault(_AFTER_COMMIT, []).append(call)
+        self.session.info.setdefault(AFTER_COMMIT, []).append(call)
 
     async def create(self, **kwargs: Any) -> ModelType:
         """Raises `UnauthorizedError` for an owner whose account was deleted meanwhile."""

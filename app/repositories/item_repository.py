@@ -1,14 +1,16 @@
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Select, String, bindparam, delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, load_only, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
+from app.core.exceptions import UnauthorizedError
 from app.core.pagination import RELEVANCE, PageRequest, Slice
-from app.models.base import utcnow
+from app.core.security.principal import Principal
+from app.models.base import UTCDateTime, new_public_id, utcnow
 from app.models.item import Item
 from app.models.tag import Tag, item_tags
 from app.models.user import User
@@ -36,6 +38,7 @@ from app.repositories.item_view import (
     visible_to,
 )
 from app.repositories.paging import SortColumns
+from app.repositories.prepared_statement import PreparedStatement
 from app.repositories.tag_filters import (
     LINK_COLUMNS,
     has_all_tags,
@@ -64,9 +67,56 @@ FILTERS: Filters = {
 }
 
 
+_NOW: Final = bindparam("now", type_=UTCDateTime())
+_NEW: Final = {
+    Item.public_id: bindparam("public_id", type_=String),
+    Item.title: bindparam("title", type_=String),
+    Item.description: bindparam("description", type_=String),
+    Item.status: bindparam("status", type_=Item.status.type),
+    Item.created_at: _NOW,
+    Item.updated_at: _NOW,
+    Item.owner_id: User.id,
+}
+# The owner is locked as a foreign key would do it, and before: a deletion of the account is waited
+# for and then seen, or waits itself and takes the item along.
+CREATE: Final = PreparedStatement(
+    insert(Item)
+    .from_select(
+        [column.key for column in _NEW],
+        select(*_NEW.values())
+        .where(User.id == bindparam("owner_id", type_=User.id.type), User.is_deleted.is_(False))
+        .with_for_update(read=True, key_share=True),
+        include_defaults=False,
+    )
+    .returning(
+        Item.public_id,
+        Item.created_at,
+        Item.updated_at,
+        Item.title,
+        Item.description,
+        Item.status,
+        Item.version,
+    )
+)
+
+
 class ItemRepository(BulkRepository[Item]):
     def __init__(self, session: AsyncSession) -> None:
         super().__init__(Item, session)
+
+    async def create_alone(self, owner: Principal, **values: Any) -> ShownItem:
+        """All that a use case does: committed at once, in one round trip instead of four.
+
+        Raises `UnauthorizedError` for an owner whose account was deleted meanwhile.
+        """
+        now = utcnow()
+        row = await CREATE.one_or_none(
+            self.session, public_id=new_public_id(), owner_id=owner.user_id, now=now, **values
+        )
+        if row is None:
+            raise UnauthorizedError
+        shown: list[Any] = [*row[:-1], owner.public_id, [], row[-1]]
+        return ShownItem(*shown)
 
     async def create_for_owner(
         self, owner_id: int, tags: Sequence[Tag] = (), **values: object

@@ -1,16 +1,16 @@
 """Statements that many requests make, at a fraction of what they cost otherwise."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
-from sqlalchemy import BindParameter, CursorResult, Dialect, Select, Update
+from sqlalchemy import BindParameter, CursorResult, Dialect, Insert, Select, Update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import PoolProxiedConnection
 
 Row = Sequence[Any]
 Source = AsyncEngine | AsyncSession
-Statement = Select[*tuple[Any, ...]] | Update
+Statement = Select[*tuple[Any, ...]] | Insert | Update
 
 # SQLSTATE's class of connections that broke: what became of the statement, nobody knows.
 _CONNECTION_CLASS: Final = "08"
@@ -24,8 +24,8 @@ class PreparedStatement:
     booleans, and aware datetimes; an enum's column holds its value.
 
     It is a transaction of its own, committed at once, whatever it is asked of: an engine, or a
-    session that has not begun one. Only a session that reads may have: its connection is used. An
-    UPDATE says itself what becomes of `updated_at` and `version`.
+    session that has not begun one. A SELECT may also be asked of a session that has: it takes part.
+    What writes names every column that it sets: no default of the models, nor `version`, is added.
 
     A value that is a function is called when the connection is there, for times.
     """
@@ -56,7 +56,7 @@ class PreparedStatement:
                 if not self._is_undone(error):
                     raise ConnectionError("the connection broke") from error
                 # Asked again, it has SQLAlchemy's class.
-        if isinstance(source, AsyncSession) and source.in_transaction():
+        if _has_begun(source):
             connection = await source.connection()
             return _rows(await connection.execute(self.statement, _called(values)))
         async with engine.begin() as connection:
@@ -94,10 +94,14 @@ def _called(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value() if callable(value) else value for name, value in values.items()}
 
 
+def _has_begun(source: Source) -> TypeGuard[AsyncSession]:
+    return isinstance(source, AsyncSession) and source.in_transaction()
+
+
 async def _connection(engine: AsyncEngine, source: Source) -> tuple[PoolProxiedConnection, bool]:
     """A connection, and whether it is ours to give back."""
-    if isinstance(source, AsyncSession) and source.in_transaction():
-        # It chose this one: a replica that has what the caller wrote.
+    if _has_begun(source):
+        # In its transaction, and maybe on a replica that was chosen for what the caller wrote.
         return await (await source.connection()).get_raw_connection(), False
     return await engine.raw_connection(), True
 

@@ -44,6 +44,10 @@ class IdempotencyService:
         self._render = render
         self._lifetime = lifetime
 
+    @property
+    def has_key(self) -> bool:
+        return self._request is not None
+
     async def begin(self) -> None:
         """Call it first of all.
 

@@ -42,8 +42,10 @@ class ItemService:
     async def create(
         self, data: ItemCreate, principal: Principal, idempotency: IdempotencyService
     ) -> ShownItem:
-        await idempotency.begin()
         values = data.model_dump(exclude={"tags"})
+        if not (data.tags or idempotency.has_key or self.item_repo.counts_writes):
+            return await self.item_repo.create_alone(principal, **values)
+        await idempotency.begin()
         tags = await self._tag_repo.obtain(principal.user_id, data.tags)
         item = await self.item_repo.create_for_owner(principal.user_id, tags, **values)
         await idempotency.complete(item)
