@@ -69,6 +69,7 @@ async def rows_left(database: Database) -> int:
     ("path", "body"),
     [
         (ITEMS, {"json": {"title": "A thing", "status": "active", "tags": ["home"]}}),
+        (ITEMS, {"json": {"title": "A thing", "status": "active"}}),
         ("/api/v1/tags", {"json": {"name": "home"}}),
         (f"{ITEMS}/bulk", {"json": {"rows": [{"title": "A thing", "status": "active"}]}}),
         (
@@ -76,7 +77,7 @@ async def rows_left(database: Database) -> int:
             {"content": "title\r\nA thing\r\n", "headers": {"Content-Type": "text/csv"}},
         ),
     ],
-    ids=["item", "tag", "bulk", "import"],
+    ids=["item", "plain item", "tag", "bulk", "import"],
 )
 async def test_nothing_is_made_for_an_account_that_was_deleted_meanwhile(
     api: Api, app: FastAPI, database: Database, path: str, body: dict[str, Any]
@@ -147,4 +148,23 @@ async def test_a_restore_that_waits_for_a_deletion_restores_nothing(
         response = await waiting
 
     problem(response, 404, "not_found")
+    assert await rows_left(database) == 0
+
+
+@on_postgresql
+@pytest.mark.parametrize("tags", [[], ["home"]])
+async def test_an_item_that_waits_for_a_deletion_is_not_made(
+    api: Api, database: Database, database_url: str, tags: list[str]
+) -> None:
+    """AZ5."""
+    account = await api.register()
+    body = {"title": "A thing", "status": "active", "tags": tags}
+    async with connection_to(database_url) as looking:
+        async with deletion_of(account, database):
+            creating = api.client.post(ITEMS, json=body, headers=account.headers)
+            waiting = asyncio.create_task(creating)
+            await until(lambda: is_waiting_for_a_lock(looking))
+        response = await waiting
+
+    problem(response, 401, "unauthorized")
     assert await rows_left(database) == 0
