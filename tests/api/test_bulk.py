@@ -11,6 +11,7 @@ from app.core.bulk import MAX_BULK_ROWS
 from app.db.session import Database
 from app.models import Item
 from tests.support.api import Account, Api
+from tests.support.databases import on_sqlite
 from tests.support.problems import MEMBERS, faulty_fields, problem
 from tests.support.routes import random_id
 from tests.support.statements import StatementCounter
@@ -209,6 +210,23 @@ async def test_an_atomic_request_with_one_bad_row_changes_nothing(
     assert await all_rows(database) == before
     assert codes(await bulk(api, owner, "create", [{"title": "b"}], atomic=True)) == [201]
     assert codes(await bulk(api, owner, "delete", [target], key="k", atomic=True)) == [204]
+
+
+@on_sqlite
+async def test_an_option_that_is_not_understood_changes_nothing(
+    api: Api, database: Database
+) -> None:
+    """What was to be all or nothing is not half done."""
+    owner = await api.register()
+    [item] = await some_items(api, owner, "a")
+    row = {"public_id": item["public_id"]}
+    before = await all_rows(database)
+    for verb, rows in (("create", [{"title": "b"}]), ("update", [row]), ("delete", [row])):
+        misspelt = await bulk(api, owner, verb, rows, Atomic=True)
+        assert faulty_fields(misspelt) == [["query", "Atomic"]]
+        repeated = await bulk(api, owner, verb, rows, atomic=["true", "false"])
+        assert faulty_fields(repeated) == [["query", "atomic"]]
+    assert await all_rows(database) == before
 
 
 @pytest.mark.settings(REQUIRE_IF_MATCH=True)

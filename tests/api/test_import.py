@@ -16,7 +16,7 @@ from app.db.session import Database
 from app.schemas.item_schemas import ItemRow
 from tests.support.api import Account, Api
 from tests.support.databases import on_sqlite
-from tests.support.problems import problem
+from tests.support.problems import faulty_fields, problem
 from tests.support.table_rows import all_rows
 
 ITEMS = "/api/v1/items"
@@ -174,6 +174,25 @@ async def test_a_file_that_is_sent_again_is_imported_once(api: Api) -> None:
     assert again.content == first.content
     assert again.headers["idempotency-replayed"] == "true"
     assert len(await own_items(api, owner)) == 1
+
+
+@on_sqlite
+async def test_an_option_that_is_not_understood_imports_nothing(
+    api: Api, database: Database
+) -> None:
+    """A misspelt dry run is no order to write."""
+    owner = await api.register()
+    before = await all_rows(database)
+    for query, name in (
+        ("?dryrun=true", "dryrun"),
+        ("?dry-run=true", "dry-run"),
+        ("?dry_run=true&Dry_run=true", "Dry_run"),
+        ("?dry_run=maybe", "dry_run"),
+        ("?dry_run=true&dry_run=false", "dry_run"),
+        ("?dry_run=true&dry_run=true", "dry_run"),
+    ):
+        assert faulty_fields(await send(api, owner, "title\na", query=query)) == [["query", name]]
+    assert await all_rows(database) == before
 
 
 @pytest.mark.parametrize(("kind", "name"), [(CSV, "csv"), (NDJSON, "ndjson")])
