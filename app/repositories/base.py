@@ -205,7 +205,7 @@ class BaseRepository(Generic[ModelType]):
 
     async def _walk(
         self,
-        statement: Select[Any],
+        statement: Select[*tuple[Any, ...]],
         request: PageRequest,
         columns: SortColumns,
         filters: Filters = NO_FILTERS,
@@ -229,7 +229,7 @@ class BaseRepository(Generic[ModelType]):
 
     def _narrow(
         self,
-        statement: Select[Any],
+        statement: Select[*tuple[Any, ...]],
         request: PageRequest,
         columns: SortColumns,
         filters: Filters,

@@ -1,6 +1,6 @@
 """AGENTS.md: its recipe, followed to the letter in a copy of the project.
 
-And docs/writes.md, which goes on from there.
+And docs/writes.md, which goes on from there. The types of docs/bulk.md are checked on the way.
 """
 
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import PROJECT_ROOT
+from tests.docs.test_bulk_guide import RECIPE as BULK_RECIPE
 from tests.support.markdown import code_blocks
 from tests.support.postgres import PostgresServer
 from tests.support.project_copy import ProjectCopy
@@ -99,7 +100,10 @@ def test_the_guide_to_writing_gives_routes_that_pass_the_checks_and_its_test(
     copy.run("python cli.py generate-keys > .env")
     files = [replace_file(block.code, copy.path) for block in WRITES if block.language == "python"]
     names = " ".join(f"'{file}'" for file in files)
-    copy.run(f"ruff check {names} && ruff format --check {names} && lint-imports && mypy app")
+    recipe = copy.path / "books.py"
+    recipe.write_text(BULK_RECIPE)
+    types = f"mypy app {recipe.name}"
+    copy.run(f"ruff check {names} && ruff format --check {names} && lint-imports && {types}")
     copy.run('alembic upgrade head; alembic revision --autogenerate -m "Version them"')
 
     # One database is enough here too.
