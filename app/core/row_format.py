@@ -117,7 +117,7 @@ def _object(number: int, line: bytes) -> dict[str, Any] | RowsUnreadableError:
 
 
 def _csv_lines(text: str, columns: Collection[str]) -> Iterator[Line]:
-    records = _records(text)
+    records = ((number, cells) for number, cells in _records(text) if cells != [""])
     number, head = next(records, (1, []))
     for place, name in enumerate(head):
         if name in head[:place]:
@@ -127,8 +127,7 @@ def _csv_lines(text: str, columns: Collection[str]) -> Iterator[Line]:
         if name not in columns:
             raise RowsUnreadableError(number, "There is no such column", "csv_columns", column=name)
     for number, cells in records:
-        if cells != [""]:
-            yield Line(number, _named(number, head, cells))
+        yield Line(number, _named(number, head, cells))
 
 
 def _named(

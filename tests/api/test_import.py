@@ -50,6 +50,7 @@ async def own_items(api: Api, owner: Account) -> list[dict[str, Any]]:
     [
         (CSV, "title,description,status\r\na,,active\r\nb,two,\r\n"),
         (CSV, '\ufeffdescription,"title"\n"",a\n\ntwo,"b"'),
+        (CSV, "\n\r\ntitle,description\n\na,\nb,two\n\n"),
         (f"{CSV}; charset=UTF-8", 'title,description\ra,\rb,"two"\r'),
         (NDJSON, '{"title": "a"}\n\n{"title": "b", "description": "two"}'),
         (
@@ -77,7 +78,9 @@ async def test_every_line_of_a_good_file_becomes_an_item_of_the_caller(
 # What is sent, and where it is wrong: the line, and the field or column.
 BROKEN: list[tuple[str, str | bytes, list[Fault]]] = [
     (CSV, "", [([1], "no_rows")]),
-    (CSV, "\n\n", [([1, ""], "csv_columns")]),
+    (CSV, "\n\n", [([1], "no_rows")]),
+    (CSV, "\n\r\nname\na", [([3, "name"], "csv_columns")]),
+    (CSV, " \ntitle\na", [([1, " "], "csv_columns")]),
     (CSV, "title\n", [([1], "no_rows")]),
     (CSV, "title,name\na,b", [([1, "name"], "csv_columns")]),
     (CSV, "title,description,title\na,b,c", [([1, "title"], "csv_columns")]),
