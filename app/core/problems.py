@@ -13,7 +13,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
-from pydantic import BaseModel, Field
+from pydantic import MISSING, BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -80,8 +80,10 @@ class Problem(BaseModel):
     success: Literal[False]
     code: str = Field(examples=["not_found"])
     request_id: str = Field(examples=["0b9f6d0e54c04e3a8c9a4a4b0a3a5c11"])
-    errors: list[FieldProblem] | None = Field(
-        None, description="With status 422; and where rows of a request were refused."
+    errors: list[FieldProblem] | MISSING = Field(
+        MISSING,
+        description="Which values or rows of the request are at fault; absent if it is none of "
+        "them.",
     )
 
 
