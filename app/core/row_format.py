@@ -27,6 +27,8 @@ _QUOTED: Final = re.compile(r'"((?:[^"]++|"")*+)"')
 _PLAIN: Final = re.compile(r'[^",\r\n]*+')
 _END: Final = re.compile(r",|\r\n|\n|\r|\Z")
 _LINE_BREAK: Final = re.compile(r"\r\n|\n|\r")
+# With which spreadsheets of other languages part cells, and call that CSV.
+_OTHER_SEPARATORS: Final = re.compile(r"[;\t|]")
 
 
 class RowFormat(str, PyEnum):
@@ -125,7 +127,10 @@ def _csv_lines(text: str, columns: Collection[str]) -> Iterator[Line]:
                 number, "This column is there twice", "csv_columns", column=name
             )
         if name not in columns:
-            raise RowsUnreadableError(number, "There is no such column", "csv_columns", column=name)
+            message = "There is no such column"
+            if len(head) == 1 and _OTHER_SEPARATORS.search(name):
+                message += ": cells are parted by commas"
+            raise RowsUnreadableError(number, message, "csv_columns", column=name)
     for number, cells in records:
         yield Line(number, _named(number, head, cells))
 
@@ -158,7 +163,9 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         number += len(_LINE_BREAK.findall(found[0]))
         end = _END.match(text, found.end())
         if end is None:
-            raise RowsUnreadableError(number, "A quote is where none may be", "csv_quote")
+            is_open = quoted is None and text.startswith('"', position)
+            message = "This quote is never closed" if is_open else "A quote is where none may be"
+            raise RowsUnreadableError(number, message, "csv_quote")
         position = end.end()
         if end[0] != ",":
             yield first, cells

@@ -345,6 +345,7 @@ async def test_what_a_row_may_be_is_never_an_error_of_ours(api: Api) -> None:
         if not isinstance(value, dict):
             refused = await bulk(api, owner, "create", [{"title": "b"}, value])
             assert faulty_fields(refused) == [["body", "rows", 1]]
+            assert refused.json()["errors"][0]["msg"] == "Input should be a JSON object"
     target = {"public_id": item["public_id"]}
     rows = [{}, *({**target, field: value} for field in fields for value in values)]
     expected = {200, 201, 204, 404, 409, 412, 422}

@@ -129,6 +129,36 @@ async def test_a_bad_line_is_named_and_nothing_of_its_file_is_written(
 
 
 @on_sqlite
+@pytest.mark.parametrize(
+    ("content", "detail", "message"),
+    [
+        ("", "there are no rows.", "There should be rows in the file"),
+        ("title\n", "there are no rows.", "There should be rows in the file"),
+        ('title\na\n"b', "1 of its lines is not valid.", "This quote is never closed"),
+        ('title\na\n"b"c', "1 of its lines is not valid.", "A quote is where none may be"),
+        (
+            "title;status\na;b",
+            "is not valid.",
+            "There is no such column: cells are parted by commas",
+        ),
+        (
+            "title\tstatus\na",
+            "is not valid.",
+            "There is no such column: cells are parted by commas",
+        ),
+        ("title,a;b\na,b", "is not valid.", "There is no such column"),
+    ],
+)
+async def test_what_is_wrong_with_a_file_is_told_in_words_that_help(
+    api: Api, content: str, detail: str, message: str
+) -> None:
+    body = problem(await send(api, await api.register(), content), 422, "file_refused")
+    assert body["detail"].startswith("Nothing was imported: ")
+    assert body["detail"].endswith(detail)
+    assert body["errors"][0]["msg"] == message
+
+
+@on_sqlite
 async def test_of_very_many_faults_some_are_told_and_all_are_counted(api: Api) -> None:
     """RL19."""
     owner = await api.register()

@@ -213,6 +213,31 @@ async def test_a_body_of_another_content_type_is_refused(sender: BodySender) -> 
 
 
 @on_sqlite
+async def test_a_compressed_body_is_refused_by_name(sender: BodySender) -> None:
+    """IN5."""
+    for encoding in ("gzip", "br", "GZIP, identity"):
+        for route in sender.routes:
+            content = json.dumps(sender.body(route))
+            response = await sender.send(route, content, **{"Content-Encoding": encoding})
+            body = problem(response, 415, "unsupported_content_encoding")
+            assert "Content-Encoding" in body["detail"]
+            assert response.headers["accept-encoding"] == "identity"
+    for encoding in ("", "Identity"):
+        headers = {"Content-Encoding": encoding}
+        response = await sender.send(f"POST {ITEMS}", '{"title": "a"}', **headers)
+        assert response.status_code == 201
+
+
+@on_sqlite
+async def test_a_body_in_another_encoding_than_utf_8_is_told_of_utf_8(sender: BodySender) -> None:
+    """IN3."""
+    for route in sender.routes:
+        response = await sender.send(route, '{"title": "Käse"}'.encode("latin-1"))
+        assert refused(response, 400, 422), route
+        assert "UTF-8" in response.text, route
+
+
+@on_sqlite
 async def test_a_body_without_a_content_type_is_refused(sender: BodySender, api: Api) -> None:
     """IN5."""
     request = api.client.build_request("POST", LOGIN, content=b'{"email": "a", "password": "b"}')
