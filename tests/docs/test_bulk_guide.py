@@ -1,7 +1,13 @@
 """docs/bulk.md: its resource of one's own is made, changed and exported."""
 
+import asyncio
+import csv
+import json
+import os
 import re
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -17,8 +23,12 @@ from app.services.idempotency_service import IdempotencyService
 from tests.support.api import Api
 from tests.support.databases import on_sqlite
 from tests.support.markdown import code_blocks
+from tests.support.processes import app_processes
 
-[FILE, *BLOCKS] = code_blocks(PROJECT_ROOT / "docs/bulk.md")
+ALL_BLOCKS = code_blocks(PROJECT_ROOT / "docs/bulk.md")
+[FILE] = [block.code for block in ALL_BLOCKS if block.language == "text"]
+REQUESTS = "".join(block.code for block in ALL_BLOCKS if block.language == "bash")
+BLOCKS = [block for block in ALL_BLOCKS if block.language == "python"]
 # What the recipe's files would import. A book of theirs is an item of ours.
 IMPORTS = """
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -42,11 +52,32 @@ from app.services.idempotency_service import IdempotencyService
 RECIPE = "\n".join([IMPORTS, *(block.code for block in BLOCKS)])
 
 
+def test_every_block_is_known() -> None:
+    assert {block.language for block in ALL_BLOCKS} == {"text", "bash", "python"}
+
+
 @on_sqlite
-async def test_the_example_of_a_file_is_imported(api: Api) -> None:
-    headers = (await api.register()).headers | {"Content-Type": "text/csv"}
-    response = await api.client.post("/api/v1/items/import", content=FILE.code, headers=headers)
-    assert response.json()["data"]["rows"] == 2
+async def test_the_requests_work_as_pasted(api: Api, database_url: str, tmp_path: Path) -> None:
+    token = (await api.register()).access_token
+    (tmp_path / "items.csv").write_text(FILE)
+    with app_processes(1, database_url) as [process]:
+        # curl asks the test's own server, whatever host and port are named.
+        (tmp_path / ".curlrc").write_text(f'unix-socket = "{process.socket}"\n')
+        done = await asyncio.to_thread(
+            subprocess.run,
+            ["bash", "-euo", "pipefail", "-c", REQUESTS],
+            cwd=tmp_path,
+            env=os.environ | {"TOKEN": token, "CURL_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    created, checked = [json.loads(line)["data"] for line in done.stdout.splitlines()]
+    assert [row["status"] for row in created["rows"]] == [201, 201]
+    assert checked == {"rows": 2, "dry_run": True}
+    exported = csv.DictReader((tmp_path / "export.csv").read_text().splitlines())
+    assert {row["title"] for row in exported} == {"Buy milk", "Buy bread"}
 
 
 def request_of(row: Any) -> Any:
