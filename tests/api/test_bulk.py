@@ -209,6 +209,10 @@ async def test_an_atomic_request_with_one_bad_row_changes_nothing(
             (["body", "rows", 1], "not_found"),
             (["body", "rows", 2], "duplicate_row"),
         ]
+        refused = await bulk(api, owner, verb, [*rows, {"public_id": "x"}], key="k", atomic=True)
+        assert faulty_fields(refused) == [
+            *(["body", "rows", 1], ["body", "rows", 2], ["body", "rows", 3, "public_id"]),
+        ]
     assert await all_rows(database) == before
     assert codes(await bulk(api, owner, "create", [{"title": "b"}], atomic=True)) == [201]
     assert codes(await bulk(api, owner, "delete", [target], key="k", atomic=True)) == [204]
