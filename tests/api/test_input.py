@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 
 from tests.support.api import Api
@@ -12,6 +13,7 @@ from tests.support.bodies import BodySender
 from tests.support.databases import on_sqlite
 from tests.support.junk import BROKEN_JSON, CONTENT_TYPES
 from tests.support.problems import faulty_fields, problem
+from tests.support.routes import QUERIES, RouteCaller
 
 LIMIT = 4096
 CHUNK = 1024
@@ -122,6 +124,21 @@ async def test_a_nul_is_refused_in_queries_and_paths(api: Api) -> None:
     ):
         response = await api.client.get(path, headers=admin.headers)
         problem(response, 422, INVALID)
+
+
+@on_sqlite
+async def test_whatever_reads_a_query_refuses_what_it_does_not_know(api: Api, app: FastAPI) -> None:
+    """A misspelt option must not be passed over."""
+    caller, asked = RouteCaller(api), 0
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            if any(each["in"] == "query" for each in operation.get("parameters", ())):
+                route = f"{method.upper()} {path}"
+                query = {**QUERIES.get(route, {}), "nothing": "1"}
+                refused = await caller.call(route, "administrator", params=query)
+                assert faulty_fields(refused) == [["query", "nothing"]], route
+                asked += 1
+    assert asked > 10
 
 
 async def test_what_is_no_utf_8_in_a_query_is_no_error_of_ours(api: Api) -> None:
