@@ -1,11 +1,13 @@
 """Which changes of an OpenAPI document break clients, case by case."""
 
 from copy import deepcopy
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import pytest
+from pydantic import TypeAdapter
 
 from app.cli.openapi_changes import breaking_changes
+from app.core.pagination import sort_field
 
 GONE: Final = object()
 ITEM: Final = ("components", "schemas", "Item")
@@ -15,7 +17,15 @@ WRITE: Final = ("paths", "/items", "post")
 BODY: Final = (*WRITE, "requestBody")
 JSON: Final = ("content", "application/json")
 LIMIT: Final = (*READ, "parameters", 0)
+SORT: Final = (*READ, "parameters", 2, "schema", "pattern")
 ANSWER: Final = (*READ, "responses", "200")
+
+
+def sorted_by(*columns: str) -> str:
+    """The pattern of a list that may be sorted by these."""
+    schema = TypeAdapter(Annotated[str, sort_field(*columns)]).json_schema()
+    return str(schema["pattern"])
+
 
 DOCUMENT: Final[dict[str, Any]] = {
     "paths": {
@@ -34,6 +44,11 @@ DOCUMENT: Final[dict[str, Any]] = {
                         "name": "status",
                         "required": True,
                         "schema": {"enum": ["draft", "active"]},
+                    },
+                    {
+                        "in": "query",
+                        "name": "sort",
+                        "schema": {"type": "string", "pattern": sorted_by("title", "created_at")},
                     },
                 ],
                 "responses": {
@@ -145,6 +160,8 @@ BREAKING: Final[list[tuple[tuple[str | int, ...], Any, str]]] = [
         ["draft"],
         f"{LIST}, query status: active is no longer accepted",
     ),
+    (SORT, sorted_by("created_at", "size"), f"{LIST}, query sort: title is no longer accepted"),
+    (SORT, "^x$", f"{LIST}, query sort: pattern {sorted_by('title', 'created_at')} became ^x$"),
     # Bodies that are sent
     (BODY, GONE, f"{SENT}: removed"),
     ((*READ, "requestBody"), {"required": True}, f"{LIST}, body: required now"),
@@ -212,6 +229,8 @@ HARMLESS: Final[list[tuple[tuple[str | int, ...], Any]]] = [
     ((*LIMIT, "schema", "default"), 20),
     ((*LIMIT, "schema"), {"type": "number", "minimum": 1, "maximum": 100}),
     ((*LIMIT, "schema"), {}),
+    (SORT, sorted_by("created_at", "size", "title")),
+    (SORT, GONE),
     ((*TITLE, "title"), "A title"),
     ((*NEW_ITEM, "properties", "added"), {"type": "string"}),
     ((*NEW_ITEM, "additionalProperties"), True),

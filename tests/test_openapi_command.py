@@ -79,3 +79,19 @@ def test_what_breaks_clients_is_written_only_on_purpose(committed: Path) -> None
 
     assert run_here("openapi", "--write", "--breaking").returncode == 0
     assert run_here("openapi", "--check").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "left",
+    [b"", b'<<<<<<< HEAD\n{"paths": {}}\n=======\n{}\n>>>>>>> other\n', b"\xff", b"[]", b"{}"],
+)
+def test_what_cannot_be_read_is_refused_and_written_anew_on_purpose(
+    committed: Path, left: bytes
+) -> None:
+    committed.write_bytes(left)
+    for refused in (run_here("openapi", "--check"), run_here("openapi", "--write")):
+        assert_refused(refused, "is no OpenAPI document", "openapi --write --breaking")
+    assert committed.read_bytes() == left
+
+    assert run_here("openapi", "--write", "--breaking").returncode == 0
+    assert run_here("openapi", "--check").returncode == 0

@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any, Final
 
 import typer
@@ -18,6 +18,14 @@ DOCUMENT: Final = PROJECT_ROOT / "openapi.json"
 WRITE: Final = "python cli.py openapi --write"
 
 commands = typer.Typer()
+
+
+class _UnreadableDocument(Fault):
+    def __init__(self) -> None:
+        super().__init__(
+            f"{DOCUMENT.name} is no OpenAPI document (is a merge's conflict left in it?)",
+            f"take a committed one back, then {WRITE}; or without comparing: {WRITE} --breaking",
+        )
 
 
 @commands.command()
@@ -53,7 +61,7 @@ def render(document: dict[str, Any]) -> str:
 
 
 def _check(document: dict[str, Any], text: str) -> None:
-    if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == text:
+    if DOCUMENT.exists() and DOCUMENT.read_bytes() == text.encode():
         say(f"{DOCUMENT.name} says what the application says")
         return
     if _remark_on_breaks(document):
@@ -65,22 +73,39 @@ def _check(document: dict[str, Any], text: str) -> None:
 
 
 def _write(document: dict[str, Any], text: str, *, breaking: bool) -> None:
-    if _remark_on_breaks(document) and not breaking:
+    if breaking:
+        # Told all the same, if there is anything to compare with.
+        with suppress(_UnreadableDocument):
+            _remark_on_breaks(document)
+    elif _remark_on_breaks(document):
         raise Fault("this breaks clients", f"if it is meant to: {WRITE} --breaking")
     DOCUMENT.write_text(text, encoding="utf-8", newline="\n")
     say(f"wrote {DOCUMENT.name}")
 
 
 def _remark_on_breaks(document: dict[str, Any]) -> bool:
-    """Tell each change from the committed document that breaks clients; whether there is one."""
+    """Tell each change from the committed document that breaks clients; whether there is one.
+
+    Raises `_UnreadableDocument`.
+    """
     from app.cli.openapi_changes import breaking_changes
 
     if not DOCUMENT.exists():
         return False
-    changes = breaking_changes(json.loads(DOCUMENT.read_text(encoding="utf-8")), document)
+    changes = breaking_changes(_committed_document(), document)
     for change in changes:
         remark(f"breaks clients: {change}")
     return bool(changes)
+
+
+def _committed_document() -> dict[str, Any]:
+    try:
+        document = json.loads(DOCUMENT.read_bytes())
+    except ValueError:
+        raise _UnreadableDocument from None
+    if not isinstance(document, dict) or "paths" not in document:
+        raise _UnreadableDocument
+    return document
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 A request's schema must go on accepting what it did; a response's must go on promising it.
 """
 
+import re
 from collections.abc import Iterator
 from enum import Enum as PyEnum
 from typing import Any, Final
@@ -21,6 +22,8 @@ UPPER_BOUNDS: Final = {
 COMPARED_APART: Final = {
     *("type", "const", "enum", "properties", "required", "items", "additionalProperties"),
 }
+# `sort_field` of lists: what matters are the columns, not how they are written.
+SORT_PATTERN: Final = re.compile(r"\^-\?\((?P<columns>[\w|]+)\)\(,-\?\((?P=columns)\)\)\*\$")
 
 
 class Direction(PyEnum):
@@ -139,8 +142,18 @@ def _bounds(old: Schema, new: Schema, at: str) -> Iterator[str]:
         widened = before is not None and (
             (keyword in LOWER_BOUNDS and now < before) or (keyword in UPPER_BOUNDS and now > before)
         )
-        if not widened:
+        columns, now_columns = _sort_columns(before), _sort_columns(now)
+        if columns and now_columns:
+            if gone := [name for name in columns if name not in now_columns]:
+                yield f"{at}: {_listed(gone)} no longer accepted"
+        elif not widened:
             yield _became(at, keyword, old, new)
+
+
+def _sort_columns(value: Any) -> list[str]:
+    """The columns that a list may be sorted by, if this is the pattern that says so."""
+    found = SORT_PATTERN.fullmatch(value) if isinstance(value, str) else None
+    return found["columns"].split("|") if found else []
 
 
 def _became(at: str, keyword: str, old: Schema, new: Schema) -> str:

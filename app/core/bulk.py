@@ -85,10 +85,7 @@ class RowLedger:
         self._refusals: dict[int, APIError] = {}
 
     def accept(self, rows: Iterable[Any]) -> dict[int, Any]:
-        """The rows that fit their schema, by their places; the others are refused.
-
-        Raises `ValidationFailedError` if the request is atomic and there are others.
-        """
+        """The rows that fit their schema, by their places; the others are refused."""
         accepted: dict[int, Any] = {}
         # It may be done again, from the start.
         self._results.clear()
@@ -100,8 +97,6 @@ class RowLedger:
                 self.refuse(index, error)
             else:
                 accepted[index] = row
-        if self._atomic and self._refusals:
-            raise _one_error(ValidationFailedError(), self._refusals)
         return accepted
 
     def accept_named(self, rows: Iterable[Any]) -> dict[int, Any]:
@@ -131,9 +126,15 @@ class RowLedger:
         self._results[index] = RowResult(index, status, entity.public_id, etag)
 
     def settle(self) -> None:
-        """Raises `RowsRefusedError` if the request is atomic, and one of its rows was refused."""
+        """If the request is atomic and a row was refused, raises an error that tells all of them.
+
+        `ValidationFailedError` if a row does not fit its schema, else `RowsRefusedError`. Call it
+        when every row has been tried, and before the commit.
+        """
         if self._atomic and self._refusals:
-            raise _one_error(RowsRefusedError(), self._refusals)
+            invalid = any(isinstance(e, ValidationFailedError) for e in self._refusals.values())
+            error = ValidationFailedError() if invalid else RowsRefusedError()
+            raise _one_error(error, self._refusals)
 
     def result(self) -> BulkResult:
         return BulkResult([self._results[index] for index in sorted(self._results)])

@@ -245,6 +245,17 @@ class UnsupportedMediaTypeError(APIError):
     detail = "Send text/csv or application/x-ndjson, in UTF-8."
 
 
+class ContentEncodingError(UnsupportedMediaTypeError):
+    """A compressed body: its few bytes could be thousands of times as many (RFC 9110 §15.5.16)."""
+
+    code = "unsupported_content_encoding"
+    title = "Unsupported content encoding"
+    detail = "Send the body as it is: no Content-Encoding, as gzip, is read here."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Accept-Encoding": "identity"})
+
+
 class ValidationFailedError(APIError):
     """Also raised by services for a rule that a schema cannot know, with its own `errors`."""
 

@@ -9,6 +9,7 @@ REPLAYED_HEADER: Final = "Idempotency-Replayed"
 MAX_KEY_LENGTH: Final = 255
 # A string of RFC 9651, as the draft has it, or the bare word that most clients send.
 KEY_PATTERN: Final = r'^(?:"(?:[ !#-\[\]-~]|\\["\\])+"|[!#-\[\]-~]+)$'
+KEY_RULE: Final = "Send 1 to 255 visible ASCII characters; spaces are for a key in double quotes"
 _ESCAPED: Final = re.compile(r"\\(.)")
 
 

@@ -24,7 +24,8 @@ class FileRefusedError(ValidationFailedError):
     detail = "Nothing was imported: some lines are not valid."
 
     def __init__(self, faults: list[dict[str, Any]], *, lines: int) -> None:
-        super().__init__(f"Nothing was imported: {lines} of its lines are not valid.")
+        told = f"{lines} of its lines {'is' if lines == 1 else 'are'} not valid"
+        super().__init__(f"Nothing was imported: {told if lines else 'there are no rows'}.")
         self.errors = faults[:MAX_FAULTS]
 
 
@@ -43,7 +44,7 @@ def read_rows(
         reader.refuse(error.line, [error.fault()])
     if not reader.rows and not reader.faulty:
         nothing = RowsUnreadableError(1, "There should be rows in the file", "no_rows")
-        reader.refuse(nothing.line, [nothing.fault()])
+        raise FileRefusedError([_located(nothing.line, nothing.fault())], lines=0)
     if reader.faulty:
         raise FileRefusedError(reader.faults, lines=reader.faulty)
     return reader.rows
@@ -74,4 +75,8 @@ class _Reader:
     def refuse(self, number: int, faults: list[dict[str, Any]]) -> None:
         self.faulty += 1
         if len(self.faults) < MAX_FAULTS:
-            self.faults += [{**f, "loc": ["body", number, *f["loc"]]} for f in faults]
+            self.faults += [_located(number, fault) for fault in faults]
+
+
+def _located(number: int, fault: dict[str, Any]) -> dict[str, Any]:
+    return {**fault, "loc": ["body", number, *fault["loc"]]}

@@ -18,6 +18,7 @@ from app.core.config import Settings
 from app.core.exceptions import (
     APIError,
     BadRequestError,
+    ContentEncodingError,
     HeadersTooLargeError,
     PayloadTooLargeError,
     ServiceUnavailableError,
@@ -87,6 +88,7 @@ class _Exchange:
         headers = Headers(scope=scope)
         self._request_id = _request_id(headers.get("x-request-id"))
         self._announced = headers.get("content-length", "")
+        self._encoding = headers.get("content-encoding", "")
         state = scope.setdefault("state", {})
         state["request_id"] = self._request_id
         # When the request came in, before anything waits: rotation of refresh tokens asks.
@@ -97,8 +99,8 @@ class _Exchange:
         self._links = collect_links()
 
     async def run(self, app: ASGIApp) -> None:
-        if (too_large := self._too_large()) is not None:
-            await self.refuse(too_large)
+        if (unreadable := self._unreadable()) is not None:
+            await self.refuse(unreadable)
             return
         # HEAD is GET without the content (RFC 9110 §9.3.2), whatever the route.
         scope = {**self._scope, "method": "GET"} if self._is_head else self._scope
@@ -120,10 +122,12 @@ class _Exchange:
                 raise
             await self.refuse(APIError())
 
-    def _too_large(self) -> APIError | None:
+    def _unreadable(self) -> APIError | None:
         if sum(len(name) + len(value) for name, value in self._scope["headers"]) > MAX_HEADER_BYTES:
             return HeadersTooLargeError()
-        return PayloadTooLargeError() if _exceeds(self._announced, self._max_body) else None
+        if _exceeds(self._announced, self._max_body):
+            return PayloadTooLargeError()
+        return None if self._encoding.lower() in {"", "identity"} else ContentEncodingError()
 
     async def refuse(self, error: APIError) -> None:
         response = problem_response(error, self._request_id)

@@ -24,6 +24,7 @@ from starlette.types import Scope
 from app.core.exceptions import (
     APIError,
     BadRequestError,
+    ContentEncodingError,
     IdempotencyKeyInUseError,
     IdempotencyKeyReusedError,
     PayloadTooLargeError,
@@ -55,7 +56,7 @@ REDOC_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 Responses = dict[int | str, dict[str, Any]]
 
 # What is answered before a route is asked, wherever a body is read.
-BODY_ERRORS = (BadRequestError, PayloadTooLargeError)
+BODY_ERRORS = (BadRequestError, PayloadTooLargeError, ContentEncodingError)
 # Wherever a caller is asked for an access token, whose scheme has this name: their requests are
 # counted, and the session is looked up.
 CALLER_ERRORS = (TooManyRequestsError, ServiceUnavailableError)

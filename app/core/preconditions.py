@@ -109,4 +109,4 @@ class Preconditions:
         if self.if_none_match is not None and self.if_none_match.match_weakly(tag):
             if self.reading:
                 raise PreparedResponse(304, {"ETag": tag})
-            raise PreconditionFailedError
+            raise PreconditionFailedError("It has a version that If-None-Match excludes.")

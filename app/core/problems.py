@@ -13,7 +13,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
-from pydantic import BaseModel, Field
+from pydantic import MISSING, BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -54,11 +54,12 @@ _BY_STATUS: dict[int, type[APIError]] = {
 # Pydantic's messages for these quote a part of what was sent.
 _FIXED_MESSAGES = {
     "uuid_parsing": "Input should be a valid UUID",
-    "json_invalid": "The body is not valid JSON",
+    "json_invalid": "The body is not valid JSON, in UTF-8",
     "extra_forbidden": "There is no such field",
-    # Most often, the client did not say that it sends JSON.
-    "model_attributes_type": "Send a JSON object, with Content-Type: application/json",
+    "model_attributes_type": "Input should be a JSON object",
 }
+# Of the whole body: most often, the client did not say that it sends JSON.
+_NO_OBJECT = "Send a JSON object, with Content-Type: application/json"
 
 
 class FieldProblem(BaseModel):
@@ -80,8 +81,10 @@ class Problem(BaseModel):
     success: Literal[False]
     code: str = Field(examples=["not_found"])
     request_id: str = Field(examples=["0b9f6d0e54c04e3a8c9a4a4b0a3a5c11"])
-    errors: list[FieldProblem] | None = Field(
-        None, description="With status 422; and where rows of a request were refused."
+    errors: list[FieldProblem] | MISSING = Field(
+        MISSING,
+        description="Which values or rows of the request are at fault; absent if it is none of "
+        "them.",
     )
 
 
@@ -143,17 +146,25 @@ def field_problems(faults: Sequence[Any]) -> list[dict[str, Any]]:
     return [
         {
             "loc": [p[:MAX_NAME_LENGTH] if isinstance(p, str) else p for p in fault["loc"]],
-            "msg": _FIXED_MESSAGES.get(fault["type"], fault["msg"]),
+            "msg": _message(fault),
             "type": fault["type"],
         }
         for fault in faults[:MAX_FAULTS]
     ]
 
 
+def _message(fault: Any) -> str:
+    if fault["type"] == "model_attributes_type" and tuple(fault["loc"]) == ("body",):
+        return _NO_OBJECT
+    return str(_FIXED_MESSAGES.get(fault["type"], fault["msg"]))
+
+
 async def _on_framework_error(request: Request, error: Exception) -> Response:
     """The framework's own 404, 405, 400 and 413, and any `HTTPException` of a dependency."""
     assert isinstance(error, HTTPException)  # noqa: S101
     problem = _BY_STATUS.get(error.status_code, _unnamed_error(error.status_code))()
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        problem.detail = "The body is not in UTF-8."
     if problem.status >= APIError.status:
         log.error("http_exception", status=problem.status, exc_info=error)
     headers = {**problem.headers, **(error.headers or {})}

@@ -27,6 +27,8 @@ _QUOTED: Final = re.compile(r'"((?:[^"]++|"")*+)"')
 _PLAIN: Final = re.compile(r'[^",\r\n]*+')
 _END: Final = re.compile(r",|\r\n|\n|\r|\Z")
 _LINE_BREAK: Final = re.compile(r"\r\n|\n|\r")
+# With which spreadsheets of other languages part cells, and call that CSV.
+_OTHER_SEPARATORS: Final = re.compile(r"[;\t|]")
 
 
 class RowFormat(str, PyEnum):
@@ -117,7 +119,7 @@ def _object(number: int, line: bytes) -> dict[str, Any] | RowsUnreadableError:
 
 
 def _csv_lines(text: str, columns: Collection[str]) -> Iterator[Line]:
-    records = _records(text)
+    records = ((number, cells) for number, cells in _records(text) if cells != [""])
     number, head = next(records, (1, []))
     for place, name in enumerate(head):
         if name in head[:place]:
@@ -125,10 +127,12 @@ def _csv_lines(text: str, columns: Collection[str]) -> Iterator[Line]:
                 number, "This column is there twice", "csv_columns", column=name
             )
         if name not in columns:
-            raise RowsUnreadableError(number, "There is no such column", "csv_columns", column=name)
+            message = "There is no such column"
+            if len(head) == 1 and _OTHER_SEPARATORS.search(name):
+                message += ": cells are parted by commas"
+            raise RowsUnreadableError(number, message, "csv_columns", column=name)
     for number, cells in records:
-        if cells != [""]:
-            yield Line(number, _named(number, head, cells))
+        yield Line(number, _named(number, head, cells))
 
 
 def _named(
@@ -159,7 +163,9 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         number += len(_LINE_BREAK.findall(found[0]))
         end = _END.match(text, found.end())
         if end is None:
-            raise RowsUnreadableError(number, "A quote is where none may be", "csv_quote")
+            is_open = quoted is None and text.startswith('"', position)
+            message = "This quote is never closed" if is_open else "A quote is where none may be"
+            raise RowsUnreadableError(number, message, "csv_quote")
         position = end.end()
         if end[0] != ",":
             yield first, cells

@@ -250,7 +250,7 @@ class BaseRepository(Generic[ModelType]):
 
     async def _walk(
         self,
-        statement: Select[Any],
+        statement: Select[*tuple[Any, ...]],
         request: PageRequest,
         columns: SortColumns,
         filters: Filters = NO_FILTERS,

@@ -43,7 +43,7 @@ class Narrowed:
 
 def narrow(
     model: type[Base],
-    statement: Select[Any],
+    statement: Select[*tuple[Any, ...]],
     request: PageRequest,
     columns: SortColumns,
     filters: Filters = NO_FILTERS,

@@ -1,14 +1,23 @@
 """`Idempotency-Key`: a POST that may be sent again without being done again."""
 
+import re
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Request
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from app.core.client import MAX_OPERATION_LENGTH
 from app.core.dependencies import CurrentPrincipal, DbSession, collaborators_of
 from app.core.exceptions import ValidationFailedError
-from app.core.idempotency import KEY_PATTERN, MAX_KEY_LENGTH, KeyScope, StoredResponse, fingerprint
+from app.core.idempotency import (
+    KEY_PATTERN,
+    KEY_RULE,
+    MAX_KEY_LENGTH,
+    KeyScope,
+    StoredResponse,
+    fingerprint,
+)
 from app.core.openapi_headers import IDEMPOTENCY_KEY
 from app.core.preconditions import Identified
 from app.core.responses import success_response
@@ -18,14 +27,25 @@ from app.services.idempotency_service import IdempotencyService, IdempotentReque
 
 CREATED_STATUS: Final = 201
 
+
+def _checked(key: str) -> str:
+    # Pydantic's own words would be the pattern.
+    if len(key) > MAX_KEY_LENGTH or re.fullmatch(KEY_PATTERN, key) is None:
+        raise PydanticCustomError("idempotency_key", KEY_RULE)
+    return key
+
+
+_Key = Annotated[
+    str,
+    AfterValidator(_checked),
+    WithJsonSchema({"type": "string", "maxLength": MAX_KEY_LENGTH, "pattern": KEY_PATTERN}),
+]
 KeyHeader = Annotated[
-    str | None,
+    _Key | None,
     Header(
         alias=IDEMPOTENCY_KEY,
         description="Random, new for each thing to be done, the same when it is sent again: then "
         "it is answered as before, and not done twice.",
-        pattern=KEY_PATTERN,
-        max_length=MAX_KEY_LENGTH,
         examples=['"8e03978e-40d5-43dd-bc93-6894a57f9324"'],
     ),
 ]

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.core.bulk import ImportResult
 from app.core.exceptions import UnsupportedMediaTypeError
@@ -14,18 +14,22 @@ from app.core.responses import SuccessResponse, success_response
 from app.core.row_format import RowFormat
 from app.routers.exports import file_content
 from app.routers.idempotency import idempotency_of
+from app.routers.request_options import RequestOptions, refuse_repeated
 from app.schemas.bulk_schemas import ImportResponse
 from app.services.idempotency_service import IdempotencyService
 
 UTF_8: Final = {"", "utf-8", "utf8"}
 
 ImportIdempotency = Annotated[IdempotencyService, idempotency_of(ImportResponse)]
-DryRun = Annotated[bool, Query(description="Check the file, and write nothing: 200.")]
 # `responses=` of a route that imports.
 IMPORT: Final[Responses] = {
     200: {"model": SuccessResponse[ImportResponse], "description": "A dry run: all lines are good"},
     **problem_responses(UnsupportedMediaTypeError, FileRefusedError),
 }
+
+
+class ImportOptions(RequestOptions):
+    dry_run: bool = Field(default=False, description="Check the file, and write nothing: 200.")
 
 
 class ImportReport:
@@ -41,8 +45,11 @@ class ImportReport:
         return success_response(ImportResponse.model_validate(result))
 
 
-async def get_report(response: Response, *, dry_run: DryRun = False) -> ImportReport:
-    return ImportReport(response, dry_run=dry_run)
+async def get_report(
+    request: Request, response: Response, options: Annotated[ImportOptions, Query()]
+) -> ImportReport:
+    refuse_repeated(request)
+    return ImportReport(response, dry_run=options.dry_run)
 
 
 ImportAnswer = Annotated[ImportReport, Depends(get_report)]

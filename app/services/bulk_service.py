@@ -74,7 +74,6 @@ class BulkService(Generic[ModelType]):
                 self._ledger.refuse(index, refusal)
             else:
                 locked[index] = entity, row
-        self._ledger.settle()
         return locked
 
     def _note(self, index: int, status: int, outcome: ModelType | ConflictError) -> None:

@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -14,16 +14,19 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import RemoteProtocolError, Response
 from sqlalchemy import insert, select, text
+from starlette.background import BackgroundTask
+from starlette.requests import Request
 
-from app.core.exports import BATCH_SIZE
+from app.core.exports import BATCH_SIZE, ExportQuery
 from app.core.row_format import RowFormat
 from app.db.session import Database
 from app.models import Item, ItemStatus, User
 from app.models.base import new_public_id
-from app.routers.exports import preferred_format
+from app.routers.exports import ExportResponse, preferred_format
+from app.schemas.item_schemas import ItemExported
 from tests.data.faults import connection_to, is_waiting, until
 from tests.support.api import Account, Api
-from tests.support.databases import checked_out, on_postgresql
+from tests.support.databases import checked_out, on_postgresql, on_sqlite
 from tests.support.problems import faulty_fields, problem
 from tests.support.processes import app_processes
 
@@ -153,12 +156,15 @@ async def test_no_row_of_several_batches_is_left_out_or_there_twice(
         assert len({UUID(row["public_id"]) for row in rows}) == len(rows) == 2 * BATCH_SIZE + 2
 
 
-async def receive_export(app: FastAPI, viewer: Account, send: Send) -> None:
+async def receive_export(
+    app: FastAPI, viewer: Account, send: Send, gone: asyncio.Event | None = None
+) -> None:
     """Call the application as a server does: the test's client would keep all of the answer."""
+    left = gone or asyncio.Event()
 
     async def receive() -> dict[str, Any]:
-        await asyncio.Event().wait()
-        raise AssertionError("nothing more comes from the client")
+        await left.wait()
+        return {"type": "http.disconnect"}
 
     scope = {
         "type": "http",
@@ -256,6 +262,66 @@ async def test_a_client_that_goes_away_during_a_query_leaves_no_connection(
         assert checked_out(database) == 0
         await others.exec_driver_sql("ROLLBACK")
     assert isinstance(kept[0], asyncio.CancelledError)
+
+
+async def test_nothing_more_is_read_for_a_client_that_is_gone(
+    app: FastAPI, api: Api, database: Database
+) -> None:
+    """RL5."""
+    viewer = await api.register()
+    await add_items(database, viewer, 3 * BATCH_SIZE)
+    lines, ends, gone = 0, 0, asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal lines, ends
+        if message["type"] == "http.response.body":
+            lines += message["body"].count(b"\n")
+            ends += not message["more_body"]
+        if lines:
+            gone.set()
+
+    await receive_export(app, viewer, send, gone)
+    assert (lines, ends) == (BATCH_SIZE, 0)
+
+
+@on_sqlite
+async def test_clients_that_go_away_during_an_export_leave_no_trace_in_the_log(
+    api: Api, database: Database, database_url: str
+) -> None:
+    """RL5: a query that is cancelled again and again, as it gives up, cannot close anything."""
+    viewer = await api.register()
+    await add_items(database, viewer, 20 * BATCH_SIZE)
+    head = f"GET {EXPORT} HTTP/1.1\r\nHost: testserver\r\n"
+    request = f"{head}Authorization: Bearer {viewer.access_token}\r\n\r\n".encode()
+
+    async def hang_up(socket: str, received: int) -> None:
+        reader, writer = await asyncio.open_unix_connection(socket)
+        writer.write(request)
+        await reader.readexactly(received)
+        writer.transport.abort()
+
+    with app_processes(1, database_url) as [process]:
+        await asyncio.gather(*(hang_up(process.socket, 1000 * n) for n in range(24)))
+        process.stop()
+        assert process.log == ""
+
+
+async def test_what_is_to_be_done_after_an_export_is_done() -> None:
+    done: list[str] = []
+
+    async def no_batches() -> AsyncIterator[list[Any]]:
+        nothing: list[list[Any]] = []
+        for batch in nothing:
+            yield batch
+
+    async def send(message: Any) -> None:
+        done.append(message["type"])
+
+    request = Request({"type": "http", "headers": []})
+    response = ExportResponse(request).send(no_batches(), ItemExported, ExportQuery(), name="items")
+    response.background = BackgroundTask(done.append, "background")
+    await response(request.scope, request.receive, send)
+    assert done[-2:] == ["http.response.body", "background"]
 
 
 async def test_what_fails_before_the_first_row_is_answered_as_an_error(

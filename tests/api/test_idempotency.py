@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.dependencies import DbSession
-from app.core.idempotency import KeyScope
+from app.core.idempotency import KEY_RULE, KeyScope
 from app.core.responses import SuccessResponse, success_response
 from app.db.session import Database
 from app.models import IdempotencyKey, Item, RefreshToken, User
@@ -143,6 +143,7 @@ async def test_a_key_is_a_word_or_a_quoted_string(api: Api, database: Database) 
         sent = [(k.encode(), v.encode()) for k, v in account.headers.items()]
         refused = await api.client.post(ITEMS, json={"title": "A"}, headers=[*sent, name])
         assert faulty_fields(refused) == [["header", "Idempotency-Key"]], key
+        assert refused.json()["errors"][0]["msg"] == KEY_RULE
     twice = [*account.headers.items(), ("Idempotency-Key", "a"), ("Idempotency-Key", "a")]
     refused = await api.client.post(ITEMS, json={"title": "A"}, headers=twice)
     assert faulty_fields(refused) == [["header", "Idempotency-Key"]]

@@ -16,7 +16,7 @@ from app.db.session import Database
 from app.schemas.item_schemas import ItemRow
 from tests.support.api import Account, Api
 from tests.support.databases import on_sqlite
-from tests.support.problems import problem
+from tests.support.problems import faulty_fields, problem
 from tests.support.table_rows import all_rows
 
 ITEMS = "/api/v1/items"
@@ -50,6 +50,7 @@ async def own_items(api: Api, owner: Account) -> list[dict[str, Any]]:
     [
         (CSV, "title,description,status\r\na,,active\r\nb,two,\r\n"),
         (CSV, '\ufeffdescription,"title"\n"",a\n\ntwo,"b"'),
+        (CSV, "\n\r\ntitle,description\n\na,\nb,two\n\n"),
         (f"{CSV}; charset=UTF-8", 'title,description\ra,\rb,"two"\r'),
         (NDJSON, '{"title": "a"}\n\n{"title": "b", "description": "two"}'),
         (
@@ -77,7 +78,9 @@ async def test_every_line_of_a_good_file_becomes_an_item_of_the_caller(
 # What is sent, and where it is wrong: the line, and the field or column.
 BROKEN: list[tuple[str, str | bytes, list[Fault]]] = [
     (CSV, "", [([1], "no_rows")]),
-    (CSV, "\n\n", [([1, ""], "csv_columns")]),
+    (CSV, "\n\n", [([1], "no_rows")]),
+    (CSV, "\n\r\nname\na", [([3, "name"], "csv_columns")]),
+    (CSV, " \ntitle\na", [([1, " "], "csv_columns")]),
     (CSV, "title\n", [([1], "no_rows")]),
     (CSV, "title,name\na,b", [([1, "name"], "csv_columns")]),
     (CSV, "title,description,title\na,b,c", [([1, "title"], "csv_columns")]),
@@ -123,6 +126,36 @@ async def test_a_bad_line_is_named_and_nothing_of_its_file_is_written(
         if expected:
             assert faults(response) == expected, content
     assert await all_rows(database) == before
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("content", "detail", "message"),
+    [
+        ("", "there are no rows.", "There should be rows in the file"),
+        ("title\n", "there are no rows.", "There should be rows in the file"),
+        ('title\na\n"b', "1 of its lines is not valid.", "This quote is never closed"),
+        ('title\na\n"b"c', "1 of its lines is not valid.", "A quote is where none may be"),
+        (
+            "title;status\na;b",
+            "is not valid.",
+            "There is no such column: cells are parted by commas",
+        ),
+        (
+            "title\tstatus\na",
+            "is not valid.",
+            "There is no such column: cells are parted by commas",
+        ),
+        ("title,a;b\na,b", "is not valid.", "There is no such column"),
+    ],
+)
+async def test_what_is_wrong_with_a_file_is_told_in_words_that_help(
+    api: Api, content: str, detail: str, message: str
+) -> None:
+    body = problem(await send(api, await api.register(), content), 422, "file_refused")
+    assert body["detail"].startswith("Nothing was imported: ")
+    assert body["detail"].endswith(detail)
+    assert body["errors"][0]["msg"] == message
 
 
 @on_sqlite
@@ -174,6 +207,25 @@ async def test_a_file_that_is_sent_again_is_imported_once(api: Api) -> None:
     assert again.content == first.content
     assert again.headers["idempotency-replayed"] == "true"
     assert len(await own_items(api, owner)) == 1
+
+
+@on_sqlite
+async def test_an_option_that_is_not_understood_imports_nothing(
+    api: Api, database: Database
+) -> None:
+    """A misspelt dry run is no order to write."""
+    owner = await api.register()
+    before = await all_rows(database)
+    for query, name in (
+        ("?dryrun=true", "dryrun"),
+        ("?dry-run=true", "dry-run"),
+        ("?dry_run=true&Dry_run=true", "Dry_run"),
+        ("?dry_run=maybe", "dry_run"),
+        ("?dry_run=true&dry_run=false", "dry_run"),
+        ("?dry_run=true&dry_run=true", "dry_run"),
+    ):
+        assert faulty_fields(await send(api, owner, "title\na", query=query)) == [["query", name]]
+    assert await all_rows(database) == before
 
 
 @pytest.mark.parametrize(("kind", "name"), [(CSV, "csv"), (NDJSON, "ndjson")])

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 
 from tests.support.api import Api
@@ -13,6 +14,7 @@ from tests.support.bodies import BodySender
 from tests.support.databases import on_sqlite
 from tests.support.junk import BROKEN_JSON, CONTENT_TYPES
 from tests.support.problems import faulty_fields, problem
+from tests.support.routes import QUERIES, RouteCaller
 
 LIMIT = 4096
 CHUNK = 1024
@@ -125,6 +127,21 @@ async def test_a_nul_is_refused_in_queries_and_paths(api: Api) -> None:
         problem(response, 422, INVALID)
 
 
+@on_sqlite
+async def test_whatever_reads_a_query_refuses_what_it_does_not_know(api: Api, app: FastAPI) -> None:
+    """A misspelt option must not be passed over."""
+    caller, asked = RouteCaller(api), 0
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            if any(each["in"] == "query" for each in operation.get("parameters", ())):
+                route = f"{method.upper()} {path}"
+                query = {**QUERIES.get(route, {}), "nothing": "1"}
+                refused = await caller.call(route, "administrator", params=query)
+                assert faulty_fields(refused) == [["query", "nothing"]], route
+                asked += 1
+    assert asked > 10
+
+
 async def test_what_is_no_utf_8_in_a_query_is_no_error_of_ours(api: Api) -> None:
     """IN3."""
     user = await api.register()
@@ -211,6 +228,31 @@ async def test_a_body_of_another_content_type_is_refused(sender: BodySender) -> 
         for kind in CONTENT_TYPES:
             response = await sender.send(route, json.dumps(sender.body(route)), kind)
             assert refused(response, 415, 422), (route, kind)
+
+
+@on_sqlite
+async def test_a_compressed_body_is_refused_by_name(sender: BodySender) -> None:
+    """IN5."""
+    for encoding in ("gzip", "br", "GZIP, identity"):
+        for route in sender.routes:
+            content = json.dumps(sender.body(route))
+            response = await sender.send(route, content, **{"Content-Encoding": encoding})
+            body = problem(response, 415, "unsupported_content_encoding")
+            assert "Content-Encoding" in body["detail"]
+            assert response.headers["accept-encoding"] == "identity"
+    for encoding in ("", "Identity"):
+        headers = {"Content-Encoding": encoding}
+        response = await sender.send(f"POST {ITEMS}", '{"title": "a"}', **headers)
+        assert response.status_code == 201
+
+
+@on_sqlite
+async def test_a_body_in_another_encoding_than_utf_8_is_told_of_utf_8(sender: BodySender) -> None:
+    """IN3."""
+    for route in sender.routes:
+        response = await sender.send(route, '{"title": "Käse"}'.encode("latin-1"))
+        assert refused(response, 400, 422), route
+        assert "UTF-8" in response.text, route
 
 
 @on_sqlite

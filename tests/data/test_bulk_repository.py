@@ -15,9 +15,10 @@ from app.models.user import email_key
 from app.repositories.bulk_repository import BulkRepository
 from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from app.schemas.base import RequestSchema
-from app.schemas.bulk_schemas import BulkRequest
+from app.schemas.bulk_schemas import BulkRequest, RowTarget
 from app.services.bulk_service import BulkService
 from app.services.idempotency_service import IdempotencyService
+from tests.support.routes import random_id
 
 
 def person(name: str) -> dict[str, Any]:
@@ -97,6 +98,30 @@ async def test_a_service_tells_which_rows_met_what_must_be_unique(
 
     async with database.sessions() as session:
         assert await BulkRepository(User, session).count() == (0 if atomic else 2)
+
+
+class PersonChange(RowTarget):
+    email_key: str
+
+
+async def test_what_is_not_there_hides_no_conflict_of_an_atomic_request(database: Database) -> None:
+    """IN6."""
+    async with database.sessions() as session:
+        repo = BulkRepository(User, session)
+        ada, _ = await repo.create_each([person("a"), person("b")])
+        assert isinstance(ada, User)
+        await repo.commit()
+        taken = "b@example.com"
+        rows = [{"public_id": each, "email_key": taken} for each in (random_id(), ada.public_id)]
+        request = BulkRequest[PersonChange].model_validate({"rows": rows})
+        ledger = RowLedger(request_id="request", tag_of=lambda user: user.public_id, atomic=True)
+        keys = IdempotencyKeyRepository(session)
+        idempotency = IdempotencyService(keys, None, render=unasked, lifetime=timedelta(1))
+        with pytest.raises(RowsRefusedError) as refused:
+            await BulkService(repo, ledger, idempotency).update(request, lambda _: True)
+
+    told = [(error["loc"][-1], error["type"]) for error in refused.value.errors or ()]
+    assert told == [(0, "not_found"), (1, "conflict")]
 
 
 def unasked(_: Any) -> StoredResponse:

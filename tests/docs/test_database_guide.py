@@ -1,9 +1,12 @@
 """docs/database.md: its code does what the page says, and passes the linter."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import httpx2
 from sqlalchemy import func, select
 
 from app.core.config import PROJECT_ROOT
@@ -11,15 +14,38 @@ from app.db.session import Database
 from app.models import Item, User
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
-from tests.support.api import Api
+from tests.support.api import PASSWORD, Api
 from tests.support.markdown import code_blocks
+from tests.support.project_copy import ProjectCopy, interrupt, wait_until_it_answers
+from tests.test_cli import free_port
 
 BLOCKS = code_blocks(PROJECT_ROOT / "docs/database.md")
 [HANDOVER] = [block.code for block in BLOCKS if "handover_service.py" in block.code]
 
 
 def test_every_block_is_known() -> None:
-    assert {block.language for block in BLOCKS} == {"python"}
+    assert {block.language for block in BLOCKS} == {"bash", "python"}
+
+
+def test_the_application_runs_on_the_borrowed_postgresql_until_it_is_stopped(
+    tmp_path: Path,
+) -> None:
+    copy = ProjectCopy(tmp_path / "project")
+    [command] = [block.code.strip() for block in BLOCKS if block.language == "bash"]
+    port = free_port()
+    process = copy.start(f"exec {command} PORT={port}")
+    try:
+        wait_until_it_answers(process, port)
+        body = {"email": "ada@example.com", "password": PASSWORD}
+        url = f"http://127.0.0.1:{port}/api/v1/auth/register"
+        registered = httpx2.post(url, json=body, trust_env=False)
+    finally:
+        output = interrupt(process)
+
+    assert registered.status_code == 201
+    [directory] = re.findall(r"export DATABASE_URL='postgresql.*[?]host=(.*)&", output)
+    assert not Path(directory).exists()
+    assert not (copy.path / "app.db").exists()
 
 
 def test_the_code_passes_the_linter() -> None:

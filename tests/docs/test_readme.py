@@ -1,26 +1,20 @@
 """README.md: every block of commands is run, in a copy of the project, as a newcomer would."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
 from app.core.config import PROJECT_ROOT
 from tests.support.markdown import code_blocks
-from tests.support.project_copy import ProjectCopy
+from tests.support.project_copy import ProjectCopy, interrupt, wait_until_it_answers
 
 BLOCKS = [b.code for b in code_blocks(PROJECT_ROOT / "README.md") if b.language == "bash"]
 RUN, TEST, FIRST_REQUEST, COMMANDS, PRODUCTION = BLOCKS
-START_TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -40,28 +34,10 @@ def running(project: ProjectCopy, port: int) -> Iterator[ProjectCopy]:
     """`make run`, on a port that is free here."""
     process = project.start(f"exec {RUN.strip()} PORT={port}")
     try:
-        _wait_until_it_answers(process, port)
+        wait_until_it_answers(process, port)
         yield project
     finally:
-        _stop(process)
-
-
-def _wait_until_it_answers(process: subprocess.Popen[str], port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while True:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/health/live", timeout=1):
-                return
-        except (URLError, OSError):
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline, "it did not answer in time"
-            time.sleep(0.05)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    # To the whole group, as the terminal does on Ctrl-C: make, the command and the reloader.
-    os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=20)
+        interrupt(process)
 
 
 def test_the_first_request_works_as_pasted(running: ProjectCopy, port: int) -> None:
@@ -111,7 +87,7 @@ def test_production_starts_from_the_runtime_lock_alone(tmp_path: Path) -> None:
         JWT_SECRET_KEY="zyxwvutsrqponmlkjihgfedcba9876543210",
     )
     try:
-        _wait_until_it_answers(process, port)
+        wait_until_it_answers(process, port)
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)

@@ -69,11 +69,14 @@ class Rollout:
     async def run(self, script: str) -> None:
         await asyncio.to_thread(self.copy.run, script, **self.settings)
 
-    def change_code(self, release: int) -> None:
+    def change_code(self, stage: str) -> None:
         """What a developer does to the model."""
         assert OLD_COLUMN in self._original
-        text = self._original.replace(OLD_COLUMN, BLOCKS[f"app/models/user.py (release {release})"])
-        self._model.write_text(text.replace("relationship\n", "relationship, validates\n", 1))
+        imports, _, lines = BLOCKS[f"app/models/user.py ({stage})"].rpartition("\n\n    full_name")
+        if imports:
+            lines = f"    full_name{lines}"
+        text = self._original.replace(OLD_COLUMN, lines)
+        self._model.write_text(text.replace("\nfrom app", f"\n{imports}\nfrom app", 1))
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -181,9 +184,11 @@ async def roll_out(rollout: Rollout, traffic: Traffic, client: AsyncClient) -> N
         traffic.headers = await register(client, url, "busy")
         flow = tasks.create_task(traffic.flow(url))
         await rollout.migrate("index_full_name")
+        rollout.change_code("with its index")
+        await rollout.run("alembic check")
         await rollout.migrate("add_display_name")
         for release in (1, 2, 3):
-            rollout.change_code(release)
+            rollout.change_code(f"release {release}")
             newer = await processes.enter_async_context(rollout.serving())
             await traffic.go_on_with(url, newer)
             await traffic.go_on_with(newer)

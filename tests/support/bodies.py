@@ -32,8 +32,11 @@ class BodySender:
         """A body that the route accepts."""
         return body_for(route, self._admin) or {}
 
-    async def send(self, route: str, content: Any, kind: str = "application/json") -> Response:
+    async def send(
+        self, route: str, content: Any, kind: str = "application/json", **more: str
+    ) -> Response:
         headers = [(b"content-type", kind.encode("latin-1"))]
+        headers += [(name.encode(), value.encode()) for name, value in more.items()]
         headers += [(name.encode(), value.encode()) for name, value in self._admin.headers.items()]
         return await self._api.client.request(
             method_of(route),

@@ -2,11 +2,16 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from app.core.config import PROJECT_ROOT
 
+START_TIMEOUT_SECONDS = 60
 ENVIRONMENTS = (".venv", ".tools")
 LEFT_OUT = (".git", "__pycache__", ".env", ".hypothesis", "htmlcov", "*.db*", ".coverage*")
 
@@ -47,3 +52,22 @@ class ProjectCopy:
             output, _ = process.communicate()
         assert process.returncode == 0, f"{script}\nended with {process.returncode}:\n{output}"
         return output
+
+
+def wait_until_it_answers(process: subprocess.Popen[str], port: int) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while True:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/health/live", timeout=1):
+                return
+        except (URLError, OSError):
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "it did not answer in time"
+            time.sleep(0.05)
+
+
+def interrupt(process: subprocess.Popen[str]) -> str:
+    """Stop it as Ctrl-C in a terminal does, and return its output."""
+    # To the whole group: make, the command and the reloader.
+    os.killpg(process.pid, signal.SIGINT)
+    return process.communicate(timeout=20)[0]
