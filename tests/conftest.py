@@ -147,13 +147,24 @@ async def database_url(
     await server.drop_database(name)
 
 
+@pytest.fixture(scope="session")
+def read_settings() -> dict[str, Settings]:
+    """What came of reading the environment, by what differs: it takes longer than many requests."""
+    return {}
+
+
 @pytest.fixture
-def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
+def settings(
+    database_url: str, request: pytest.FixtureRequest, read_settings: dict[str, Settings]
+) -> Settings:
     """The settings of the environment above, with those of `@pytest.mark.settings(...)`."""
     # The closest one comes first, and so has the last word.
     markers = reversed(list(request.node.iter_markers("settings")))
     values = {name: value for marker in markers for name, value in marker.kwargs.items()}
-    return Settings(_env_file=None, DATABASE_URL=database_url, **values)
+    key = repr((database_url.partition(":")[0], sorted(values.items())))
+    if key not in read_settings:
+        read_settings[key] = Settings(_env_file=None, DATABASE_URL=database_url, **values)
+    return read_settings[key].model_copy(update={"DATABASE_URL": database_url}, deep=True)
 
 
 @pytest.fixture(scope="session")
