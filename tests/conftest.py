@@ -57,10 +57,13 @@ from tests.support.valkey import ValkeyServer
 
 # Each of them takes ten seconds and more, some of them with few tests.
 LONG_MODULES = (
+    "tests/api/test_answers",
+    "tests/benchmarks/",
     "tests/docs/",
     "tests/fuzz/",
     "tests/recipes/",
     "tests/test_cli",
+    "tests/test_without_browser",
     "races",
     "two_processes",
 )
