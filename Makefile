@@ -50,7 +50,7 @@ fuzz: ready ## Make up thousands of requests from OpenAPI (EXAMPLES=500 SEED=1 f
 
 step = @printf '\n== %s\n' '$(1)';
 
-check: ready ## Format, lint, types, layers, dependencies, spelling, locks, migrations, OpenAPI
+check: ready ## Format, lint, types, layers, dependencies, spelling, locks, migrations, start, OpenAPI
 	$(call step,format) $(BIN)/ruff format --check .
 	$(call step,lint) $(BIN)/ruff check .
 	$(call step,types) $(BIN)/mypy
@@ -60,6 +60,7 @@ check: ready ## Format, lint, types, layers, dependencies, spelling, locks, migr
 	$(call step,locks) $(verify_locks)
 	$(call step,migrations) $(BIN)/python cli.py check-migrations
 	$(call step,locks of migrations) $(BIN)/python -m migrations.check_locks
+	$(call step,imports at start) $(BIN)/python -m checks.import_budget
 	$(call step,openapi) $(BIN)/python cli.py openapi --check
 	@printf '\nAll checks passed.\n'
 

@@ -3,11 +3,15 @@
 A test that uses `client`, `app` or `settings` runs twice, on SQLite and on PostgreSQL.
 """
 
+import gc
 import os
 import secrets
 import signal
 import tempfile
 from pathlib import Path
+
+# Modules and tests are loaded to stay: looking for garbage among them takes a quarter of the time.
+gc.set_threshold(50_000, 20, 50)
 
 SCRATCH = Path(tempfile.mkdtemp(prefix="backend-tests-"))
 
@@ -53,10 +57,13 @@ from tests.support.valkey import ValkeyServer
 
 # Each of them takes ten seconds and more, some of them with few tests.
 LONG_MODULES = (
+    "tests/api/test_answers",
+    "tests/benchmarks/",
     "tests/docs/",
     "tests/fuzz/",
     "tests/recipes/",
     "tests/test_cli",
+    "tests/test_without_browser",
     "races",
     "two_processes",
 )
@@ -66,6 +73,12 @@ LONG_MODULES = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long modules: at the end, one process would wait for another's."""
     items.sort(key=lambda item: not any(name in item.nodeid for name in LONG_MODULES))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector need not walk it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:
@@ -137,13 +150,24 @@ async def database_url(
     await server.drop_database(name)
 
 
+@pytest.fixture(scope="session")
+def read_settings() -> dict[str, Settings]:
+    """What came of reading the environment, by what differs: it takes longer than many requests."""
+    return {}
+
+
 @pytest.fixture
-def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
+def settings(
+    database_url: str, request: pytest.FixtureRequest, read_settings: dict[str, Settings]
+) -> Settings:
     """The settings of the environment above, with those of `@pytest.mark.settings(...)`."""
     # The closest one comes first, and so has the last word.
     markers = reversed(list(request.node.iter_markers("settings")))
     values = {name: value for marker in markers for name, value in marker.kwargs.items()}
-    return Settings(_env_file=None, DATABASE_URL=database_url, **values)
+    key = repr((database_url.partition(":")[0], sorted(values.items())))
+    if key not in read_settings:
+        read_settings[key] = Settings(_env_file=None, DATABASE_URL=database_url, **values)
+    return read_settings[key].model_copy(update={"DATABASE_URL": database_url}, deep=True)
 
 
 @pytest.fixture(scope="session")

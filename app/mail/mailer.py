@@ -1,15 +1,11 @@
 """The two ways in which a mail leaves: to a mail server, or, in development, to the log."""
 
-import ssl
-from ipaddress import ip_address
 from typing import Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
 
-import aiosmtplib
 import structlog
 
 from app.core.config import Settings
-from app.mail.message import Mail, compose, deliverable
+from app.mail.message import Mail
 
 log = structlog.get_logger(__name__)
 
@@ -26,61 +22,11 @@ class ConsoleMailer:
         log.info("mail", recipient=mail.recipient, subject=mail.subject, text=mail.text)
 
 
-class SmtpMailer:
-    """Hands mails to a server, a connection each (RFC 6409)."""
-
-    def __init__(self, url: str, *, sender: str) -> None:
-        self._url = urlsplit(url)
-        self._sender = deliverable(sender)
-        # Once: it reads all the certificates of the machine.
-        self._tls = ssl.create_default_context()
-
-    async def send(self, mail: Mail) -> None:
-        """Raises `aiosmtplib.SMTPException`, `OSError`, and `ValueError` for a bad address."""
-        client = self._client()
-        try:
-            await client.connect()
-            message = compose(mail, self._sender)
-            await client.send_message(
-                message, sender=self._sender, recipients=[deliverable(mail.recipient)]
-            )
-            await client.quit()
-        finally:
-            # Without a word, when it fails: a server that hangs does not answer to QUIT either.
-            client.close()
-
-    def _client(self) -> aiosmtplib.SMTP:
-        is_tls = self._url.scheme == "smtps"
-        return aiosmtplib.SMTP(
-            hostname=self._url.hostname,
-            port=self._url.port,
-            username=_unquoted(self._url.username),
-            password=_unquoted(self._url.password),
-            # Or the library asks the resolver for the machine's name, however long that takes.
-            local_hostname=self._sender.rpartition("@")[2],
-            use_tls=is_tls,
-            # Required, not tried: whoever is on the way could strip the offer of STARTTLS, and
-            # read the password and the links (RFC 8314 §3).
-            start_tls=not is_tls and not _is_loopback(self._url),
-            tls_context=self._tls,
-            # The dispatcher has one for the whole of it.
-            timeout=None,
-        )
-
-
 def create_mailer(settings: Settings) -> Mailer:
     """In production there is a server: `mail_rules` sees to it wherever mails are sent."""
     if settings.SMTP_URL is None:
         return ConsoleMailer()
+    # Here, as its library is for those alone who have a server.
+    from app.mail.smtp_mailer import SmtpMailer  # noqa: PLC0415
+
     return SmtpMailer(settings.SMTP_URL.get_secret_value(), sender=settings.MAIL_FROM)
-
-
-def _unquoted(part: str | None) -> str | None:
-    return None if part is None else unquote(part)
-
-
-def _is_loopback(url: SplitResult) -> bool:
-    try:
-        return ip_address(url.hostname or "").is_loopback
-    except ValueError:
-        return url.hostname == "localhost"

@@ -12,14 +12,11 @@ from app.db.session import Database
 from app.models.base import utcnow
 from app.routers.refresh_cookie import Cookie
 from app.services.refresh_token_service import IssuedTokens
-from tests.api.test_permissions import PERMISSIONS
 from tests.support.api import PASSWORD, Account, Api, account_of
 from tests.support.browser import AUTH, CHANGE_PASSWORD, Browser
 from tests.support.cookies import ATTRIBUTES, CLEARED, TOKEN, set_cookies, token_set
-from tests.support.crawl import crawl
 from tests.support.databases import on_sqlite
 from tests.support.problems import assert_unauthorized, problem
-from tests.support.routes import routes_of
 from tests.support.tokens import change_family, live_sessions, session_id, writers_waiting
 
 pytestmark = pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie")
@@ -99,23 +96,6 @@ async def test_an_oauth2_form_is_answered_with_the_access_token_beside_the_data(
 
     assert {name: body[name] for name in body["data"]} == body["data"]
     assert "refresh_token" not in body
-
-
-@on_sqlite
-async def test_no_answer_of_any_route_has_a_refresh_token(app: FastAPI, api: Api) -> None:
-    """CK2."""
-    api.client.headers["Origin"] = "http://testserver"
-    assert routes_of(app) == PERMISSIONS.keys()
-
-    answers = [answer.response for answer in await crawl(api, PERMISSIONS)]
-
-    tokens = {token for answer in answers if (token := token_set(answer))}
-    texts = [answer.text for answer in answers if answer.request.url.path != "/openapi.json"]
-    assert len(tokens) > 3
-    assert not [
-        text for text in texts if "refresh_token" in re.sub("invalid_refresh_token", "", text)
-    ]
-    assert not [token for token in tokens if any(token in text for text in texts)]
 
 
 async def test_the_cookie_alone_is_exchanged(browser: Browser, account: Account) -> None:

@@ -20,7 +20,10 @@ WRITES = code_blocks(PROJECT_ROOT / "docs/writes.md")
 # The tests that know of every route, and so of a step that the recipe leaves out.
 ROUTE_TESTS = [
     f"tests/api/test_{name}.py"
-    for name in ("permissions", "openapi", "openapi_for_clients", "errors", "statement_counts")
+    for name in (
+        *("permissions", "openapi", "openapi_for_clients", "answers", "errors"),
+        "statement_counts",
+    )
 ]
 
 DELETION = """

@@ -4,6 +4,7 @@ They are forked from a process that has loaded the libraries, which takes most o
 short command. Nothing of the application is loaded in it: each command reads its own settings.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -94,6 +95,8 @@ def _start_server() -> None:
 
 
 def _run(arguments: list[str], environment: dict[str, str], cwd: Path, streams: Streams) -> None:
+    # Or each collection would walk, and so copy, what all these processes share.
+    gc.freeze()
     os.environ.clear()
     os.environ.update(environment)
     coverage.process_startup()

@@ -6,6 +6,9 @@ There is no rule about their composition (v6.2.5).
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib.machinery import SourceFileLoader
+from importlib.metadata import distribution
+from types import ModuleType
 from typing import Final
 
 from app.core.config import Settings
@@ -67,10 +70,12 @@ class PasswordPolicy:
 @cache
 def common_passwords() -> frozenset[str]:
     """Those of the zxcvbn list, gathered from leaks, that are long enough for any policy."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415  # 12 MB, for who checks passwords
-
+    # This file alone: imported, the package would rank the words of six lists, and keep them all.
+    path = distribution("zxcvbn").locate_file("zxcvbn/frequency_lists.py")
+    module = ModuleType("frequency_lists")
+    SourceFileLoader(module.__name__, str(path)).exec_module(module)
     shortest = Settings.model_fields["PASSWORD_MIN_LENGTH"].default
-    return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= shortest)
+    return frozenset(word for word in module.FREQUENCY_LISTS["passwords"] if len(word) >= shortest)
 
 
 def _context_words(email: str, full_name: str, app_name: str) -> Iterator[str]:

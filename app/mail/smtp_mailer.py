@@ -1,0 +1,62 @@
+"""Mails by SMTP (RFC 6409)."""
+
+import ssl
+from ipaddress import ip_address
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import aiosmtplib
+
+from app.mail.message import Mail, compose, deliverable
+
+
+class SmtpMailer:
+    """Hands mails to a server, a connection each (RFC 6409)."""
+
+    def __init__(self, url: str, *, sender: str) -> None:
+        self._url = urlsplit(url)
+        self._sender = deliverable(sender)
+        # Once: it reads all the certificates of the machine.
+        self._tls = ssl.create_default_context()
+
+    async def send(self, mail: Mail) -> None:
+        """Raises `aiosmtplib.SMTPException`, `OSError`, and `ValueError` for a bad address."""
+        client = self._client()
+        try:
+            await client.connect()
+            message = compose(mail, self._sender)
+            await client.send_message(
+                message, sender=self._sender, recipients=[deliverable(mail.recipient)]
+            )
+            await client.quit()
+        finally:
+            # Without a word, when it fails: a server that hangs does not answer to QUIT either.
+            client.close()
+
+    def _client(self) -> aiosmtplib.SMTP:
+        is_tls = self._url.scheme == "smtps"
+        return aiosmtplib.SMTP(
+            hostname=self._url.hostname,
+            port=self._url.port,
+            username=_unquoted(self._url.username),
+            password=_unquoted(self._url.password),
+            # Or the library asks the resolver for the machine's name, however long that takes.
+            local_hostname=self._sender.rpartition("@")[2],
+            use_tls=is_tls,
+            # Required, not tried: whoever is on the way could strip the offer of STARTTLS, and
+            # read the password and the links (RFC 8314 §3).
+            start_tls=not is_tls and not _is_loopback(self._url),
+            tls_context=self._tls,
+            # The dispatcher has one for the whole of it.
+            timeout=None,
+        )
+
+
+def _unquoted(part: str | None) -> str | None:
+    return None if part is None else unquote(part)
+
+
+def _is_loopback(url: SplitResult) -> bool:
+    try:
+        return ip_address(url.hostname or "").is_loopback
+    except ValueError:
+        return url.hostname == "localhost"
