@@ -32,7 +32,7 @@ def test_the_first_step_documents_neither_tokens_nor_a_taken_address(openapi: Sc
     """LG3."""
     operation = dict(operations(openapi))[ASK]
 
-    assert set(operation["responses"]) == {"202", "400", "413", "422", "429", "503"}
+    assert set(operation["responses"]) == {"202", "400", "413", "415", "422", "429", "503"}
     schema = operation["responses"]["202"]["content"]["application/json"]["schema"]
     example = SchemaReader(openapi).example(schema, ASK)
     assert example["data"] is None
