@@ -4,11 +4,13 @@ Ends with status 1 when a promise is broken; how long something took is none.
 """
 
 import asyncio
+import json
 import secrets
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
+from pathlib import Path
 from selectors import SelectSelector
 from typing import Final
 
@@ -16,7 +18,7 @@ from benchmarks import export, lists, rotation, storm, throughput
 from benchmarks.machine import Cores, describe
 from benchmarks.options import Options
 from benchmarks.report import Report
-from benchmarks.stage import Stage, migrate, served
+from benchmarks.stage import ROOT, Stage, migrate, served
 from tests.support.postgres import PostgresServer
 
 Workload = Callable[[Stage, Options], Awaitable[Report]]
@@ -36,7 +38,9 @@ def main(arguments: Sequence[str]) -> int:
     cores = Cores.divide()
     print(describe(cores), flush=True)
     with PostgresServer() as postgres:
-        return max(_measure(postgres, cores, name, options) for name in given.names)
+        reports = [_measure(postgres, cores, name, options) for name in given.names]
+    _write_results(reports, ROOT / options.results)
+    return int(any(report.broken for report in reports))
 
 
 def _parse(arguments: Sequence[str]) -> Namespace:
@@ -52,7 +56,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     return given
 
 
-def _measure(postgres: PostgresServer, cores: Cores, name: str, options: Options) -> int:
+def _measure(postgres: PostgresServer, cores: Cores, name: str, options: Options) -> Report:
     """On a database and a server of its own, so that no workload feels the one before it."""
     database = f"bench_{secrets.token_hex(8)}"
     with _runner() as runner:
@@ -64,7 +68,13 @@ def _measure(postgres: PostgresServer, cores: Cores, name: str, options: Options
         finally:
             runner.run(postgres.drop_database(database))
     print(f"\n{report}", flush=True)
-    return int(bool(report.broken))
+    return report
+
+
+def _write_results(reports: Sequence[Report], path: Path) -> None:
+    results = {name: figures for report in reports for name, figures in report.results.items()}
+    if results:
+        path.write_text(json.dumps(results, indent=2) + "\n")
 
 
 async def _run(workload: Workload, stage: Stage, options: Options) -> Report:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from benchmarks.accounts import log_in, register
 from benchmarks.client import HOST, OK, Connection
+from benchmarks.database import connected
 from benchmarks.options import Options
 from benchmarks.report import Report, table
 from benchmarks.stage import Stage
@@ -61,12 +60,10 @@ async def run(stage: Stage, options: Options) -> Report:
 
 
 async def _seed(stage: Stage, email: str, rows: int) -> None:
-    engine = create_async_engine(stage.environment["DATABASE_URL"], poolclass=NullPool)
-    async with engine.begin() as connection:
+    url = stage.environment["DATABASE_URL"]
+    async with connected(url, isolation_level="AUTOCOMMIT") as connection:
         await connection.execute(SEED, {"rows": rows, "email": email})
-    async with engine.connect() as connection:
-        autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await autocommit.execute(text("VACUUM ANALYZE items"))
+        await connection.execute(text("VACUUM ANALYZE items"))
 
 
 def _receive(stage: Stage, token: str, row_format: str) -> Export:

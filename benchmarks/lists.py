@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
 
 from app.core.config import Settings
 from app.core.pagination import Slice
@@ -21,6 +19,7 @@ from app.db.many_items import FREQUENT_WORD, RARE_WORD
 from app.schemas.item_schemas import ItemListQuery
 from benchmarks.accounts import log_in, register
 from benchmarks.client import OK, Connection, encode
+from benchmarks.database import connected
 from benchmarks.options import Options
 from benchmarks.report import Report, percentile, table
 from benchmarks.stage import ROOT, Stage, migrate, served
@@ -93,22 +92,17 @@ def _seed(stage: Stage, items: int) -> float:
 async def _another_database(stage: Stage) -> AsyncIterator[str]:
     url = make_url(stage.environment["DATABASE_URL"])
     name = f"bench_{secrets.token_hex(8)}"
-    async with _connected(stage, isolation_level="AUTOCOMMIT") as connection:
+    async with connected(
+        stage.environment["DATABASE_URL"], isolation_level="AUTOCOMMIT"
+    ) as connection:
         await connection.execute(text(f"CREATE DATABASE {name}"))
         yield url.set(database=name).render_as_string(hide_password=False)
         await connection.execute(text(f"DROP DATABASE {name}"))
 
 
-@asynccontextmanager
-async def _connected(stage: Stage, **options: Any) -> AsyncIterator[AsyncConnection]:
-    engine = create_async_engine(stage.environment["DATABASE_URL"], poolclass=NullPool, **options)
-    async with engine.connect() as connection:
-        yield connection
-
-
 async def _cases(stage: Stage) -> dict[str, _Case]:
     token, reader = await _reader(stage)
-    async with _connected(stage) as connection:
+    async with connected(stage.environment["DATABASE_URL"]) as connection:
         visible = int((await connection.execute(text(_VISIBLE))).scalar_one())
         depth = int(visible * DEPTH)
         place = tuple((await connection.execute(text(_PLACE), {"depth": depth})).one())

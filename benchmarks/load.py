@@ -22,6 +22,11 @@ class Load:
     body: dict[str, str] | None = None
     connections: int = CONNECTIONS
 
+    @property
+    def request(self) -> bytes:
+        method = "GET" if self.body is None else "POST"
+        return encode(method, self.path, body=self.body, token=self.token)
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -51,10 +56,8 @@ class _Round:
 
 async def measure_by_client(load: Load, port: int, *, seconds: float) -> Speed:
     """It costs more than wrk: where both share a core, the server seems slower than it is."""
-    method = "GET" if load.body is None else "POST"
     started = time.perf_counter()
-    request = encode(method, load.path, body=load.body, token=load.token)
-    turn = _Round(request, started + seconds)
+    turn = _Round(load.request, started + seconds)
     async with asyncio.TaskGroup() as connections:
         for _ in range(load.connections):
             connections.create_task(turn.ask(port))

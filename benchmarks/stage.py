@@ -14,10 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import func, select, table
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from benchmarks.client import HOST
+from benchmarks.database import connected
 from benchmarks.machine import Cores
 from tests.support.scratch import Account, ScratchDirectory
 
@@ -48,8 +47,7 @@ class Stage:
     port: int
 
     async def count_rows(self, name: str) -> int:
-        engine = create_async_engine(self.environment["DATABASE_URL"], poolclass=NullPool)
-        async with engine.connect() as connection:
+        async with connected(self.environment["DATABASE_URL"]) as connection:
             statement = select(func.count()).select_from(table(name))
             return int((await connection.execute(statement)).scalar_one())
 
