@@ -1,5 +1,6 @@
 """Lists of many items beside the first page of few: what size and depth cost."""
 
+import dataclasses
 import secrets
 import statistics
 import subprocess
@@ -66,7 +67,7 @@ async def run(stage: Stage, options: Options) -> Report:
     async with _another_database(stage) as url:
         migrate(url)
         environment = {**stage.environment, "DATABASE_URL": url}
-        beside = Stage(stage.cores, environment, stage.process_id, stage.port)
+        beside = dataclasses.replace(stage, environment=environment)
         with served(stage.cores, url, beside=beside) as few:
             _seed(few, FEW)
             cases = {BASELINE: _Case(await _first_page(few), few.port)}

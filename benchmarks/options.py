@@ -10,5 +10,6 @@ class Options:
     refreshes: int = 10_000
     sessions: int = 100
     items: int = 1_000_000
+    requests: int = 5_000
     wrk: str = "wrk"
     results: str = "benchmarks/results.json"

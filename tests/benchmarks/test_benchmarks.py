@@ -14,7 +14,11 @@ from tests.support import warm_processes
 from tests.support.postgres import PostgresServer
 
 RATIOS = ["me", "item", "list20", "list100", "create", "refresh"]
-LITTLE = ["--rounds=1", "--seconds=0.2", "--sessions=5", "--refreshes=20", "--items=3000"]
+LITTLE = [
+    *("--rounds=1", "--seconds=0.2", "--sessions=5", "--refreshes=20", "--items=3000"),
+    "--requests=20",
+]
+FIRST = ["throughput", "storm", "rotation", "startup", "export", "lists"]
 TIMEOUT_SECONDS = 100
 
 
@@ -26,7 +30,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def measured(postgres: PostgresServer, results: Path) -> str:
     # Without wrk, which some machines have, and which takes a second for each figure.
-    done = measure(postgres, "--wrk=none", f"--results={results}")
+    done = measure(postgres, *FIRST, "--wrk=none", f"--results={results}")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.decode()
 
@@ -58,6 +62,7 @@ def test_the_throughput_has_all_its_ratios(measured: str, results: Path) -> None
         assert min(ours, theirs) > 0
         assert lowest == ratio == highest == pytest.approx(ratios[name], abs=0.006)
     assert "the load is made by our own client" in measured
+    assert "BROKEN" not in measured
 
 
 def test_the_storm_has_all_its_figures(measured: str) -> None:
@@ -80,6 +85,16 @@ def test_the_rotation_has_all_its_figures(measured: str) -> None:
     assert 0 < p50 <= p99
     # One user's registration and five logins.
     assert figures(measured, "refresh_tokens") == [20, 0, 6, 6]
+
+
+def test_start_and_memory_have_their_figures(measured: str, results: Path) -> None:
+    told = json.loads(results.read_text())["startup"]
+
+    for name in ("application", "reference"):
+        seconds, lowest, highest, megabytes = figures(measured, name)
+        assert 0 < lowest == seconds == highest
+        assert megabytes > 20
+        assert told[name] == {"seconds_to_start": seconds, "megabytes": megabytes}
 
 
 def test_the_lists_have_all_their_figures(measured: str) -> None:
