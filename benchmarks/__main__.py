@@ -14,7 +14,7 @@ from pathlib import Path
 from selectors import SelectSelector
 from typing import Any, Final, TypeVar
 
-from benchmarks import export, lists, rotation, startup, storm, throughput
+from benchmarks import conditions, export, lists, rotation, startup, storm, throughput
 from benchmarks.machine import Cores, describe
 from benchmarks.options import Options
 from benchmarks.report import Report
@@ -32,6 +32,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
     "storm": storm.run,
     "rotation": rotation.run,
     "startup": startup.run,
+    "conditions": conditions.run,
     "export": export.run,
     "lists": lists.run,
 }

@@ -41,9 +41,12 @@ class FixedRows:
         return fixed
 
     async def restore(self) -> None:
-        """Remove what was added, and tell the planner; PostgreSQL only."""
+        """Remove what was added, and tell the planner."""
         async with connected(self.url, isolation_level="AUTOCOMMIT") as connection:
             for name, newest in self.newest.items():
                 statement = text(f"DELETE FROM {name} WHERE id > :newest")  # noqa: S608  # likewise
                 await connection.execute(statement, {"newest": newest})
-            await connection.execute(text(f"VACUUM ANALYZE {', '.join(self.newest)}"))
+            if connection.dialect.name == "postgresql":
+                await connection.execute(text(f"VACUUM ANALYZE {', '.join(self.newest)}"))
+            else:
+                await connection.execute(text("ANALYZE"))

@@ -1,6 +1,6 @@
 """The requests whose speed is measured, with what is needed for their success."""
 
-import dataclasses
+import asyncio
 import json
 import shutil
 from collections import deque
@@ -66,21 +66,26 @@ class Requests:
                 for name, load in reading.items()
             }
 
-    async def ask(
-        self, name: str, port: int, *, seconds: float, by: str, connections: int = CONNECTIONS
-    ) -> Speed:
+    async def settle(self, port: int) -> None:
+        """Wait for what others left behind: requests are answered also when nobody listens."""
+        async with Connection(port) as connection:
+            # The first waits in line behind them, and the second one until they are done.
+            for _ in range(2):
+                await connection.send(self.loads["me"].request)
+
+    async def ask(self, name: str, port: int, *, seconds: float, by: str) -> Speed:
         """`by` names wrk. The refreshes are always our own client's: each needs the one before."""
         if name == REFRESH:
             return await refreshes_per_second(self.tokens, port, seconds=seconds)
-        load = dataclasses.replace(self.loads[name], connections=connections)
-        return await measure(load, port, seconds=seconds, by=by)
+        return await measure(self.loads[name], port, seconds=seconds, by=by)
 
 
 async def measure(load: Load, port: int, *, seconds: float, by: str) -> Speed:
     executable = shutil.which(by)
     if executable is None:
         return await measure_by_client(load, port, seconds=seconds)
-    return wrk.measure(executable, load, port, seconds=seconds)
+    # In a thread: several servers can be asked at the same time.
+    return await asyncio.to_thread(wrk.measure, executable, load, port, seconds=seconds)
 
 
 def load_is_made_by(wrk_name: str) -> str:

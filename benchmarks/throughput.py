@@ -45,11 +45,11 @@ async def run(stage: Stage, options: Options) -> Report:
                     (stage.port, comparison.application),
                     (reference.port, comparison.reference),
                 ):
+                    speed = await requests.ask(name, port, seconds=options.seconds, by=options.wrk)
+                    speeds.append(speed)
+                    await requests.settle(port)
                     # Or lists and totals would grow with what was created, and differ.
                     await rows.restore()
-                    speeds.append(
-                        await requests.ask(name, port, seconds=options.seconds, by=options.wrk)
-                    )
     return _report(found, different, options)
 
 

@@ -119,6 +119,28 @@ def test_the_export_has_all_its_figures(measured: str) -> None:
     assert "Export of 3000 rows" in measured
 
 
+def test_the_conditions_have_all_their_ratios(postgres: PostgresServer, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    done = measure(postgres, "conditions", "--wrk=none", "--seconds=0.05", f"--results={results}")
+    ratios = json.loads(results.read_text())["conditions"]
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(ratios) == [
+        "PostgreSQL, 1 worker, 16 connections",
+        "64 connections",
+        "256 connections",
+        "a new connection each",
+        "SQLite",
+        "1 worker on all cores",
+        "2 workers on all cores",
+    ]
+    assert all(list(each) == ["me", "list20", "create"] for each in ratios.values())
+    # Too short for more than that everybody was answered.
+    assert ratios["PostgreSQL, 1 worker, 16 connections"] == {"me": 1, "list20": 1, "create": 1}
+    for name in ratios:
+        assert name in done.stdout.decode()
+
+
 def test_the_machine_is_told(measured: str) -> None:
     machine = measured.splitlines()[0]
 
