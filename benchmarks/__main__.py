@@ -14,7 +14,7 @@ from pathlib import Path
 from selectors import SelectSelector
 from typing import Any, Final, TypeVar
 
-from benchmarks import conditions, export, lists, rotation, startup, storm, throughput
+from benchmarks import conditions, export, growth, lists, rotation, startup, storm, throughput
 from benchmarks.machine import Cores, describe
 from benchmarks.options import Options
 from benchmarks.report import Report
@@ -35,6 +35,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
     "conditions": conditions.run,
     "export": export.run,
     "lists": lists.run,
+    "growth": growth.run,
 }
 
 

@@ -36,7 +36,7 @@ def encode(
     method: str,
     path: str,
     *,
-    body: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
     token: str | None = None,
     keep_alive: bool = True,
 ) -> bytes:

@@ -41,8 +41,8 @@ class Condition:
 
 async def run(stage: Stage, options: Options) -> Report:
     async with _conditions(stage) as found:
-        for condition in found.values():
-            await condition.requests.warm_up(condition.port, seconds=options.seconds)
+        for port, requests in {each.port: each.requests for each in found.values()}.items():
+            await requests.warm_up(port, seconds=options.seconds)
         for _ in range(options.rounds):
             for name in NAMES:
                 for condition in found.values():
@@ -62,7 +62,7 @@ async def _conditions(stage: Stage) -> AsyncIterator[dict[str, Condition]]:
         two = servers.enter_context(
             served(stage.cores.shared, url, beside=stage, WEB_CONCURRENCY="2")
         )
-        requests = await Requests.prepare(stage.port)
+        requests = await Requests.prepare(stage.port, sessions=0)
         rows = await FixedRows.of(url)
 
         def condition(port: int = stage.port, usual: str = USUAL, **how: Any) -> Condition:
@@ -85,7 +85,7 @@ async def _on_sqlite(stage: Stage, servers: ExitStack) -> Condition:
     url = f"sqlite+aiosqlite:///{scratch.path / 'bench.db'}"
     migrate(url)
     server = servers.enter_context(served(stage.cores, url))
-    requests = await Requests.prepare(server.port)
+    requests = await Requests.prepare(server.port, sessions=0)
     return Condition(server.port, requests, await FixedRows.of(url))
 
 

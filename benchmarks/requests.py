@@ -15,6 +15,7 @@ from benchmarks.load import CONNECTIONS, Load, Speed, measure_by_client
 from benchmarks.rotation import refreshes_per_second, start_sessions
 
 ITEMS: Final = 200
+AT_ONCE: Final = 100
 NEW_ITEM: Final = {"title": "Buy milk", "description": "Two litres", "status": "active"}
 REFRESH: Final = "refresh"
 # So that whatever is loaded, connected or prepared once is not counted.
@@ -30,13 +31,15 @@ class Requests:
     tokens: deque[str]
 
     @classmethod
-    async def prepare(cls, port: int) -> Self:
+    async def prepare(cls, port: int, *, sessions: int = CONNECTIONS) -> Self:
+        """With so many sessions to refresh."""
         async with Connection(port) as connection:
             email = await register(connection, "throughput")
             token = (await log_in(connection, email))["access_token"]
-            create = encode("POST", "/api/v1/items", body=NEW_ITEM, token=token)
-            answers = [await connection.send(create) for _ in range(ITEMS)]
-        public_id = answers[0].data["public_id"]
+            body = {"rows": [NEW_ITEM] * AT_ONCE}
+            create = encode("POST", "/api/v1/items/bulk", body=body, token=token)
+            created = [await connection.send(create) for _ in range(ITEMS // AT_ONCE)]
+        public_id = created[0].data["rows"][0]["public_id"]
         loads = {
             "me": Load("/api/v1/users/me", token),
             "item": Load(f"/api/v1/items/{public_id}", token),
@@ -44,7 +47,7 @@ class Requests:
             "list100": Load("/api/v1/items?per_page=100", token),
             "create": Load("/api/v1/items", token, NEW_ITEM),
         }
-        return cls(loads, await start_sessions(port, CONNECTIONS))
+        return cls(loads, await start_sessions(port, sessions))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ class Worker:
 
 async def run(stage: Stage, options: Options) -> Report:
     """Each round starts one of either, in turns, and has it answer so many requests."""
-    requests = await Requests.prepare(stage.port)
+    requests = await Requests.prepare(stage.port, sessions=0)
     found: dict[str, list[Worker]] = {"application": [], "reference": []}
     for _ in range(options.rounds):
         for workers, module in zip(found.values(), (APPLICATION, REFERENCE), strict=True):

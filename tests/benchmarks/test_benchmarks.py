@@ -16,7 +16,7 @@ from tests.support.postgres import PostgresServer
 RATIOS = ["me", "item", "list20", "list100", "create", "refresh"]
 LITTLE = [
     *("--rounds=1", "--seconds=0.2", "--sessions=5", "--refreshes=20", "--items=3000"),
-    "--requests=20",
+    *("--requests=20", "--replicas=2"),
 ]
 FIRST = ["throughput", "storm", "rotation", "startup", "export", "lists"]
 TIMEOUT_SECONDS = 100
@@ -139,6 +139,26 @@ def test_the_conditions_have_all_their_ratios(postgres: PostgresServer, tmp_path
     assert ratios["PostgreSQL, 1 worker, 16 connections"] == {"me": 1, "list20": 1, "create": 1}
     for name in ratios:
         assert name in done.stdout.decode()
+
+
+def test_the_growth_has_all_its_curves(postgres: PostgresServer, tmp_path: Path) -> None:
+    results = f"--results={tmp_path / 'results.json'}"
+    pictures = f"--pictures={tmp_path / 'pictures'}"
+    done = measure(postgres, "growth", "--wrk=none", "--seconds=0.05", results, pictures)
+    curves = json.loads((tmp_path / "results.json").read_text())["growth"]
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {name: list(found) for name, found in curves.items()} == {
+        "items": ["current user", "one item", "page by cursor", "page with total"],
+        "sessions": ["current user", "refresh"],
+        "replicas": ["me", "item", "list20", "create"],
+    }
+    for name, sizes in (("items", [1000]), ("sessions", [100, 1000]), ("replicas", [1, 2])):
+        picture = (tmp_path / "pictures" / f"growth-{name}.svg").read_text()
+        for curve, points in curves[name].items():
+            assert [size for size, _ in points] == sizes
+            assert min(value for _, value in points) > 0
+            assert f">{curve}</text>" in picture
 
 
 def test_the_machine_is_told(measured: str) -> None:
