@@ -4,29 +4,38 @@ Ends with status 1 when a promise is broken; how long something took is none.
 """
 
 import asyncio
+import json
 import secrets
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import fields
+from pathlib import Path
 from selectors import SelectSelector
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from benchmarks import export, lists, rotation, storm, throughput
+from benchmarks import conditions, export, growth, lists, rotation, startup, storm, throughput
 from benchmarks.machine import Cores, describe
 from benchmarks.options import Options
 from benchmarks.report import Report
-from benchmarks.stage import Stage, migrate, served
+from benchmarks.stage import ROOT, Stage, migrate, served
 from tests.support.postgres import PostgresServer
 
-Workload = Callable[[Stage, Options], Awaitable[Report]]
+Workload = Callable[[Stage, Options], Coroutine[Any, Any, Report]]
+Result = TypeVar("Result")
+
+# What the databases of the workloads are copies of.
+MIGRATED: Final = f"bench_{secrets.token_hex(8)}"
 
 WORKLOADS: Final[dict[str, Workload]] = {
     "throughput": throughput.run,
     "storm": storm.run,
     "rotation": rotation.run,
+    "startup": startup.run,
+    "conditions": conditions.run,
     "export": export.run,
     "lists": lists.run,
+    "growth": growth.run,
 }
 
 
@@ -36,7 +45,12 @@ def main(arguments: Sequence[str]) -> int:
     cores = Cores.divide()
     print(describe(cores), flush=True)
     with PostgresServer() as postgres:
-        return max(_measure(postgres, cores, name, options) for name in given.names)
+        _run_in_loop(postgres.create_database(MIGRATED))
+        migrate(postgres.url(MIGRATED))
+        reports = [_measure(postgres, cores, name, options) for name in given.names]
+        _run_in_loop(postgres.drop_database(MIGRATED))
+    _write_results(reports, ROOT / options.results)
+    return int(any(report.broken for report in reports))
 
 
 def _parse(arguments: Sequence[str]) -> Namespace:
@@ -52,28 +66,30 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     return given
 
 
-def _measure(postgres: PostgresServer, cores: Cores, name: str, options: Options) -> int:
+def _measure(postgres: PostgresServer, cores: Cores, name: str, options: Options) -> Report:
     """On a database and a server of its own, so that no workload feels the one before it."""
     database = f"bench_{secrets.token_hex(8)}"
-    with _runner() as runner:
-        runner.run(postgres.create_database(database))
-        try:
-            migrate(postgres.url(database))
-            with served(cores, postgres.url(database)) as stage:
-                report = runner.run(_run(WORKLOADS[name], stage, options))
-        finally:
-            runner.run(postgres.drop_database(database))
+    _run_in_loop(postgres.create_database(database, template=MIGRATED))
+    try:
+        with served(cores, postgres.url(database)) as stage:
+            report = _run_in_loop(WORKLOADS[name](stage, options))
+    finally:
+        _run_in_loop(postgres.drop_database(database))
     print(f"\n{report}", flush=True)
-    return int(bool(report.broken))
+    return report
 
 
-async def _run(workload: Workload, stage: Stage, options: Options) -> Report:
-    return await workload(stage, options)
+def _write_results(reports: Sequence[Report], path: Path) -> None:
+    results = {name: figures for report in reports for name, figures in report.results.items()}
+    if results:
+        path.write_text(json.dumps(results, indent=2) + "\n")
 
 
-def _runner() -> asyncio.Runner:
+def _run_in_loop(work: Coroutine[Any, Any, Result]) -> Result:
     # The default selector wakes up to a millisecond late, which would count as the server's.
-    return asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(SelectSelector()))
+    loop = asyncio.SelectorEventLoop
+    with asyncio.Runner(loop_factory=lambda: loop(SelectSelector())) as runner:
+        return runner.run(work)
 
 
 if __name__ == "__main__":

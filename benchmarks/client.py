@@ -33,11 +33,18 @@ class Answer(NamedTuple):
 
 
 def encode(
-    method: str, path: str, *, body: Mapping[str, str] | None = None, token: str | None = None
+    method: str,
+    path: str,
+    *,
+    body: Mapping[str, Any] | None = None,
+    token: str | None = None,
+    keep_alive: bool = True,
 ) -> bytes:
     """A request as it goes over the wire, for `Connection.send`."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}"]
     content = b""
+    if not keep_alive:
+        lines.append("Connection: close")
     if token is not None:
         lines.append(f"Authorization: Bearer {token}")
     if body is not None:
@@ -47,13 +54,14 @@ def encode(
 
 
 class Connection:
-    """Kept alive from one request to the next, and opened anew after a failure.
+    """Opened anew after a failure, and unless it is kept alive, for each request.
 
     Not for long pauses: a server closes connections on which nothing comes.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, keep_alive: bool = True) -> None:
         self._port = port
+        self._keep_alive = keep_alive
         self._streams: Streams | None = None
 
     async def __aenter__(self) -> Self:
@@ -84,6 +92,8 @@ class Connection:
         head = await reader.readuntil(END_OF_HEAD)
         length = CONTENT_LENGTH.search(head)
         body = await reader.readexactly(int(length[1])) if length else b""
+        if not self._keep_alive:
+            self._close()
         return Answer(int(head[STATUS]), body)
 
     def _close(self) -> None:

@@ -4,15 +4,14 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
+from benchmarks import memory
 from benchmarks.accounts import log_in, register
 from benchmarks.client import HOST, OK, Connection
+from benchmarks.database import connected
 from benchmarks.options import Options
 from benchmarks.report import Report, table
 from benchmarks.stage import Stage
@@ -20,10 +19,7 @@ from benchmarks.stage import Stage
 PATH: Final = "/api/v1/items/export"
 FORMATS: Final = ("ndjson", "csv")
 TIMEOUT_SECONDS: Final = 60
-MEGABYTE: Final = 1_000_000
-MAX_GROWTH: Final = 50 * MEGABYTE
-# What Linux is told to forget the highest value by.
-RESET_PEAK: Final = "5"
+MAX_GROWTH: Final = 50 * memory.MEGABYTE
 
 # Half of them published, so that both ways to see one are taken.
 SEED: Final = text(
@@ -61,17 +57,16 @@ async def run(stage: Stage, options: Options) -> Report:
 
 
 async def _seed(stage: Stage, email: str, rows: int) -> None:
-    engine = create_async_engine(stage.environment["DATABASE_URL"], poolclass=NullPool)
-    async with engine.begin() as connection:
+    url = stage.environment["DATABASE_URL"]
+    async with connected(url, isolation_level="AUTOCOMMIT") as connection:
         await connection.execute(SEED, {"rows": rows, "email": email})
-    async with engine.connect() as connection:
-        autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await autocommit.execute(text("VACUUM ANALYZE items"))
+        await connection.execute(text("VACUUM ANALYZE items"))
 
 
 def _receive(stage: Stage, token: str, row_format: str) -> Export:
     rows = size = 0
-    before = _reset_peak(stage.process_id)
+    memory.reset_peak(stage.process_id)
+    before = memory.resident(stage.process_id)
     started = time.perf_counter()
     with closing(HTTPConnection(HOST, stage.port, timeout=TIMEOUT_SECONDS)) as connection:
         headers = {"Authorization": f"Bearer {token}"}
@@ -83,32 +78,18 @@ def _receive(stage: Stage, token: str, row_format: str) -> Export:
             rows += part.count(b"\n")
             size += len(part)
     seconds = time.perf_counter() - started
-    growth = None if before is None else _memory(stage.process_id, "VmHWM") - before
+    peak = memory.peak(stage.process_id)
+    growth = None if before is None or peak is None else peak - before
     return Export(row_format, rows - (row_format == "csv"), size, seconds, growth)
-
-
-def _reset_peak(process_id: int) -> int | None:
-    """How much memory the process has now, from which its peak is counted on."""
-    reset = Path(f"/proc/{process_id}/clear_refs")
-    if not reset.exists():
-        return None
-    reset.write_text(RESET_PEAK)
-    return _memory(process_id, "VmRSS")
-
-
-def _memory(process_id: int, name: str) -> int:
-    lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
-    [kilobytes] = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
-    return int(kilobytes) * 1024
 
 
 def _line(export: Export) -> tuple[str, ...]:
     return (
         export.row_format,
         f"{export.rows / export.seconds:.0f}",
-        f"{export.size / MEGABYTE:.1f}",
+        f"{export.size / memory.MEGABYTE:.1f}",
         f"{export.seconds:.1f}",
-        "-" if export.growth is None else f"{export.growth / MEGABYTE:.1f}",
+        "-" if export.growth is None else f"{export.growth / memory.MEGABYTE:.1f}",
     )
 
 

@@ -1,5 +1,6 @@
 """Lists of many items beside the first page of few: what size and depth cost."""
 
+import dataclasses
 import secrets
 import statistics
 import subprocess
@@ -11,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.config import Settings
 from app.core.pagination import Slice
@@ -21,6 +21,7 @@ from app.db.many_items import FREQUENT_WORD, RARE_WORD
 from app.schemas.item_schemas import ItemListQuery
 from benchmarks.accounts import log_in, register
 from benchmarks.client import OK, Connection, encode
+from benchmarks.database import connected
 from benchmarks.options import Options
 from benchmarks.report import Report, percentile, table
 from benchmarks.stage import ROOT, Stage, migrate, served
@@ -43,7 +44,7 @@ _VISIBLE: Final = "SELECT count(*) FROM items WHERE status = 'active' AND is_del
 
 
 @dataclass
-class _Case:
+class Case:
     """A request, and the median time of its answers in each round."""
 
     request: bytes
@@ -63,14 +64,14 @@ class _Case:
 
 
 async def run(stage: Stage, options: Options) -> Report:
-    seeding = _seed(stage, options.items)
+    seeding = seed(stage, options.items)
     async with _another_database(stage) as url:
         migrate(url)
         environment = {**stage.environment, "DATABASE_URL": url}
-        beside = Stage(stage.cores, environment, stage.process_id, stage.port)
+        beside = dataclasses.replace(stage, environment=environment)
         with served(stage.cores, url, beside=beside) as few:
-            _seed(few, FEW)
-            cases = {BASELINE: _Case(await _first_page(few), few.port)}
+            seed(few, FEW)
+            cases = {BASELINE: Case(await _first_page(few), few.port)}
             cases |= await _cases(stage)
             for _ in range(options.rounds):
                 for case in cases.values():
@@ -82,7 +83,8 @@ async def run(stage: Stage, options: Options) -> Report:
     return Report(title, [_figures(cases)], _failures(cases))
 
 
-def _seed(stage: Stage, items: int) -> float:
+def seed(stage: Stage, items: int) -> float:
+    """Bring the seeded items to this number; how many seconds it took."""
     command = [sys.executable, "-m", "cli", "seed", f"--items={items}"]
     started = time.monotonic()
     subprocess.run(command, check=True, cwd=ROOT, env=dict(stage.environment), stdout=sys.stderr)
@@ -93,28 +95,21 @@ def _seed(stage: Stage, items: int) -> float:
 async def _another_database(stage: Stage) -> AsyncIterator[str]:
     url = make_url(stage.environment["DATABASE_URL"])
     name = f"bench_{secrets.token_hex(8)}"
-    async with _connected(stage, isolation_level="AUTOCOMMIT") as connection:
+    async with connected(
+        stage.environment["DATABASE_URL"], isolation_level="AUTOCOMMIT"
+    ) as connection:
         await connection.execute(text(f"CREATE DATABASE {name}"))
         yield url.set(database=name).render_as_string(hide_password=False)
         await connection.execute(text(f"DROP DATABASE {name}"))
 
 
-@asynccontextmanager
-async def _connected(stage: Stage, **options: Any) -> AsyncIterator[AsyncConnection]:
-    engine = create_async_engine(stage.environment["DATABASE_URL"], poolclass=NullPool, **options)
-    async with engine.connect() as connection:
-        yield connection
-
-
-async def _cases(stage: Stage) -> dict[str, _Case]:
-    token, reader = await _reader(stage)
-    async with _connected(stage) as connection:
-        visible = int((await connection.execute(text(_VISIBLE))).scalar_one())
-        depth = int(visible * DEPTH)
-        place = tuple((await connection.execute(text(_PLACE), {"depth": depth})).one())
+async def _cases(stage: Stage) -> dict[str, Case]:
+    token, reader = await reader_of(stage)
+    async with connected(stage.environment["DATABASE_URL"]) as connection:
+        depth, place = await deep_place(connection)
         tags = [tuple(row) for row in await connection.execute(text(_TAGS))]
     (largest, largest_count), (smallest, smallest_count) = tags[0], tags[-1]
-    after = f"limit=20&cursor={_cursor(stage, reader, place)}"
+    after = f"limit=20&cursor={cursor_after(stage, reader, place)}"
     paths = {
         "first page": f"{ITEMS}?limit=20",
         f"page at {depth:,}, by cursor": f"{ITEMS}?{after}",
@@ -127,16 +122,23 @@ async def _cases(stage: Stage) -> dict[str, _Case]:
         "first page, with the total": f"{ITEMS}?per_page=20",
     }
     return {
-        name: _Case(encode("GET", path, token=token), stage.port) for name, path in paths.items()
+        name: Case(encode("GET", path, token=token), stage.port) for name, path in paths.items()
     }
 
 
+async def deep_place(connection: AsyncConnection) -> tuple[int, tuple[Any, ...]]:
+    """How many newer items can be seen, and where a page behind nearly all of them begins."""
+    visible = int((await connection.execute(text(_VISIBLE))).scalar_one())
+    depth = int(visible * DEPTH)
+    return depth, tuple((await connection.execute(text(_PLACE), {"depth": depth})).one())
+
+
 async def _first_page(stage: Stage) -> bytes:
-    token, _ = await _reader(stage)
+    token, _ = await reader_of(stage)
     return encode("GET", f"{ITEMS}?limit=20", token=token)
 
 
-async def _reader(stage: Stage) -> tuple[str, str]:
+async def reader_of(stage: Stage) -> tuple[str, str]:
     """Somebody without items: an access token, and the public id."""
     async with Connection(stage.port) as connection:
         tokens = await log_in(connection, await register(connection, "reader"))
@@ -145,7 +147,7 @@ async def _reader(stage: Stage) -> tuple[str, str]:
     return token, str(me.data["public_id"])
 
 
-def _cursor(stage: Stage, reader: str, place: tuple[Any, ...]) -> str:
+def cursor_after(stage: Stage, reader: str, place: tuple[Any, ...]) -> str:
     """As the server would sign it, had one come there page by page."""
     keys = {name: stage.environment[name] for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
     values: dict[str, Any] = {"ENVIRONMENT": "test", **keys}
@@ -156,7 +158,7 @@ def _cursor(stage: Stage, reader: str, place: tuple[Any, ...]) -> str:
     return str(meta.model_dump()["next_cursor"])
 
 
-def _figures(cases: Mapping[str, _Case]) -> str:
+def _figures(cases: Mapping[str, Case]) -> str:
     base = cases[BASELINE].p50s
     rows = []
     for name, case in cases.items():
@@ -167,5 +169,5 @@ def _figures(cases: Mapping[str, _Case]) -> str:
     return table(["", "p50 ms", "ratio", "lowest", "highest"], rows)
 
 
-def _failures(cases: Mapping[str, _Case]) -> list[str]:
+def _failures(cases: Mapping[str, Case]) -> list[str]:
     return [f"{name}: {c.failures} were no success" for name, c in cases.items() if c.failures]

@@ -10,54 +10,72 @@ from benchmarks.client import Connection, encode
 from benchmarks.report import percentile
 
 CONNECTIONS: Final = 16
+SHED: Final = HTTPStatus.SERVICE_UNAVAILABLE
 SUCCESSES: Final = {HTTPStatus.OK, HTTPStatus.CREATED}
 
 
 @dataclass(frozen=True)
 class Load:
-    """A GET, or with a body a POST of that JSON."""
+    """A GET, or with a body a POST of that JSON; each on a new connection, unless they are kept."""
 
     path: str
     token: str
     body: dict[str, str] | None = None
     connections: int = CONNECTIONS
+    keep_alive: bool = True
+    # Whether 503 is told apart from failures, which takes wrk some time.
+    may_be_shed: bool = False
+
+    @property
+    def request(self) -> bytes:
+        method = "GET" if self.body is None else "POST"
+        return encode(
+            method, self.path, body=self.body, token=self.token, keep_alive=self.keep_alive
+        )
 
 
 @dataclass(frozen=True)
 class Speed:
-    """`failures` tells of answers that are no success, and of connections that broke."""
+    """Of the answers that are a success. `shed` is how many requests were answered with 503.
+
+    `failures` tells of other answers, and of connections that broke.
+    """
 
     per_second: float
     p99_ms: float
     failures: str | None = None
+    shed: int = 0
 
 
 @dataclass
 class _Round:
-    request: bytes
+    load: Load
     until: float
     times: list[float] = field(default_factory=list)
     failures: int = 0
+    shed: int = 0
 
     async def ask(self, port: int) -> None:
-        async with Connection(port) as connection:
+        request = self.load.request
+        async with Connection(port, keep_alive=self.load.keep_alive) as connection:
             while (started := time.perf_counter()) < self.until:
-                answer = await connection.send(self.request)
+                answer = await connection.send(request)
                 if answer.status in SUCCESSES:
                     self.times.append(time.perf_counter() - started)
+                elif self.load.may_be_shed and answer.status == SHED:
+                    self.shed += 1
                 else:
                     self.failures += 1
 
 
 async def measure_by_client(load: Load, port: int, *, seconds: float) -> Speed:
     """It costs more than wrk: where both share a core, the server seems slower than it is."""
-    method = "GET" if load.body is None else "POST"
     started = time.perf_counter()
-    request = encode(method, load.path, body=load.body, token=load.token)
-    turn = _Round(request, started + seconds)
+    turn = _Round(load, started + seconds)
     async with asyncio.TaskGroup() as connections:
         for _ in range(load.connections):
             connections.create_task(turn.ask(port))
     elapsed = time.perf_counter() - started
     failures = f"{turn.failures} were no success" if turn.failures else None
-    return Speed(len(turn.times) / elapsed, percentile(turn.times, 0.99) * 1000, failures)
+    p99_ms = percentile(turn.times, 0.99) * 1000
+    return Speed(len(turn.times) / elapsed, p99_ms, failures, turn.shed)

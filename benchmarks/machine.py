@@ -2,7 +2,7 @@
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 MINIMUM_CORES = 2
@@ -27,6 +27,11 @@ class Cores:
         cores = cls(server=frozenset(usable[-1:]), load=frozenset(usable[:-1]))
         os.sched_setaffinity(0, cores.load)
         return cores
+
+    @property
+    def shared(self) -> Self:
+        """For servers of several processes: all of the cores, which the load has a part of, too."""
+        return replace(self, server=self.server | self.load)
 
     def give_server_core(self, process_id: int) -> None:
         """To a process that was just started: threads that it has already stay where they are."""

@@ -10,5 +10,8 @@ class Options:
     refreshes: int = 10_000
     sessions: int = 100
     items: int = 1_000_000
+    requests: int = 5_000
+    replicas: int = 4
     wrk: str = "wrk"
     results: str = "benchmarks/results.json"
+    pictures: str = "docs/images"

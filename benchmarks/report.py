@@ -1,19 +1,24 @@
 """Figures, and the plain tables that show them."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 GAP = "  "
 
 
 @dataclass(frozen=True)
 class Report:
-    """`broken` says which promises were not kept; how long something took is none."""
+    """`broken` says which promises were not kept; how long something took is none.
+
+    `results` is what goes into the file of results.
+    """
 
     title: str
     tables: Sequence[str]
     broken: Sequence[str] = ()
+    results: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return "\n\n".join([self.title, *self.tables, *(f"BROKEN: {each}" for each in self.broken)])

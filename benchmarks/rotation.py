@@ -57,9 +57,9 @@ class Rows:
     after: int
 
 
-async def refreshes_per_second(logins: int, port: int, *, seconds: float) -> Speed:
-    """With a session for each connection, logged in at one port and refreshed at another."""
-    rotation = Rotation(deque(await _log_in(logins, CONNECTIONS)))
+async def refreshes_per_second(tokens: deque[str], port: int, *, seconds: float) -> Speed:
+    """Of the sessions with these tokens, which are replaced by their successors."""
+    rotation = Rotation(tokens)
     started = time.perf_counter()
     rotation.until = started + seconds
     await _refresh_on_each_connection(rotation, port)
@@ -69,7 +69,7 @@ async def refreshes_per_second(logins: int, port: int, *, seconds: float) -> Spe
 
 
 async def run(stage: Stage, options: Options) -> Report:
-    rotation = Rotation(deque(await _log_in(stage.port, options.sessions)), options.refreshes)
+    rotation = Rotation(await start_sessions(stage.port, options.sessions), options.refreshes)
     before = await stage.count_rows(FAMILIES)
     started = time.perf_counter()
     await _refresh_on_each_connection(rotation, stage.port)
@@ -84,13 +84,14 @@ async def _refresh_on_each_connection(rotation: Rotation, port: int) -> None:
             connections.create_task(rotation.refresh(port))
 
 
-async def _log_in(port: int, sessions: int) -> list[str]:
-    """The refresh tokens of so many new sessions."""
+async def start_sessions(port: int, sessions: int) -> deque[str]:
+    """The refresh tokens of so many new ones, of a few new users."""
     async with Connection(port) as connection:
         users = -(-sessions // SESSIONS_PER_USER)
         emails = [await register(connection, secrets.token_hex(8)) for _ in range(users)]
         turns = islice(cycle(emails), sessions)
-        return [(await log_in(connection, email))["refresh_token"] for email in turns]
+        logins = [await log_in(connection, email) for email in turns]
+    return deque(tokens["refresh_token"] for tokens in logins)
 
 
 def _report(rotation: Rotation, rows: Rows, elapsed: float, options: Options) -> Report:

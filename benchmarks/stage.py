@@ -14,10 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import func, select, table
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from benchmarks.client import HOST
+from benchmarks.database import connected
 from benchmarks.machine import Cores
 from tests.support.scratch import Account, ScratchDirectory
 
@@ -46,10 +45,10 @@ class Stage:
     environment: Mapping[str, str]
     process_id: int
     port: int
+    seconds_to_start: float
 
     async def count_rows(self, name: str) -> int:
-        engine = create_async_engine(self.environment["DATABASE_URL"], poolclass=NullPool)
-        async with engine.connect() as connection:
+        async with connected(self.environment["DATABASE_URL"]) as connection:
             statement = select(func.count()).select_from(table(name))
             return int((await connection.execute(statement)).scalar_one())
 
@@ -75,24 +74,27 @@ def served(
     database_url: str,
     module: Sequence[str] = ("cli", "serve"),
     beside: Stage | None = None,
+    **settings: str,
 ) -> Iterator[Stage]:
     """`python -m module` on the server's core and a free port, ready for requests.
 
-    With the secrets of the stage `beside` it, so that the tokens of one are good for the other.
+    With the environment of the stage `beside` it, its secrets and its database, so that the tokens
+    of one are good for the other.
     """
     port = _free_port()
     environment = dict(beside.environment) if beside else environment_for(database_url)
-    environment |= {"PORT": str(port), "UVICORN_PORT": str(port)}
+    environment |= {"PORT": str(port), "UVICORN_PORT": str(port), **settings}
     scratch = ScratchDirectory("bench", Account())
     log = scratch.path / "server.log"
     try:
+        started = time.monotonic()
         process = _start([sys.executable, "-m", *module], environment, log)
         # Whatever becomes of us, it does not go on.
         scratch.guard(process.pid)
         cores.give_server_core(process.pid)
         try:
             _wait_until_ready(process, port, log)
-            yield Stage(cores, environment, process.pid, port)
+            yield Stage(cores, environment, process.pid, port, time.monotonic() - started)
         finally:
             _stop(process)
             scratch.guard(None)

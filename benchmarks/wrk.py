@@ -13,8 +13,18 @@ from benchmarks.load import Load, Speed
 UNITS_IN_MS: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 RATE: Final = re.compile(r"Requests/sec:\s+([\d.]+)")
 P99: Final = re.compile(r"99%\s+([\d.]+)(us|ms|s|m)\b")
-REFUSED: Final = re.compile(r"Non-2xx or 3xx responses: \d+")
+REQUESTS: Final = re.compile(r"(\d+) requests in ")
+SHED: Final = re.compile(r"Shed: (\d+)")
+REFUSED: Final = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 BROKEN: Final = re.compile(r"Socket errors: .*")
+# wrk counts whatever is no success alike. It runs this in each thread, of which we have one.
+COUNT_SHED: Final = """
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+function init() shed = 0 end
+function response(status) if status == 503 then shed = shed + 1 end end
+function done() io.write("Shed: " .. threads[1]:get("shed") .. "\\n") end
+"""
 
 
 def measure(wrk: str, load: Load, port: int, *, seconds: float) -> Speed:
@@ -41,19 +51,36 @@ def _command(wrk: str, load: Load, port: int, script: Path, seconds: int) -> lis
 
 def _script(load: Load) -> str:
     lines = [f'wrk.headers["Authorization"] = "Bearer {load.token}"']
+    if not load.keep_alive:
+        lines.append('wrk.headers["Connection"] = "close"')
     if load.body is not None:
         lines += [
             'wrk.headers["Content-Type"] = "application/json"',
             'wrk.method = "POST"',
             f"wrk.body = [[{json.dumps(load.body)}]]",
         ]
+    if load.may_be_shed:
+        lines.append(COUNT_SHED)
     return "\n".join(lines)
 
 
 def read(output: str) -> Speed:
     """What wrk printed. Raises `RuntimeError` where that holds no figures."""
-    rate, p99 = RATE.search(output), P99.search(output)
-    if rate is None or p99 is None:
+    requests, rate, p99 = REQUESTS.search(output), RATE.search(output), P99.search(output)
+    if requests is None or rate is None or p99 is None:
         raise RuntimeError(f"wrk said something else than expected:\n{output}")
-    problems = [found[0] for found in (REFUSED.search(output), BROKEN.search(output)) if found]
-    return Speed(float(rate[1]), float(p99[1]) * UNITS_IN_MS[p99[2]], "; ".join(problems) or None)
+    counted = SHED.search(output)
+    shed, answered = int(counted[1]) if counted else 0, int(requests[1])
+    per_second = float(rate[1]) * (answered - shed) / answered if answered else 0.0
+    p99_ms = float(p99[1]) * UNITS_IN_MS[p99[2]]
+    return Speed(per_second, p99_ms, _failures(output, shed), shed)
+
+
+def _failures(output: str, shed: int) -> str | None:
+    refused, broken = REFUSED.search(output), BROKEN.search(output)
+    problems = []
+    if refused is not None and int(refused[1]) > shed:
+        problems.append(f"{int(refused[1]) - shed} were no success")
+    if broken is not None:
+        problems.append(broken[0])
+    return "; ".join(problems) or None

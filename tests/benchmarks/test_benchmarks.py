@@ -14,7 +14,11 @@ from tests.support import warm_processes
 from tests.support.postgres import PostgresServer
 
 RATIOS = ["me", "item", "list20", "list100", "create", "refresh"]
-LITTLE = ["--rounds=1", "--seconds=0.2", "--sessions=5", "--refreshes=20", "--items=3000"]
+LITTLE = [
+    *("--rounds=1", "--seconds=0.2", "--sessions=5", "--refreshes=20", "--items=3000"),
+    *("--requests=20", "--replicas=2"),
+]
+FIRST = ["throughput", "storm", "rotation", "startup", "export", "lists"]
 TIMEOUT_SECONDS = 100
 
 
@@ -26,7 +30,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def measured(postgres: PostgresServer, results: Path) -> str:
     # Without wrk, which some machines have, and which takes a second for each figure.
-    done = measure(postgres, "--wrk=none", f"--results={results}")
+    done = measure(postgres, *FIRST, "--wrk=none", f"--results={results}")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.decode()
 
@@ -58,6 +62,7 @@ def test_the_throughput_has_all_its_ratios(measured: str, results: Path) -> None
         assert min(ours, theirs) > 0
         assert lowest == ratio == highest == pytest.approx(ratios[name], abs=0.006)
     assert "the load is made by our own client" in measured
+    assert "BROKEN" not in measured
 
 
 def test_the_storm_has_all_its_figures(measured: str) -> None:
@@ -82,6 +87,16 @@ def test_the_rotation_has_all_its_figures(measured: str) -> None:
     assert figures(measured, "refresh_tokens") == [20, 0, 6, 6]
 
 
+def test_start_and_memory_have_their_figures(measured: str, results: Path) -> None:
+    told = json.loads(results.read_text())["startup"]
+
+    for name in ("application", "reference"):
+        seconds, lowest, highest, megabytes = figures(measured, name)
+        assert 0 < lowest == seconds == highest
+        assert megabytes > 20
+        assert told[name] == {"seconds_to_start": seconds, "megabytes": megabytes}
+
+
 def test_the_lists_have_all_their_figures(measured: str) -> None:
     told = measured.partition("lists: ")[2].splitlines()[2:]
     head, *rows = [line for line in told if line]
@@ -102,6 +117,48 @@ def test_the_export_has_all_its_figures(measured: str) -> None:
         assert min(speed, size) > 0
         assert growth < 50
     assert "Export of 3000 rows" in measured
+
+
+def test_the_conditions_have_all_their_ratios(postgres: PostgresServer, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    done = measure(postgres, "conditions", "--wrk=none", "--seconds=0.05", f"--results={results}")
+    ratios = json.loads(results.read_text())["conditions"]
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(ratios) == [
+        "PostgreSQL, 1 worker, 16 connections",
+        "64 connections",
+        "256 connections",
+        "a new connection each",
+        "SQLite",
+        "1 worker on all cores",
+        "2 workers on all cores",
+    ]
+    assert all(list(each) == ["me", "list20", "create"] for each in ratios.values())
+    # Too short for more than that everybody was answered.
+    assert ratios["PostgreSQL, 1 worker, 16 connections"] == {"me": 1, "list20": 1, "create": 1}
+    for name in ratios:
+        assert name in done.stdout.decode()
+
+
+def test_the_growth_has_all_its_curves(postgres: PostgresServer, tmp_path: Path) -> None:
+    results = f"--results={tmp_path / 'results.json'}"
+    pictures = f"--pictures={tmp_path / 'pictures'}"
+    done = measure(postgres, "growth", "--wrk=none", "--seconds=0.05", results, pictures)
+    curves = json.loads((tmp_path / "results.json").read_text())["growth"]
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {name: list(found) for name, found in curves.items()} == {
+        "items": ["current user", "one item", "page by cursor", "page with total"],
+        "sessions": ["current user", "refresh"],
+        "replicas": ["me", "item", "list20", "create"],
+    }
+    for name, sizes in (("items", [1000]), ("sessions", [100, 1000]), ("replicas", [1, 2])):
+        picture = (tmp_path / "pictures" / f"growth-{name}.svg").read_text()
+        for curve, points in curves[name].items():
+            assert [size for size, _ in points] == sizes
+            assert min(value for _, value in points) > 0
+            assert f">{curve}</text>" in picture
 
 
 def test_the_machine_is_told(measured: str) -> None:

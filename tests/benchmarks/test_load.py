@@ -28,18 +28,19 @@ WRK_OUTPUT = """Running 2s test @ http://127.0.0.1:8000/api/v1/items
 Requests/sec:    262.64
 """
 REQUEST = encode("GET", "/")
+SHED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"data":{}}'
 
 
 @asynccontextmanager
-async def answering(*pauses: float) -> AsyncIterator[int]:
+async def answering(*pauses: float, by: bytes = ANSWER) -> AsyncIterator[int]:
     """The port of a server that waits so long before its answers, and hangs up after the last."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for pause in pauses:
             await reader.readuntil(b"\r\n\r\n")
             await asyncio.sleep(pause)
-            writer.write(ANSWER)
+            writer.write(by)
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
@@ -104,7 +105,17 @@ def test_failures_that_wrk_met_are_told() -> None:
 
     failures = wrk.read(output).failures
 
-    assert failures == "Non-2xx or 3xx responses: 3; Socket errors: connect 0, read 2"
+    assert failures == "3 were no success; Socket errors: connect 0, read 2"
+
+
+def test_what_was_shed_is_neither_speed_nor_failure() -> None:
+    output = WRK_OUTPUT + "  Non-2xx or 3xx responses: 134\nShed: 134\n"
+
+    speed = wrk.read(output)
+
+    # A fourth of all.
+    assert speed.per_second == pytest.approx(262.64 * 3 / 4)
+    assert (speed.failures, speed.shed) == (None, 134)
 
 
 def test_what_wrk_never_says_is_no_figure() -> None:
@@ -118,3 +129,25 @@ async def test_our_own_client_counts_what_is_no_success() -> None:
 
     assert speed.per_second > 0
     assert speed.failures is not None
+
+
+@pytest.mark.parametrize(("may_be_shed", "failures"), [(True, False), (False, True)])
+async def test_our_own_client_tells_what_was_shed_where_it_may_be(
+    may_be_shed: bool, failures: bool
+) -> None:
+    load = Load("/", "token", connections=1, may_be_shed=may_be_shed)
+
+    async with answering(*[0.0] * 10_000, by=SHED) as port:
+        speed = await measure_by_client(load, port, seconds=0.05)
+
+    assert (speed.failures is not None, speed.shed > 0) == (failures, may_be_shed)
+
+
+async def test_each_request_can_have_a_connection_of_its_own() -> None:
+    async with (
+        answering(0, 0, 0) as port,
+        Connection(port, keep_alive=False) as connection,
+    ):
+        statuses = [(await connection.send(REQUEST)).status for _ in range(5)]
+
+    assert statuses == [200] * 5

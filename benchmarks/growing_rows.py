@@ -1,0 +1,135 @@
+"""The time of an answer, while a table becomes ten times as large again and again."""
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from sqlalchemy import text
+
+from benchmarks.client import encode
+from benchmarks.database import connected
+from benchmarks.lists import ITEMS, Case, cursor_after, deep_place, seed
+from benchmarks.options import Options
+from benchmarks.report import percentile
+from benchmarks.rotation import FAMILIES, Rotation, start_sessions
+from benchmarks.stage import Stage
+
+FEWEST_ITEMS: Final = 1_000
+FEWEST_SESSIONS: Final = 100
+SESSIONS_PER_USER: Final = 10
+ME: Final = "current user"
+
+_ADD_USERS: Final = text("""
+INSERT INTO users (public_id, email, email_key, password_hash)
+SELECT CAST(gen_random_uuid() AS text), name, name, '' FROM (
+    SELECT 'user-' || n || '@sessions.example' AS name
+    FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS n
+) AS names
+""")
+_ADD_SESSIONS: Final = text("""
+INSERT INTO refresh_tokens (public_id, user_id, seed, auth_version, authenticated_at, rotated_at,
+                            expires_at, idle_expires_at)
+SELECT CAST(gen_random_uuid() AS text), id, sha256(CAST(public_id AS bytea)), auth_version,
+       now(), now(), now() + interval '30 days', now() + interval '14 days'
+FROM users CROSS JOIN generate_series(1, CAST(:sessions AS integer))
+WHERE email LIKE '%@sessions.example'
+    AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE user_id = users.id)
+""")
+
+
+class Probe(Protocol):
+    """Something to ask; `p50s` are in milliseconds, one for each time that it was asked."""
+
+    p50s: list[float]
+    failures: int
+
+    async def ask(self, seconds: float) -> None: ...
+
+
+@dataclass
+class _Refresh:
+    """One session's refreshes, one after the other."""
+
+    tokens: deque[str]
+    port: int
+    p50s: list[float] = field(default_factory=list)
+    failures: int = 0
+
+    async def ask(self, seconds: float) -> None:
+        rotation = Rotation(self.tokens, until=time.perf_counter() + seconds)
+        await rotation.refresh(self.port)
+        self.failures += rotation.failures
+        self.p50s.append(percentile(rotation.times, 0.5) * 1000)
+
+
+@dataclass
+class Curves:
+    """Of each size the milliseconds of the fastest round, which other work has touched least."""
+
+    points: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    async def measure(self, size: int, probes: Mapping[str, Probe], options: Options) -> None:
+        for _ in range(options.rounds):
+            for probe in probes.values():
+                await probe.ask(options.seconds)
+        for name, probe in probes.items():
+            self.points.setdefault(name, []).append((size, round(min(probe.p50s), 2)))
+            if probe.failures:
+                self.failures.append(f"{name}: {probe.failures} of {size} were no success")
+
+
+async def of_sessions(stage: Stage, token: str, options: Options) -> Curves:
+    curves = Curves()
+    tokens = await start_sessions(stage.port, 1)
+    async for size in _growing_sessions(stage, options):
+        probes: dict[str, Probe] = {
+            ME: Case(encode("GET", "/api/v1/users/me", token=token), stage.port),
+            "refresh": _Refresh(tokens, stage.port),
+        }
+        await curves.measure(size, probes, options)
+    return curves
+
+
+async def _growing_sessions(stage: Stage, options: Options) -> AsyncIterator[int]:
+    users = 0
+    async with connected(
+        stage.environment["DATABASE_URL"], isolation_level="AUTOCOMMIT"
+    ) as connection:
+        for size in _sizes(FEWEST_SESSIONS, options.items):
+            wanted = size // SESSIONS_PER_USER
+            await connection.execute(_ADD_USERS, {"first": users + 1, "last": wanted})
+            await connection.execute(_ADD_SESSIONS, {"sessions": SESSIONS_PER_USER})
+            await connection.execute(text(f"VACUUM ANALYZE users, {FAMILIES}"))
+            users = wanted
+            yield size
+
+
+async def of_items(stage: Stage, token: str, reader: str, options: Options) -> Curves:
+    """Of somebody who has none of them, and a cursor behind nearly all."""
+    curves = Curves()
+    for size in _sizes(FEWEST_ITEMS, options.items):
+        seed(stage, size)
+        async with connected(stage.environment["DATABASE_URL"]) as connection:
+            _, place = await deep_place(connection)
+        paths = {
+            ME: "/api/v1/users/me",
+            "one item": f"{ITEMS}/{place[1]}",
+            "page by cursor": f"{ITEMS}?limit=20&cursor={cursor_after(stage, reader, place)}",
+            "page with total": f"{ITEMS}?per_page=20",
+        }
+        probes: dict[str, Any] = {
+            name: Case(encode("GET", path, token=token), stage.port) for name, path in paths.items()
+        }
+        await curves.measure(size, probes, options)
+    return curves
+
+
+def _sizes(first: int, last: int) -> list[int]:
+    """Each ten times the one before."""
+    sizes = [first]
+    while sizes[-1] * 10 <= last:
+        sizes.append(sizes[-1] * 10)
+    return sizes
