@@ -32,7 +32,8 @@ def _in_utf_8(header: str) -> str:
 
 
 def _printable(text: str) -> str:
-    return "".join(c for c in text if c.isprintable()).strip()
+    printable = text if text.isprintable() else "".join(filter(str.isprintable, text))
+    return printable.strip()
 
 
 # Who may run commands on the machine is not for the application to tell.

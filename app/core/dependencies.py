@@ -42,8 +42,13 @@ def collaborators_of(request: Request) -> Collaborators:
 
 def client_of(request: Request) -> Client:
     """The client; behind a proxy of TRUSTED_PROXIES, its address is the one that is forwarded."""
-    address = request.client.host if request.client else "unknown"
-    return Client.of(address, request.headers.get("user-agent"))
+    known: Client | None = getattr(request.state, "client", None)
+    if known is None:
+        address = request.client.host if request.client else "unknown"
+        known = Client.of(address, request.headers.get("user-agent"))
+        # Whatever writes to the audit log asks, and limits do.
+        request.state.client = known
+    return known
 
 
 def origin_of(request: Request) -> Origin:
