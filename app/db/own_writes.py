@@ -57,8 +57,21 @@ async def open_read_session(database: "Database", caller: Principal) -> AsyncIte
                 yield session
                 return
     # With the connection to the replica given back: nobody holds two.
-    async with database.read_sessions() as session:
+    session = database.read_sessions()
+    try:
         yield session
+    finally:
+        await end(session)
+
+
+async def end(session: AsyncSession) -> None:
+    """Give back what the session holds. `async with` would start a task for one that holds nothing.
+
+    That is one whose request made all of its queries past it, or committed as its last step.
+    """
+    if session.in_transaction():
+        # Not close(), which the end of a cancelled request would cut off.
+        await session.__aexit__(None, None, None)
 
 
 async def _has_writes(database: "Database", session: AsyncSession, caller: Principal) -> bool:

@@ -18,7 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, PoolRese
 from starlette.requests import HTTPConnection
 
 from app.core.config import Settings, get_settings
-from app.db.own_writes import count_writes
+from app.db.own_writes import count_writes, end
 from app.db.search_index import add_search_function
 
 # PostgreSQL's SQLSTATE of a write to a server that is read-only: the old primary, after a failover.
@@ -192,10 +192,13 @@ AsyncSessionLocal = database.sessions
 async def get_db(connection: HTTPConnection) -> AsyncGenerator[AsyncSession, None]:
     """The request's session to write with. What is not committed by a service is rolled back."""
     database: Database = connection.app.state.database
-    async with database.sessions() as session:
-        if database.has_replica:
-            count_writes(session, connection.state)
+    session = database.sessions()
+    if database.has_replica:
+        count_writes(session, connection.state)
+    try:
         yield session
+    finally:
+        await end(session)
 
 
 async def get_read_db(connection: HTTPConnection) -> AsyncGenerator[AsyncSession, None]:
