@@ -33,11 +33,12 @@ router = Router(
 
 async def get_service(request: Request, db: DbSession) -> AuthService:
     collaborators = collaborators_of(request)
+    audit = audit_trail(request, db)
     return AuthService(
         UserRepository(db),
-        credential_service(request, db),
-        refresh_token_service(request, db),
-        audit_trail(request, db),
+        credential_service(request, db, audit),
+        refresh_token_service(request, db, audit),
+        audit,
         passwords=collaborators.passwords,
         attempts=collaborators.attempts,
     )

@@ -29,11 +29,13 @@ def audit_trail(request: Request, db: AsyncSession) -> AuditTrail:
     return AuditTrail(AuditEventRepository(db), origin_of(request), requests=requests)
 
 
-def refresh_token_service(request: Request, db: AsyncSession) -> RefreshTokenService:
+def refresh_token_service(
+    request: Request, db: AsyncSession, audit: AuditTrail
+) -> RefreshTokenService:
     collaborators = collaborators_of(request)
     return RefreshTokenService(
         RefreshTokenRepository(db),
-        audit_trail(request, db),
+        audit,
         codec=collaborators.refresh_tokens,
         parallel_uses=collaborators.parallel_uses,
         access_tokens=collaborators.access_tokens,
@@ -42,11 +44,11 @@ def refresh_token_service(request: Request, db: AsyncSession) -> RefreshTokenSer
     )
 
 
-def credential_service(request: Request, db: AsyncSession) -> CredentialService:
+def credential_service(request: Request, db: AsyncSession, audit: AuditTrail) -> CredentialService:
     collaborators = collaborators_of(request)
     return CredentialService(
         UserRepository(db),
-        audit_trail(request, db),
+        audit,
         passwords=collaborators.passwords,
         policy=collaborators.password_policy,
         attempts=collaborators.attempts,

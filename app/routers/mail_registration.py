@@ -42,10 +42,11 @@ async def get_service(
     def post(mail: Mail) -> None:
         background.add_task(collaborators.mails.post, mail)
 
+    audit = audit_trail(request, db)
     return MailRegistrationService(
         UserRepository(db),
-        credential_service(request, db),
-        audit_trail(request, db),
+        credential_service(request, db, audit),
+        audit,
         tokens=collaborators.registrations,
         post=post,
         attempts=collaborators.attempts,

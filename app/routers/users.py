@@ -56,13 +56,14 @@ router = Router(
 
 
 async def get_service(request: Request, db: DbSession) -> UserService:
+    audit = audit_trail(request, db)
     return UserService(
         UserRepository(db),
         OwnedRowRepository(db),
         IdempotencyKeyRepository(db),
-        credential_service(request, db),
-        refresh_token_service(request, db),
-        audit_trail(request, db),
+        credential_service(request, db, audit),
+        refresh_token_service(request, db, audit),
+        audit,
     )
 
 
