@@ -26,7 +26,6 @@ __all__ = ["BaseRepository", "SortColumns"]
 ModelType = TypeVar("ModelType", bound=Base)
 T = TypeVar("T")
 
-# Asked within a transaction, after its first statement: then the driver is in it too.
 _LIVING_OWNER: Final = PreparedStatement(
     select(User.public_id).where(
         User.id == bindparam("owner_id", type_=Integer), User.is_deleted.is_(False)

@@ -1,12 +1,11 @@
 """Statements that many requests make, at a fraction of what they cost otherwise."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, CursorResult, Dialect, Insert, Select, Update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.pool import PoolProxiedConnection
 
 Row = Sequence[Any]
 Source = AsyncEngine | AsyncSession
@@ -21,11 +20,11 @@ class PreparedStatement:
 
     On PostgreSQL it runs on the driver's own connection, which takes an eighth of the time that a
     session takes for it. So its columns are of types that the driver knows: texts, numbers,
-    booleans, and aware datetimes; an enum's column holds its value.
+    booleans, and aware datetimes; an enum's column holds its value, or the enum.
 
     It is a transaction of its own, committed at once, whatever it is asked of: an engine, or a
-    session that has not begun one. A SELECT may also be asked of a session that has: it takes part.
-    What writes names every column that it sets: no default of the models, nor `version`, is added.
+    session that has not begun one. Of a session that has, it becomes a part, as any statement. What
+    writes names every column that it sets: no default of the models, nor `version`, is added.
 
     A value that is a function is called when the connection is there, for times.
     """
@@ -45,20 +44,21 @@ class PreparedStatement:
 
     async def all(self, source: Source, **values: Any) -> Sequence[Row]:
         """Raises what SQLAlchemy raises, and `ConnectionError`."""
+        if isinstance(source, AsyncSession) and source.in_transaction():
+            # Maybe on a replica, chosen for what the caller wrote.
+            begun = await source.connection()
+            return _rows(await begun.execute(self.statement, _called(values)))
         engine = source if isinstance(source, AsyncEngine) else source.bind
         assert isinstance(engine, AsyncEngine)  # noqa: S101  # as app/db/session.py makes them
         if engine.dialect.driver == "asyncpg":
             try:
-                return await self._ask_driver(engine, source, values)
+                return await self._ask_driver(engine, values)
             except (TimeoutError, SQLAlchemyError):
                 raise
             except Exception as error:
                 if not self._is_undone(error):
                     raise ConnectionError("the connection broke") from error
                 # Asked again, it has SQLAlchemy's class.
-        if _has_begun(source):
-            connection = await source.connection()
-            return _rows(await connection.execute(self.statement, _called(values)))
         async with engine.begin() as connection:
             return _rows(await connection.execute(self.statement, _called(values)))
 
@@ -67,12 +67,10 @@ class PreparedStatement:
         sqlstate = getattr(error, "sqlstate", None) or _CONNECTION_CLASS
         return isinstance(self.statement, Select) or not sqlstate.startswith(_CONNECTION_CLASS)
 
-    async def _ask_driver(
-        self, engine: AsyncEngine, source: Source, values: dict[str, Any]
-    ) -> Sequence[Row]:
+    async def _ask_driver(self, engine: AsyncEngine, values: dict[str, Any]) -> Sequence[Row]:
         if self._compiled is None:
             self._compiled = _Compiled(self.statement, engine.dialect)
-        pooled, is_own = await _connection(engine, source)
+        pooled = await engine.raw_connection()
         driver: Any = pooled.driver_connection
         rows: Sequence[Row]
         try:
@@ -81,8 +79,7 @@ class PreparedStatement:
             # Also of a request that was cancelled: nobody knows what the connection is about.
             pooled.invalidate()
             raise
-        if is_own:
-            pooled.close()
+        pooled.close()
         return rows
 
 
@@ -92,18 +89,6 @@ def _rows(result: CursorResult[Any]) -> Sequence[Row]:
 
 def _called(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value() if callable(value) else value for name, value in values.items()}
-
-
-def _has_begun(source: Source) -> TypeGuard[AsyncSession]:
-    return isinstance(source, AsyncSession) and source.in_transaction()
-
-
-async def _connection(engine: AsyncEngine, source: Source) -> tuple[PoolProxiedConnection, bool]:
-    """A connection, and whether it is ours to give back."""
-    if _has_begun(source):
-        # In its transaction, and maybe on a replica that was chosen for what the caller wrote.
-        return await (await source.connection()).get_raw_connection(), False
-    return await engine.raw_connection(), True
 
 
 class _Compiled:
