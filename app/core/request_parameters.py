@@ -105,7 +105,7 @@ def document_parameters(openapi: Schema, routes: Sequence[BaseRoute]) -> None:
         operations = openapi["paths"].get(route.path, {})
         for method in route.methods or ():
             if (operation := operations.get(method.lower())) is not None:
-                for documented in _documented(getattr(route, "dependant", None)):
+                for documented in _documented(route.dependant):
                     _add_parameters(operation, documented.parameters)
                     schemas.update(documented.schemas)
 
@@ -113,13 +113,16 @@ def document_parameters(openapi: Schema, routes: Sequence[BaseRoute]) -> None:
 def _add_parameters(operation: Schema, parameters: Sequence[Schema]) -> None:
     # Where the framework has them, so that whoever compares two documents sees what changed.
     after: Schema = {name: operation.pop(name) for name in _AFTER if name in operation}
-    operation["parameters"] = [*operation.get("parameters", ()), *parameters]
+    known = operation.get("parameters", [])
+    names = {(each["name"], each["in"]) for each in known}
+    # A dependency that is reached in several ways is read once.
+    new = [each for each in parameters if (each["name"], each["in"]) not in names]
+    operation["parameters"] = [*known, *new]
     operation.update(after)
 
 
-def _documented(dependant: Dependant | None) -> Iterator[_Documented]:
-    if dependant is not None:
-        if (found := getattr(dependant.call, _DOCUMENTED, None)) is not None:
-            yield found
-        for dependency in dependant.dependencies:
-            yield from _documented(dependency)
+def _documented(dependant: Dependant) -> Iterator[_Documented]:
+    if (found := getattr(dependant.call, _DOCUMENTED, None)) is not None:
+        yield found
+    for dependency in dependant.dependencies:
+        yield from _documented(dependency)

@@ -28,12 +28,13 @@ class Route(APIRoute):
 
 
 class Router(APIRouter):
-    """An `APIRouter` that asks its routes only for paths with its prefix."""
+    """An `APIRouter` that asks its routes only for paths with its prefix, up to a parameter."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"route_class": Route, **options})
+        self._beginning = self.prefix.partition("{")[0]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if self.prefix in scope["path"]:
+        if self._beginning in scope["path"]:
             return super().matches(scope)
         return Match.NONE, {}

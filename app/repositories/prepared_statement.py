@@ -13,6 +13,8 @@ Statement = Select[*tuple[Any, ...]] | Insert | Update
 
 # SQLSTATE's class of connections that broke: what became of the statement, nobody knows.
 _CONNECTION_CLASS: Final = "08"
+# SQLSTATEs of a lock, and of an answer, that was waited for as long as the settings say.
+_TOO_LATE: Final = ("55P03", "57014")
 
 
 class PreparedStatement:
@@ -23,8 +25,9 @@ class PreparedStatement:
     booleans, and aware datetimes; an enum's column holds its value, or the enum.
 
     It is a transaction of its own, committed at once, whatever it is asked of: an engine, or a
-    session that has not begun one. Of a session that has, it becomes a part, as any statement. What
-    writes names every column that it sets: no default of the models, nor `version`, is added.
+    session that has not begun one. Of a session that has, a SELECT becomes a part; what writes is
+    refused with `TypeError`, as nobody would commit it. What writes names every column that it
+    sets: no default of the models, nor `version`, is added.
 
     A value that is a function is called when the connection is there, for times.
     """
@@ -44,18 +47,22 @@ class PreparedStatement:
 
     async def all(self, source: Source, **values: Any) -> Sequence[Row]:
         """Raises what SQLAlchemy raises, and `ConnectionError`."""
-        if isinstance(source, AsyncSession) and source.in_transaction():
-            # Maybe on a replica, chosen for what the caller wrote.
-            begun = await source.connection()
-            return _rows(await begun.execute(self.statement, _called(values)))
-        engine = source if isinstance(source, AsyncEngine) else source.bind
-        assert isinstance(engine, AsyncEngine)  # noqa: S101  # as app/db/session.py makes them
+        if isinstance(source, AsyncEngine):
+            return await self._ask(source, values)
+        if source.in_transaction() or not isinstance(source.bind, AsyncEngine):
+            return await self._ask_within(source, values)
+        return await self._ask(source.bind, values)
+
+    async def _ask(self, engine: AsyncEngine, values: dict[str, Any]) -> Sequence[Row]:
         if engine.dialect.driver == "asyncpg":
             try:
                 return await self._ask_driver(engine, values)
             except (TimeoutError, SQLAlchemyError):
                 raise
             except Exception as error:
+                if getattr(error, "sqlstate", None) in _TOO_LATE:
+                    # Not asked again: nobody waits twice.
+                    raise TimeoutError(str(error)) from error
                 if not self._is_undone(error):
                     raise ConnectionError("the connection broke") from error
                 # Asked again, it has SQLAlchemy's class.
@@ -67,6 +74,17 @@ class PreparedStatement:
         sqlstate = getattr(error, "sqlstate", None) or _CONNECTION_CLASS
         return isinstance(self.statement, Select) or not sqlstate.startswith(_CONNECTION_CLASS)
 
+    async def _ask_within(self, session: AsyncSession, values: dict[str, Any]) -> Sequence[Row]:
+        """On its connection: maybe a replica's, chosen for what the caller wrote.
+
+        Or that of a test, which undoes everything at its end, whatever was committed.
+        """
+        if isinstance(session.bind, AsyncEngine) and not isinstance(self.statement, Select):
+            raise TypeError("what is committed at once has no place in a transaction")
+        await session.flush()
+        connection = await session.connection()
+        return _rows(await connection.execute(self.statement, _called(values)))
+
     async def _ask_driver(self, engine: AsyncEngine, values: dict[str, Any]) -> Sequence[Row]:
         if self._compiled is None:
             self._compiled = _Compiled(self.statement, engine.dialect)
@@ -75,9 +93,13 @@ class PreparedStatement:
         rows: Sequence[Row]
         try:
             rows = await driver.fetch(self._compiled.text, *self._compiled.positional(values))
-        except BaseException:
-            # Also of a request that was cancelled: nobody knows what the connection is about.
-            pooled.invalidate()
+        except BaseException as error:
+            if getattr(error, "sqlstate", None) and not driver.is_closed():
+                # The server refused it, and that is all.
+                pooled.close()
+            else:
+                # Also of a request that was cancelled: nobody knows what the connection is about.
+                pooled.invalidate()
             raise
         pooled.close()
         return rows

@@ -41,9 +41,9 @@ def retried(
     """Decorates a service's method that is done again after a deadlock or a write conflict.
 
     From the start, in the same session: what it reads, it reads anew. So nothing in it may have an
-    effect outside the database, no mail, no counter, no request to others; and what is passed to
-    it must not be a row that it changes. After a commit, or as part of a larger transaction, it is
-    tried once.
+    effect outside its transaction: no mail, no counter, no request to others, and nothing that a
+    `PreparedStatement` writes. What is passed to it must not be a row that it changes. After a
+    commit, or as part of a larger transaction, it is tried once.
     """
 
     @wraps(use_case)

@@ -162,7 +162,7 @@ async def _overtaken(
 
 async def _mark_answered(database: Database, account: Account) -> None:
     family = await family_of(database, account)
-    async with database.sessions.begin() as session:
+    async with database.sessions() as session:
         repo = RefreshTokenRepository(session)
         await repo.mark_answered(family.id, generation=family.generation)
 

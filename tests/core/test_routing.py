@@ -62,3 +62,17 @@ async def test_a_line_break_at_the_end_of_a_path_makes_it_another_one(app: FastA
     async with AsyncClient(transport=transport, base_url="http://testserver") as client:
         assert (await client.get("/.well-known/jwks.json")).status_code == 200
         assert (await client.get("/.well-known/jwks.json%0A")).status_code == 404
+
+
+async def test_a_prefix_may_have_a_parameter() -> None:
+    app, router = FastAPI(), Router(prefix="/teams/{team}/things")
+
+    @router.get("/{thing}")
+    async def show(team: str, thing: str) -> str:
+        return f"{team} {thing}"
+
+    app.include_router(router, prefix="/api")
+    transport = ASGITransport(app=app)
+    async with AsyncClient(transport=transport, base_url="http://testserver") as client:
+        assert (await client.get("/api/teams/a/things/b")).json() == "a b"
+        assert (await client.get("/api/teams/a/others/b")).status_code == 404

@@ -66,7 +66,7 @@ async def test_an_empty_pool_recovers(api: Api, database: Database, database_url
     assert checked_out(database) == 0
 
 
-@pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=0.3)
+@pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=3)
 async def test_a_held_lock_is_answered_with_503_within_the_lock_timeout(
     api: Api, database_url: str
 ) -> None:
@@ -78,7 +78,8 @@ async def test_a_held_lock_is_answered_with_503_within_the_lock_timeout(
         elapsed = time.monotonic() - started
 
     assert_unavailable(response)
-    assert 0.3 <= elapsed < 0.3 + SLACK_SECONDS
+    # Once: whoever asked again would wait for twice as long.
+    assert 3 <= elapsed < 6
 
 
 @pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=0.3)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Integer, bindparam, event, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.session import Database
 from app.models import User
@@ -101,3 +102,37 @@ async def test_a_change_whose_connection_breaks_is_not_made_once_more(
         drivers[-1].terminate()
         with pytest.raises(ConnectionError):
             await renaming
+
+
+async def test_what_is_committed_at_once_is_refused_in_a_transaction(
+    database: Database, users: list[User]
+) -> None:
+    async with database.sessions.begin() as session:
+        with pytest.raises(TypeError):
+            await RENAME.all(session, key="a@example.com", name="Ada", now=utcnow)
+
+
+async def test_a_test_s_own_connection_has_the_last_word(
+    database: Database, users: list[User]
+) -> None:
+    """A session on a connection, whose transaction is rolled back after each test."""
+    async with database.engine.connect() as connection:
+        async with AsyncSession(connection) as session:
+            row = await RENAME.one_or_none(session, key="a@example.com", name="Ada", now=utcnow)
+        await connection.rollback()
+
+    assert row is not None
+    assert await names_in(database) == {"a@example.com": None, "b@example.com": None}
+
+
+@on_postgresql
+async def test_a_statement_that_is_refused_costs_no_connection(
+    database: Database, users: list[User]
+) -> None:
+    opened: list[Any] = []
+    event.listen(database.engine.sync_engine, "connect", lambda *_: opened.append(1))
+    for _ in range(3):
+        with pytest.raises(IntegrityError):
+            await TAKE.all(database.engine, key="a@example.com", taken="b@example.com")
+
+    assert len(opened) <= 1
