@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from httpx2 import AsyncClient
 
+from tests.support.callers import hang_up
 from tests.support.problems import problem
 
 
@@ -54,7 +55,7 @@ class TestWithADatabaseThatNeverAnswers:
             host, port = server.sockets[0].getsockname()
             yield f"postgresql+asyncpg://nobody@{host}:{port}/nothing"
             for connection in connections:
-                connection.close()
+                await hang_up(connection)
 
     async def test_readiness_gives_up_before_its_asker_does(
         self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch

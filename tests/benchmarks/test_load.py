@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -15,6 +15,7 @@ from benchmarks.report import percentile
 from benchmarks.rotation import Rotation, Rows
 from benchmarks.rotation import broken_promises as broken_by_rotation
 from benchmarks.storm_report import broken_promises as broken_by_storm
+from tests.support.callers import hang_up
 
 # As wrk 4.1 prints it.
 WRK_OUTPUT = """Running 2s test @ http://127.0.0.1:8000/api/v1/items
@@ -35,17 +36,22 @@ ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"data":{}}'
 @asynccontextmanager
 async def answering(*pauses: float, by: bytes = ANSWER) -> AsyncIterator[int]:
     """The port of a server that waits so long before its answers, and hangs up after the last."""
+    opened: list[asyncio.StreamWriter] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for pause in pauses:
-            await reader.readuntil(b"\r\n\r\n")
-            await asyncio.sleep(pause)
-            writer.write(by)
+        opened.append(writer)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            for pause in pauses:
+                await reader.readuntil(b"\r\n\r\n")
+                await asyncio.sleep(pause)
+                writer.write(by)
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+    for writer in opened:
+        await hang_up(writer)
 
 
 async def test_a_late_answer_counts_for_those_that_are_due_meanwhile() -> None:

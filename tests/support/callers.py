@@ -2,7 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """And see it done: what a loop leaves half closed is a warning of a later test."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 class CallCounter:
