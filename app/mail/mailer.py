@@ -26,7 +26,6 @@ def create_mailer(settings: Settings) -> Mailer:
     """In production there is a server: `mail_rules` sees to it wherever mails are sent."""
     if settings.SMTP_URL is None:
         return ConsoleMailer()
-    # Here, as its library is for those alone who have a server.
-    from app.mail.smtp_mailer import SmtpMailer  # noqa: PLC0415
+    from app.mail.smtp_mailer import SmtpMailer  # noqa: PLC0415  # for those who have a server
 
     return SmtpMailer(settings.SMTP_URL.get_secret_value(), sender=settings.MAIL_FROM)

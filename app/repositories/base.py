@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
@@ -18,7 +18,7 @@ from app.models.user import User
 from app.repositories.filters import NO_FILTERS, Filters
 from app.repositories.integrity import violates_uniqueness
 from app.repositories.keyset import position_of
-from app.repositories.paging import Narrowed, SortColumns, narrow
+from app.repositories.paging import Narrowed, SortColumns, count_of, narrow
 from app.repositories.prepared_statement import PreparedStatement
 
 __all__ = ["BaseRepository", "SortColumns"]
@@ -176,15 +176,11 @@ class BaseRepository(Generic[ModelType]):
 
     async def count(self, *, include_deleted: bool = False, **equal: Any) -> int:
         statement = self._select(include_deleted=include_deleted).filter_by(**equal)
-        return await self._count(statement)
+        return await self.session.scalar(count_of(self.model, statement)) or 0
 
     def _select(self, *, include_deleted: bool = False) -> Select[ModelType]:
         statement = select(self.model)
         return statement if include_deleted else statement.where(self.model.is_deleted.is_(False))
-
-    async def _count(self, statement: Select[Any]) -> int:
-        rows = statement.with_only_columns(self.model.id).order_by(None).subquery()
-        return await self.session.scalar(select(func.count()).select_from(rows)) or 0
 
     async def _paginate(
         self,

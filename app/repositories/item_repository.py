@@ -28,6 +28,7 @@ from app.repositories.full_text import FullText
 from app.repositories.item_view import (
     ANY_ONE,
     EXPORTED,
+    OWN_COLUMNS,
     OWNED,
     SHOWN,
     SORTABLE,
@@ -88,15 +89,7 @@ CREATE: Final = PreparedStatement(
         .with_for_update(read=True, key_share=True),
         include_defaults=False,
     )
-    .returning(
-        Item.public_id,
-        Item.created_at,
-        Item.updated_at,
-        Item.title,
-        Item.description,
-        Item.status,
-        Item.version,
-    )
+    .returning(*OWN_COLUMNS, Item.version)
 )
 
 
@@ -115,8 +108,8 @@ class ItemRepository(BulkRepository[Item]):
         )
         if row is None:
             raise UnauthorizedError
-        shown: list[Any] = [*row[:-1], owner.public_id, [], row[-1]]
-        return ShownItem(*shown)
+        *own, version = row
+        return ShownItem.new(own, owner.public_id, [], version)
 
     async def create_for_owner(
         self, owner_id: int, tags: Sequence[Tag] = (), **values: object
@@ -125,17 +118,9 @@ class ItemRepository(BulkRepository[Item]):
         item = await self._insert(owner_id=owner_id, **values)
         owner_public_id = await self._living_owner(owner_id)
         await self._link(item, tags)
-        return ShownItem(
-            item.public_id,
-            item.created_at,
-            item.updated_at,
-            item.title,
-            item.description,
-            item.status,
-            owner_public_id,
-            [ShownTag(tag.public_id, tag.name) for tag in tags],
-            item.version,
-        )
+        own = [getattr(item, column.key) for column in OWN_COLUMNS]
+        shown_tags = [ShownTag(tag.public_id, tag.name) for tag in tags]
+        return ShownItem.new(own, owner_public_id, shown_tags, item.version)
 
     async def set_tags(self, item: Item, tags: Sequence[Tag]) -> None:
         """Have the item, whose row is locked, these tags and no others."""

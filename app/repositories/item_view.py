@@ -1,6 +1,6 @@
 """What reads show of items: columns rather than objects, which take several times as long."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -56,15 +56,16 @@ _TAGS: Final = (
     .scalar_subquery()
     .label("tags")
 )
-EXPORTED: Final = select(
+# Of the item's own row.
+OWN_COLUMNS: Final = (
     Item.public_id,
     Item.created_at,
     Item.updated_at,
     Item.title,
     Item.description,
     Item.status,
-    _OWNER,
-).where(Item.is_deleted.is_(False))
+)
+EXPORTED: Final = select(*OWN_COLUMNS, _OWNER).where(Item.is_deleted.is_(False))
 SHOWN: Final = EXPORTED.add_columns(_TAGS, Item.version)
 
 SORTABLE: Final[SortColumns] = {
@@ -95,8 +96,15 @@ class ShownItem:
     @classmethod
     def of(cls, *columns: Any) -> Self:
         """From the columns of `SHOWN`."""
-        *shown, tags, version = columns
-        values: list[Any] = [*shown, [ShownTag(*tag) for tag in from_json(tags)], version]
+        *own, owner_public_id, tags, version = columns
+        return cls.new(own, owner_public_id, [ShownTag(*tag) for tag in from_json(tags)], version)
+
+    @classmethod
+    def new(
+        cls, own: Iterable[Any], owner_public_id: str, tags: Sequence[ShownTag], version: int
+    ) -> Self:
+        """From values of `OWN_COLUMNS`, and what is beside them."""
+        values: list[Any] = [*own, owner_public_id, tags, version]
         return cls(*values)
 
 

@@ -26,8 +26,7 @@ class Narrowed:
 
     def count(self) -> Select[int]:
         rows = self.narrowed.where(or_(*self.any_of)) if self.any_of else self.narrowed
-        ids = rows.with_only_columns(self.model.id).order_by(None).subquery()
-        return select(func.count()).select_from(ids)
+        return count_of(self.model, rows)
 
     def first(self, count: Any) -> Select[Any]:
         """The first rows in the order."""
@@ -39,6 +38,11 @@ class Narrowed:
         # A row that is in several of them is found once.
         found = union_all(*(select(branch.c.id) for branch in branches))
         return self.statement.where(self.model.id.in_(found)).order_by(*clauses).limit(count)
+
+
+def count_of(model: type[Base], rows: Select[Any]) -> Select[int]:
+    ids = rows.with_only_columns(model.id).order_by(None).subquery()
+    return select(func.count()).select_from(ids)
 
 
 def narrow(

@@ -25,7 +25,7 @@ class _UncancelledResponse(StreamingResponse):
     async def __call__(
         self,
         scope: Scope,  # noqa: ARG002  # the framework calls every response so
-        receive: Receive,  # noqa: ARG002
+        receive: Receive,  # noqa: ARG002  # likewise
         send: Send,
     ) -> None:
         await self.stream_response(send)

@@ -43,6 +43,7 @@ class ItemService:
         self, data: ItemCreate, principal: Principal, idempotency: IdempotencyService
     ) -> ShownItem:
         values = data.model_dump(exclude={"tags"})
+        # Nothing else has to be committed with it.
         if not (data.tags or idempotency.has_key or self.item_repo.counts_writes):
             return await self.item_repo.create_alone(principal, **values)
         await idempotency.begin()
