@@ -6,3 +6,5 @@ from typing import Final
 COUNTS_WRITES: Final = "counts_writes"
 # What waits for its commit.
 AFTER_COMMIT: Final = "after_commit"
+# The connection that its prepared statements share, while they do.
+SHARED_CONNECTION: Final = "shared_connection"

@@ -1,6 +1,7 @@
 """What every repository can do. Subclasses add named queries and decide nothing."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
@@ -19,7 +20,7 @@ from app.repositories.filters import NO_FILTERS, Filters
 from app.repositories.integrity import violates_uniqueness
 from app.repositories.keyset import position_of
 from app.repositories.paging import Narrowed, SortColumns, count_of, narrow
-from app.repositories.prepared_statement import PreparedStatement
+from app.repositories.prepared_statement import PreparedStatement, give_back, one_connection
 
 __all__ = ["BaseRepository", "SortColumns"]
 
@@ -75,9 +76,17 @@ class BaseRepository(Generic[ModelType]):
         """
         return self.session.begin_nested()
 
+    def one_connection(self) -> AbstractContextManager[None]:
+        """For what makes several `PreparedStatement`s in turn: `with repository.one_connection():`.
+
+        Nothing else is to be waited for in it.
+        """
+        return one_connection(self.session)
+
     async def release(self) -> None:
         """Give the connection back before slow work; what was read is detached."""
         take_calls(self.session)
+        give_back(self.session)
         await self.session.close()
 
     def after_commit(self, call: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ from app.core.pagination import PageRequest, Slice
 from app.models.base import Base
 from app.repositories.keyset import position_of
 from app.repositories.paging import Narrowed, SortColumns, narrow
-from app.repositories.prepared_statement import PreparedStatement
+from app.repositories.prepared_statement import PreparedStatement, one_connection
 
 T = TypeVar("T")
 
@@ -50,14 +50,15 @@ class PreparedPages(Generic[T]):
         if request.page is None:
             return await self._read_by_cursor(session, request, values)
         _, page = self._prepare(request)
-        rows = await page.all(
-            session,
-            reach=request.offset + request.size,
-            size=request.size,
-            offset=request.offset,
-            **values,
-        )
-        total = await self._counting(request).scalar(session, **values)
+        with one_connection(session):
+            rows = await page.all(
+                session,
+                reach=request.offset + request.size,
+                size=request.size,
+                offset=request.offset,
+                **values,
+            )
+            total = await self._counting(request).scalar(session, **values)
         return Slice([self._make(*row) for row in rows], total=total)
 
     async def _read_by_cursor(

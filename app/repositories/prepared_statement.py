@@ -1,11 +1,15 @@
 """Statements that many requests make, at a fraction of what they cost otherwise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, CursorResult, Dialect, Insert, Select, Update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.pool import PoolProxiedConnection
+
+from app.db.session_info import SHARED_CONNECTION
 
 Row = Sequence[Any]
 Source = AsyncEngine | AsyncSession
@@ -22,7 +26,8 @@ class PreparedStatement:
 
     On PostgreSQL it runs on the driver's own connection, which takes an eighth of the time that a
     session takes for it. So its columns are of types that the driver knows: texts, numbers,
-    booleans, and aware datetimes; an enum's column holds its value, or the enum.
+    booleans, and aware datetimes; an enum's column holds its value, or the enum. A text that
+    depends on its values, as that of `in_` does, is refused there with `TypeError`.
 
     It is a transaction of its own, committed at once, whatever it is asked of: an engine, or a
     session that has not begun one. Of a session that has, a SELECT becomes a part; what writes is
@@ -51,12 +56,15 @@ class PreparedStatement:
             return await self._ask(source, values)
         if source.in_transaction() or not isinstance(source.bind, AsyncEngine):
             return await self._ask_within(source, values)
-        return await self._ask(source.bind, values)
+        return await self._ask(source.bind, values, source.info.get(SHARED_CONNECTION))
 
-    async def _ask(self, engine: AsyncEngine, values: dict[str, Any]) -> Sequence[Row]:
+    async def _ask(
+        self, engine: AsyncEngine, values: dict[str, Any], shared: "_Shared | None" = None
+    ) -> Sequence[Row]:
         if engine.dialect.driver == "asyncpg":
+            compiled = self._compile(engine.dialect)
             try:
-                return await self._ask_driver(engine, values)
+                return await compiled.ask(engine, values, shared)
             except (TimeoutError, SQLAlchemyError):
                 raise
             except Exception as error:
@@ -85,24 +93,46 @@ class PreparedStatement:
         connection = await session.connection()
         return _rows(await connection.execute(self.statement, _called(values)))
 
-    async def _ask_driver(self, engine: AsyncEngine, values: dict[str, Any]) -> Sequence[Row]:
+    def _compile(self, dialect: Dialect) -> "_Compiled":
         if self._compiled is None:
-            self._compiled = _Compiled(self.statement, engine.dialect)
-        pooled = await engine.raw_connection()
-        driver: Any = pooled.driver_connection
-        rows: Sequence[Row]
-        try:
-            rows = await driver.fetch(self._compiled.text, *self._compiled.positional(values))
-        except BaseException as error:
-            if getattr(error, "sqlstate", None) and not driver.is_closed():
-                # The server refused it, and that is all.
-                pooled.close()
-            else:
-                # Also of a request that was cancelled: nobody knows what the connection is about.
-                pooled.invalidate()
-            raise
+            self._compiled = _Compiled(self.statement, dialect)
+        return self._compiled
+
+
+@contextmanager
+def one_connection(session: AsyncSession) -> Iterator[None]:
+    """Have the statements that are asked of the session share a connection: a checkout costs time.
+
+    Each is still committed at once. Nothing else is to be waited for meanwhile, least of all
+    another connection: `BaseRepository.release` gives this one back, too.
+    """
+    session.info[SHARED_CONNECTION] = _Shared()
+    try:
+        yield
+    finally:
+        give_back(session)
+        del session.info[SHARED_CONNECTION]
+
+
+def give_back(session: AsyncSession) -> None:
+    """The connection that its statements share, if they do and there is one."""
+    shared: _Shared | None = session.info.get(SHARED_CONNECTION)
+    if shared is not None and (pooled := shared.take()) is not None:
         pooled.close()
-        return rows
+
+
+class _Shared:
+    """Holds the connection between two statements."""
+
+    def __init__(self) -> None:
+        self._pooled: PoolProxiedConnection | None = None
+
+    def take(self) -> PoolProxiedConnection | None:
+        pooled, self._pooled = self._pooled, None
+        return pooled
+
+    def keep(self, pooled: PoolProxiedConnection) -> None:
+        self._pooled = pooled
 
 
 def _rows(result: CursorResult[Any]) -> Sequence[Row]:
@@ -114,14 +144,40 @@ def _called(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Compiled:
-    """The text of a statement, and how its values come into the order of the text."""
+    """The text of a statement for the driver, and how its values come into the text's order."""
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
-        self.text: str = compiled.string
+        if compiled.post_compile_params:
+            raise TypeError("a statement whose text depends on its values cannot be prepared")
+        self._text: str = compiled.string
         self._binds = [_Bind(compiled.binds[name], dialect) for name in compiled.positiontup]
 
-    def positional(self, values: dict[str, Any]) -> list[Any]:
+    async def ask(
+        self, engine: AsyncEngine, values: dict[str, Any], shared: "_Shared | None"
+    ) -> Sequence[Row]:
+        pooled = None if shared is None else shared.take()
+        if pooled is None:
+            pooled = await engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        rows: Sequence[Row]
+        try:
+            rows = await driver.fetch(self._text, *self._positional(values))
+        except BaseException as error:
+            if getattr(error, "sqlstate", None) and not driver.is_closed():
+                # The server refused it, and that is all.
+                pooled.close()
+            else:
+                # Also of a request that was cancelled: nobody knows what the connection is about.
+                pooled.invalidate()
+            raise
+        if shared is None:
+            pooled.close()
+        else:
+            shared.keep(pooled)
+        return rows
+
+    def _positional(self, values: dict[str, Any]) -> list[Any]:
         return [bind.value(values) for bind in self._binds]
 
 

@@ -120,20 +120,21 @@ class RefreshTokenService:
     async def _rotate(
         self, presented: PresentedToken, arrived_at: datetime, client: Client
     ) -> IssuedTokens:
-        family = await self._authenticate(presented)
-        now = _now()
-        idle_expires_at = min(family.expires_at, now + self._idle_lifetime)
-        if await self.repo.rotate(
-            family.id,
-            generation=presented.generation,
-            now=now,
-            idle_expires_at=idle_expires_at,
-            client=client,
-        ):
-            successor = presented.generation + 1
-            tokens = self._successor(family, successor, now=now, ends_at=idle_expires_at)
-            await self._mark_answered(family, successor)
-            return tokens
+        with self.repo.one_connection():
+            family = await self._authenticate(presented)
+            now = _now()
+            idle_expires_at = min(family.expires_at, now + self._idle_lifetime)
+            if await self.repo.rotate(
+                family.id,
+                generation=presented.generation,
+                now=now,
+                idle_expires_at=idle_expires_at,
+                client=client,
+            ):
+                successor = presented.generation + 1
+                tokens = self._successor(family, successor, now=now, ends_at=idle_expires_at)
+                await self._mark_answered(family, successor)
+                return tokens
         return await self._without_rotation(presented, arrived_at)
 
     async def revoke(self, token: str, client: Client) -> None:

@@ -23,7 +23,7 @@ from app.repositories.refresh_token_repository import RefreshTokenRepository
 from app.services import refresh_token_service
 from tests.support.api import Account, Api
 from tests.support.applications import running
-from tests.support.databases import on_postgresql, on_sqlite
+from tests.support.databases import checked_out, on_postgresql, on_sqlite
 from tests.support.tokens import (
     REFRESH,
     change_family,
@@ -203,6 +203,10 @@ async def test_the_first_of_several_answers_waits_for_requests_that_are_under_wa
     # The rotation is seen in the database alone, which sends no event.
     while (await family_of(database, account)).generation == 0:  # noqa: ASYNC110 - see above
         await asyncio.sleep(0)
+    # Nobody holds a connection while waiting.
+    while checked_out(database):  # noqa: ASYNC110 - it sends no event either
+        await asyncio.sleep(0)
+    assert not any(task.done() for task in two)
 
     late = await api.refresh(account.refresh_token)
 

@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.session import Database
 from app.models import User
 from app.models.base import UTCDateTime, utcnow
-from app.repositories.prepared_statement import PreparedStatement
+from app.repositories.prepared_statement import PreparedStatement, one_connection
+from app.repositories.refresh_token_repository import RefreshTokenRepository
 from tests.data.conftest import make_user
 from tests.data.faults import is_waiting, until
-from tests.support.databases import on_postgresql
+from tests.support.databases import checked_out, on_postgresql
 
 RENAME = PreparedStatement(
     update(User)
@@ -46,6 +47,17 @@ async def names_in(database: Database) -> dict[str, Any]:
     async with database.read_sessions() as session:
         rows = await session.execute(select(User.email_key, User.full_name))
         return {row.email_key: row.full_name for row in rows}
+
+
+def drivers_of(database: Database) -> list[Any]:
+    """The connections that are taken from the pool from now on."""
+    drivers: list[Any] = []
+    event.listen(
+        database.engine.sync_engine,
+        "checkout",
+        lambda _, entry, __: drivers.append(entry.driver_connection),
+    )
+    return drivers
 
 
 async def test_a_change_is_committed_at_once_whatever_becomes_of_the_session(
@@ -87,12 +99,7 @@ async def test_a_change_whose_connection_breaks_is_not_made_once_more(
     database: Database, users: list[User]
 ) -> None:
     """Nobody knows whether it was made."""
-    drivers: list[Any] = []
-    event.listen(
-        database.engine.sync_engine,
-        "checkout",
-        lambda _, entry, __: drivers.append(entry.driver_connection),
-    )
+    drivers = drivers_of(database)
     async with database.sessions.begin() as session, database.read_engine.connect() as watcher:
         await session.execute(update(User).values(full_name="held"))
         renaming = asyncio.create_task(
@@ -110,6 +117,13 @@ async def test_what_is_committed_at_once_is_refused_in_a_transaction(
     async with database.sessions.begin() as session:
         with pytest.raises(TypeError):
             await RENAME.all(session, key="a@example.com", name="Ada", now=utcnow)
+
+
+@on_postgresql
+async def test_what_cannot_be_prepared_is_refused(database: Database) -> None:
+    some = PreparedStatement(select(User.email_key).where(User.full_name.in_(["Ada", "Eva"])))
+    with pytest.raises(TypeError):
+        await some.all(database.engine)
 
 
 async def test_a_test_s_own_connection_has_the_last_word(
@@ -136,3 +150,54 @@ async def test_a_statement_that_is_refused_costs_no_connection(
             await TAKE.all(database.engine, key="a@example.com", taken="b@example.com")
 
     assert len(opened) <= 1
+
+
+@on_postgresql
+async def test_statements_of_one_connection_take_one_and_are_committed_one_by_one(
+    database: Database, users: list[User]
+) -> None:
+    taken = drivers_of(database)
+    async with database.sessions() as session:
+        with one_connection(session):
+            for name in ("Ada", "Eva"):
+                await RENAME.all(session, key="a@example.com", name=name, now=utcnow)
+                assert (await names_in(database))["a@example.com"] == name
+        assert checked_out(database) == 0
+        await RENAME.all(session, key="b@example.com", name="Bea", now=utcnow)
+
+    assert (len(taken), checked_out(database)) == (2, 0)
+
+
+@on_postgresql
+async def test_one_connection_goes_on_after_a_refusal_and_with_another_one_when_it_is_gone(
+    database: Database, users: list[User]
+) -> None:
+    drivers = drivers_of(database)
+    async with database.sessions() as session:
+        with one_connection(session):
+            await RENAME.all(session, key="a@example.com", name="Ada", now=utcnow)
+            with pytest.raises(IntegrityError):
+                await TAKE.all(session, key="a@example.com", taken="b@example.com")
+            await RENAME.all(session, key="b@example.com", name="Bea", now=utcnow)
+            drivers[-1].terminate()
+            with pytest.raises(ConnectionError):
+                await RENAME.all(session, key="a@example.com", name="lost", now=utcnow)
+            await RENAME.all(session, key="a@example.com", name="Eva", now=utcnow)
+
+    assert await names_in(database) == {"a@example.com": "Eva", "b@example.com": "Bea"}
+    assert checked_out(database) == 0
+
+
+async def test_one_connection_is_given_back_before_slow_work_and_at_the_end(
+    database: Database, users: list[User]
+) -> None:
+    async with database.sessions() as session:
+        repository = RefreshTokenRepository(session)
+        with repository.one_connection():
+            await RENAME.all(session, key="a@example.com", name="Ada", now=utcnow)
+            await repository.release()
+            assert checked_out(database) == 0
+            await RENAME.all(session, key="a@example.com", name="Eva", now=utcnow)
+        assert checked_out(database) == 0
+
+    assert (await names_in(database))["a@example.com"] == "Eva"

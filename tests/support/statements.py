@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Dialect, event
 
 from app.db.session import Database
 from app.repositories.prepared_statement import PreparedStatement
@@ -28,19 +27,17 @@ class StatementCounter:
             if not statement.startswith("BEGIN"):
                 statements.append(statement)
 
-        ask_driver = PreparedStatement._ask_driver
+        compiled = PreparedStatement._compile
 
-        async def note_prepared(
-            prepared: PreparedStatement, engine: AsyncEngine, *arguments: Any
-        ) -> Any:
-            # It goes past the engine's events.
-            statements.append(str(prepared.statement.compile(dialect=engine.dialect)))
-            return await ask_driver(prepared, engine, *arguments)
+        def note_prepared(prepared: PreparedStatement, dialect: Dialect) -> Any:
+            # It goes past the engine's events, and asks for this each time.
+            statements.append(str(prepared.statement.compile(dialect=dialect)))
+            return compiled(prepared, dialect)
 
         for engine in self._engines:
             event.listen(engine, "before_cursor_execute", note)
         try:
-            with patch.object(PreparedStatement, "_ask_driver", note_prepared):
+            with patch.object(PreparedStatement, "_compile", note_prepared):
                 yield statements
         finally:
             for engine in self._engines:
