@@ -145,10 +145,6 @@ class PageRequest:
         return self.filters.get("q") is not None
 
     @property
-    def is_filtered(self) -> bool:
-        return any(value is not None for value in self.filters.values())
-
-    @property
     def offset(self) -> int:
         return 0 if self.page is None else (self.page - 1) * self.size
 

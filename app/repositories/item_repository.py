@@ -20,13 +20,13 @@ from app.repositories.filters import (
     at_least,
     at_most,
     is_null,
-    one_of,
     require_declared,
     starts_with,
 )
 from app.repositories.full_text import FullText
 from app.repositories.item_view import (
     ANY_ONE,
+    CHOICES,
     EXPORTED,
     OWN_COLUMNS,
     OWNED,
@@ -56,7 +56,7 @@ SORTABLE_DELETED: SortColumns = {"deleted_at": Item.deleted_at, "title": Item.ti
 _SHOWN_OF_OWNER = load_only(User.public_id, User.is_deleted)
 _SHOWN_OF_TAG = load_only(Tag.public_id, Tag.name, Tag.name_key)
 FILTERS: Filters = {
-    "status": one_of(Item.status),
+    **CHOICES,
     "tag": has_any_tag,
     "tag_all": has_all_tags,
     "created_at_gte": at_least(Item.created_at),
@@ -168,7 +168,8 @@ class ItemRepository(BulkRepository[Item]):
         await self.session.execute(owner.with_for_update(read=True, key_share=True))
 
     async def list_visible(self, request: PageRequest, viewer_id: int) -> Slice[ShownItem]:
-        if not _is_filtered(request):
+        _require_filters(request)
+        if VISIBLE.has(request):
             return await VISIBLE.read(self.session, request, viewer_id=viewer_id)
         return await self._list(SHOWN, request, any_of=visible_to(viewer_id))
 
@@ -183,7 +184,8 @@ class ItemRepository(BulkRepository[Item]):
             yield batch
 
     async def list_owned(self, request: PageRequest, owner_id: int) -> Slice[ShownItem]:
-        if not _is_filtered(request):
+        _require_filters(request)
+        if OWNED.has(request):
             return await OWNED.read(self.session, request, viewer_id=owner_id)
         return await self._list(SHOWN.where(Item.owner_id == owner_id), request)
 
@@ -245,6 +247,5 @@ class ItemRepository(BulkRepository[Item]):
         return {**FILTERS, "q": FullText(Item, self.session).matches}
 
 
-def _is_filtered(request: PageRequest) -> bool:
+def _require_filters(request: PageRequest) -> None:
     require_declared({*FILTERS, "q"}, request.filters)
-    return request.is_filtered
