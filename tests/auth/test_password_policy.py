@@ -42,8 +42,17 @@ async def change(api: Api, account: Account, password: str) -> Response:
 
 def test_the_list_of_common_passwords_is_of_adequate_size() -> None:
     """PW3: none of them is too short for the shortest that any settings allow."""
-    assert len(common_passwords()) > 3000
-    assert min(len(password) for password in common_passwords()) == 8
+    passwords = common_passwords().split()
+
+    assert len(passwords) > 3000
+    assert min(map(len, passwords)) == 8
+
+
+async def test_a_password_of_two_common_ones_on_two_lines_is_taken(api: Api) -> None:
+    """PW2: the list is kept as lines."""
+    first, second, *_ = common_passwords().split()
+
+    await api.register(password=f"{first}\n{second}")
 
 
 @pytest.mark.parametrize("password", ["PassWord", "1q2w3e4r", "a" * 9, "AbcaBc" * 3, " " * 8])

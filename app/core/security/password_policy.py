@@ -6,9 +6,8 @@ There is no rule about their composition (v6.2.5).
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib.machinery import SourceFileLoader
 from importlib.metadata import distribution
-from types import ModuleType
+from pathlib import Path
 from typing import Final
 
 from app.core.config import Settings
@@ -43,7 +42,7 @@ class PasswordPolicy:
                 error_type="password_too_long",
             )
         folded = password.casefold()
-        if folded in self._common or _REPEATED.fullmatch(folded):
+        if _is_line_of(self._common, folded) or _REPEATED.fullmatch(folded):
             raise ValidationFailedError(
                 "The password is one of those that are tried first.",
                 loc=("body", field),
@@ -68,14 +67,25 @@ class PasswordPolicy:
 
 
 @cache
-def common_passwords() -> frozenset[str]:
-    """Those of the zxcvbn list, gathered from leaks, that are long enough for any policy."""
-    # This file alone: imported, the package would rank the words of six lists, and keep them all.
-    path = distribution("zxcvbn").locate_file("zxcvbn/frequency_lists.py")
-    module = ModuleType("frequency_lists")
-    SourceFileLoader(module.__name__, str(path)).exec_module(module)
+def common_passwords() -> str:
+    """Those of the zxcvbn list, gathered from leaks, that are long enough for any policy.
+
+    One a line, with a line break before the first: a set of them would take ten times the memory.
+    """
     shortest = Settings.model_fields["PASSWORD_MIN_LENGTH"].default
-    return frozenset(word for word in module.FREQUENCY_LISTS["passwords"] if len(word) >= shortest)
+    return "\n".join(("", *(word for word in _leaked_passwords() if len(word) >= shortest), ""))
+
+
+def _leaked_passwords() -> list[str]:
+    path = distribution("zxcvbn").locate_file("zxcvbn/frequency_lists.py")
+    # Not imported: that makes six lists of it, and leaves megabytes of holes behind.
+    with Path(str(path)).open(encoding="utf-8") as lines:
+        [passwords] = (line for line in lines if line.startswith('    "passwords": "'))
+    return passwords.split('"')[3].split(",")
+
+
+def _is_line_of(text: str, line: str) -> bool:
+    return "\n" not in line and f"\n{line}\n" in text
 
 
 def _context_words(email: str, full_name: str, app_name: str) -> Iterator[str]:
