@@ -6,7 +6,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
 
-from app.mail.message import Mail, compose, deliverable
+from app.mail.composition import compose, deliverable
+from app.mail.message import Mail
 
 
 class SmtpMailer:

@@ -8,7 +8,8 @@ from typing import Any
 import aiosmtplib
 import pytest
 
-from app.mail.message import Mail, compose
+from app.mail.composition import compose
+from app.mail.message import Mail
 from app.mail.smtp_mailer import SmtpMailer
 from tests.support.certificates import server_context, write_certificate
 from tests.support.mail_server import mail_server
