@@ -1,6 +1,5 @@
 """What a database's error means to a client: try again, conflict, or bad value."""
 
-import sqlite3
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -37,6 +36,8 @@ _TRY_AGAIN_CLASSES: Final = (
 _CONFLICTS: Final = ("40001", "40P01")
 # The extended codes of SQLite have more bits above these.
 _SQLITE_CODE_BITS: Final = 0xFF
+# As in `sqlite3`, which who runs on PostgreSQL need not load.
+_SQLITE_BUSY: Final = 5
 # What SQLite says of a database that was not migrated, or not far enough.
 NO_SCHEMA_SQLITE: Final = ("no such table", "no such column", "has no column named")
 
@@ -65,7 +66,7 @@ def is_conflict(error: DBAPIError) -> bool:
     """
     code = getattr(error.orig, "sqlite_errorcode", 0) & _SQLITE_CODE_BITS
     sqlstate = getattr(error.orig, "sqlstate", None)
-    return sqlstate in _CONFLICTS or code == sqlite3.SQLITE_BUSY
+    return sqlstate in _CONFLICTS or code == _SQLITE_BUSY
 
 
 def database_reason(error: Exception) -> str:

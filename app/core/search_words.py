@@ -26,7 +26,9 @@ _SEPARATORS: Final = re.compile(
     "\uff5b-\uff65\uffe0-\uffff\U0001f000-\U0001faff\U000e0000-\U0010ffff]+"
 )
 # The capitals of Latin, Greek, Cyrillic and Armenian; other alphabets hardly have any.
-_CAPITALS: Final = {letter: letter.lower() for letter in map(chr, range(0x41, 0x590))}
+_CAPITALS: Final = {
+    letter: letter.lower() for letter in map(chr, range(0x41, 0x590)) if letter.lower() != letter
+}
 # Letters with a part that is no accent to Unicode, but is left out on many a keyboard.
 _PLAIN: Final = {
     **dict.fromkeys("ĐđÐð", "d"),
