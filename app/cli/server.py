@@ -46,10 +46,13 @@ def dev(
 @commands.command()
 def serve() -> None:
     """Serve in production, as the settings say."""
-    import uvicorn
-
     from app.core.config import get_settings
+    from app.core.hidden_modules import hidden
     from app.core.logging import configure_logging
+
+    # It is for reloading, and takes a megabyte.
+    with hidden("watchfiles"):
+        import uvicorn
 
     settings = get_settings()
     require_free(settings.HOST, settings.PORT)

@@ -4,12 +4,16 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-import structlog
-
 from app.core.config import Settings
+from app.core.hidden_modules import hidden
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
+
+# For tracebacks with local variables, passwords among them, it loads rich where that is installed,
+# as for the command line: 5 MB of every worker. So this module is imported before whatever logs.
+with hidden("rich"):
+    import structlog
 
 
 def configure_logging(settings: Settings) -> None:

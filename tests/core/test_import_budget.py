@@ -30,3 +30,10 @@ def test_a_start_on_sqlite_loads_nothing_of_servers_that_it_does_without() -> No
 
     assert loaded["limits"]["limits"] == "app.core.rate_limit"
     assert not loaded.keys() & {"aiosmtplib", "app", "asyncpg", "redis", "valkey", "zxcvbn"}
+
+
+def test_a_start_loads_nothing_of_what_is_hidden() -> None:
+    loaded = load_application(ON_SQLITE)
+
+    assert "structlog" in loaded
+    assert not loaded.keys() & {"attr", "pygments", "rich"}
