@@ -7,7 +7,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Message, Receive, Scope, Send
 
@@ -85,6 +85,23 @@ async def test_parallel_transactions_that_read_and_then_write_wait_for_each_othe
 
     async with database.sessions() as session:
         assert await session.scalar(select(User.auth_version)) == 21
+
+
+@on_sqlite
+async def test_a_connection_whose_commit_was_refused_holds_no_lock(
+    database: Database, database_url: str
+) -> None:
+    """SQLite keeps such a transaction, and with it the lock that all writers need."""
+    orphans = "(id INTEGER REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED)"
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql(f"CREATE TABLE orphans {orphans}")
+    async with database.sessions() as session:
+        await session.execute(text("INSERT INTO orphans VALUES (-1)"))
+        with pytest.raises(IntegrityError):
+            await session.commit()
+
+    async with connection_to(database_url) as another:
+        await another.execute(INSERT_USER)
 
 
 async def test_a_savepoint_that_is_rolled_back_takes_its_rows_with_it(
