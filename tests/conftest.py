@@ -7,7 +7,9 @@ import gc
 import os
 import secrets
 import signal
+import sys
 import tempfile
+import threading
 from pathlib import Path
 
 # Modules and tests are loaded to stay: looking for garbage among them takes a quarter of the time.
@@ -51,6 +53,7 @@ from app.core.state import Collaborators
 from app.db.session import Database
 from app.main import create_app
 from tests.support.api import Api
+from tests.support.databases import share_compiled
 from tests.support.postgres import PostgresServer
 from tests.support.statements import StatementCounter
 from tests.support.valkey import ValkeyServer
@@ -58,12 +61,13 @@ from tests.support.valkey import ValkeyServer
 # Each of them takes ten seconds and more, some of them with few tests.
 LONG_MODULES = (
     "tests/api/test_answers",
-    "tests/benchmarks/",
-    "tests/docs/",
+    "tests/api/test_export",
+    "tests/data/test_list_plans",
     "tests/fuzz/",
-    "tests/recipes/",
     "tests/test_cli",
-    "tests/test_without_browser",
+    "tests/benchmarks/test_benchmarks",
+    "tests/docs/test_agents",
+    "tests/docs/test_readme",
     "races",
     "two_processes",
 )
@@ -73,6 +77,38 @@ LONG_MODULES = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long modules: at the end, one process would wait for another's."""
     items.sort(key=lambda item: not any(name in item.nodeid for name in LONG_MODULES))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure what runs on both databases on one of them: measuring doubles the time.
+
+    PostgreSQL is the one, as most of what is there for one of the two is there for it.
+    """
+    if not _is_measured_on_postgresql(item):
+        return (yield)
+    with pytest.MonkeyPatch.context() as environment:
+        # Of processes that the test starts.
+        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+            environment.delenv(name)
+        tracing, tracing_threads = sys.gettrace(), threading.gettrace()
+        sys.settrace(None)
+        threading.settrace(None)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(tracing)
+            threading.settrace(tracing_threads)
+
+
+def _is_measured_on_postgresql(item: pytest.Item) -> bool:
+    called = getattr(item, "callspec", None)
+    if called is None or called.params.get("backend") != "sqlite":
+        return False
+    # What is there for SQLite alone has its tests here, or runs there only, and says so with
+    # parameters of its own.
+    given = [marker.args[0] for marker in item.iter_markers("parametrize")]
+    return "backend" not in given and "tests/data/" not in item.nodeid
 
 
 def pytest_collection_finish() -> None:
@@ -183,10 +219,12 @@ async def app(settings: Settings, built_apps: dict[str, FastAPI]) -> AsyncIterat
     Its routes are those of an earlier test with the same settings: the framework takes longer to
     put them together, with the first request, than most tests take for the rest.
     """
-    key = repr(settings.model_dump(exclude={"DATABASE_URL", "DATABASE_REPLICA_URL"}))
+    differing = settings.model_dump(exclude={"DATABASE_URL", "DATABASE_REPLICA_URL"})
+    key = repr((settings.is_sqlite, differing))
     application = built_apps.pop(key, None) or create_app(settings)
     application.state.collaborators = Collaborators.from_settings(settings)
     application.state.database = Database(settings)
+    share_compiled(application.state.database)
     routes = len(application.routes)
     async with application.router.lifespan_context(application):
         yield application
