@@ -26,7 +26,7 @@ VENV_STAMP := .venv/installed.lock
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup run test e2e fuzz check fmt migrate bench lock hooks clean ready
+.PHONY: help setup run test guides e2e fuzz check fmt migrate bench lock hooks clean ready
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -37,9 +37,15 @@ setup: ready ## Make .tools and .venv what the lock files say (PYTHON=python3.12
 run: ready ## Serve the application with automatic reload (PORT=8123 for another port)
 	@$(BIN)/python cli.py dev $(if $(PORT),--port $(PORT))
 
-# Only a whole run can reach the coverage that is required. A process a core: most tests wait.
-test: ready ## Run all tests, with coverage (ARGS="tests/api -k login" for some, without)
-	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),-n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=$(COVERAGE))
+# A process a core. Only a whole run can reach the coverage that is required.
+EACH_CORE := -n auto --dist loadfile --no-loadscope-reorder
+GUIDES := tests/docs tests/recipes tests/benchmarks
+
+test: ready ## Run the tests, with coverage (ARGS="tests/api -k login" for some, without)
+	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(EACH_CORE) --cov --cov-report=$(COVERAGE))
+
+guides: ready ## Do what README, AGENTS.md and docs/ say, command by command (ARGS as for test)
+	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(GUIDES) $(EACH_CORE))
 
 e2e: ready ## Run the tests that need a real browser, or Node.js, installed (ARGS as for test)
 	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),tests/e2e)
