@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from benchmarks.client import encode
 from benchmarks.database import connected
-from benchmarks.lists import ITEMS, Case, cursor_after, deep_place, seed
+from benchmarks.lists import ITEMS, Case, caller_of, cursor_after, deep_place, seed
 from benchmarks.options import Options
 from benchmarks.report import percentile
 from benchmarks.rotation import FAMILIES, Rotation, start_sessions
@@ -19,6 +19,8 @@ from benchmarks.stage import Stage
 FEWEST_ITEMS: Final = 1_000
 FEWEST_SESSIONS: Final = 100
 SESSIONS_PER_USER: Final = 10
+PAGE_SIZES: Final = (1, 10, 20, 50, 100)
+USERS: Final = "/api/v1/users"
 ME: Final = "current user"
 
 _ADD_USERS: Final = text("""
@@ -37,6 +39,7 @@ FROM users CROSS JOIN generate_series(1, CAST(:sessions AS integer))
 WHERE email LIKE '%@sessions.example'
     AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE user_id = users.id)
 """)
+_MAKE_ADMINISTRATOR: Final = text("UPDATE users SET role = 'admin' WHERE public_id = :public_id")
 
 
 class Probe(Protocol):
@@ -86,7 +89,7 @@ async def of_sessions(stage: Stage, token: str, options: Options) -> Curves:
     tokens = await start_sessions(stage.port, 1)
     async for size in _growing_sessions(stage, options):
         probes: dict[str, Probe] = {
-            ME: Case(encode("GET", "/api/v1/users/me", token=token), stage.port),
+            ME: Case(encode("GET", f"{USERS}/me", token=token), stage.port),
             "refresh": _Refresh(tokens, stage.port),
         }
         await curves.measure(size, probes, options)
@@ -115,13 +118,29 @@ async def of_items(stage: Stage, token: str, reader: str, options: Options) -> C
         async with connected(stage.environment["DATABASE_URL"]) as connection:
             _, place = await deep_place(connection)
         paths = {
-            ME: "/api/v1/users/me",
+            ME: f"{USERS}/me",
             "one item": f"{ITEMS}/{place[1]}",
             "page by cursor": f"{ITEMS}?limit=20&cursor={cursor_after(stage, reader, place)}",
             "page with total": f"{ITEMS}?per_page=20",
         }
         probes: dict[str, Any] = {
             name: Case(encode("GET", path, token=token), stage.port) for name, path in paths.items()
+        }
+        await curves.measure(size, probes, options)
+    return curves
+
+
+async def of_pages(stage: Stage, options: Options) -> Curves:
+    """Of an administrator, who sees all users."""
+    curves = Curves()
+    token, administrator = await caller_of(stage, "administrator")
+    async with connected(stage.environment["DATABASE_URL"]) as connection:
+        await connection.execute(_MAKE_ADMINISTRATOR, {"public_id": administrator})
+        await connection.commit()
+    for size in PAGE_SIZES:
+        probes: dict[str, Any] = {
+            name: Case(encode("GET", f"{path}?limit={size}", token=token), stage.port)
+            for name, path in (("users", USERS), ("items", ITEMS))
         }
         await curves.measure(size, probes, options)
     return curves

@@ -11,7 +11,7 @@ from benchmarks import growing_rows
 from benchmarks.chart import Axis, Chart, Points
 from benchmarks.database import FixedRows
 from benchmarks.growing_rows import Curves
-from benchmarks.lists import reader_of
+from benchmarks.lists import caller_of
 from benchmarks.options import Options
 from benchmarks.report import Report, table
 from benchmarks.requests import Requests, measure
@@ -25,14 +25,16 @@ MILLISECONDS: Final = Axis("p50 in ms, on one connection", is_logarithmic=True)
 
 async def run(stage: Stage, options: Options) -> Report:
     replicas = await _of_replicas(stage, options)
-    token, reader = await reader_of(stage)
+    token, reader = await caller_of(stage, "reader")
     items = await growing_rows.of_items(stage, token, reader, options)
     sessions = await growing_rows.of_sessions(stage, token, options)
+    pages = await growing_rows.of_pages(stage, options)
     charts = {
         "items": _chart("More items", Axis("items", is_logarithmic=True), MILLISECONDS, items),
         "sessions": _chart(
             "More sessions", Axis("sessions", is_logarithmic=True), MILLISECONDS, sessions
         ),
+        "pages": _chart("Larger pages", Axis("rows on a page"), MILLISECONDS, pages),
         "replicas": _chart(
             "More processes on one database", Axis("processes"), Axis("requests/s"), replicas
         ),
@@ -44,7 +46,8 @@ async def run(stage: Stage, options: Options) -> Report:
         f"the median; pictures in {options.pictures}"
     )
     tables = [_figures(name, chart.curves) for name, chart in charts.items()]
-    failures = [*items.failures, *sessions.failures, *replicas.failures]
+    found = (items, sessions, pages, replicas)
+    failures = [failure for curves in found for failure in curves.failures]
     results = {"growth": {name: chart.curves for name, chart in charts.items()}}
     return Report(title, tables, failures, results)
 

@@ -104,7 +104,7 @@ async def _another_database(stage: Stage) -> AsyncIterator[str]:
 
 
 async def _cases(stage: Stage) -> dict[str, Case]:
-    token, reader = await reader_of(stage)
+    token, reader = await caller_of(stage, "reader")
     async with connected(stage.environment["DATABASE_URL"]) as connection:
         depth, place = await deep_place(connection)
         tags = [tuple(row) for row in await connection.execute(text(_TAGS))]
@@ -134,14 +134,14 @@ async def deep_place(connection: AsyncConnection) -> tuple[int, tuple[Any, ...]]
 
 
 async def _first_page(stage: Stage) -> bytes:
-    token, _ = await reader_of(stage)
+    token, _ = await caller_of(stage, "reader")
     return encode("GET", f"{ITEMS}?limit=20", token=token)
 
 
-async def reader_of(stage: Stage) -> tuple[str, str]:
-    """Somebody without items: an access token, and the public id."""
+async def caller_of(stage: Stage, name: str) -> tuple[str, str]:
+    """Somebody new, without items: an access token, and the public id."""
     async with Connection(stage.port) as connection:
-        tokens = await log_in(connection, await register(connection, "reader"))
+        tokens = await log_in(connection, await register(connection, name))
         token = tokens["access_token"]
         me = await connection.send(encode("GET", "/api/v1/users/me", token=token))
     return token, str(me.data["public_id"])

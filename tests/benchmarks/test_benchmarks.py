@@ -152,9 +152,16 @@ def test_the_growth_has_all_its_curves(postgres: PostgresServer, tmp_path: Path)
     assert {name: list(found) for name, found in curves.items()} == {
         "items": ["current user", "one item", "page by cursor", "page with total"],
         "sessions": ["current user", "refresh"],
+        "pages": ["users", "items"],
         "replicas": ["me", "item", "list20", "create"],
     }
-    for name, sizes in (("items", [1000]), ("sessions", [100, 1000]), ("replicas", [1, 2])):
+    expected = {
+        "items": [1000],
+        "sessions": [100, 1000],
+        "pages": [1, 10, 20, 50, 100],
+        "replicas": [1, 2],
+    }
+    for name, sizes in expected.items():
         picture = (tmp_path / "pictures" / f"growth-{name}.svg").read_text()
         for curve, points in curves[name].items():
             assert [size for size, _ in points] == sizes
