@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, PoolRese
 from starlette.requests import HTTPConnection
 
 from app.core.config import Settings, get_settings
+from app.db.fair_pool import FairPool
 from app.db.own_writes import count_writes, end
 from app.db.search_index import add_search_function
 
@@ -63,6 +64,7 @@ def _create_engine(settings: Settings, url: URL, *, read_only: bool) -> AsyncEng
         echo=settings.DEBUG,
         hide_parameters=not settings.DEBUG,
         # No overflow: a request that finds the pool empty waits a bounded time, then gets a 503.
+        poolclass=FairPool,
         pool_size=settings.DATABASE_POOL_SIZE,
         max_overflow=0,
         pool_timeout=settings.DATABASE_POOL_TIMEOUT_SECONDS,
