@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, literal_column
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.pagination import PageRequest, Slice
@@ -19,6 +19,10 @@ T = TypeVar("T")
 _REACH: Final = bindparam("reach", type_=Integer)
 _SIZE: Final = bindparam("size", type_=Integer)
 _OFFSET: Final = bindparam("offset", type_=Integer)
+# How many rows are read for a page by cursor, of which what is too many is left out. PostgreSQL
+# plans a statement with a number once. A parameter for LIMIT it takes for a tenth of the table:
+# where that is much, it plans anew for each request, which takes as long as reading.
+_READ_AT_ONCE: Final = (21, 51, 101)
 
 
 class PreparedPages(Generic[T]):
@@ -77,20 +81,21 @@ class PreparedPages(Generic[T]):
     ) -> Slice[T]:
         found, following = self._prepare(request)
         place = {_place(number): value for number, value in enumerate(request.after or ())}
-        # One row more than asked for says whether there is a next page.
-        rows = await following.all(session, reach=request.size + 1, **place, **values)
+        rows = await following.all(session, **place, **values)
         items = [self._make(*row) for row in rows[: request.size]]
         more = len(rows) > request.size
         return Slice(items, next_key=position_of(items[-1], found.order) if more else None)
 
     def _prepare(self, request: PageRequest) -> tuple[Narrowed, PreparedStatement]:
-        key = (request.sort, request.page is None, request.after is None, _sent(request))
+        at_once = _read_at_once(request)
+        key = (request.sort, at_once, request.after is None, _sent(request))
         if (known := self._prepared.get(key)) is not None:
             return known
         found = self._narrow(request)
-        rows = found.first(_REACH)
-        if request.page is not None:
-            rows = rows.limit(_SIZE).offset(_OFFSET)
+        if at_once is None:
+            rows = found.first(_REACH).limit(_SIZE).offset(_OFFSET)
+        else:
+            rows = found.first(literal_column(str(at_once), Integer))
         made = self._prepared[key] = (found, PreparedStatement(rows))
         return made
 
@@ -114,6 +119,14 @@ class PreparedPages(Generic[T]):
         return narrow(
             self._model, self._statement, request, self._columns, self._filters, self._any_of
         )
+
+
+def _read_at_once(request: PageRequest) -> int | None:
+    """So many that one more than asked for says if there is a next page; None for numbered ones."""
+    if request.page is not None:
+        return None
+    wanted = request.size + 1
+    return next((count for count in _READ_AT_ONCE if count >= wanted), wanted)
 
 
 def _sent(request: PageRequest) -> tuple[tuple[str, Any], ...]:

@@ -163,6 +163,22 @@ async def test_a_page_costs_the_same_at_any_depth(database: Database) -> None:
 
 
 @on_postgresql
+@pytest.mark.parametrize("size", [1, 20, 100])
+async def test_a_page_is_planned_once_and_not_for_each_request(
+    database: Database, size: int
+) -> None:
+    request = PAGER.open(ItemListQuery(limit=size), "items", "reader")
+    for _ in range(10):
+        async with database.sessions() as session:
+            await ItemRepository(session).list_visible(request, READER)
+
+    async with database.engine.connect() as connection:
+        planned = "SELECT generic_plans FROM pg_prepared_statements WHERE custom_plans = 5"
+        # The first five plans are PostgreSQL's attempts.
+        assert (await connection.scalars(text(planned))).all() == [5]
+
+
+@on_postgresql
 async def test_a_needle_is_found_by_an_index(database: Database) -> None:
     for values in NEEDLES:
         request = PAGER.open(ItemListQuery(limit=SIZE, **values), "items", "reader")
