@@ -37,14 +37,15 @@ setup: ready ## Make .tools and .venv what the lock files say (PYTHON=python3.12
 run: ready ## Serve the application with automatic reload (PORT=8123 for another port)
 	@$(BIN)/python cli.py dev $(if $(PORT),--port $(PORT))
 
-# A process a core. Only a whole run can reach the coverage that is required.
+# A process a core: most tests wait.
 EACH_CORE := -n auto --dist loadfile --no-loadscope-reorder
 GUIDES := tests/docs tests/recipes tests/benchmarks
 
+# Only a whole run can reach the coverage that is required.
 test: ready ## Run the tests, with coverage (ARGS="tests/api -k login" for some, without)
 	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(EACH_CORE) --cov --cov-report=$(COVERAGE))
 
-guides: ready ## Do what README, AGENTS.md and docs/ say, command by command (ARGS as for test)
+guides: ready ## Do what README, AGENTS.md and docs/ say, and benchmarks in small (ARGS as for test)
 	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(GUIDES) $(EACH_CORE))
 
 e2e: ready ## Run the tests that need a real browser, or Node.js, installed (ARGS as for test)

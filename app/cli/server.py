@@ -46,13 +46,10 @@ def dev(
 @commands.command()
 def serve() -> None:
     """Serve in production, as the settings say."""
-    from app.core.config import get_settings
-    from app.core.hidden_modules import hidden
-    from app.core.logging import configure_logging
+    import uvicorn
 
-    # It is for reloading, and takes a megabyte.
-    with hidden("watchfiles"):
-        import uvicorn
+    from app.core.config import get_settings
+    from app.core.logging import configure_logging
 
     settings = get_settings()
     require_free(settings.HOST, settings.PORT)

@@ -36,7 +36,7 @@ _TRY_AGAIN_CLASSES: Final = (
 _CONFLICTS: Final = ("40001", "40P01")
 # The extended codes of SQLite have more bits above these.
 _SQLITE_CODE_BITS: Final = 0xFF
-# As in `sqlite3`, which who runs on PostgreSQL need not load.
+# As in `sqlite3`, which is not imported: on PostgreSQL nobody else does.
 _SQLITE_BUSY: Final = 5
 # What SQLite says of a database that was not migrated, or not far enough.
 NO_SCHEMA_SQLITE: Final = ("no such table", "no such column", "has no column named")

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from structlog.typing import Processor
 
 # For tracebacks with local variables, passwords among them, it loads rich where that is installed,
-# as for the command line: 5 MB of every worker. So this module is imported before whatever logs.
+# as for the command line: 5 MB of every worker. Where another module imports structlog before this
+# one does, `make check` counts rich.
 with hidden("rich"):
     import structlog
 

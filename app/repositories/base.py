@@ -79,7 +79,7 @@ class BaseRepository(Generic[ModelType]):
     def one_connection(self) -> AbstractContextManager[None]:
         """For what makes several `PreparedStatement`s in turn: `with repository.one_connection():`.
 
-        Nothing else is to be waited for in it.
+        Nothing else is to be waited for in it, but after `release()`.
         """
         return one_connection(self.session)
 

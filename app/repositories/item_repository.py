@@ -20,13 +20,13 @@ from app.repositories.filters import (
     at_least,
     at_most,
     is_null,
+    one_of,
     require_declared,
     starts_with,
 )
 from app.repositories.full_text import FullText
 from app.repositories.item_view import (
     ANY_ONE,
-    CHOICES,
     EXPORTED,
     OWN_COLUMNS,
     OWNED,
@@ -56,7 +56,7 @@ SORTABLE_DELETED: SortColumns = {"deleted_at": Item.deleted_at, "title": Item.ti
 _SHOWN_OF_OWNER = load_only(User.public_id, User.is_deleted)
 _SHOWN_OF_TAG = load_only(Tag.public_id, Tag.name, Tag.name_key)
 FILTERS: Filters = {
-    **CHOICES,
+    "status": one_of(Item.status),
     "tag": has_any_tag,
     "tag_all": has_all_tags,
     "created_at_gte": at_least(Item.created_at),

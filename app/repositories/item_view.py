@@ -14,7 +14,6 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.models.item import Item, ItemStatus
 from app.models.tag import Tag, item_tags
 from app.models.user import User
-from app.repositories.filters import Filters, one_of
 from app.repositories.paging import SortColumns
 from app.repositories.prepared_pages import PreparedPages
 from app.repositories.prepared_statement import PreparedStatement
@@ -121,11 +120,10 @@ def visible_to(viewer_id: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]
 
 ANY_ONE: Final = PreparedStatement(_ONE)
 VISIBLE_ONE: Final = PreparedStatement(_ONE.where(or_(*visible_to(_VIEWER))))
-# The filters of the lists that choose from few values.
-CHOICES: Final[Filters] = {"status": one_of(Item.status)}
+CHOICES: Final = {"status": Item.status}
 VISIBLE: Final = PreparedPages(
-    Item, SHOWN, SORTABLE, ShownItem.of, any_of=visible_to(_VIEWER), filters=CHOICES
+    Item, SHOWN, SORTABLE, ShownItem.of, any_of=visible_to(_VIEWER), choices=CHOICES
 )
 OWNED: Final = PreparedPages(
-    Item, SHOWN.where(Item.owner_id == _VIEWER), SORTABLE, ShownItem.of, filters=CHOICES
+    Item, SHOWN.where(Item.owner_id == _VIEWER), SORTABLE, ShownItem.of, choices=CHOICES
 )

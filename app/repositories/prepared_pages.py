@@ -1,20 +1,24 @@
 """The pages of a list that many ask for, from statements that are compiled once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, literal_column
+from sqlalchemy import ColumnElement, Enum, Integer, Select, bindparam, literal, literal_column
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.pagination import PageRequest, Slice
 from app.models.base import Base
-from app.repositories.filters import NO_FILTERS, Filters
+from app.repositories.filters import Filter
 from app.repositories.keyset import position_of
 from app.repositories.paging import Narrowed, SortColumns, narrow
 from app.repositories.prepared_statement import PreparedStatement, one_connection
 
 T = TypeVar("T")
+
+NO_CHOICES: Final[Mapping[str, InstrumentedAttribute[Any]]] = MappingProxyType({})
 
 _REACH: Final = bindparam("reach", type_=Integer)
 _SIZE: Final = bindparam("size", type_=Integer)
@@ -29,8 +33,8 @@ class PreparedPages(Generic[T]):
     """The pages of `statement`, as `BaseRepository._paginate` makes them.
 
     The columns are passed to `make`, in their order. What changes from request to request is a
-    `bindparam` in `statement` and `any_of`. No column that is sorted by may be null. `filters` are
-    those that choose from few values: there is a statement for each choice of one.
+    `bindparam` in `statement` and `any_of`. No column that is sorted by may be null. `choices` are
+    the columns of filters for one or more values of an enum: there is a statement for each value.
     """
 
     def __init__(
@@ -41,23 +45,25 @@ class PreparedPages(Generic[T]):
         make: Callable[..., T],
         *,
         any_of: Sequence[ColumnElement[bool]] = (),
-        filters: Filters = NO_FILTERS,
+        choices: Mapping[str, InstrumentedAttribute[Any]] = NO_CHOICES,
     ) -> None:
         self._model = model
         self._statement = statement
         self._columns = columns
         self._make = make
         self._any_of = any_of
-        self._filters = filters
-        # As many as there are orders and choices: what may be sorted by is an allow-list.
+        self._filters = {name: _chosen(column) for name, column in choices.items()}
+        # As many as orders, times values of choices, times seven kinds of pages.
         self._prepared: dict[Any, tuple[Narrowed, PreparedStatement]] = {}
         self._counts: dict[Any, PreparedStatement] = {}
 
     def has(self, request: PageRequest) -> bool:
-        """Whether the request is filtered by nothing but a choice of one of each of `filters`."""
-        return all(
-            name in self._filters and not (isinstance(value, tuple) and len(value) > 1)
-            for name, value in _sent(request)
+        """Whether it is filtered by nothing but one value of each choice, and sorted by one column.
+
+        Of two columns there are too many orders to keep a statement for each.
+        """
+        return len(request.sort) == 1 and all(
+            name in self._filters and len(values) == 1 for name, values in _sent(request)
         )
 
     async def read(self, session: AsyncSession, request: PageRequest, **values: Any) -> Slice[T]:
@@ -129,10 +135,22 @@ def _read_at_once(request: PageRequest) -> int | None:
     return next((count for count in _READ_AT_ONCE if count >= wanted), wanted)
 
 
-def _sent(request: PageRequest) -> tuple[tuple[str, Any], ...]:
+def _chosen(column: InstrumentedAttribute[Any]) -> Filter:
+    """The value is in the statement's text: the rare and the frequent get plans of their own."""
+    if not isinstance(column.type, Enum):
+        raise TypeError("whatever clients may send would become a statement, and stay")
+
+    def condition(values: Sequence[Any]) -> ColumnElement[bool]:
+        value = literal(values[0], column.type).compile(compile_kwargs={"literal_binds": True})
+        return column == literal_column(str(value), column.type)
+
+    return condition
+
+
+def _sent(request: PageRequest) -> tuple[tuple[str, tuple[Any, ...]], ...]:
     """The filters that were sent, to look something up by."""
     return tuple(
-        (name, tuple(value) if isinstance(value, list) else value)
+        (name, tuple(value) if isinstance(value, list) else (value,))
         for name, value in request.filters.items()
         if value is not None
     )

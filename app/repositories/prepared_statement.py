@@ -106,6 +106,9 @@ def one_connection(session: AsyncSession) -> Iterator[None]:
     Each is still committed at once. Nothing else is to be waited for meanwhile, least of all
     another connection: `BaseRepository.release` gives this one back, too.
     """
+    if SHARED_CONNECTION in session.info:
+        yield
+        return
     session.info[SHARED_CONNECTION] = _Shared()
     try:
         yield
@@ -128,7 +131,12 @@ class _Shared:
         self._pooled: PoolProxiedConnection | None = None
 
     def take(self) -> PoolProxiedConnection | None:
+        """None if there is none, or none any more: the driver knows without asking the server."""
         pooled, self._pooled = self._pooled, None
+        driver: Any = pooled and pooled.driver_connection
+        if pooled is not None and driver.is_closed():
+            pooled.invalidate()
+            return None
         return pooled
 
     def keep(self, pooled: PoolProxiedConnection) -> None:

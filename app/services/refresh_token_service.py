@@ -133,6 +133,7 @@ class RefreshTokenService:
             ):
                 successor = presented.generation + 1
                 tokens = self._successor(family, successor, now=now, ends_at=idle_expires_at)
+                # Gives the connection back if it waits.
                 await self._mark_answered(family, successor)
                 return tokens
         return await self._without_rotation(presented, arrived_at)

@@ -8,7 +8,7 @@ import pytest
 
 from app.core.hidden_modules import hidden
 
-# Of the standard library, and imported by nobody else.
+# Of the standard library, and harmless to load twice.
 NAME = "colorsys"
 
 

@@ -12,7 +12,7 @@ from app.core.config import PROJECT_ROOT
 
 def run_pytest(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """With nothing on the PATH but what is in this folder."""
-    # What they import is not measured here once more: it would take as long again.
+    # Where the tests are measured, these are not: it would take as long again.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     environment = {**inherited, "PATH": str(path)}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]

@@ -78,7 +78,7 @@ def common_passwords() -> str:
 
 def _leaked_passwords() -> list[str]:
     path = distribution("zxcvbn").locate_file("zxcvbn/frequency_lists.py")
-    # Not imported: that makes six lists of it, and leaves megabytes of holes behind.
+    # Not imported: that makes six lists of it, and fragments memory by megabytes.
     with Path(str(path)).open(encoding="utf-8") as lines:
         [passwords] = (line for line in lines if line.startswith('    "passwords": "'))
     return passwords.split('"')[3].split(",")

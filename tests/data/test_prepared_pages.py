@@ -1,0 +1,107 @@
+"""Pages from statements that are compiled once."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Integer, bindparam, select
+
+from app.core.pagination import CursorCodec, Pager, PageRequest
+from app.db.session import Database
+from app.models import Item
+from app.models.item import ItemStatus
+from app.repositories.prepared_pages import PreparedPages
+from app.schemas.item_schemas import ItemListQuery
+from tests.data.conftest import make_user
+
+PAGER = Pager(CursorCodec([b"k" * 32]))
+TITLES = ["apple", "banana", "cherry", "damson"]
+OWNED = select(Item.title, Item.public_id).where(
+    Item.owner_id == bindparam("owner_id", type_=Integer)
+)
+
+
+@dataclass
+class Row:
+    title: str
+    public_id: str
+
+
+@pytest.fixture
+def pages() -> PreparedPages[Row]:
+    """With nothing prepared yet."""
+    return PreparedPages(Item, OWNED, {"title": Item.title}, Row, choices={"status": Item.status})
+
+
+@pytest.fixture
+async def owner_id(database: Database) -> int:
+    async with database.sessions.begin() as session:
+        owner = make_user("a@example.com")
+        for number, title in enumerate(TITLES):
+            status = ItemStatus.ARCHIVED if number % 2 else ItemStatus.ACTIVE
+            session.add(Item(owner=owner, title=title, status=status))
+        await session.flush()
+        return owner.id
+
+
+def requested(**query: Any) -> PageRequest:
+    return PAGER.open(ItemListQuery(**{"sort": "title", **query}), "items", "viewer")
+
+
+async def test_a_numbered_page_has_its_rows_and_the_total(
+    pages: PreparedPages[Row], database: Database, owner_id: int
+) -> None:
+    async with database.read_sessions() as session:
+        for owner, titles, total in ((owner_id, ["damson"], 4), (owner_id + 1, [], 0)):
+            request = requested(page=2, per_page=3)
+            found = await pages.read(session, request, owner_id=owner)
+            assert ([row.title for row in found.items], found.total) == (titles, total)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 200])
+async def test_pages_by_cursor_are_all_rows_in_order(
+    pages: PreparedPages[Row], database: Database, owner_id: int, size: int
+) -> None:
+    titles: list[str] = []
+    request = replace(requested(limit=1), size=size)
+    async with database.read_sessions() as session:
+        while True:
+            found = await pages.read(session, request, owner_id=owner_id)
+            assert len(found.items) <= size
+            titles += [row.title for row in found.items]
+            if found.next_key is None:
+                break
+            request = replace(request, after=found.next_key)
+
+    assert titles == TITLES
+
+
+async def test_each_choice_has_its_own_rows(
+    pages: PreparedPages[Row], database: Database, owner_id: int
+) -> None:
+    expected = {"active": TITLES[::2], "archived": TITLES[1::2], "draft": []}
+    async with database.read_sessions() as session:
+        for status, titles in expected.items():
+            for query in ({"page": 1}, {"limit": 9}):
+                request = requested(status=[status], **query)
+                assert pages.has(request)
+                found = await pages.read(session, request, owner_id=owner_id)
+                assert [row.title for row in found.items] == titles
+                assert found.total in (None, len(titles))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"status": ["draft", "active"]}, {"title_prefix": "a"}, {"sort": "title,created_at"}],
+)
+def test_what_would_be_a_statement_for_every_request_is_not_prepared(
+    pages: PreparedPages[Row], query: dict[str, Any]
+) -> None:
+    assert pages.has(requested())
+    assert not pages.has(requested(**query))
+    assert not pages.has(replace(requested(), filters={"status": []}))
+
+
+def test_what_clients_make_up_is_no_choice() -> None:
+    with pytest.raises(TypeError):
+        PreparedPages(Item, OWNED, {"title": Item.title}, Row, choices={"title": Item.title})
