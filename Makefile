@@ -26,10 +26,10 @@ VENV_STAMP := .venv/installed.lock
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup run test guides e2e fuzz check fmt migrate bench lock hooks clean ready
+.PHONY: help setup run test guides deploy-test e2e fuzz check fmt migrate bench lock hooks clean ready
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ready ## Make .tools and .venv what the lock files say (PYTHON=python3.12 picks the interpreter)
 	@echo "Ready: $$($(BIN)/python --version) in .venv. Start the application with: make run"
@@ -47,6 +47,9 @@ test: ready ## Run the tests, with coverage (ARGS="tests/api -k login" for some,
 
 guides: ready ## Do what README, AGENTS.md and docs/ say, and benchmarks in small (ARGS as for test)
 	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(GUIDES) $(EACH_CORE))
+
+deploy-test: ready ## Run it behind real poolers and proxies, where installed (QUICK=1 for the short ones)
+	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),tests/deploy $(if $(QUICK),-m "not long"))
 
 e2e: ready ## Run the tests that need a real browser, or Node.js, installed (ARGS as for test)
 	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),tests/e2e)
