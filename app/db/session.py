@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, PoolRese
 from starlette.requests import HTTPConnection
 
 from app.core.config import Settings, get_settings
+from app.core.single_flight import SingleFlight
 from app.db.fair_pool import FairPool
 from app.db.own_writes import count_writes, end
 from app.db.search_index import add_search_function
@@ -31,7 +32,8 @@ class Database:
 
     `sessions` write. `read_sessions` read the primary in autocommit: what must be true now.
     `replica_sessions` read where reads may go, which can lag behind; `open_read_session` of
-    `own_writes` chooses between the two.
+    `own_writes` chooses between the two. `probe_sessions` are for health alone: one connection
+    that no request can use up, with one `probe` at a time.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,19 +46,30 @@ class Database:
         if replica is not None:
             replica_url = make_url(replica)
             self.replica_engine = _create_engine(settings, replica_url, read_only=True)
+        self.probe: SingleFlight[bool] = SingleFlight()
+        self.probe_engine = _create_engine(
+            settings, settings.database_url, read_only=True, pool_size=1
+        )
         if not settings.is_sqlite:
-            _renew_useless_connections(self.engine, self.read_engine, self.replica_engine)
+            _renew_useless_connections(
+                self.engine, self.read_engine, self.replica_engine, self.probe_engine
+            )
         self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self.read_sessions = async_sessionmaker(self.read_engine, expire_on_commit=False)
         self.replica_sessions = async_sessionmaker(self.replica_engine, expire_on_commit=False)
+        self.probe_sessions = async_sessionmaker(self.probe_engine, expire_on_commit=False)
 
     async def close(self) -> None:
+        await self.probe.close()
+        await self.probe_engine.dispose()
         await self.engine.dispose()
         await self.read_engine.dispose()
         await self.replica_engine.dispose()
 
 
-def _create_engine(settings: Settings, url: URL, *, read_only: bool) -> AsyncEngine:
+def _create_engine(
+    settings: Settings, url: URL, *, read_only: bool, pool_size: int | None = None
+) -> AsyncEngine:
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if read_only else {}
     engine = create_async_engine(
@@ -65,7 +78,7 @@ def _create_engine(settings: Settings, url: URL, *, read_only: bool) -> AsyncEng
         hide_parameters=not settings.DEBUG,
         # No overflow: a request that finds the pool empty waits a bounded time, then gets a 503.
         poolclass=FairPool,
-        pool_size=settings.DATABASE_POOL_SIZE,
+        pool_size=pool_size or settings.DATABASE_POOL_SIZE,
         max_overflow=0,
         pool_timeout=settings.DATABASE_POOL_TIMEOUT_SECONDS,
         pool_use_lifo=True,

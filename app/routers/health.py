@@ -1,4 +1,4 @@
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -10,11 +10,15 @@ from app.repositories.health_repository import HealthRepository
 from app.schemas.health_schemas import HealthResponse, LivenessResponse
 from app.services.health_service import HealthService
 
+if TYPE_CHECKING:
+    from app.db.session import Database
+
 router = Router(prefix="/health", tags=["Health"])
 
 
 async def get_service(request: Request) -> HealthService:
-    return HealthService(HealthRepository(request.app.state.database.read_sessions))
+    database: Database = request.app.state.database
+    return HealthService(HealthRepository(database.probe_sessions), flight=database.probe)
 
 
 Service = Annotated[HealthService, Depends(get_service)]

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,8 @@ class TestWithADatabaseThatNeverAnswers:
     async def test_readiness_gives_up_before_its_asker_does(
         self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("app.services.health_service.READY_DEADLINE_SECONDS", 0.05)
+        deadline = timedelta(seconds=0.05)
+        monkeypatch.setattr("app.services.health_service.READY_DEADLINE", deadline)
         asked = time.monotonic()
         problem(await client.get("/health/ready"), 503, "service_unavailable")
         assert time.monotonic() - asked < 1

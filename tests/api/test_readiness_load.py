@@ -1,0 +1,129 @@
+"""Readiness while requests use up what they have: its connection is its own."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+from httpx2 import AsyncClient
+from sqlalchemy import event
+
+from app.db.session import Database
+from tests.data.faults import clients_of_database, connection_to, is_waiting, until
+from tests.support.api import Api
+from tests.support.databases import on_postgresql, on_sqlite
+
+PROBES = 30
+# For a machine that is busy with other tests.
+SLACK_SECONDS = 2
+
+small_pools = pytest.mark.settings(DATABASE_POOL_SIZE=2, DATABASE_POOL_TIMEOUT_SECONDS=30)
+
+
+@on_postgresql
+@small_pools
+async def test_it_is_ready_while_requests_wait_for_a_locked_table(
+    api: Api, database_url: str
+) -> None:
+    """RL4: or a lock of one table takes every instance out of service at once."""
+    account = await api.register()
+    async with connection_to(database_url) as connection:
+        await connection.exec_driver_sql("BEGIN")
+        await connection.exec_driver_sql("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+        lists = [
+            asyncio.create_task(api.client.get("/api/v1/items/my", headers=account.headers))
+            for _ in range(20)
+        ]
+        await until(lambda: is_waiting(connection))
+        response = await api.client.get("/health/ready")
+        await connection.exec_driver_sql("ROLLBACK")
+
+    assert response.status_code == 200
+    assert {answer.status_code for answer in await asyncio.gather(*lists)} == {200}
+
+
+@small_pools
+async def test_it_is_ready_while_every_connection_of_requests_is_in_use(
+    client: AsyncClient, database: Database
+) -> None:
+    """RL4."""
+    async with AsyncExitStack() as stack:
+        for engine in (database.engine, database.read_engine):
+            # SQLite has one writer: connections that have begun nothing are in use all the same.
+            for _ in range(2):
+                _ = await stack.enter_async_context(engine.connect())
+        response = await client.get("/health/ready")
+
+    assert response.status_code == 200
+
+
+@on_sqlite
+async def test_it_is_ready_while_another_process_writes(api: Api, database_url: str) -> None:
+    """RL6."""
+    await api.register()
+    async with connection_to(database_url) as connection:
+        await connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        response = await api.client.get("/health/ready")
+        await connection.exec_driver_sql("ROLLBACK")
+
+    assert response.status_code == 200
+
+
+async def test_probes_at_the_same_time_share_one_look(
+    client: AsyncClient, database: Database
+) -> None:
+    """Probes of many balancers, or of somebody who means harm, cost no more than one."""
+    looks: list[str] = []
+    event.listen(
+        database.probe_engine.sync_engine,
+        "before_cursor_execute",
+        lambda _, __, statement, *___: looks.append(statement),
+    )
+    await client.get("/health/ready")
+    alone = len(looks)
+
+    answers = await asyncio.gather(*(client.get("/health/ready") for _ in range(PROBES)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert alone > 0
+    # The first probes ask while the last ones are still on their way.
+    assert len(looks) - alone < PROBES * alone / 2
+
+
+@on_postgresql
+async def test_it_keeps_one_connection(client: AsyncClient, database_url: str) -> None:
+    async with connection_to(database_url) as connection:
+        for _ in range(3):
+            await asyncio.gather(*(client.get("/health/ready") for _ in range(PROBES)))
+
+        assert await clients_of_database(connection, "%") == 1
+
+
+@on_postgresql
+async def test_a_locked_catalogue_is_reported_in_time(
+    client: AsyncClient, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RL6: whatever keeps the database from answering."""
+    deadline = timedelta(seconds=0.5)
+    monkeypatch.setattr("app.services.health_service.READY_DEADLINE", deadline)
+    await client.get("/health/ready")
+    async with connection_to(database_url) as connection:
+        await connection.exec_driver_sql("BEGIN")
+        await connection.exec_driver_sql("LOCK TABLE pg_class IN ACCESS EXCLUSIVE MODE")
+        started = time.monotonic()
+        answers = await asyncio.gather(*(client.get("/health/ready") for _ in range(PROBES)))
+        elapsed = time.monotonic() - started
+        await connection.exec_driver_sql("ROLLBACK")
+
+    assert {answer.status_code for answer in answers} == {503}
+    assert elapsed < 0.5 + SLACK_SECONDS
+    assert (await client.get("/health/ready")).status_code == 200
+
+
+async def test_a_probe_that_hangs_up_takes_nothing_from_the_others(client: AsyncClient) -> None:
+    first, second = (asyncio.create_task(client.get("/health/ready")) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+
+    assert (await second).status_code == 200
