@@ -150,6 +150,31 @@ def test_serve_runs_as_many_workers_as_the_settings_say(cli: Cli) -> None:
     assert status == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_serve_on_two_colons_answers_both_address_families(cli: Cli, workers: str) -> None:
+    with serving(cli, HOST="::", WEB_CONCURRENCY=workers) as running:
+        over_ipv6 = running.url.replace("127.0.0.1", "[::1]")
+        answers = [
+            httpx2.get(f"{url}/health/live", headers=FORWARDED, trust_env=False).status_code
+            for url in (running.url, over_ipv6)
+        ]
+        running.stop()
+
+    assert answers == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("192.0.2.1", ["no interface of this machine has the address 192.0.2.1", "set HOST"]),
+        ("no-such-host.invalid", ["'no-such-host.invalid', is no address", "set HOST"]),
+        ("http://127.0.0.1", ["'http://127.0.0.1', is no address", "set HOST"]),
+    ],
+)
+def test_serve_on_an_unusable_host_is_one_line(cli: Cli, host: str, words: list[str]) -> None:
+    assert_refused(cli.run("serve", HOST=host, PORT=str(free_port())), *words)
+
+
 def test_serve_on_a_taken_port_is_one_line(cli: Cli) -> None:
     with taken_port() as port:
         assert_refused(cli.run("serve", PORT=str(port)), f"port {port}")

@@ -2,10 +2,8 @@
 # ruff: noqa: PLC0415
 
 import asyncio
-import errno
 import logging
-import os
-import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -17,6 +15,10 @@ from app.cli.seeding import add_demo_data, say_accounts
 from app.cli.sessions import open_session
 
 if TYPE_CHECKING:
+    import socket
+
+    import uvicorn
+
     from app.core.config import Settings
     from app.db.init_db import DemoAccount
 
@@ -34,11 +36,11 @@ def dev(
 ) -> None:
     """Serve for development: prepares .env and the database, and reloads when code changes."""
     host, port = _address(host, port)
-    require_free(host, port)
+    sockets = bind(host, port)
     try:
         settings, accounts = _prepare()
         _greet(settings, f"http://{_in_url(host)}:{port}", accounts)
-        _serve_with_reload(settings, host, port)
+        _serve_with_reload(settings, sockets)
     except KeyboardInterrupt:
         raise typer.Exit from None
 
@@ -52,13 +54,11 @@ def serve() -> None:
     from app.core.logging import configure_logging
 
     settings = get_settings()
-    require_free(settings.HOST, settings.PORT)
+    sockets = bind(settings.HOST, settings.PORT)
     # Here too, and not only in the application: for what the server says before it starts that.
     configure_logging(settings)
-    uvicorn.run(
+    config = uvicorn.Config(
         APPLICATION,
-        host=settings.HOST,
-        port=settings.PORT,
         workers=settings.WEB_CONCURRENCY,
         # Whoever is not a trusted proxy could pretend to be any client.
         proxy_headers=bool(settings.TRUSTED_PROXIES),
@@ -69,22 +69,39 @@ def serve() -> None:
         timeout_graceful_shutdown=settings.SHUTDOWN_TIMEOUT_SECONDS,
         lifespan="on",
     )
+    run(config, sockets)
 
 
-def require_free(host: str, port: int) -> None:
-    """Raises `Fault` when nothing can listen there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        # As servers do: an earlier one's connections that linger do not count. On Windows it
-        # would mean that nothing counts.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                detail = f"port {port} of {host} is taken by another program"
-                raise Fault(detail, f"stop that, or choose another: PORT={port + 1}") from error
-            raise Fault(f"cannot listen on port {port} of {host}: {error.strerror}") from error
+def bind(host: str, port: int) -> "list[socket.socket]":
+    """Bind the sockets to listen on. Raises `Fault` when nothing can listen there."""
+    from app.core.listening import ListenError, bind_sockets
+
+    try:
+        return bind_sockets(host, port)
+    except ListenError as error:
+        raise Fault(error.detail, error.remedy) from error
+
+
+def run(config: "uvicorn.Config", sockets: "list[socket.socket]") -> None:
+    """Serve on these sockets until the process is told to stop, as `uvicorn.run` does.
+
+    With a host and a port, uvicorn would bind them itself: `::` means IPv6 alone with one worker,
+    and both families with several.
+    """
+    from uvicorn import Server
+    from uvicorn.supervisors import ChangeReload, Multiprocess
+
+    from app.core.listening import urls_of
+
+    logging.getLogger("uvicorn.error").info("Listening on %s", ", ".join(urls_of(sockets)))
+    server = Server(config)
+    if config.should_reload:
+        ChangeReload(config, target=server.run, sockets=sockets).run()
+    elif config.workers > 1:
+        Multiprocess(config, sockets=sockets).run()
+    else:
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=sockets)
 
 
 def _address(host: str | None, port: int | None) -> tuple[str, int]:
@@ -141,7 +158,7 @@ def _greet(settings: "Settings", url: str, accounts: "list[DemoAccount]") -> Non
     say("Stop    with Ctrl-C\n")
 
 
-def _serve_with_reload(settings: "Settings", host: str, port: int) -> None:
+def _serve_with_reload(settings: "Settings", sockets: "list[socket.socket]") -> None:
     import uvicorn
 
     from app.core.config import PROJECT_ROOT
@@ -150,10 +167,8 @@ def _serve_with_reload(settings: "Settings", host: str, port: int) -> None:
     configure_logging(settings)
     # It counts whatever is written, also by other programs; what is reloaded uvicorn tells.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    uvicorn.run(
+    config = uvicorn.Config(
         APPLICATION,
-        host=host,
-        port=port,
         reload=True,
         reload_dirs=[str(PROJECT_ROOT / "app")],
         server_header=False,
@@ -162,6 +177,7 @@ def _serve_with_reload(settings: "Settings", host: str, port: int) -> None:
         timeout_graceful_shutdown=DEV_SHUTDOWN_SECONDS,
         lifespan="on",
     )
+    run(config, sockets)
 
 
 def _in_url(host: str) -> str:
