@@ -107,7 +107,8 @@ class RefreshTokenService:
         """Exchange the newest token of a family for its successor.
 
         An older one is reuse: the family is revoked, and that is committed, before
-        `InvalidRefreshTokenError` is raised. `arrived_at` is when the request came in: callers
+        `InvalidRefreshTokenError` is raised. A token that is newer than the row, after a restore,
+        is refused and revokes nothing. `arrived_at` is when the request came in: callers
         that use one token at the same time all get the same successor.
         """
         presented = self._codec.parse(token)
@@ -147,7 +148,7 @@ class RefreshTokenService:
         presented = self._codec.parse(token)
         family = await self.repo.find_family(presented.family) if presented else None
         if presented and family and self._codec.verify(presented, family.seed):
-            await self._end(family, is_newest=presented.generation == family.generation)
+            await self._end(family, is_newest=presented.generation >= family.generation)
         await self.repo.commit()
 
     async def mark_authenticated(self, session_id: str) -> None:
@@ -206,6 +207,10 @@ class RefreshTokenService:
         ends_at = min(family.expires_at, family.idle_expires_at)
         if ends_at <= now:
             await self._refuse_genuine(family, "expired")
+        if presented.generation > family.generation:
+            # Issued, and then forgotten: the database is a restored backup, or a replica that was
+            # promoted without its last writes. Nobody replayed anything.
+            await self._refuse_genuine(family, "newer_than_database")
         is_predecessor = presented.generation == family.generation - 1
         if is_predecessor and self._is_excused(family, arrived_at, now):
             # Whoever hands the successor out first says so first, be it not the one who rotated:

@@ -166,6 +166,13 @@ async def _reused(api: Api, _: Database) -> str:
     return account.refresh_token
 
 
+async def _newer_than_database(api: Api, database: Database) -> str:
+    account = await api.register()
+    tokens = await rotated(api, account.refresh_token)
+    await change_family(database, account, generation=0)
+    return str(tokens["refresh_token"])
+
+
 REFUSED: dict[str, Callable[[Api, Database], Awaitable[str]]] = {
     "malformed": _malformed,
     "unknown_family": _unknown_family,
@@ -173,6 +180,7 @@ REFUSED: dict[str, Callable[[Api, Database], Awaitable[str]]] = {
     "expired": _expired,
     "revoked": _revoked,
     "reuse_detected": _reused,
+    "newer_than_database": _newer_than_database,
 }
 
 
