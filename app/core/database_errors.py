@@ -13,6 +13,7 @@ from app.core.exceptions import (
     ServiceUnavailableError,
     ValidationFailedError,
 )
+from app.core.violations import is_fault_of_ours
 
 # ConnectionError and TimeoutError: what connecting to PostgreSQL ends with (app/db/session.py).
 DATABASE_ERRORS: Final[tuple[type[Exception], ...]] = (
@@ -49,7 +50,7 @@ def database_problem(error: Exception) -> APIError:
     if not isinstance(error, DBAPIError):
         return ServiceUnavailableError()
     if isinstance(error, IntegrityError):
-        return ConflictError()
+        return APIError() if is_fault_of_ours(error) else ConflictError()
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
     refused_by_driver = isinstance(getattr(error.orig, "driver_exception", None), ValueError)
     if sqlstate.startswith(_BAD_VALUE_CLASS) or refused_by_driver:

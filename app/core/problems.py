@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from pydantic import MISSING, BaseModel, Field
+from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -203,7 +204,10 @@ def _allowed_methods(request: Request) -> list[str]:
 
 async def _on_database_error(request: Request, error: Exception) -> Response:
     problem = database_problem(error)
-    if problem.status == APIError.status:
+    if problem.status == APIError.status and isinstance(error, IntegrityError):
+        # The trace would quote the row.
+        log.error("database_error", reason=database_reason(error), statement=error.statement)
+    elif problem.status == APIError.status:
         # A fault of ours, as a wrong statement is: its trace, which has no values, says where.
         log.error("database_error", exc_info=error)
     else:

@@ -6,6 +6,7 @@ from typing import cast
 from sqlalchemy import Index, Table, UniqueConstraint
 from sqlalchemy.exc import IntegrityError
 
+from app.core.violations import driver_error, violates_primary_key
 from app.models.base import Base
 
 _UNIQUE_SQLSTATE = "23505"
@@ -17,8 +18,7 @@ def violates_unique(error: IntegrityError, model: type[Base], name: str) -> bool
 
     PostgreSQL names it; SQLite tells only its columns.
     """
-    driver_error = getattr(error.orig, "driver_exception", None)
-    constraint = getattr(driver_error, "constraint_name", None)
+    constraint = getattr(driver_error(error), "constraint_name", None)
     if constraint is not None:
         return bool(constraint == name)
     found = _SQLITE_UNIQUE.search(str(error.orig))
@@ -26,7 +26,9 @@ def violates_unique(error: IntegrityError, model: type[Base], name: str) -> bool
 
 
 def violates_uniqueness(error: IntegrityError) -> bool:
-    """Whether any unique constraint or index was violated."""
+    """Whether a unique constraint or index was violated that a client can run into."""
+    if violates_primary_key(error):
+        return False
     sqlstate = getattr(error.orig, "sqlstate", None)
     return sqlstate == _UNIQUE_SQLSTATE or _SQLITE_UNIQUE.search(str(error.orig)) is not None
 

@@ -1,5 +1,7 @@
 """What an error of the database means to a client: try again, conflict, bad value, or our fault."""
 
+from uuid import uuid4
+
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
@@ -7,7 +9,10 @@ from sqlalchemy import bindparam, text
 from sqlalchemy import insert as insert_statement
 
 from app.core.dependencies import DbSession
-from app.models import User
+from app.db.session import Database
+from app.models import Item, Tag, User, item_tags
+from app.models.base import utcnow
+from tests.support.api import PASSWORD, Api
 from tests.support.databases import on_postgresql
 from tests.support.problems import problem
 
@@ -24,7 +29,13 @@ TRY_AGAIN = {
 }
 BAD_VALUE = {"22001": "too long", "22003": "out of range", "22021": "NUL", "22P02": "no number"}
 CONFLICT = {"23503": "foreign key", "23505": "unique", "23514": "check"}
-OUR_FAULT = {"42P01": "no such table", "42703": "no such column", "42501": "forbidden", "XX000": ""}
+OUR_FAULT = {
+    "23502": "not null",
+    "42P01": "no such table",
+    "42703": "no such column",
+    "42501": "forbidden",
+    "XX000": "",
+}
 
 
 @pytest.fixture
@@ -49,6 +60,29 @@ def failing(app: FastAPI, client: AsyncClient) -> AsyncClient:
         values = dict.fromkeys(("public_id", "email", "email_key", "password_hash"), "canary")
         await db.execute(insert_statement(User).values(values))
         await db.commit()
+
+    @app.post("/insert/{key}")
+    async def insert_key(key: int, db: DbSession) -> None:
+        names = ("public_id", "email", "email_key", "password_hash")
+        values = {name: f"canary-{uuid4().hex}"[:36] for name in names}
+        await db.execute(insert_statement(User).values(values | {"id": key}))
+        await db.commit()
+
+    @app.post("/insert-null")
+    async def insert_null(db: DbSession) -> None:
+        statement = "INSERT INTO users (public_id, email, email_key) VALUES ('canary', 'b', 'b')"
+        await db.execute(text(statement))
+
+    @app.post("/link-twice")
+    async def link_twice(db: DbSession) -> None:
+        owner = User(email="a", email_key="a", password_hash="!")
+        db.add(owner)
+        await db.flush()
+        item, tag = Item(title="x", owner_id=owner.id), Tag(name="x", name_key="x", owner=owner)
+        db.add_all([item, tag])
+        await db.flush()
+        link = {"item_id": item.id, "tag_id": tag.id, "public_id": "x", "created_at": utcnow()}
+        await db.execute(insert_statement(item_tags).values([link, link]))
 
     return client
 
@@ -86,6 +120,50 @@ async def test_a_constraint_that_nobody_foresaw_is_409(failing: AsyncClient, sql
 @pytest.mark.parametrize("sqlstate", OUR_FAULT)
 async def test_a_fault_of_ours_is_500(failing: AsyncClient, sqlstate: str) -> None:
     problem(await failing.get(f"/raise/{sqlstate}"), 500, "internal_error")
+
+
+@pytest.mark.parametrize(
+    ("paths", "reason"),
+    [
+        (["/insert/7", "/insert/7"], ("pk_users", "users.id")),
+        (["/link-twice"], ("pk_item_tags", "item_tags.item_id")),
+        (["/insert-null"], ("password_hash", "password_hash")),
+    ],
+)
+async def test_a_key_or_a_value_that_we_owe_is_a_fault_of_ours(
+    failing: AsyncClient,
+    paths: list[str],
+    reason: tuple[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """ER1, ER3: no client can cause it; the log says which, and repeats no value."""
+    responses = [await failing.post(path) for path in paths]
+
+    problem(responses[-1], 500, "internal_error")
+    [event] = [r for r in caplog.records if r.name == "app.core.problems"]
+    assert event.levelname == "ERROR"
+    assert any(word in str(event.msg) for word in reason)
+    assert "canary-" not in caplog.text
+    assert "DETAIL" not in caplog.text
+
+
+@on_postgresql
+async def test_a_sequence_that_lags_behind_is_a_fault_of_ours(api: Api, database: Database) -> None:
+    """ER1: as a bad restore leaves it. The client changed nothing, and need not try again."""
+    owner = await api.register()
+    await api.create_item(owner)
+    async with database.engine.begin() as connection:
+        for table in ("users", "items"):
+            await connection.exec_driver_sql(f"SELECT setval('{table}_id_seq', 1, false)")
+    one = {"title": "x"}
+
+    body = {"email": "ada@example.com", "password": PASSWORD}
+    problem(await api.client.post("/api/v1/auth/register", json=body), 500, "internal_error")
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql("SELECT setval('items_id_seq', 1, false)")
+    many = {"rows": [one, one]}
+    response = await api.client.post("/api/v1/items/bulk", json=many, headers=owner.headers)
+    problem(response, 500, "internal_error")
 
 
 async def test_the_log_says_what_the_database_said(
