@@ -23,6 +23,12 @@ REDIS_TIMEOUT_SECONDS: Final = 3
 # As many as show a steady time.
 HASHES: Final = 3
 
+# Of an edited migration, the first few say which one it was.
+MOST_FAULTS: Final = 10
+REPAIR: Final = (
+    "a migration was edited after this database had run it: write one that adds what is missing"
+)
+
 commands = typer.Typer()
 
 
@@ -103,25 +109,32 @@ def _database(settings: "Settings") -> Iterator[Finding]:
         yield Finding("database", f"{database_name(settings)} does not exist", remedy)
         return
     try:
-        current = asyncio.run(_current_revisions())
+        current, missing = asyncio.run(_schema())
     except Fault as fault:
         yield Finding("database", fault.detail, fault.remedy)
         return
     yield Finding("database", f"{database_name(settings)} answers")
-    yield _migrations(current)
+    yield _migrations(current, missing)
 
 
-async def _current_revisions() -> set[str]:
+async def _schema() -> tuple[set[str], list[str]]:
+    """Return the revisions that the database is at, and what its schema lacks."""
     from alembic.migration import MigrationContext
+
+    from app.db.schema_check import find_faults
+    from app.db.search_index import search_columns
+    from app.models import Base
 
     async with open_session(read_only=True) as session:
         connection = await session.connection()
-        return await connection.run_sync(
+        current = await connection.run_sync(
             lambda sync: set(MigrationContext.configure(sync).get_current_heads())
         )
+        faults = await connection.run_sync(find_faults, Base.metadata, search_columns)
+        return current, [str(fault) for fault in faults]
 
 
-def _migrations(current: set[str]) -> Finding:
+def _migrations(current: set[str], missing: list[str]) -> Finding:
     from alembic.script import ScriptDirectory
 
     from app.db.init_db import alembic_config
@@ -129,13 +142,24 @@ def _migrations(current: set[str]) -> Finding:
     scripts = ScriptDirectory.from_config(alembic_config())
     known = {script.revision for script in scripts.walk_revisions()}
     newest = set(scripts.get_heads())
+    if current == newest and missing:
+        detail = f"at the newest, {_names(newest)}, but {_listed(missing)}"
+        return Finding("migrations", detail, REPAIR)
     if current == newest:
         return Finding("migrations", f"at the newest, {_names(newest)}")
     if strange := current - known:
         detail = f"the database is at {_names(strange)}, which this code does not have"
         return Finding("migrations", detail, "deploy the code that has it")
     where = f"at {_names(current)}" if current else "empty"
-    return Finding("migrations", f"the database is {where}, not at {_names(newest)}", BRING_UP)
+    detail = f"the database is {where}, not at {_names(newest)}"
+    if current and missing:
+        detail += f": {_listed(missing)}"
+    return Finding("migrations", detail, BRING_UP)
+
+
+def _listed(faults: list[str]) -> str:
+    more = f", and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
+    return ", ".join(faults[:MOST_FAULTS]) + more
 
 
 def _names(revisions: set[str]) -> str:

@@ -22,6 +22,13 @@ def is_search_index(name: str | None, kind: str) -> bool:
     return name == _COLUMN if kind == "column" else _INDEX.fullmatch(name) is not None
 
 
+def search_columns(dialect: str) -> list[tuple[str, str]]:
+    """List the columns that searches read and no model declares, each with its table."""
+    if dialect == "sqlite":
+        return [("items_search", "title"), ("items_search", "description")]
+    return [("items", _COLUMN)]
+
+
 def add_search_function(connection: Any) -> None:
     """Give a connection to SQLite what its triggers call. Without it, nobody can write items."""
     connection.create_function("search_words", 1, search_words, deterministic=True)

@@ -21,7 +21,9 @@ from app.core.config import Settings, get_settings
 from app.core.single_flight import SingleFlight
 from app.db.fair_pool import FairPool
 from app.db.own_writes import count_writes, end
-from app.db.search_index import add_search_function
+from app.db.schema_check import SchemaCheck, SchemaState
+from app.db.search_index import add_search_function, search_columns
+from app.models import Base
 
 # PostgreSQL's SQLSTATE of a write to a server that is read-only: the old primary, after a failover.
 READ_ONLY_SQLSTATE: Final = "25006"
@@ -46,7 +48,8 @@ class Database:
         if replica is not None:
             replica_url = make_url(replica)
             self.replica_engine = _create_engine(settings, replica_url, read_only=True)
-        self.probe: SingleFlight[bool] = SingleFlight()
+        self.probe: SingleFlight[SchemaState] = SingleFlight()
+        self.schema = SchemaCheck(Base.metadata, search_columns)
         self.probe_engine = _create_engine(
             settings, settings.database_url, read_only=True, pool_size=1
         )

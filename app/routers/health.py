@@ -18,7 +18,9 @@ router = Router(prefix="/health", tags=["Health"])
 
 async def get_service(request: Request) -> HealthService:
     database: Database = request.app.state.database
-    return HealthService(HealthRepository(database.probe_sessions), flight=database.probe)
+    return HealthService(
+        HealthRepository(database.probe_sessions, database.schema), flight=database.probe
+    )
 
 
 Service = Annotated[HealthService, Depends(get_service)]

@@ -1,0 +1,292 @@
+"""The schema is compared with the code: readiness and doctor name what is missing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx2 import AsyncClient
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+    make_url,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType
+from structlog.testing import capture_logs
+
+from app.db.column_types import is_unfit
+from app.db.schema_check import SchemaCheck, find_faults
+from app.db.search_index import search_columns
+from app.db.session import Database
+from app.models import Base
+from app.models.base import UTCDateTime
+from tests.data.faults import connection_to
+from tests.support.databases import on_postgresql, on_sqlite
+from tests.support.problems import problem
+from tests.test_cli import Cli
+
+READY = "/health/ready"
+FATAL = {
+    "DROP TABLE item_tags": "table item_tags is missing",
+    "ALTER TABLE users DROP COLUMN full_name": "column users.full_name is missing",
+    "ALTER TABLE refresh_tokens DROP COLUMN writes": "column refresh_tokens.writes is missing",
+    "DROP INDEX uq_users_email_key_living": "unique index uq_users_email_key_living is missing",
+    "DROP INDEX uq_users_email_key_living;"
+    "CREATE UNIQUE INDEX uq_users_email_key_living ON users (email_key)": (
+        "unique index uq_users_email_key_living is another one"
+    ),
+}
+FATAL_ON_POSTGRESQL = {
+    "ALTER TABLE users ALTER full_name TYPE varchar(199)": (
+        "column users.full_name is VARCHAR(199), not VARCHAR(200)"
+    ),
+    "ALTER TABLE users ALTER created_at TYPE timestamp": (
+        "column users.created_at is TIMESTAMP WITHOUT TIME ZONE, not TIMESTAMP WITH TIME ZONE"
+    ),
+    "ALTER TABLE users ALTER is_active DROP DEFAULT, ALTER is_active TYPE text": (
+        "column users.is_active is TEXT, not BOOLEAN"
+    ),
+    "ALTER TABLE audit_events ALTER id TYPE integer": (
+        "column audit_events.id is INTEGER, not BIGINT"
+    ),
+    "ALTER TABLE users ALTER full_name SET NOT NULL": "column users.full_name takes no null",
+    "ALTER TABLE users ALTER id DROP DEFAULT": "column users.id has no default",
+    "ALTER TABLE users ADD shoe_size integer NOT NULL": (
+        "column users.shoe_size, which this code does not write, has no default"
+    ),
+    "ALTER TABLE items DROP search_vector": "column items.search_vector is missing",
+    "ALTER TABLE item_tags DROP CONSTRAINT pk_item_tags": (
+        "the primary key of item_tags is missing, or another one"
+    ),
+    "ALTER TABLE idempotency_keys"
+    " DROP CONSTRAINT uq_idempotency_keys_user_id_operation_key_digest": (
+        "unique constraint uq_idempotency_keys_user_id_operation_key_digest is missing,"
+        " or another one"
+    ),
+    "ALTER TABLE items DROP CONSTRAINT ck_items_status;"
+    "ALTER TABLE items ADD CONSTRAINT ck_items_status CHECK (status IN ('draft', 'active'))": (
+        "check ck_items_status refuses archived"
+    ),
+    "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_users_public_id'::regclass": (
+        "unique index ix_users_public_id is missing"
+    ),
+}
+TOLERATED_ON_POSTGRESQL = {
+    "ALTER TABLE users ALTER email DROP NOT NULL": "column users.email takes nulls",
+    "DROP INDEX ix_items_status_title": "index ix_items_status_title is missing",
+    "ALTER TABLE items DROP CONSTRAINT fk_items_owner_id_users": (
+        "foreign key of items.owner_id is missing"
+    ),
+    "ALTER TABLE items DROP CONSTRAINT ck_items_status": "check ck_items_status is missing",
+}
+NEWER = [
+    "UPDATE alembic_version SET version_num = '9999'",
+    "CREATE TABLE novelties (id integer PRIMARY KEY, name varchar(10) NOT NULL)",
+    "ALTER TABLE users ADD COLUMN nickname varchar(10)",
+    "ALTER TABLE users ADD COLUMN shoe_size integer NOT NULL DEFAULT 42",
+    "CREATE UNIQUE INDEX uq_users_full_name ON users (full_name)",
+]
+NEWER_ON_POSTGRESQL = [
+    "ALTER TABLE users ALTER full_name TYPE varchar(300)",
+    "ALTER TABLE users ALTER full_name TYPE text",
+    "ALTER TABLE users ALTER id TYPE bigint",
+    "ALTER TABLE users ADD row_number bigint GENERATED ALWAYS AS IDENTITY",
+    "ALTER TABLE users ADD name_length integer NOT NULL GENERATED ALWAYS AS (length(email)) STORED",
+    (
+        "ALTER TABLE items DROP CONSTRAINT ck_items_status;"
+        "ALTER TABLE items ADD CONSTRAINT ck_items_status"
+        " CHECK (status IN ('draft', 'active', 'archived', 'lent'))"
+    ),
+]
+
+
+async def change(url: str, statements: str) -> None:
+    async with connection_to(url) as connection:
+        for statement in statements.split(";"):
+            await connection.exec_driver_sql(statement)
+
+
+async def faults_after(database: Database, statements: str) -> list[tuple[str, bool]]:
+    """What is wrong after a change, which is then rolled back."""
+    async with database.engine.connect() as connection:
+        for statement in statements.split(";"):
+            await connection.exec_driver_sql(statement)
+        faults = await connection.run_sync(find_faults, Base.metadata, search_columns)
+    return [(str(fault), fault.is_fatal) for fault in faults]
+
+
+@pytest.mark.parametrize("damage", FATAL)
+async def test_an_older_schema_is_not_ready_and_the_log_names_once_what_is_missing(
+    client: AsyncClient, database_url: str, damage: str
+) -> None:
+    """RL1: whatever revision the database says it is at."""
+    await change(database_url, damage)
+
+    with capture_logs() as events:
+        body = problem(await client.get(READY), 503, "service_unavailable")
+        problem(await client.get(READY), 503, "service_unavailable")
+
+    [missing] = [event["missing"] for event in events if event["event"] == "schema_differs"]
+    assert missing == [FATAL[damage]]
+    assert body["detail"] == "The database's schema is older than this code."
+
+
+@on_postgresql
+async def test_a_schema_that_refuses_what_the_code_writes_is_not_usable(database: Database) -> None:
+    """RL1."""
+    found = {each: await faults_after(database, each) for each in FATAL_ON_POSTGRESQL}
+
+    assert found == {each: [(fault, True)] for each, fault in FATAL_ON_POSTGRESQL.items()}
+
+
+@on_sqlite
+async def test_a_search_index_that_is_missing_is_not_ready(
+    client: AsyncClient, database_url: str
+) -> None:
+    """RL1: no model has it."""
+    await change(database_url, "DROP TABLE items_search")
+
+    assert (await client.get(READY)).status_code == 503
+
+
+@on_postgresql
+async def test_a_safeguard_that_is_missing_is_named_and_takes_nobody_out_of_service(
+    client: AsyncClient, database: Database, database_url: str
+) -> None:
+    """RL1: an index that somebody dropped in an emergency is no reason to serve nobody."""
+    found = {each: await faults_after(database, each) for each in TOLERATED_ON_POSTGRESQL}
+    await change(database_url, "DROP INDEX ix_items_status_title")
+
+    with capture_logs() as events:
+        assert (await client.get(READY)).status_code == 200
+    assert found == {each: [(fault, False)] for each, fault in TOLERATED_ON_POSTGRESQL.items()}
+    [event] = [event for event in events if event["event"] == "schema_differs"]
+    assert (event["log_level"], event["usable"]) == ("warning", True)
+
+
+async def test_a_newer_schema_is_ready(client: AsyncClient, database_url: str) -> None:
+    """RL11: in a rollout, the old code runs beside it."""
+    await change(database_url, ";".join(NEWER))
+
+    with capture_logs() as events:
+        assert (await client.get(READY)).status_code == 200
+    assert [event for event in events if event["event"] == "schema_differs"] == []
+
+
+@on_postgresql
+async def test_a_wider_schema_has_no_faults(database: Database) -> None:
+    """RL11."""
+    found = {each: await faults_after(database, each) for each in NEWER_ON_POSTGRESQL}
+
+    assert found == {each: [] for each in NEWER_ON_POSTGRESQL}
+
+
+async def test_it_is_ready_as_soon_as_the_schema_is_right_and_asks_no_more(
+    client: AsyncClient, database_url: str
+) -> None:
+    await change(database_url, "ALTER TABLE users DROP COLUMN full_name")
+    assert (await client.get(READY)).status_code == 503
+    await change(database_url, "ALTER TABLE users ADD COLUMN full_name varchar(200)")
+    assert (await client.get(READY)).status_code == 200
+
+    # A later release may drop what no process reads any more.
+    await change(database_url, "ALTER TABLE users DROP COLUMN full_name")
+    assert (await client.get(READY)).status_code == 200
+
+
+async def test_a_comparison_that_fails_is_an_error(database: Database) -> None:
+    """Only a lock is waited out."""
+
+    def fail(_: str) -> list[tuple[str, str]]:
+        raise DBAPIError("SELECT", {}, RuntimeError("out of memory"))
+
+    async with database.read_engine.connect() as connection:
+        with pytest.raises(DBAPIError, match="out of memory"):
+            await SchemaCheck(Base.metadata, fail).passes(connection)
+
+
+async def test_doctor_names_what_the_schema_lacks(tmp_path: Path, database_url: str) -> None:
+    damage = "ALTER TABLE users DROP COLUMN full_name"
+    await change(database_url, damage)
+
+    finished = Cli(tmp_path, database_url).run("doctor")
+
+    (line,) = [line for line in finished.stdout.splitlines() if line.startswith("FAILED")]
+    assert finished.returncode == 1
+    assert FATAL[damage] in line
+    assert "write one that adds what is missing" in line
+
+
+@on_sqlite
+async def test_doctor_names_the_first_of_many_faults(tmp_path: Path, database_url: str) -> None:
+    await change(database_url, ";".join(f"DROP TABLE {name}" for name in Base.metadata.tables))
+    await change(database_url, "UPDATE alembic_version SET version_num = '0001'")
+
+    finished = Cli(tmp_path, database_url).run("doctor")
+
+    (line,) = [line for line in finished.stdout.splitlines() if line.startswith("FAILED")]
+    assert "at 0001, not at 0003: table audit_events is missing" in line
+    assert "init-db" in line
+
+
+@on_postgresql
+async def test_tables_of_other_schemas_are_found(database: Database) -> None:
+    metadata = MetaData()
+    Table("things", metadata, Column("id", Integer, primary_key=True), schema="other")
+    async with database.engine.connect() as connection:
+        missing = await connection.run_sync(find_faults, metadata, lambda _: [])
+        await connection.exec_driver_sql("CREATE SCHEMA other")
+        await connection.run_sync(metadata.create_all)
+        found = await connection.run_sync(find_faults, metadata, lambda _: [])
+
+    assert [str(fault) for fault in missing] == ["table things is missing"]
+    assert found == []
+
+
+ON_POSTGRESQL: Dialect = make_url("postgresql+asyncpg://").get_dialect()()
+ON_SQLITE: Dialect = make_url("sqlite+aiosqlite://").get_dialect()()
+
+
+@pytest.mark.parametrize(
+    ("actual", "needed", "dialect", "unfit"),
+    [
+        (String(10), String(10), ON_SQLITE, False),
+        (String(10), String(20), ON_SQLITE, True),
+        (String(10), Text(), ON_POSTGRESQL, True),
+        (Text(), String(10), ON_POSTGRESQL, False),
+        (String(32), Uuid(), ON_POSTGRESQL, False),  # not compared
+        (NullType(), String(10), ON_POSTGRESQL, False),  # an extension's
+        (Integer(), SmallInteger(), ON_POSTGRESQL, False),
+        (SmallInteger(), Integer(), ON_POSTGRESQL, True),
+        (Integer(), BigInteger(), ON_SQLITE, False),  # all have 64 bits there
+        (Integer(), BigInteger().with_variant(Integer, "postgresql"), ON_POSTGRESQL, False),
+        (Integer(), String(10), ON_POSTGRESQL, True),
+        (Numeric(10, 2), Numeric(12, 2), ON_POSTGRESQL, True),
+        (Numeric(12, 2), Numeric(10, 2), ON_POSTGRESQL, False),
+        (Double(), Float(), ON_POSTGRESQL, False),
+        (LargeBinary(), String(10), ON_POSTGRESQL, True),
+        (JSONB(), JSON(), ON_POSTGRESQL, False),
+        (DateTime(timezone=False), UTCDateTime(), ON_POSTGRESQL, True),
+        (DateTime(timezone=True), DateTime(), ON_POSTGRESQL, False),
+        (DateTime(), UTCDateTime(), ON_SQLITE, False),
+    ],
+)
+def test_a_type_is_unfit_when_values_would_be_refused(
+    actual: Any, needed: Any, dialect: Dialect, unfit: bool
+) -> None:
+    assert is_unfit(actual, needed, dialect) is unfit
