@@ -185,7 +185,13 @@ class Settings(BaseSettings):
         14, ge=1, le=365, description="A login that is not refreshed for so long ends."
     )
     REFRESH_TOKEN_REUSE_INTERVAL_SECONDS: int = Field(
-        0, ge=0, le=60, description="A lost answer may be fetched again for so long."
+        10,
+        ge=0,
+        le=60,
+        description="For this long after a refresh, the previous refresh token returns the same "
+        "successor again: a lost response or a second tab does not end the login, but a thief "
+        "could replay the token as long. 0: every reuse ends the login; clients must refresh one "
+        "at a time. 60: for clients on poor networks. docs/auth.md#rotation.",
     )
     REFRESH_TOKEN_TRANSPORT: RefreshTokenTransport = Field(
         RefreshTokenTransport.BODY,

@@ -29,8 +29,8 @@ from app.services.audit_event_service import NOBODY, AuditTrail, Parties
 
 log = structlog.get_logger(__name__)
 
-# Once the first of several parallel callers is answered, later arrivals count as replays. So when
-# there are several, the first answer waits for those whose requests are still under way.
+# With an interval of 0, a request that arrives after the first response counts as reuse. When
+# several callers refresh at once, the first response therefore waits for the requests in flight.
 GATHERING_TIME: Final = timedelta(milliseconds=100)
 
 
@@ -191,7 +191,7 @@ class RefreshTokenService:
         return family
 
     async def _mark_answered(self, family: TokenFamily, generation: int) -> None:
-        if self._parallel_uses.are_several(family.public_id):
+        if not self._reuse_interval and self._parallel_uses.are_several(family.public_id):
             await self.repo.release()
             await asyncio.sleep(GATHERING_TIME.total_seconds())
         await self.repo.mark_answered(family.id, generation=generation)

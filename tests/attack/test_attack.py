@@ -44,8 +44,17 @@ async def test_no_token_opens_what_it_should_not(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """JW1, JW3, JW5, JW7, RT2, RT3, RT6, RT8: over HTTP, without any knowledge of ours."""
-    with served(database_url) as process:
+    with served(database_url, REFRESH_TOKEN_REUSE_INTERVAL_SECONDS="0") as process:
         assert await assert_holds(process, capsys) > 70
+
+
+@on_sqlite
+async def test_within_the_interval_a_replay_returns_the_same_successor(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RT7: never a sibling; everything else is refused as with an interval of 0."""
+    with served(database_url) as process:
+        assert await assert_holds(process, capsys) > 68
 
 
 @on_sqlite

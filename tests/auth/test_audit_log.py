@@ -20,7 +20,7 @@ from tests.support.api import PASSWORD, Account, Api
 from tests.support.applications import client_from
 from tests.support.databases import on_sqlite
 from tests.support.table_rows import all_rows
-from tests.support.tokens import change_family, rotated, session_id
+from tests.support.tokens import NO_INTERVAL, change_family, rotated, session_id
 
 ADDRESS: Final = "203.0.113.7"
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64) Firefox/152.0"
@@ -354,6 +354,7 @@ REFUSED: Final = [
 ]
 
 
+@NO_INTERVAL
 @pytest.mark.parametrize("case", REFUSED, ids=[case.refuse.__name__ for case in REFUSED])
 async def test_what_is_refused_is_told_with_the_reason(
     browser: Api, cast: Cast, database: Database, case: Refused
@@ -460,6 +461,7 @@ async def test_of_many_registrations_one_is_told_as_done(api: Api, database: Dat
     assert outcomes == ["failure"] * 9 + ["success"]
 
 
+@NO_INTERVAL
 async def test_reuse_is_told_together_with_the_end_of_the_login(
     api: Api, cast: Cast, database: Database
 ) -> None:

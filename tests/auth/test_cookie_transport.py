@@ -17,7 +17,13 @@ from tests.support.browser import AUTH, CHANGE_PASSWORD, Browser
 from tests.support.cookies import ATTRIBUTES, CLEARED, TOKEN, set_cookies, token_set
 from tests.support.databases import on_sqlite
 from tests.support.problems import assert_unauthorized, problem
-from tests.support.tokens import change_family, live_sessions, session_id, writers_waiting
+from tests.support.tokens import (
+    NO_INTERVAL,
+    change_family,
+    live_sessions,
+    session_id,
+    writers_waiting,
+)
 
 pytestmark = pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie")
 
@@ -151,6 +157,7 @@ async def test_a_token_in_the_body_is_not_looked_at(browser: Browser, account: A
     assert (await browser.refresh()).status_code == 200
 
 
+@NO_INTERVAL
 async def test_replay_ends_the_login_and_leaves_the_cookies_alone(
     browser: Browser, account: Account, database: Database
 ) -> None:

@@ -25,6 +25,7 @@ from tests.support.api import Account, Api
 from tests.support.applications import running
 from tests.support.databases import checked_out, on_postgresql, on_sqlite
 from tests.support.tokens import (
+    NO_INTERVAL,
     REFRESH,
     change_family,
     family_of,
@@ -32,6 +33,8 @@ from tests.support.tokens import (
     rotated,
     what_opens,
 )
+
+pytestmark = NO_INTERVAL
 
 SKEW = timedelta(seconds=5)
 ONE_CONNECTION = pytest.mark.settings(DATABASE_POOL_SIZE=1)

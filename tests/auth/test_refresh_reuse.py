@@ -15,6 +15,7 @@ from app.models.base import utcnow
 from tests.support.api import Account, Api
 from tests.support.problems import assert_unauthorized
 from tests.support.tokens import (
+    NO_INTERVAL,
     change_family,
     counted_statements,
     forget_the_answer,
@@ -22,12 +23,16 @@ from tests.support.tokens import (
     what_opens,
 )
 
-LONGEST_INTERVAL = pytest.mark.settings(REFRESH_TOKEN_REUSE_INTERVAL_SECONDS=60)
+# A test without a mark of its own is about reuse after the interval.
+pytestmark = NO_INTERVAL
+
 ANY_INTERVAL = pytest.mark.parametrize(
     "interval",
     [
-        pytest.param(0, marks=pytest.mark.settings(REFRESH_TOKEN_REUSE_INTERVAL_SECONDS=0)),
-        pytest.param(60, marks=LONGEST_INTERVAL),
+        pytest.param(
+            seconds, marks=pytest.mark.settings(REFRESH_TOKEN_REUSE_INTERVAL_SECONDS=seconds)
+        )
+        for seconds in (0, 10, 60)
     ],
 )
 
@@ -72,8 +77,9 @@ async def test_grandparent_is_reuse_in_any_interval(
     assert await what_opens(api, grandchild) == []
 
 
+@ANY_INTERVAL
 async def test_grandparent_is_reuse_while_the_newest_is_on_its_way(
-    api: Api, account: Account, database: Database
+    api: Api, account: Account, database: Database, interval: int
 ) -> None:
     """RT3: the race excuses the last one only."""
     child = await rotated(api, account.refresh_token)
@@ -85,8 +91,8 @@ async def test_grandparent_is_reuse_while_the_newest_is_on_its_way(
     assert await what_opens(api, child, grandchild) == []
 
 
-@LONGEST_INTERVAL
-async def test_logout_beats_the_interval(api: Api, account: Account) -> None:
+@ANY_INTERVAL
+async def test_logout_beats_the_interval(api: Api, account: Account, interval: int) -> None:
     """RT4: no member of the family comes back."""
     tokens = await rotated(api, account.refresh_token)
     await api.client.post("/api/v1/auth/logout", json={"refresh_token": tokens["refresh_token"]})
@@ -94,8 +100,9 @@ async def test_logout_beats_the_interval(api: Api, account: Account) -> None:
     assert await what_opens(api, account.tokens, tokens) == []
 
 
+@ANY_INTERVAL
 async def test_logout_beats_an_answer_on_its_way(
-    api: Api, account: Account, database: Database
+    api: Api, account: Account, database: Database, interval: int
 ) -> None:
     """RT4: an older token logs out too."""
     tokens = await rotated(api, account.refresh_token)
@@ -106,8 +113,8 @@ async def test_logout_beats_an_answer_on_its_way(
     assert await what_opens(api, account.tokens, tokens) == []
 
 
-@LONGEST_INTERVAL
-async def test_revocation_opens_no_interval(api: Api, account: Account) -> None:
+@ANY_INTERVAL
+async def test_revocation_opens_no_interval(api: Api, account: Account, interval: int) -> None:
     """RT5: every member of the family, at once."""
     child = await rotated(api, account.refresh_token)
     grandchild = await rotated(api, child["refresh_token"])

@@ -19,7 +19,7 @@ from tests.support.databases import on_sqlite
 from tests.support.forgery import decode
 from tests.support.problems import assert_unauthorized, problem
 from tests.support.table_rows import set_columns
-from tests.support.tokens import counted_statements, what_opens
+from tests.support.tokens import NO_INTERVAL, counted_statements, what_opens
 
 Ending = Callable[[Api, Account], Coroutine[Any, Any, Response]]
 
@@ -176,6 +176,7 @@ def step_name(step: Ending) -> str:
     return step.__name__
 
 
+@NO_INTERVAL
 @pytest.mark.parametrize("ending", ENDINGS, ids=step_name)
 async def test_nothing_opens_on_the_next_request_after(
     api: Api, account: Account, ending: Ending

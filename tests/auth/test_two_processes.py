@@ -14,6 +14,7 @@ from app.db.session import Database
 from tests.support.api import PASSWORD, Account, Api
 from tests.support.processes import AppProcess, app_processes
 from tests.support.tokens import (
+    NO_INTERVAL,
     REFRESH,
     family_of,
     live_sessions,
@@ -32,6 +33,8 @@ WRITERS = 50
 LIMIT = "MAX_SESSIONS_PER_USER"
 
 Clients = Sequence[AsyncClient]
+
+pytestmark = NO_INTERVAL
 
 
 # The fixtures of these names, once for all tests here: a process takes a second to start.
@@ -65,6 +68,7 @@ def processes(database_url: str) -> Iterator[Sequence[AppProcess]]:
         # So many at once take their time on a machine that has other work too.
         DATABASE_LOCK_TIMEOUT_SECONDS="30",
         DATABASE_POOL_TIMEOUT_SECONDS="30",
+        REFRESH_TOKEN_REUSE_INTERVAL_SECONDS="0",
     ) as processes:
         yield processes
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import jwt
+import pytest
 from httpx2 import AsyncClient, Response
 from sqlalchemy import event, func, select, text, update
 
@@ -14,6 +15,8 @@ from app.models import RefreshToken, User
 from tests.support.api import Account, Api
 
 REFRESH = "/api/v1/auth/refresh"
+# For tests of reuse: within the interval, the previous token still returns its successor.
+NO_INTERVAL = pytest.mark.settings(REFRESH_TOKEN_REUSE_INTERVAL_SECONDS=0)
 Tokens = dict[str, Any]
 
 
