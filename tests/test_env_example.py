@@ -184,6 +184,14 @@ def test_missing_secrets_are_added_and_every_other_byte_is_kept(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("no_environment")
+def test_no_shared_secret_is_generated_beside_a_key_pair(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("JWT_ALGORITHM=EdDSA\n")
+
+    assert add_missing_secrets(file) == ["SECRET_KEY"]
+
+
+@pytest.mark.usefixtures("no_environment")
 def test_a_link_to_an_env_file_stays_a_link(tmp_path: Path) -> None:
     target, link = tmp_path / "shared.env", tmp_path / ".env"
     target.write_text("APP_NAME=Mine\n")

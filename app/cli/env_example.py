@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any, Final
 
+from app.cli.env_file import GENERATED_SECRETS
 from app.core.config import PROJECT_ROOT, Settings
 
 EXAMPLE: Final = PROJECT_ROOT / ".env.example"
@@ -44,7 +45,7 @@ def _headings() -> dict[str, str]:
 
 def _assignment(name: str) -> str:
     field = Settings.model_fields[name]
-    if field.is_required():
+    if field.is_required() or name in GENERATED_SECRETS:
         return f"{name}="
     text = _as_text(field.get_default(call_default_factory=True))
     return f'# {name}="{text}"' if " " in text else f"# {name}={text}"

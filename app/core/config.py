@@ -17,9 +17,11 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 
@@ -113,15 +115,18 @@ class Settings(BaseSettings):
     SECRET_KEY_PREVIOUS: SecretList = Field(
         default=[], description="Earlier SECRET_KEYs that are still accepted, comma-separated."
     )
-    JWT_SECRET_KEY: Secret = Field(
-        description="Key that signs access tokens with HS256; not used with the other algorithms."
-    )
-    JWT_SECRET_KEY_PREVIOUS: SecretList = Field(
-        default=[], description="Earlier JWT_SECRET_KEYs that are still accepted, comma-separated."
-    )
     JWT_ALGORITHM: SigningAlgorithm = Field(
         SigningAlgorithm.HS256,
         description="How access tokens are signed: HS256, EdDSA or RS256. No other is accepted.",
+    )
+    JWT_SECRET_KEY: Secret | None = Field(
+        None,
+        validate_default=True,
+        description="Key that signs access tokens with HS256, and required for it; not used with "
+        "the other algorithms.",
+    )
+    JWT_SECRET_KEY_PREVIOUS: SecretList = Field(
+        default=[], description="Earlier JWT_SECRET_KEYs that are still accepted, comma-separated."
     )
     JWT_PRIVATE_KEY: SecretStr | None = Field(
         None,
@@ -310,6 +315,13 @@ class Settings(BaseSettings):
     def _upper_level(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
+    @field_validator("JWT_SECRET_KEY")
+    @classmethod
+    def _require_with_hs256(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("JWT_ALGORITHM") is SigningAlgorithm.HS256:
+            raise PydanticCustomError("missing", "Field required")
+        return value
+
     @field_validator("DATABASE_URL", "DATABASE_REPLICA_URL")
     @classmethod
     def _use_async_driver(cls, value: str | None) -> str | None:
@@ -342,6 +354,13 @@ class Settings(BaseSettings):
     @property
     def database_url(self) -> URL:
         return make_url(self.DATABASE_URL)
+
+    @property
+    def jwt_secrets(self) -> list[SecretStr]:
+        """The keys of HS256, the newest first. Empty with another algorithm."""
+        if self.JWT_SECRET_KEY is None or self.JWT_ALGORITHM is not SigningAlgorithm.HS256:
+            return []
+        return [self.JWT_SECRET_KEY, *self.JWT_SECRET_KEY_PREVIOUS]
 
     @property
     def is_sqlite(self) -> bool:

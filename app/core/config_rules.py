@@ -177,7 +177,7 @@ def development_faults(settings: "Settings") -> list[str]:
 def _secret_faults(settings: "Settings") -> list[str]:
     secrets = {
         "SECRET_KEY": [settings.SECRET_KEY, *settings.SECRET_KEY_PREVIOUS],
-        "JWT_SECRET_KEY": [settings.JWT_SECRET_KEY, *settings.JWT_SECRET_KEY_PREVIOUS],
+        "JWT_SECRET_KEY": settings.jwt_secrets,
     }
     faults = [
         f"{name} looks like a sample or has too little variety; generate a random one."

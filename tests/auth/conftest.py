@@ -39,7 +39,7 @@ def forger(account: Account, settings: Settings) -> TokenForger:
 
 def signing_key_of(settings: Settings) -> Key:
     if settings.JWT_ALGORITHM is HS256:
-        return settings.JWT_SECRET_KEY.get_secret_value()
+        return settings.jwt_secrets[0].get_secret_value()
     return key_pair(settings.JWT_ALGORITHM)
 
 

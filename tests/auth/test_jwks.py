@@ -44,7 +44,7 @@ async def test_a_shared_secret_is_not_published(client: AsyncClient, settings: S
 
     assert response.status_code == 200
     assert response.json() == {"keys": []}
-    assert settings.JWT_SECRET_KEY.get_secret_value() not in response.text
+    assert settings.jwt_secrets[0].get_secret_value() not in response.text
 
 
 @each_key_pair

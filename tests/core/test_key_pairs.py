@@ -222,6 +222,24 @@ def test_a_key_pair_without_its_algorithm_is_refused(
     assert_told(str(refused.value), name, LINE)
 
 
+@pytest.mark.parametrize("algorithm", ASYMMETRIC, ids=name_of)
+@pytest.mark.parametrize("secret", ["", "changeme" * 4], ids=["not set", "left over"])
+def test_production_with_a_key_pair_needs_no_shared_secret(
+    algorithm: SigningAlgorithm, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = start(
+        monkeypatch,
+        **signing_settings(algorithm),
+        ENVIRONMENT="production",
+        JWT_SECRET_KEY=secret,
+        RATE_LIMIT_ENABLED="true",
+        ARGON2_MEMORY_KIB="19456",
+        ARGON2_TIME_COST="2",
+    )
+
+    assert KeyRing.from_settings(settings).algorithm is algorithm
+
+
 @pytest.mark.parametrize("algorithm", ["none", "HS512", "ES256", "eddsa", "Ed448"])
 def test_no_other_algorithm_can_be_set(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """JW1."""

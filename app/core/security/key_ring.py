@@ -33,7 +33,7 @@ class KeyRing:
     @classmethod
     def from_settings(cls, settings: Settings) -> "KeyRing":
         if settings.JWT_ALGORITHM is SigningAlgorithm.HS256:
-            return cls.of_secrets([settings.JWT_SECRET_KEY, *settings.JWT_SECRET_KEY_PREVIOUS])
+            return cls.of_secrets(settings.jwt_secrets)
         private_key = settings.JWT_PRIVATE_KEY or SecretStr("")
         return cls.of_key_pairs(settings.JWT_ALGORITHM, private_key, settings.JWT_PUBLIC_KEYS)
 
