@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import structlog
 from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from pydantic import MISSING, BaseModel, Field
@@ -36,6 +37,11 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 # A body of a megabyte may have 70,000 unknown fields, or one whose name is a megabyte long.
 MAX_FAULTS: Final = 50
 MAX_NAME_LENGTH: Final = 100
+
+# A response with one of these has no content (RFC 9110 §15.3.5, §15.3.6, §15.4.5).
+WITHOUT_CONTENT: Final = {204, 205, 304}
+# What a server can send as the status of a final response.
+STATUSES: Final = range(200, 600)
 
 log = structlog.get_logger(__name__)
 
@@ -161,30 +167,58 @@ def _message(fault: Any) -> str:
 
 
 async def _on_framework_error(request: Request, error: Exception) -> Response:
-    """The framework's own 404, 405, 400 and 413, and any `HTTPException` of a dependency."""
+    """Convert an `HTTPException` of the framework, of a library or of the application.
+
+    Its text reaches the client if the status is below 500; from 500 on, it is only logged.
+    """
     assert isinstance(error, HTTPException)  # noqa: S101
-    problem = _BY_STATUS.get(error.status_code, _unnamed_error(error.status_code))()
-    if isinstance(error.__cause__, UnicodeDecodeError):
-        problem.detail = "The body is not in UTF-8."
+    status = error.status_code
+    if status in WITHOUT_CONTENT:
+        return Response(status_code=status, headers=error.headers)
+    problem = _problem_class(status)()
     if problem.status >= APIError.status:
-        log.error("http_exception", status=problem.status, exc_info=error)
+        log.error("http_exception", status=status, exc_info=error)
+    elif isinstance(error.__cause__, UnicodeDecodeError):
+        problem.detail = "The body is not in UTF-8."
+    elif text := _text_of(error):
+        problem.detail = text
     headers = {**problem.headers, **(error.headers or {})}
-    if error.status_code == MethodNotAllowedError.status:
+    if status == MethodNotAllowedError.status:
         headers["Allow"] = ", ".join(_allowed_methods(request))
     problem.headers = headers
     return problem_response(problem, request_id_of(request))
 
 
-def _unnamed_error(status: int) -> type[APIError]:
-    """For a status that no class of ours has, in the words of RFC 9110."""
-    meaning = HTTPStatus(status)
-    words = {
-        "status": status,
-        "code": meaning.name.lower(),
-        "title": meaning.phrase,
-        "detail": meaning.description or meaning.phrase,
-    }
+def _text_of(error: HTTPException) -> str:
+    """Return what the raiser wrote, or an empty string for the default, the status's phrase."""
+    detail: Any = error.detail
+    if detail == _phrase(error.status_code):
+        return ""
+    try:
+        # FastAPI's own may be any JSON value.
+        return detail if isinstance(detail, str) else json.dumps(jsonable_encoder(detail))
+    except (TypeError, ValueError, RecursionError):
+        return ""
+
+
+def _problem_class(status: int) -> type[APIError]:
+    """Return the class of a status, or a new one in the words of RFC 9110 and the registry."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status not in STATUSES:
+        return APIError
+    phrase = _phrase(status)
+    words = {"status": status, "code": f"http_{status}", "title": phrase or f"HTTP {status}"}
+    if phrase:
+        meaning = HTTPStatus(status)
+        words |= {"code": meaning.name.lower(), "detail": meaning.description or phrase}
+    else:
+        words |= {"detail": f"The request ended with status {status}."}
     return type("UnnamedError", (APIError,), words)
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
 
 
 def _allowed_methods(request: Request) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 from fastapi import FastAPI, HTTPException
-from httpx2 import AsyncClient
+from httpx2 import AsyncClient, Response
 from structlog.testing import capture_logs
 
 from tests.support.databases import on_sqlite
@@ -14,36 +14,92 @@ pytestmark = on_sqlite
 @pytest.mark.parametrize(
     ("status", "code", "title"),
     [
+        (303, "see_other", "See Other"),
+        (400, "bad_request", "Bad request"),
+        (401, "unauthorized", "Not authenticated"),
         (403, "forbidden", "Not allowed"),
         (409, "conflict", "Conflict"),
         (415, "unsupported_media_type", "Unsupported Media Type"),
         (418, "im_a_teapot", "I'm a Teapot"),
-        (503, "service_unavailable", "Service Unavailable"),
+        (419, "http_419", "HTTP 419"),
+        (499, "http_499", "HTTP 499"),
     ],
 )
-async def test_it_keeps_its_status_and_its_headers(
+async def test_it_keeps_its_status_its_text_and_its_headers(
     app: FastAPI, client: AsyncClient, status: int, code: str, title: str
 ) -> None:
-    """ER1: those that we have a class for, and those that we have none for."""
-
-    @app.get("/raises")
-    async def raise_it() -> None:
-        raise HTTPException(status, "canary", headers={"X-Reason": "canary"})
-
-    response = await client.get("/raises")
+    """ER1: with a class of ours, a registered status without one, and an unregistered status."""
+    response = await raising(
+        app, client, HTTPException(status, "The vote is over.", headers={"X-Reason": "late"})
+    )
 
     body = problem(response, status, code)
     assert body["title"] == title
+    assert body["detail"] == "The vote is over."
+    assert response.headers["x-reason"] == "late"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(500, "internal_server_error"), (503, "service_unavailable"), (520, "http_520")],
+)
+async def test_its_text_stays_in_the_log_from_500_on(
+    app: FastAPI, client: AsyncClient, status: int, code: str
+) -> None:
+    with capture_logs() as events:
+        response = await raising(app, client, HTTPException(status, "canary"))
+
+    problem(response, status, code)
     assert "canary" not in response.text
-    assert response.headers["x-reason"] == "canary"
+    assert [str(event["exc_info"]) for event in events if event["event"] == "http_exception"]
+
+
+@pytest.mark.parametrize("status", [0, 199, 600, 999, -1])
+async def test_a_status_that_no_server_can_send_is_a_fault_of_ours(
+    app: FastAPI, client: AsyncClient, status: int
+) -> None:
+    problem(await raising(app, client, HTTPException(status, "canary")), 500, "internal_error")
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+async def test_a_status_without_content_has_none(
+    app: FastAPI, client: AsyncClient, status: int
+) -> None:
+    response = await raising(app, client, HTTPException(status, headers={"ETag": '"1"'}))
+
+    assert (response.status_code, response.content) == (status, b"")
+    assert response.headers["etag"] == '"1"'
+
+
+@pytest.mark.parametrize(
+    ("detail", "shown"),
+    [
+        (None, "The request could not be understood."),
+        ("Bad Request", "The request could not be understood."),
+        ({"reason": ["late"]}, '{"reason": ["late"]}'),
+        (object(), "The request could not be understood."),
+        ("half of a pair: \ud800", "half of a pair: \ud800"),
+    ],
+    ids=["default", "phrase", "JSON", "no JSON", "lone surrogate"],
+)
+async def test_whatever_its_detail_is_the_response_has_our_shape(
+    app: FastAPI, client: AsyncClient, detail: object, shown: str
+) -> None:
+    body = problem(await raising(app, client, HTTPException(400, detail)), 400, "bad_request")
+
+    assert body["detail"] == shown
+
+
+async def raising(app: FastAPI, client: AsyncClient, error: HTTPException) -> Response:
+    @app.get("/raises")
+    async def raise_it() -> None:
+        raise error
+
+    return await client.get("/raises")
 
 
 async def test_a_failure_that_it_tells_of_is_logged(app: FastAPI, client: AsyncClient) -> None:
-    @app.get("/raises")
-    async def raise_it() -> None:
-        raise HTTPException(500)
-
     with capture_logs() as events:
-        problem(await client.get("/raises"), 500, "internal_server_error")
+        problem(await raising(app, client, HTTPException(500)), 500, "internal_server_error")
 
     assert "http_exception" in [event["event"] for event in events]
