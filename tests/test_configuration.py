@@ -80,6 +80,7 @@ UNSAFE: Final = {
         {**BY_MAIL, "PUBLIC_URL": "http://canary.example.com"},
         "PUBLIC_URL must be https",
     ),
+    "common passwords": ({"PASSWORD_REFUSE_COMMON": "false"}, "PASSWORD_REFUSE_COMMON must be on"),
     "weak hashes": ({"ARGON2_TIME_COST": "1"}, "ARGON2_TIME_COST must be at least 2"),
 }
 

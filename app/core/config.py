@@ -246,6 +246,10 @@ class Settings(BaseSettings):
     PASSWORD_MAX_LENGTH: int = Field(
         256, ge=64, le=1024, description="Longest password, characters; refused before hashing."
     )
+    PASSWORD_REFUSE_COMMON: bool = Field(
+        default=True,
+        description="Refuse passwords that attackers try first. Must stay on in production.",
+    )
     ARGON2_MEMORY_KIB: int = Field(19_456, ge=8, le=2_097_152, description="Argon2id memory.")
     ARGON2_TIME_COST: int = Field(2, ge=1, le=100, description="Argon2id passes.")
     ARGON2_PARALLELISM: int = Field(1, ge=1, le=64, description="Argon2id lanes.")

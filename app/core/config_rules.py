@@ -245,8 +245,11 @@ def _password_faults(settings: "Settings") -> list[str]:
         "ARGON2_MEMORY_KIB": OWASP_ARGON2_MEMORY_KIB,
         "ARGON2_TIME_COST": OWASP_ARGON2_TIME_COST,
     }
-    return [
+    faults = [
         f"{name} must be at least {minimum} (OWASP) in production."
         for name, minimum in minimums.items()
         if getattr(settings, name) < minimum
     ]
+    if not settings.PASSWORD_REFUSE_COMMON:
+        faults.append("PASSWORD_REFUSE_COMMON must be on in production.")
+    return faults

@@ -97,6 +97,6 @@ class AuthService:
         )
 
     async def _rehash(self, user: User, password: str) -> None:
-        if self._passwords.needs_rehash(user.password_hash):
+        if await self._passwords.needs_rehash(password, user.password_hash):
             new = await self._passwords.hash(password)
             await self.user_repo.replace_password_hash(user.id, old=user.password_hash, new=new)

@@ -10,6 +10,7 @@ from app.core.exceptions import (
     ValidationFailedError,
 )
 from app.core.preconditions import Preconditions
+from app.core.security.password import normalize
 from app.core.security.principal import Principal
 from app.models.audit_event import AuditAction
 from app.models.user import User
@@ -67,7 +68,7 @@ class UserService:
         self._credentials.check_new(
             data.new_password, field="new_password", email=known.email, full_name=known.full_name
         )
-        if data.new_password == data.current_password:
+        if normalize(data.new_password) == normalize(data.current_password):
             raise ValidationFailedError(
                 "The new password is the current one.",
                 loc=("body", "new_password"),

@@ -11,7 +11,10 @@ from tests.support.databases import on_sqlite
 from tests.support.problems import problem
 
 EMAIL = "Ada.Lovelace@Engines.example"
+# "password" as fullwidth letters.
+FULL_WIDTH = "".join(chr(ord(letter) + 0xFEE0) for letter in "password")
 GUESSABLE = [
+    "\uff21\uff24\uff21.lovelace",
     "ada.lovelace",
     "Ada.Lovelace1",
     "ADA.LOVELACE@ENGINES.EXAMPLE",
@@ -58,11 +61,22 @@ async def test_a_password_of_two_common_ones_on_two_lines_is_taken(api: Api) -> 
     await api.register(password=f"{first}\n{second}")
 
 
-@pytest.mark.parametrize("password", ["PassWord", "1q2w3e4r", "a" * 9, "AbcaBc" * 3, " " * 8])
+@pytest.mark.parametrize(
+    "password", ["PassWord", "1q2w3e4r", "a" * 9, "AbcaBc" * 3, " " * 8, FULL_WIDTH]
+)
 async def test_a_common_password_is_refused(api: Api, account: Account, password: str) -> None:
     """PW3: in any case of letters."""
     assert fault(await register(api, password)) == "password: password_common"
     assert fault(await change(api, account, password)) == "new_password: password_common"
+
+
+@on_sqlite
+@pytest.mark.settings(PASSWORD_REFUSE_COMMON=False)
+async def test_a_setting_accepts_common_passwords(api: Api) -> None:
+    """The length and the names of the account are still checked."""
+    assert (await register(api, "password")).status_code == 201
+    assert fault(await register(api, "iloveu")) == "password: password_too_short"
+    assert fault(await register(api, "ada.lovelace")) == "password: password_guessable"
 
 
 async def test_a_password_that_holds_a_common_one_is_taken(api: Api) -> None:

@@ -86,6 +86,47 @@ async def test_a_password_is_taken_as_it_is_from_the_form_too(api: Api) -> None:
     assert (await api.client.post(LOGIN, data=form)).status_code == 200
 
 
+COMPOSED, DECOMPOSED = "dreizehn blaue V\u00f6gel", "dreizehn blaue Vo\u0308gel"
+FULL_WIDTH = "dreizehn\u3000\uff42laue V\u00f6gel"
+
+
+async def test_a_password_is_the_same_in_every_unicode_form(
+    api: Api, subtests: pytest.Subtests
+) -> None:
+    """PW2: a phone and a laptop may send the same letters in different code points."""
+    for password in (COMPOSED, DECOMPOSED, FULL_WIDTH):
+        account = await api.register(password=password)
+        for typed in (COMPOSED, DECOMPOSED, FULL_WIDTH):
+            with subtests.test(f"{password!a} {typed!a}"):
+                assert (await api.try_login(account.email, typed)).status_code == 200
+
+
+async def test_a_hash_from_before_normalization_keeps_working_and_is_renewed(
+    api: Api, account: Account, database: Database
+) -> None:
+    typed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(DECOMPOSED)
+    await set_columns(database, User, account.public_id, password_hash=typed)
+    assert_unauthorized(await api.try_login(account.email, COMPOSED), "invalid_credentials")
+
+    assert (await api.try_login(account.email, DECOMPOSED)).status_code == 200
+    renewed = await hash_of(account, database)
+    assert (await api.try_login(account.email, COMPOSED)).status_code == 200
+
+    assert renewed != typed
+    assert (await api.try_login(account.email, DECOMPOSED)).status_code == 200
+    assert await hash_of(account, database) == renewed
+
+
+async def test_the_current_password_in_another_unicode_form_is_no_new_one(api: Api) -> None:
+    account = await api.register(password=COMPOSED)
+    body = {"current_password": COMPOSED, "new_password": DECOMPOSED}
+
+    response = await api.client.post(CHANGE, json=body, headers=account.headers)
+
+    [fault] = problem(response, 422, "validation_failed")["errors"]
+    assert fault["type"] == "password_unchanged"
+
+
 # --- how they are kept
 
 

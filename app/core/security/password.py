@@ -5,6 +5,7 @@ import contextlib
 import os
 import secrets
 import threading
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -21,8 +22,16 @@ T = TypeVar("T")
 HASHING_NICENESS = 10
 
 
+def normalize(password: str) -> str:
+    """Return the form in which passwords are compared (NIST SP 800-63B-4 §3.1.1.2).
+
+    Keyboards and systems send one character in different code points, such as é as one or as two.
+    """
+    return unicodedata.normalize("NFKC", password)
+
+
 class PasswordService:
-    """Hashes and verifies passwords.
+    """Hashes and verifies passwords, in the form of `normalize`.
 
     What costs CPU runs in the pool, and raises `ServiceUnavailableError` when the queue of the
     pool is full (ASVS v15.2.2).
@@ -42,19 +51,22 @@ class PasswordService:
         self._decoy: str | None = None
 
     async def hash(self, password: str) -> str:
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self._run(lambda: self._hasher.hash(normalize(password)))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether the password made the hash.
+        """Whether the password made the hash, as typed or in the form of `normalize`.
 
         Without a hash (unknown user) it takes the same time and says no, so that the time does
         not tell which accounts exist (ASVS v6.3.8).
         """
         return await self._run(lambda: self._verify(password, password_hash))
 
-    def needs_rehash(self, password_hash: str) -> bool:
-        """Whether the parameters of the settings are others than the hash's."""
-        return self._hasher.check_needs_rehash(password_hash)
+    async def needs_rehash(self, password: str, password_hash: str) -> bool:
+        """Whether the password's hash has outdated parameters, or is one of the text as typed."""
+        if self._hasher.check_needs_rehash(password_hash):
+            return True
+        normalized = normalize(password)
+        return normalized != password and not await self.verify(normalized, password_hash)
 
     async def warm_up(self) -> None:
         """Make the decoy hash, so that the first unknown user is not answered later than others."""
@@ -64,11 +76,17 @@ class PasswordService:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _verify(self, password: str, password_hash: str | None) -> bool:
+        # Hashes that were made before passwords were normalized are of the text as typed. Both are
+        # tried, whatever the first gives: the time depends on the password alone.
+        forms = dict.fromkeys((normalize(password), password))
+        matches = [self._matches(form, password_hash or self._decoy_hash()) for form in forms]
+        return password_hash is not None and any(matches)
+
+    def _matches(self, password: str, password_hash: str) -> bool:
         try:
-            self._hasher.verify(password_hash or self._decoy_hash(), password)
+            return self._hasher.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
-        return password_hash is not None
 
     def _decoy_hash(self) -> str:
         if self._decoy is None:

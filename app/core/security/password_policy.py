@@ -12,6 +12,7 @@ from typing import Final
 
 from app.core.config import Settings
 from app.core.exceptions import ValidationFailedError
+from app.core.security.password import normalize
 
 # A context word counts from this length on, and so does what a password has besides it.
 MIN_WORD_LENGTH: Final = 4
@@ -25,10 +26,12 @@ class PasswordPolicy:
         self._min_length = settings.PASSWORD_MIN_LENGTH
         self._max_length = settings.PASSWORD_MAX_LENGTH
         self._app_name = settings.APP_NAME
+        self._refuse_common = settings.PASSWORD_REFUSE_COMMON
         self._common = common_passwords()
 
     def check(self, password: str, *, field: str) -> None:
         """Raises `ValidationFailedError` for `field` of the body."""
+        password = normalize(password)
         if len(password) < self._min_length:
             raise ValidationFailedError(
                 f"The password needs at least {self._min_length} characters.",
@@ -42,7 +45,9 @@ class PasswordPolicy:
                 error_type="password_too_long",
             )
         folded = password.casefold()
-        if _is_line_of(self._common, folded) or _REPEATED.fullmatch(folded):
+        if self._refuse_common and (
+            _is_line_of(self._common, folded) or _REPEATED.fullmatch(folded)
+        ):
             raise ValidationFailedError(
                 "The password is one of those that are tried first.",
                 loc=("body", field),
@@ -56,7 +61,7 @@ class PasswordPolicy:
 
         Raises `ValidationFailedError` for `field` of the body.
         """
-        folded = password.casefold()
+        folded = normalize(password).casefold()
         for word in _context_words(email, full_name or "", self._app_name):
             if len(folded.replace(word, "")) < MIN_WORD_LENGTH:
                 raise ValidationFailedError(
@@ -89,7 +94,8 @@ def _is_line_of(text: str, line: str) -> bool:
 
 
 def _context_words(email: str, full_name: str, app_name: str) -> Iterator[str]:
-    phrases = [text.casefold() for text in (email, *email.split("@"), full_name, app_name)]
+    texts = (email, *email.split("@"), full_name, app_name)
+    phrases = [text.casefold() for text in map(normalize, texts)]
     for phrase in phrases:
         for word in (phrase, phrase.replace(" ", ""), *_SEPARATORS.split(phrase)):
             if len(word) >= MIN_WORD_LENGTH:
