@@ -147,13 +147,15 @@ def _password(settings: Settings) -> str:
 
 
 class _AppliedMigrations(logging.Handler):
-    """Hears from Alembic which migrations this process ran."""
+    """Collects which migrations this process ran, and prints what they warn of."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING and logging.lastResort is not None:
+            logging.lastResort.handle(record)
         verb, _, names = record.getMessage().partition(" -> ")
         if verb.startswith("Running upgrade"):
             self.names.append(names)

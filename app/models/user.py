@@ -1,6 +1,5 @@
 """A person who can log in."""
 
-import unicodedata
 from enum import Enum as PyEnum
 from typing import TYPE_CHECKING
 
@@ -19,19 +18,6 @@ PUBLIC_ID_UNIQUE_INDEX = "ix_users_public_id"
 class UserRole(str, PyEnum):
     USER = "user"
     ADMIN = "admin"
-
-
-def email_key(email: str) -> str:
-    """The form in which an address is one identity, however it was typed."""
-    key = unicodedata.normalize("NFKC", email).strip().lower()
-    if key.isascii():
-        return key
-    local, at, domain = key.rpartition("@")
-    try:
-        # As the DNS has it: xn--exmple-qta.com is exámple.com, and one full stop is like another.
-        return local + at + domain.encode("idna").decode()
-    except UnicodeError:
-        return key
 
 
 class User(Base, TimestampMixin, PublicIdMixin, VersionMixin):
@@ -56,7 +42,7 @@ class User(Base, TimestampMixin, PublicIdMixin, VersionMixin):
     )
 
     email: Mapped[str] = mapped_column(String(320), doc="As typed, for sending to.")
-    email_key: Mapped[str] = mapped_column(String(320), doc="For looking up; see email_key().")
+    email_key: Mapped[str] = mapped_column(String(320), doc="For looking up; see email_key.py.")
     full_name: Mapped[str | None] = mapped_column(String(200))
     password_hash: Mapped[str] = mapped_column(String(255))
     role: Mapped[UserRole] = mapped_column(

@@ -7,12 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.exceptions import EmailTakenError
 from app.core.pagination import PageRequest, Slice
+from app.models.email_key import as_typed_key, email_key
 from app.models.user import (
     EMAIL_UNIQUE_INDEX,
     PUBLIC_ID_UNIQUE_INDEX,
     User,
     UserRole,
-    email_key,
 )
 from app.repositories.base import BaseRepository, SortColumns
 from app.repositories.filters import Filters, at_least, at_most, equals
@@ -35,8 +35,11 @@ class UserRepository(BaseRepository[User]):
         super().__init__(User, session)
 
     async def find_by_email(self, email: str) -> User | None:
-        statement = self._select().filter_by(email_key=email_key(email))
-        return (await self.session.scalars(statement)).one_or_none()
+        """Find the account of an address; one that has it as typed comes first."""
+        as_typed = as_typed_key(email)
+        statement = self._select().where(User.email_key.in_((as_typed, email_key(email))))
+        found = (await self.session.scalars(statement)).all()
+        return max(found, key=lambda user: user.email_key == as_typed, default=None)
 
     async def create_user(self, *, email: str, **values: Any) -> User:
         """Raises `EmailTakenError`, also when another request takes the address meanwhile.

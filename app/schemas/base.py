@@ -1,11 +1,12 @@
 """Bases of all schemas: what comes in is strict, what goes out is read from attributes."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -18,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.core.validation import InputModel
-from app.models.user import email_key
+from app.models.email_key import email_key
 
 # A text that is more than white space. White space around it is taken off before this is asked.
 # Which letters that are is said one by one: of \S, every language has its own idea.
@@ -48,14 +49,26 @@ class PublicResource(ResponseSchema):
 
 
 def _valid_email(value: str) -> str:
+    key = email_key(value)
+    # A fullwidth a looks like a: an account of its own would impersonate another (RFC 8265 §3.3).
+    if not unicodedata.is_normalized("NFKC", key):
+        raise PydanticCustomError("email", "Input should be a valid email address")
+    if _is_reserved(key.rpartition("@")[2]):
+        raise PydanticCustomError(
+            "email_reserved", "The domain is reserved (RFC 6761): no mail can be delivered to it"
+        )
     try:
         validate_email(value, check_deliverability=False)
         # Its key too, which can be many times longer, or hold a second @.
-        validate_email(email_key(value), check_deliverability=False)
+        validate_email(key, check_deliverability=False)
     except EmailNotValidError:
         # Our own words: the library's quote the address.
         raise PydanticCustomError("email", "Input should be a valid email address") from None
     return value
+
+
+def _is_reserved(domain: str) -> bool:
+    return any(f".{domain}".endswith(f".{name}") for name in SPECIAL_USE_DOMAIN_NAMES)
 
 
 Email = Annotated[

@@ -8,7 +8,8 @@ from app.core.rate_limit import AttemptLimiter
 from app.core.security.password import PasswordService
 from app.core.security.principal import Principal
 from app.models.audit_event import AuditAction
-from app.models.user import User, email_key
+from app.models.email_key import email_key
+from app.models.user import User
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import LoginRequest, UserRegister
 from app.services.audit_event_service import NOBODY, AuditTrail, Parties

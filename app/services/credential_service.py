@@ -17,7 +17,8 @@ from app.core.rate_limit import AttemptLimiter
 from app.core.security.password import PasswordService
 from app.core.security.password_policy import PasswordPolicy
 from app.models.audit_event import AuditAction
-from app.models.user import User, email_key
+from app.models.email_key import email_key
+from app.models.user import User
 from app.repositories.user_repository import UserRepository
 from app.services.audit_event_service import NOBODY, AuditTrail, Parties
 
@@ -71,11 +72,12 @@ class CredentialService:
         await self._user_repo.release()
         # Together with the failed logins: a stolen access token is no way round their limit.
         owner = Parties.owner(user.public_id)
-        await self.count_attempt(AuditAction.CONFIRM_PASSWORD, user.email_key, client, owner)
+        account = email_key(user.email)
+        await self.count_attempt(AuditAction.CONFIRM_PASSWORD, account, client, owner)
         if not await self._passwords.verify(password, user.password_hash):
             await self._audit.refuse(AuditAction.CONFIRM_PASSWORD, "wrong_password", owner)
             raise WrongPasswordError
-        await self._attempts.forgive(user.email_key, client.address)
+        await self._attempts.forgive(account, client.address)
         return user
 
     def check_new(

@@ -12,7 +12,8 @@ from app.core.security.registration_token import PendingRegistration, Registrati
 from app.mail.message import Mail
 from app.mail.registration import link_mail, taken_mail
 from app.models.audit_event import AuditAction
-from app.models.user import User, email_key
+from app.models.email_key import email_key
+from app.models.user import User
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import UserRegister
 from app.services.audit_event_service import NOBODY, AuditTrail, Parties

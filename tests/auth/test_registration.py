@@ -62,8 +62,12 @@ async def test_returns_409_when_the_address_is_taken_in_any_spelling(
     api: Api, subtests: pytest.Subtests
 ) -> None:
     await api.register("Ada@example.com")
-    full_width = "\uff41\uff44\uff41@example.com"
-    for email in ("Ada@example.com", "ADA@EXAMPLE.COM", " ada@example.com ", full_width):
+    for email in (
+        "Ada@example.com",
+        "ADA@EXAMPLE.COM",
+        " ada@example.com ",
+        "ada@\uff45xample.com",
+    ):
         with subtests.test(email):
             body = {"email": email, "password": PASSWORD}
             problem(await api.client.post(REGISTER, json=body), 409, "email_taken")
@@ -78,6 +82,38 @@ async def test_a_domain_is_one_in_every_spelling_of_its_name(api: Api) -> None:
         problem(await api.client.post(REGISTER, json=body), 409, "email_taken")
     assert (await api.try_login("ada@xn--exmple-qta.com", PASSWORD)).status_code == 200
     assert (await api.try_login("ada@é..com", PASSWORD)).status_code == 401
+
+
+async def test_two_domains_that_differ_in_idna_2008_alone_are_two_people(api: Api) -> None:
+    """IDNA 2003 made one of them, while mail goes to two."""
+    sharp, double = await api.register("ada@straße.de"), await api.register("ada@strasse.de")
+
+    assert (await api.login(sharp)).public_id != (await api.login(double)).public_id
+    for email in ("ada@xn--strae-oqa.de", "Ada@STRA\u1e9eE.de"):
+        body = {"email": email, "password": PASSWORD}
+        problem(await api.client.post(REGISTER, json=body), 409, "email_taken")
+
+
+async def test_letters_that_only_some_servers_fold_are_two_people(api: Api) -> None:
+    await api.register("j\u00f6rg@example.com")
+    await api.register("J\u00d6rg@example.com")
+    body = {"email": "jo\u0308rg@example.com", "password": PASSWORD}
+
+    problem(await api.client.post(REGISTER, json=body), 409, "email_taken")
+
+
+@pytest.mark.parametrize(
+    "domain", ["localhost", "app.test", "x.invalid", "printer.local", "a.ONION", "\uff54est"]
+)
+async def test_the_refusal_of_a_reserved_domain_says_so(api: Api, domain: str) -> None:
+    body = {"email": f"ada@{domain}", "password": PASSWORD}
+
+    [fault] = problem(await api.client.post(REGISTER, json=body), 422, "validation_failed")[
+        "errors"
+    ]
+
+    assert (fault["loc"], fault["type"]) == (["body", "email"], "email_reserved")
+    assert "reserved" in fault["msg"]
 
 
 async def test_a_refused_registration_changes_nothing_of_the_account(api: Api) -> None:
@@ -95,7 +131,8 @@ async def test_returns_422_when_the_address_is_none(api: Api, subtests: pytest.S
         *("", "ada", "@example.com", "ada@", "ada@example", "ada@@example.com", "ada@exa mple.com"),
         *("ada@example.com\nBcc: eve@example.com", "ada@127.0.0.1", "ada@localhost"),
         *("<ada@example.com>", "ada@deleted.invalid", f"{'a' * 250}@example.com", "ada\0@a.org"),
-        # Compatibility forms of more than one character, and of @.
+        # Local parts that look like another one, or like a whole address.
+        "\uff41\uff44\uff41@example.com",
         *("\ufdfa" * 20 + "@example.com", "ada\uff20example.com@example.com"),
     ):
         with subtests.test(repr(email)):

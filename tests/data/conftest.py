@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.config import PROJECT_ROOT
 from app.db.session import Database
 from app.models import User
-from app.models.user import email_key
+from app.models.email_key import email_key
 from tests.support.postgres import PostgresServer
 
 

@@ -11,7 +11,7 @@ from app.core.exceptions import ConflictError, RowsRefusedError
 from app.core.idempotency import StoredResponse
 from app.db.session import Database
 from app.models import User
-from app.models.user import email_key
+from app.models.email_key import email_key
 from app.repositories.bulk_repository import BulkRepository
 from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from app.schemas.base import RequestSchema
