@@ -7,8 +7,10 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import iter_route_contexts
 
 from app.core.config import Settings, get_settings
+from app.core.forwarded import ForwardedMiddleware
 from app.core.idempotency import REPLAYED_HEADER
 from app.core.logging import configure_logging
 from app.core.middleware import RequestMiddleware
@@ -16,6 +18,7 @@ from app.core.openapi import install_docs_pages, install_openapi
 from app.core.openapi_headers import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH
 from app.core.prepared_response import install_prepared_responses
 from app.core.problems import install_problem_handlers
+from app.core.root_path import RootPathMiddleware
 from app.core.state import Collaborators
 from app.db.session import Database, database
 from app.routers import audit_events, auth, health, items, jwks, sessions, tags, users
@@ -80,7 +83,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if settings.DOCS_ENABLED else None,
+        openapi_url=None,
     )
     app.state.collaborators = Collaborators.from_settings(settings)
     app.state.database = db or Database(settings)
@@ -119,8 +122,17 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_headers=ALLOWED_HEADERS,
             expose_headers=EXPOSED_HEADERS,
         )
-    # Added last, so outermost: its headers are on every answer.
-    app.add_middleware(RequestMiddleware, settings=settings)
+    # Outside of the others: its headers are on every answer.
+    open_paths = {route.path for route in iter_route_contexts(health.router.routes) if route.path}
+    app.add_middleware(RequestMiddleware, settings=settings, open_paths=open_paths)
+    # Added last, so outermost: everything else sees the client, and the path that it asked for.
+    if settings.ROOT_PATH:
+        app.add_middleware(
+            RootPathMiddleware,
+            root_path=settings.ROOT_PATH,
+            own_paths=lambda: (route.path or "" for route in iter_route_contexts(app.routes)),
+        )
+    app.add_middleware(ForwardedMiddleware, trusted=settings.TRUSTED_PROXIES)
 
 
 @asynccontextmanager

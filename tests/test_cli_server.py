@@ -142,6 +142,26 @@ def test_serve_believes_a_forwarded_address_from_trusted_proxies_only(
     assert clients_in(running.output) == [client]
 
 
+def test_serve_on_both_families_believes_a_proxy_by_its_ipv4_address(cli: Cli) -> None:
+    with serving(cli, HOST="::", TRUSTED_PROXIES="127.0.0.1") as running:
+        running.headers(**FORWARDED)
+        running.stop()
+
+    assert clients_in(running.output) == ["203.0.113.9"]
+
+
+def test_serve_reports_an_untrusted_proxy_once(cli: Cli) -> None:
+    with serving(cli) as running:
+        for _ in range(3):
+            running.headers(**FORWARDED)
+        running.stop()
+
+    lines = [json.loads(line) for line in running.output.splitlines()]
+    [line] = [line for line in lines if line["event"] == "forwarded_header_ignored"]
+    assert (line["level"], line["peer"]) == ("warning", "127.0.0.1")
+    assert "TRUSTED_PROXIES" in line["remedy"]
+
+
 def test_serve_runs_as_many_workers_as_the_settings_say(cli: Cli) -> None:
     with serving(cli, WEB_CONCURRENCY="2") as running:
         running.wait_until(lambda: running.output.count("Application startup complete") == 2)
@@ -161,6 +181,8 @@ def test_serve_on_two_colons_answers_both_address_families(cli: Cli, workers: st
         running.stop()
 
     assert answers == [200, 200]
+    # The kernel calls the first client ::ffff:127.0.0.1.
+    assert clients_in(running.output) == ["127.0.0.1", "::1"]
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,7 @@ def serve() -> None:
     config = uvicorn.Config(
         APPLICATION,
         workers=settings.WEB_CONCURRENCY,
-        # Whoever is not a trusted proxy could pretend to be any client.
-        proxy_headers=bool(settings.TRUSTED_PROXIES),
-        forwarded_allow_ips=settings.TRUSTED_PROXIES,
+        proxy_headers=False,  # the application reads them itself
         server_header=False,
         access_log=False,  # the application writes its own
         log_config=None,
@@ -171,6 +169,7 @@ def _serve_with_reload(settings: "Settings", sockets: "list[socket.socket]") -> 
         APPLICATION,
         reload=True,
         reload_dirs=[str(PROJECT_ROOT / "app")],
+        proxy_headers=False,  # the application reads them itself
         server_header=False,
         access_log=False,  # the application writes its own
         log_config=None,

@@ -36,7 +36,9 @@ from app.core.config_rules import (
     with_async_driver,
     with_redis_port,
 )
+from app.core.hosts import canonical_origin, check_host_pattern
 from app.core.mail_rules import check_mail_from, check_public_url, check_smtp_url
+from app.core.root_path import check_root_path
 from app.core.security.signing_algorithm import SigningAlgorithm
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -86,20 +88,27 @@ class Settings(BaseSettings):
     DOCS_ENABLED: bool = Field(default=True, description="Serve /docs, /redoc and /openapi.json.")
 
     # --- Server (read by `python cli.py serve`)
-    HOST: str = Field("127.0.0.1", description="Address to listen on.")
+    HOST: str = Field(
+        "127.0.0.1",
+        description="Address to listen on; 0.0.0.0 for every IPv4 address, :: for IPv6 as well.",
+    )
     PORT: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     WEB_CONCURRENCY: int = Field(1, ge=1, le=64, description="Worker processes.")
     TRUSTED_PROXIES: CommaSeparated = Field(
         default=[],
-        description="Addresses or networks whose X-Forwarded-For is believed. Empty: none.",
+        description="Addresses or networks of the proxies whose X-Forwarded-For and "
+        "X-Forwarded-Proto are believed, or unix for a unix socket; docs/running.md. Empty: none.",
+    )
+    ROOT_PATH: Annotated[str, AfterValidator(check_root_path)] = Field(
+        "", description="Path prefix that a proxy serves this under, as /svc; docs/running.md."
     )
     CORS_ORIGINS: CommaSeparated = Field(
         default=[], description="Exact origins a browser may call from, comma-separated."
     )
     ALLOWED_HOSTS: CommaSeparated = Field(
         default=[],
-        description="Host names that are served, such as api.example.com or *.example.com. "
-        "Empty: any. Health is told to whoever asks.",
+        description="Host names that are served at any port, such as api.example.com or "
+        "*.example.com. Empty: any. Health is answered for any host.",
     )
     MAX_BODY_BYTES: int = Field(
         1_048_576, ge=1024, le=104_857_600, description="Largest request body, in bytes."
@@ -313,6 +322,17 @@ class Settings(BaseSettings):
     @classmethod
     def _check_proxies(cls, value: list[str]) -> list[str]:
         return [check_proxy(proxy) for proxy in value]
+
+    @field_validator("ALLOWED_HOSTS")
+    @classmethod
+    def _check_hosts(cls, value: list[str]) -> list[str]:
+        return [check_host_pattern(host) for host in value]
+
+    @field_validator("CORS_ORIGINS")
+    @classmethod
+    def _spell_origins(cls, value: list[str]) -> list[str]:
+        # As browsers write them. `config_rules` refuses what is no origin.
+        return [canonical_origin(origin) or origin for origin in value]
 
     @field_validator("LOG_LEVEL", mode="before")
     @classmethod

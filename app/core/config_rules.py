@@ -1,7 +1,6 @@
 """What makes a configuration unusable or unsafe, how that is told, and how URLs are completed."""
 
 import re
-from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
@@ -9,6 +8,8 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.core.addresses import EVERYBODY, UNIX_SOCKET, parse_address, parse_network
+from app.core.hosts import canonical_origin
 from app.core.mail_rules import mail_faults
 from app.core.security.key_pairs import UnusableKeyError, read_private_key, read_public_keys
 from app.core.security.signing_algorithm import SigningAlgorithm
@@ -23,8 +24,10 @@ MIN_SECRET_LENGTH: Final = 32
 
 ASYNC_DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 REDIS_PORT: Final = 6379
-# What a browser sends as `Origin`: no path, not even a slash. `null` is everybody's (ASVS v3.4.2).
-_EXACT_ORIGIN: Final = re.compile(r"https?://[^/*\s]+")
+# Every origin that a browser may send: also `null` and those of apps, as capacitor://localhost.
+_SENT_ORIGIN: Final = re.compile(r"null|\*|(?!https?:)[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
+# Wider networks hold addresses of strangers, too: 10.0.0.0/8 and fc00::/7 are private.
+_WIDEST_NETWORKS: Final = {4: 8, 6: 7}
 # The library takes several, of which only the first would count, and takes `5/0 minutes` for one.
 # Its windows are seconds: these are few enough for any unit.
 _LIMIT: Final = re.compile(
@@ -35,6 +38,11 @@ _LIMIT: Final = re.compile(
 # OWASP Password Storage Cheat Sheet, Argon2id: m=19456 KiB, t=2, p=1.
 OWASP_ARGON2_MEMORY_KIB = 19_456
 OWASP_ARGON2_TIME_COST = 2
+
+_NEEDS_ORIGINS: Final = (
+    "CORS_ORIGINS must list exact origins, as in https://app.example.com: no path, no slash at the "
+    "end, no *."
+)
 
 MIN_DISTINCT_CHARACTERS = 10
 # Long enough that a random key does not hold one by chance.
@@ -93,15 +101,18 @@ def with_async_driver(value: str, *, root: Path) -> str:
 
 
 def check_proxy(value: str) -> str:
-    """A network without the host's bits, or the server would ignore it and trust nobody.
+    """Return the one spelling of an address or network, or `unix`, or `*`.
 
-    Raises `ValueError` for what is no address, no network, and not `*`.
+    Raises `ValueError` for anything else. Host names are refused: a request has an address.
     """
+    if value in {EVERYBODY, UNIX_SOCKET}:
+        return value
     try:
-        network = None if value == "*" else ip_network(value, strict=False)
+        return str(parse_network(value) if "/" in value else parse_address(value))
     except ValueError:
-        raise ValueError("needs addresses or networks, comma-separated") from None
-    return str(network) if network and "/" in value else value
+        raise ValueError(
+            "needs addresses or networks, comma-separated, as in 10.0.0.1,172.16.0.0/12; no names"
+        ) from None
 
 
 def check_limit(value: str) -> str:
@@ -170,8 +181,12 @@ def production_faults(settings: "Settings") -> list[str]:
 
 
 def development_faults(settings: "Settings") -> list[str]:
-    """What is unsafe even there: with credentials, `*` would mean every page that is visited."""
-    return _origin_faults(settings) if settings.refresh_token_in_cookie else []
+    """One sentence for each reason not to start even on one's own machine."""
+    if settings.refresh_token_in_cookie:
+        return _origin_faults(settings)
+    origins = settings.CORS_ORIGINS
+    could_be_sent = all(canonical_origin(each) or _SENT_ORIGIN.fullmatch(each) for each in origins)
+    return [] if could_be_sent else [_NEEDS_ORIGINS]
 
 
 def _secret_faults(settings: "Settings") -> list[str]:
@@ -212,10 +227,9 @@ def _exposure_faults(settings: "Settings") -> list[str]:
 
 def _origin_faults(settings: "Settings") -> list[str]:
     origins = settings.CORS_ORIGINS
-    if not all(_EXACT_ORIGIN.fullmatch(origin) for origin in origins):
-        return [
-            "CORS_ORIGINS must list exact origins, as in https://app.example.com: no path, no *."
-        ]
+    # `null` is everybody's (ASVS v3.4.2); with credentials, so is `*`.
+    if not all(canonical_origin(origin) for origin in origins):
+        return [_NEEDS_ORIGINS]
     # Whoever is on the way may write into a page that came without TLS, and so use the cookie.
     in_the_clear = any(origin.startswith("http:") for origin in origins)
     if settings.is_production and settings.refresh_token_in_cookie and in_the_clear:
@@ -223,8 +237,13 @@ def _origin_faults(settings: "Settings") -> list[str]:
     return []
 
 
-def _is_everybody(network: str) -> bool:
-    return network == "*" or ip_network(network, strict=False).prefixlen == 0
+def _is_everybody(proxy: str) -> bool:
+    if proxy == UNIX_SOCKET:
+        return False
+    if proxy == EVERYBODY:
+        return True
+    network = parse_network(proxy)
+    return network.prefixlen < _WIDEST_NETWORKS[network.version]
 
 
 def _scale_faults(settings: "Settings") -> list[str]:

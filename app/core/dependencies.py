@@ -44,6 +44,7 @@ def client_of(request: Request) -> Client:
     """The client; behind a proxy of TRUSTED_PROXIES, its address is the one that is forwarded."""
     known: Client | None = getattr(request.state, "client", None)
     if known is None:
+        # Peers on a unix socket have no address.
         address = request.client.host if request.client else "unknown"
         known = Client.of(address, request.headers.get("user-agent"))
         # Whatever writes to the audit log asks, and limits do.

@@ -3,9 +3,9 @@
 import asyncio
 import re
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import structlog
@@ -24,6 +24,7 @@ from app.core.exceptions import (
     ServiceUnavailableError,
     UntrustedHostError,
 )
+from app.core.hosts import HostFilter
 from app.core.links import collect_links, link_header
 from app.core.logging import loggable
 from app.core.problems import problem_response
@@ -42,7 +43,6 @@ SECURITY_HEADERS: Final[dict[bytes, bytes]] = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
 }
-HEALTH_PATH: Final = "/health"
 # More than any browser sends. The server itself takes any number of megabytes, and what reads them
 # here may need seconds for each.
 MAX_HEADER_BYTES: Final = 65_536
@@ -52,10 +52,11 @@ HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomai
 class RequestMiddleware:
     """Wraps every HTTP request; other protocols pass through."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, open_paths: Collection[str] = ()) -> None:
+        """`open_paths` are answered whatever host a request names."""
         self.app = app
         self._max_body = settings.MAX_BODY_BYTES
-        self._hosts = [host.lower() for host in settings.ALLOWED_HOSTS]
+        self._hosts = HostFilter(settings.ALLOWED_HOSTS, open_paths)
         self._access_log = settings.ACCESS_LOG
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,10 +65,10 @@ class RequestMiddleware:
             return
         exchange = _Exchange(scope, receive, send, self._max_body)
         try:
-            if self._hosts and not _is_served(scope, self._hosts):
-                await exchange.refuse(UntrustedHostError())
-            else:
+            if self._hosts.allows(scope):
                 await exchange.run(self.app)
+            else:
+                await exchange.refuse(UntrustedHostError())
         finally:
             if self._access_log:
                 exchange.log_access()
@@ -173,18 +174,6 @@ class _Exchange:
             duration_ms=round((time.perf_counter() - self._started) * 1000, 1),
             client=loggable(client[0]) if client else None,
         )
-
-
-def _is_served(scope: Scope, hosts: list[str]) -> bool:
-    if scope["path"].startswith(HEALTH_PATH):
-        # Probes call a container or a machine by its address.
-        return True
-    try:
-        # Without the port, and without the brackets of an IPv6 address.
-        name = urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname or ""
-    except ValueError:
-        return False
-    return any(name == host or (host[0] == "*" and name.endswith(host[1:])) for host in hosts)
 
 
 def _exceeds(content_length: str, limit: int) -> bool:

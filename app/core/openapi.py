@@ -18,7 +18,7 @@ from fastapi.openapi.docs import (
 from fastapi.openapi.utils import get_openapi
 from fastapi.security import OAuth2PasswordBearer
 from fastapi.staticfiles import StaticFiles
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.types import Scope
 
 from app.core.exceptions import (
@@ -49,6 +49,7 @@ from app.core.openapi_schemas import (
 from app.core.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
 from app.core.request_parameters import document_parameters
 
+OPENAPI_PATH = "/openapi.json"
 ASSETS_PATH = "/docs-assets"
 REDOC_SCRIPT = "redoc.standalone.js"
 # ReDoc shows its maker's logo, and fetches it from there: whoever reads the page is told to them.
@@ -166,7 +167,15 @@ class DocsAssets(StaticFiles):
 
 
 def install_docs_pages(app: FastAPI) -> None:
-    """Serve /docs and /redoc with assets from an installed package, under a policy of their own."""
+    """Serve /docs and /redoc with assets from an installed package, under a policy of their own.
+
+    With them comes the document that they show.
+    """
+
+    async def document(request: Request) -> Response:
+        return JSONResponse(_behind(_root_path(request), app.openapi()))
+
+    app.add_route(OPENAPI_PATH, document, include_in_schema=False)
     app.mount(ASSETS_PATH, DocsAssets(directory=_assets_directory()), name="docs-assets")
 
     @app.get("/docs", include_in_schema=False)
@@ -174,7 +183,7 @@ def install_docs_pages(app: FastAPI) -> None:
         root = _root_path(request)
         return _page(
             get_swagger_ui_html(
-                openapi_url=f"{root}{app.openapi_url}",
+                openapi_url=f"{root}{OPENAPI_PATH}",
                 title=f"{app.title} - Swagger UI",
                 oauth2_redirect_url=f"{root}{app.swagger_ui_oauth2_redirect_url}",
                 swagger_js_url=f"{root}{ASSETS_PATH}/swagger-ui-bundle.js",
@@ -192,13 +201,36 @@ def install_docs_pages(app: FastAPI) -> None:
         root = _root_path(request)
         return _page(
             get_redoc_html(
-                openapi_url=f"{root}{app.openapi_url}",
+                openapi_url=f"{root}{OPENAPI_PATH}",
                 title=f"{app.title} - ReDoc",
                 redoc_js_url=f"{root}{ASSETS_PATH}/{REDOC_SCRIPT}",
                 redoc_favicon_url=f"{root}{ASSETS_PATH}/favicon.png",
                 with_google_fonts=False,
             )
         )
+
+
+def _behind(root: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with the URLs that it has behind a path prefix.
+
+    The committed document has none: `servers` is what a prefix adds. A token URL is resolved
+    against the host instead, as it begins with a slash.
+    """
+    if not root:
+        return schema
+    components = dict(schema["components"])
+    components["securitySchemes"] = {
+        name: scheme if "flows" not in scheme else {**scheme, "flows": _flows_behind(root, scheme)}
+        for name, scheme in components["securitySchemes"].items()
+    }
+    return {**schema, "servers": [{"url": root}], "components": components}
+
+
+def _flows_behind(root: str, scheme: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {**flow, "tokenUrl": f"{root}{flow['tokenUrl']}"}
+        for name, flow in scheme["flows"].items()
+    }
 
 
 def _page(page: HTMLResponse) -> HTMLResponse:

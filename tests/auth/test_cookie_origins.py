@@ -266,3 +266,13 @@ async def test_no_other_origin_may_read_an_answer(client: AsyncClient) -> None:
         for method in ("OPTIONS", "POST"):
             response = await client.request(method, f"{AUTH}/refresh", headers=headers)
             assert "access-control-allow-origin" not in response.headers, name
+
+
+@on_sqlite
+@pytest.mark.parametrize("host", ["testserver:80", "TESTSERVER", "testserver:"])
+async def test_our_own_origin_is_that_of_the_host_however_a_proxy_spells_it(
+    client: AsyncClient, host: str
+) -> None:
+    """CK4: `proxy_set_header Host $host:$server_port` adds a port that browsers leave out."""
+    response = await post(client, f"{AUTH}/logout", {"Host": host, "Origin": "http://testserver"})
+    assert response.status_code == 204

@@ -5,6 +5,8 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
+from app.core.hosts import Host
+
 # Set by the browser, and by no script: the names are forbidden to them (Fetch, Fetch Metadata).
 ORIGIN: Final = "origin"
 FETCH_SITE: Final = "sec-fetch-site"
@@ -32,5 +34,11 @@ def sent(request: HTTPConnection, name: str) -> str:
 
 
 def own_origin(request: HTTPConnection) -> str:
-    """As the caller sees it. The scheme is the proxy's word, if the proxy is a trusted one."""
-    return f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+    """Return the origin that the caller asked, as a browser writes it.
+
+    The scheme comes from the proxy, if the proxy is trusted. A proxy may also add the default port
+    to the host, which a browser leaves out of an origin.
+    """
+    scheme, text = request.scope["scheme"], request.headers.get("host", "")
+    host = Host.parse(text)
+    return host.origin(scheme) if host else f"{scheme}://{text}"

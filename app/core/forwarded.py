@@ -1,0 +1,152 @@
+"""Who the client is behind trusted proxies: `X-Forwarded-For` and `X-Forwarded-Proto`.
+
+`Forwarded` (RFC 7239), `X-Forwarded-Host` and `X-Forwarded-Prefix` are not read: a proxy that does
+not set such a header passes on what the client wrote into it.
+"""
+
+import re
+from collections.abc import Iterable, MutableMapping
+from functools import lru_cache
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.core.addresses import EVERYBODY, UNIX_SOCKET, Address, parse_address, parse_network
+from app.core.hidden_modules import hidden
+
+# As in `app.core.logging`: whichever module is loaded first decides what structlog loads.
+with hidden("rich"):
+    import structlog
+
+log = structlog.get_logger(__name__)
+
+FORWARDED_FOR: Final = b"x-forwarded-for"
+FORWARDED_PROTO: Final = b"x-forwarded-proto"
+FORWARDED: Final = b"forwarded"
+_HEADERS: Final = frozenset({FORWARDED_FOR, FORWARDED_PROTO, FORWARDED})
+# More proxies than anybody has in a row. The rest of a longer header is not read.
+_MAX_HOPS: Final = 32
+_WITH_PORT: Final = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<ipv4>[0-9.]*))(?::[0-9]*)?")
+_WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss"}
+
+
+class ForwardedMiddleware:
+    """Replaces the proxy's address and scheme in the scope by those of the client.
+
+    Every client's address is in its one spelling afterwards, whether it was forwarded or not.
+    """
+
+    def __init__(self, app: ASGIApp, trusted: Iterable[str]) -> None:
+        """`trusted` has addresses and networks, `unix`, or `*`."""
+        self.app = app
+        names = set(trusted)
+        self._trusts_all = EVERYBODY in names
+        self._trusts_unix = self._trusts_all or UNIX_SOCKET in names
+        self._networks = [parse_network(name) for name in names - {EVERYBODY, UNIX_SOCKET}]
+        self._peer = lru_cache(maxsize=1024)(self._look_at)
+        self._warned: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in {"http", "websocket"}:
+            self._resolve(scope)
+        await self.app(scope, receive, send)
+
+    def _resolve(self, scope: Scope) -> None:
+        client = scope.get("client")
+        if client is None:
+            name, is_trusted = "a unix socket", self._trusts_unix
+        else:
+            name, is_trusted = self._peer(client[0])
+            scope["client"] = (name, client[1])
+        sent = _forwarded_headers(scope)
+        if not sent:
+            return
+        if is_trusted:
+            self._believe(scope, sent)
+        else:
+            self._warn("if this is your proxy, add its address to TRUSTED_PROXIES", name, sent)
+        if is_trusted and FORWARDED_FOR not in sent:
+            self._warn("let the proxy set X-Forwarded-For; Forwarded is not read", name, sent)
+
+    def _look_at(self, host: str) -> tuple[str, bool]:
+        """Return the spelling of a peer's address, and whether it is trusted."""
+        try:
+            address = parse_address(host)
+        except ValueError:
+            return host, self._trusts_all
+        return str(address), self._trusts(address)
+
+    def _trusts(self, address: Address) -> bool:
+        return self._trusts_all or any(address in network for network in self._networks)
+
+    def _believe(self, scope: MutableMapping[str, Any], sent: dict[bytes, str]) -> None:
+        hops = 1
+        if FORWARDED_FOR in sent:
+            found, hops = self._client(sent[FORWARDED_FOR])
+            if found is not None:
+                # Its port is the proxy's affair.
+                scope["client"] = (str(found), 0)
+        scheme = _scheme(sent.get(FORWARDED_PROTO, ""), hops)
+        if scheme is not None:
+            scope["scheme"] = scheme if scope["type"] == "http" else _WEBSOCKET_SCHEMES[scheme]
+
+    def _client(self, header: str) -> tuple[Address | None, int]:
+        """Return the last address that no trusted proxy has, and its position from the right.
+
+        Each proxy appends the address that it sees. What is left of the first untrusted address,
+        the client may have written itself.
+        """
+        client: Address | None = None
+        entries = _last_entries(header)
+        for hops, entry in enumerate(entries, start=1):
+            address = _entry_address(entry)
+            # Garbage, or `unknown`: the proxy that reported it is the last known address.
+            client = address or client
+            if address is None or not self._trusts(address):
+                return client, hops
+        return client, max(1, len(entries))
+
+    def _warn(self, remedy: str, peer: str, sent: dict[bytes, str]) -> None:
+        # Once in each process: every request of a proxy has the header.
+        if remedy not in self._warned:
+            self._warned.add(remedy)
+            names = ", ".join(sorted(name.decode() for name in sent))
+            log.warning("forwarded_header_ignored", peer=peer, headers=names, remedy=remedy)
+
+
+def _forwarded_headers(scope: Scope) -> dict[bytes, str]:
+    """Return the forwarded headers; several lines of one name make one list (RFC 9110 §5.3)."""
+    sent: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _HEADERS:
+            text = value.decode("latin-1")
+            sent[name] = f"{sent[name]},{text}" if name in sent else text
+    return sent
+
+
+def _last_entries(header: str) -> list[str]:
+    """Return the last non-empty entries of a list, from right to left."""
+    entries = [entry.strip(" \t") for entry in header.rsplit(",", _MAX_HOPS)]
+    # The first one may be the rest of a longer header.
+    return [entry for entry in reversed(entries) if entry][:_MAX_HOPS]
+
+
+def _entry_address(entry: str) -> Address | None:
+    """Read `1.2.3.4`, `1.2.3.4:5678`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:5678`."""
+    text = entry.strip('"')
+    found = _WITH_PORT.fullmatch(text)
+    try:
+        return parse_address((found["ipv6"] or found["ipv4"] or "") if found else text)
+    except ValueError:
+        return None
+
+
+def _scheme(header: str, hops: int) -> str | None:
+    """Return the scheme reported by the proxy that reported the client, if it is one.
+
+    Proxies that append to both headers write one scheme for each address. One that replaces the
+    header leaves fewer, all of them written by trusted proxies: the first is nearest to the client.
+    """
+    schemes = _last_entries(header)
+    scheme = schemes[min(hops, len(schemes)) - 1].lower() if schemes else ""
+    return scheme if scheme in _WEBSOCKET_SCHEMES else None

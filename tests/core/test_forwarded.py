@@ -1,0 +1,281 @@
+"""Whose word is taken for the client's address and scheme, and how it is read."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import pytest
+from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from app.core.addresses import parse_network
+from app.core.forwarded import ForwardedMiddleware
+
+PROXY: Final = "10.0.0.1"
+Lines = Iterable[tuple[str, str]]
+
+
+class Behind:
+    """An application behind proxies, of which it remembers the last request."""
+
+    def __init__(self, *trusted: str) -> None:
+        self._middleware = ForwardedMiddleware(self._answer, trusted)
+        self.scope: Scope = {}
+
+    async def asked(self, peer: str | None, lines: Lines, kind: str = "http") -> "Behind":
+        scope: dict[str, Any] = {
+            "type": kind,
+            "scheme": "ws" if kind == "websocket" else "http",
+            "client": None if peer is None else (peer, 4711),
+            "headers": [(name.lower().encode(), text.encode("latin-1")) for name, text in lines],
+        }
+        await self._middleware(scope, None, None)  # type: ignore[arg-type]  # neither is used
+        return self
+
+    @property
+    def client(self) -> str | None:
+        client = self.scope["client"]
+        return client[0] if client else None
+
+    async def _answer(self, scope: Scope, _: Receive, __: Send) -> None:
+        self.scope = scope
+
+
+async def client_for(header: str, *trusted: str, peer: str = PROXY) -> str | None:
+    behind = Behind(*(trusted or (PROXY,)))
+    return (await behind.asked(peer, [("X-Forwarded-For", header)])).client
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        # What a dual-stack listener calls it.
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.0/8"),
+        ("::FFFF:0a00:0001", "10.0.0.0/8"),
+        ("10.0.0.1", "::ffff:10.0.0.1"),
+        ("10.0.0.1", "::ffff:10.0.0.0/104"),
+        ("fd00::1", "fd00:0:0:0::0001"),
+        ("fd00::1", "fd00::/8"),
+        ("fe80::1%eth0", "fe80::/10"),
+        ("203.0.113.7", "*"),
+        ("not-an-address", "*"),
+        (None, "unix"),
+        (None, "*"),
+    ],
+)
+async def test_a_trusted_peer_is_believed_however_it_is_spelled(
+    peer: str | None, trusted: str
+) -> None:
+    behind = Behind(trusted)
+    lines = [("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https")]
+
+    await behind.asked(peer, lines)
+
+    assert (behind.client, behind.scope["scheme"]) == ("203.0.113.9", "https")
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted"),
+    [
+        ("10.0.0.1", "10.0.0.2"),
+        ("10.0.0.1", "10.0.0.0/32"),
+        ("10.0.0.1", "unix"),
+        ("10.0.0.1", "::/0"),
+        ("10.0.0.1", "::ffff:0:0/95"),
+        ("::1", "127.0.0.1"),
+        ("not-an-address", "10.0.0.0/8"),
+        (None, "10.0.0.1"),
+    ],
+)
+async def test_any_other_peer_is_not(peer: str | None, trusted: str) -> None:
+    behind = Behind(trusted)
+    lines = [("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https")]
+
+    await behind.asked(peer, lines)
+
+    assert (behind.client, behind.scope["scheme"]) == (peer, "http")
+
+
+@pytest.mark.parametrize(
+    ("header", "client"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        (" 203.0.113.9\t", "203.0.113.9"),
+        ("203.0.113.9:5678", "203.0.113.9"),
+        ("203.0.113.9:", "203.0.113.9"),
+        ('"203.0.113.9"', "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("[::ffff:203.0.113.9]:99", "203.0.113.9"),
+        ("2001:DB8:0:0::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:99", "2001:db8::1"),
+        ('"[2001:db8::1]:99"', "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        # What the client wrote before the proxy's entry means nothing.
+        ("198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        ("unknown, garbage,, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1, 203.0.113.9", "203.0.113.9"),
+        # Empty entries are none.
+        ("203.0.113.9,", "203.0.113.9"),
+        ("203.0.113.9, ,", "203.0.113.9"),
+    ],
+)
+async def test_the_proxy_s_entry_is_read_in_every_form(header: str, client: str) -> None:
+    assert await client_for(header) == client
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("", ",", "unknown", "_hidden", "garbage", "203.0.113.9 198.51.100.1", "203.0.113.09"),
+        *("203.0.113.9:http", "203.0.113.9:5:6", "[::1", "[::1]99", "[]", "::1]", "1", "0x7f.1"),
+        *("203.0.113.256", "203.0.113", "2001:db8::1::2", "\xb2.0.0.1", "1" * 5000),
+        *("203.0.113.0/24", "for=203.0.113.9", "http://203.0.113.9", "203.0.113.9:\xb2"),
+    ],
+)
+async def test_an_entry_that_is_no_address_leaves_the_proxy_s_own(header: str) -> None:
+    assert await client_for(header) == PROXY
+
+
+@pytest.mark.parametrize(
+    ("header", "client"),
+    [
+        ("203.0.113.9, 10.0.0.3, 10.0.0.2", "203.0.113.9"),
+        ("198.51.100.1, 203.0.113.9, ::ffff:10.0.0.2", "203.0.113.9"),
+        # The last address that a trusted proxy reported.
+        ("203.0.113.9, garbage, 10.0.0.2", "10.0.0.2"),
+        # The request comes from a proxy itself, or from a neighbour of theirs.
+        ("10.0.0.4, 10.0.0.3, 10.0.0.2", "10.0.0.4"),
+        # More in a row than there are: the rest is not read.
+        (", ".join(["203.0.113.9", "10.0.0.3", *["10.0.0.2"] * 31]), "10.0.0.3"),
+        (", ".join(["203.0.113.9", *["10.0.0.2"] * 31]), "203.0.113.9"),
+    ],
+)
+async def test_several_proxies_are_followed_from_the_right(header: str, client: str) -> None:
+    assert await client_for(header, "10.0.0.0/8") == client
+
+
+async def test_several_lines_are_one_list() -> None:
+    behind = Behind(PROXY)
+    lines = [("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-For", "203.0.113.9")]
+    assert (await behind.asked(PROXY, lines)).client == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    ("sent", "scheme"),
+    [
+        ("https", "https"),
+        ("HTTPS", "https"),
+        (" https ", "https"),
+        ("http", "http"),
+        ("", "http"),
+        ("wss", "http"),
+        ("ftp", "http"),
+        ("javascript", "http"),
+        # What the client wrote, and what the proxy saw.
+        ("https, http", "http"),
+        ("http, https", "https"),
+        ("http,https,", "https"),
+    ],
+)
+async def test_the_scheme_is_the_one_that_the_proxy_saw(sent: str, scheme: str) -> None:
+    behind = Behind(PROXY)
+    await behind.asked(PROXY, [("X-Forwarded-Proto", sent), ("X-Forwarded-For", "203.0.113.9")])
+    assert behind.scope["scheme"] == scheme
+
+
+@pytest.mark.parametrize(
+    ("addresses", "schemes", "scheme"),
+    [
+        # Both proxies append: the outer one saw TLS.
+        ("203.0.113.9, 10.0.0.2", "https, http", "https"),
+        ("203.0.113.9, 10.0.0.2", "http, https, http", "https"),
+        # The inner one replaces it, or passes it on.
+        ("203.0.113.9, 10.0.0.2", "https", "https"),
+        # The outer one appends nothing: what it passed on stays the client's word.
+        ("203.0.113.9", "https, http", "http"),
+        # Every entry is a trusted proxy's.
+        ("10.0.0.3, 10.0.0.2", "https, http", "https"),
+        ("", "http, https", "https"),
+    ],
+)
+async def test_with_several_proxies_the_scheme_is_the_client_s(
+    addresses: str, schemes: str, scheme: str
+) -> None:
+    behind = Behind("10.0.0.0/8")
+    await behind.asked(PROXY, [("X-Forwarded-For", addresses), ("X-Forwarded-Proto", schemes)])
+    assert behind.scope["scheme"] == scheme
+
+
+async def test_a_websocket_has_a_scheme_of_its_own() -> None:
+    behind = Behind(PROXY)
+    await behind.asked(PROXY, [("X-Forwarded-Proto", "https")], kind="websocket")
+    assert behind.scope["scheme"] == "wss"
+
+
+async def test_a_start_has_no_client() -> None:
+    behind = Behind(PROXY)
+    await behind.asked(None, [("X-Forwarded-For", "203.0.113.9")], kind="lifespan")
+    assert behind.client is None
+
+
+async def test_an_address_has_one_spelling_without_any_proxy() -> None:
+    behind = Behind()
+    spelled = [
+        (await behind.asked(peer, [])).client
+        for peer in ("::ffff:127.0.0.1", "2001:DB8:0::1", "fe80::1%eth0", "testclient", None)
+    ]
+    assert spelled == ["127.0.0.1", "2001:db8::1", "fe80::1", "testclient", None]
+
+
+async def test_an_untrusted_proxy_is_reported_once() -> None:
+    behind = Behind("192.0.2.1")
+    with capture_logs() as events:
+        for peer in ("::ffff:172.17.0.1", "172.17.0.1", "198.51.100.1"):
+            lines = [("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https")]
+            await behind.asked(peer, lines)
+        await behind.asked("192.0.2.1", [("X-Forwarded-For", "203.0.113.9")])
+        await behind.asked("198.51.100.1", [])
+
+    assert events == [
+        {
+            "event": "forwarded_header_ignored",
+            "log_level": "warning",
+            "peer": "172.17.0.1",
+            "headers": "x-forwarded-for, x-forwarded-proto",
+            "remedy": "if this is your proxy, add its address to TRUSTED_PROXIES",
+        }
+    ]
+
+
+async def test_an_untrusted_peer_on_a_unix_socket_is_reported() -> None:
+    behind = Behind()
+    with capture_logs() as events:
+        await behind.asked(None, [("X-Forwarded-For", "203.0.113.9")])
+    assert [event["peer"] for event in events] == ["a unix socket"]
+
+
+async def test_a_proxy_that_sends_another_header_is_reported() -> None:
+    """RFC 7239's header is not read: most proxies pass it on as the client wrote it."""
+    behind = Behind(PROXY)
+    with capture_logs() as events:
+        for _ in range(2):
+            await behind.asked(PROXY, [("Forwarded", "for=203.0.113.9;proto=https")])
+
+    assert (behind.client, behind.scope["scheme"]) == (PROXY, "http")
+    assert [event["headers"] for event in events] == ["forwarded"]
+    assert "X-Forwarded-For" in events[0]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("10.1.2.3/8", "10.0.0.0/8"),
+        ("::ffff:10.0.0.1", "10.0.0.1/32"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("fd00::1/8", "fd00::/8"),
+    ],
+)
+def test_a_network_has_one_spelling(text: str, network: str) -> None:
+    assert str(parse_network(text)) == network
