@@ -5,7 +5,7 @@ import pytest
 from app.db.session import Database
 from tests.support.api import Account, Api
 from tests.support.problems import assert_unauthorized
-from tests.support.tokens import Tokens, change_family, rotated, what_opens
+from tests.support.tokens import NO_INTERVAL, Tokens, change_family, rotated, what_opens
 
 LONGEST_INTERVAL = pytest.mark.settings(REFRESH_TOKEN_REUSE_INTERVAL_SECONDS=60)
 AUDIT = "/api/v1/audit-events"
@@ -47,6 +47,7 @@ async def test_the_interval_excuses_no_token_that_is_newer(
     assert (await api.refresh(generations[3]["refresh_token"])).status_code == 401
 
 
+@NO_INTERVAL
 async def test_a_token_older_than_the_restored_row_is_reuse(
     api: Api, account: Account, database: Database
 ) -> None:
