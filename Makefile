@@ -68,6 +68,7 @@ check: ready ## Format, lint, types, layers, dependencies, spelling, locks, migr
 	$(call step,dependencies) $(BIN)/deptry --no-ansi .
 	$(call step,spelling) $(BIN)/codespell
 	$(call step,locks) $(verify_locks)
+	$(call step,released migrations) $(BIN)/python cli.py release-migrations --check
 	$(call step,migrations) $(BIN)/python cli.py check-migrations
 	$(call step,locks of migrations) $(BIN)/python -m migrations.check_locks
 	$(call step,imports at start) $(BIN)/python -m checks.import_budget

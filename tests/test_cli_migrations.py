@@ -119,6 +119,71 @@ def test_two_newest_migrations_are_one_line(migration: Path) -> None:
     assert_refused(run_here("check-migrations"), "migrations, upgrade: ", "head")
 
 
+# --- release-migrations
+
+REMEDY = "write a new migration"
+
+
+def test_a_released_migration_that_was_edited_is_one_line_with_the_remedy(migration: Path) -> None:
+    migration.write_text(migration.read_text() + "# harmless\n")
+
+    assert_refused(run_here("check-migrations"), f"{migration.name} was edited", REMEDY)
+    assert_refused(run_here("release-migrations"), f"{migration.name} was edited", REMEDY)
+
+
+def test_a_released_migration_that_is_missing_is_named(migration: Path) -> None:
+    [last] = migration.parent.glob("*tags_of_items.py")
+    last.unlink()
+
+    finished = run_here("release-migrations", "--check")
+    assert_refused(finished, f"{last.name} is missing", REMEDY)
+
+
+def test_a_released_migration_that_was_renamed_is_named(migration: Path) -> None:
+    migration.rename(migration.with_name("first.py"))
+
+    renamed = f"{migration.name} was renamed to first.py"
+    assert_refused(run_here("release-migrations", "--check"), renamed, REMEDY)
+
+
+def test_line_ends_of_windows_are_no_change(migration: Path) -> None:
+    migration.write_bytes(migration.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert run_here("check-migrations").returncode == 0
+    unchanged = "3 released migrations are unchanged"
+    assert run_here("release-migrations", "--check").stdout.strip() == unchanged
+
+
+def test_a_migration_may_change_until_it_is_recorded_as_released(migration: Path) -> None:
+    new = migration.with_name("new.py")
+    text = 'revision = "new"\ndown_revision = "0003"\n\n\ndef upgrade():\n    pass\n'
+    new.write_text(text + "\n\ndef downgrade():\n    pass\n")
+    new.write_text(new.read_text() + "# edited\n")
+    assert run_here("check-migrations").returncode == 0
+    recorded = run_here("release-migrations")
+    new.write_text(new.read_text() + "# once more\n")
+
+    assert recorded.stdout.splitlines()[0] == "recorded new.py"
+    assert_refused(run_here("release-migrations", "--check"), "new.py was edited")
+
+
+def test_a_history_that_is_begun_anew_is_recorded_anew(migration: Path) -> None:
+    """Only before anybody has a database of it."""
+    migration.write_text(migration.read_text() + "# rewritten\n")
+    (migration.parent / "released.txt").unlink()
+    first, second = run_here("release-migrations"), run_here("release-migrations")
+
+    assert f"recorded {migration.name}" in first.stdout
+    assert "recorded" not in second.stdout
+    assert run_here("release-migrations", "--check").returncode == 0
+
+
+def test_a_record_that_is_damaged_is_one_line(migration: Path) -> None:
+    (migration.parent / "released.txt").write_text("<<<<<<< ours\n")
+
+    assert_refused(run_here("check-migrations"), "released.txt", "version control")
+
+
 def replace(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text

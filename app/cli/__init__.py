@@ -11,6 +11,7 @@ from app.cli.configuration import commands as configuration
 from app.cli.database import commands as database
 from app.cli.doctor import commands as doctor
 from app.cli.encryption import commands as encryption
+from app.cli.migrations import commands as migrations
 from app.cli.openapi import commands as openapi_commands
 from app.cli.routes import commands as routes
 from app.cli.server import commands as server
@@ -24,7 +25,11 @@ app = typer.Typer(
     # The pretty tracebacks print local variables, passwords among them.
     pretty_exceptions_enable=False,
 )
-for group in (server, database, encryption, users, doctor, routes, openapi_commands, configuration):
+GROUPS = (
+    *(server, database, migrations, encryption, users),
+    *(doctor, routes, openapi_commands, configuration),
+)
+for group in GROUPS:
     app.add_typer(group)
 
 
