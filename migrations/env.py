@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from functools import cache
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from alembic import context
@@ -16,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.sql.functions import current_timestamp
 
 from app.core.config import get_settings
+from app.db.migrated_names import MigratedNames
 from app.db.search_index import add_search_function, is_search_index
 from app.models import Base
 from app.models.base import EncryptedText, UTCDateTime
@@ -43,9 +46,17 @@ def render_item(kind: str, obj: Any, _: AutogenContext) -> str | Literal[False]:
     return False
 
 
-def include_name(name: str | None, kind: str, _: Any) -> bool:
-    """Leave alone what the models do not know: Alembic would drop it."""
-    return not is_search_index(name, kind)
+@cache
+def migrated_names() -> MigratedNames:
+    history = reversed(list(context.script.walk_revisions()))
+    return MigratedNames(Path(migration.path) for migration in history)
+
+
+def include_name(name: str | None, kind: str, parents: Any) -> bool:
+    """Leave alone what no migration of ours has made: Alembic would drop it."""
+    if is_search_index(name, kind):
+        return False
+    return migrated_names().is_ours(name, kind, parents, Base.metadata)
 
 
 def database_url() -> str:
