@@ -150,20 +150,21 @@ def test_line_ends_of_windows_are_no_change(migration: Path) -> None:
     migration.write_bytes(migration.read_bytes().replace(b"\n", b"\r\n"))
 
     assert run_here("check-migrations").returncode == 0
-    unchanged = "3 released migrations are unchanged"
-    assert run_here("release-migrations", "--check").stdout.strip() == unchanged
+    unchanged = run_here("release-migrations", "--check")
+    assert unchanged.stdout.endswith(" released migrations are unchanged\n")
 
 
 def test_a_migration_may_change_until_it_is_recorded_as_released(migration: Path) -> None:
     new = migration.with_name("new.py")
-    text = 'revision = "new"\ndown_revision = "0003"\n\n\ndef upgrade():\n    pass\n'
+    head = newest_revision()
+    text = f'revision = "new"\ndown_revision = "{head}"\n\n\ndef upgrade():\n    pass\n'
     new.write_text(text + "\n\ndef downgrade():\n    pass\n")
     new.write_text(new.read_text() + "# edited\n")
     assert run_here("check-migrations").returncode == 0
     recorded = run_here("release-migrations")
     new.write_text(new.read_text() + "# once more\n")
 
-    assert recorded.stdout.splitlines()[0] == "recorded new.py"
+    assert "recorded new.py" in recorded.stdout.splitlines()
     assert_refused(run_here("release-migrations", "--check"), "new.py was edited")
 
 
@@ -174,7 +175,7 @@ def test_a_history_that_is_begun_anew_is_recorded_anew(migration: Path) -> None:
     first, second = run_here("release-migrations"), run_here("release-migrations")
 
     assert f"recorded {migration.name}" in first.stdout
-    assert "recorded" not in second.stdout
+    assert "recorded " not in second.stdout
     assert run_here("release-migrations", "--check").returncode == 0
 
 
