@@ -64,7 +64,8 @@ def serve() -> None:
         server_header=False,
         access_log=False,  # the application writes its own
         log_config=None,
-        timeout_graceful_shutdown=settings.SHUTDOWN_TIMEOUT_SECONDS,
+        # uvicorn takes fractions too, whatever its annotation says.
+        timeout_graceful_shutdown=settings.request_grace.total_seconds(),  # type: ignore[arg-type]
         lifespan="on",
     )
     run(config, sockets)

@@ -43,6 +43,8 @@ from app.core.security.signing_algorithm import SigningAlgorithm
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SECRETS_DIR = Path("/run/secrets")
+# More would be taken from requests in flight.
+MAX_CLOSING_TIME = timedelta(seconds=5)
 
 CommaSeparated = Annotated[list[str], NoDecode]
 Secret = Annotated[SecretStr, Field(min_length=MIN_SECRET_LENGTH)]
@@ -114,7 +116,11 @@ class Settings(BaseSettings):
         1_048_576, ge=1024, le=104_857_600, description="Largest request body, in bytes."
     )
     SHUTDOWN_TIMEOUT_SECONDS: int = Field(
-        20, ge=1, le=300, description="Time for requests in flight to finish after SIGTERM."
+        20,
+        ge=1,
+        le=300,
+        description="Time to stop: for requests in flight, and at its end (a quarter, at most 5 s) "
+        "for mails and connections.",
     )
 
     # --- Secrets (at least 32 characters, each its own; `make run` writes them into .env)
@@ -180,6 +186,24 @@ class Settings(BaseSettings):
         15.0, ge=1, le=600, description="Longest idle time inside a transaction on PostgreSQL."
     )
 
+    DATABASE_IDLE_CHECK_SECONDS: float = Field(
+        1.0,
+        ge=0,
+        le=3600,
+        description="A connection to PostgreSQL that was idle for longer is checked before use, "
+        "and replaced where a firewall has dropped it.",
+    )
+    DATABASE_POOL_RECYCLE_SECONDS: int = Field(
+        1800, ge=1, le=86_400, description="A connection that is older is replaced before use."
+    )
+    TCP_KEEPALIVE_SECONDS: int = Field(
+        30,
+        ge=1,
+        le=7200,
+        description="Idle time after which a connection to PostgreSQL or Redis sends a probe, so "
+        "that firewalls keep it.",
+    )
+
     DELETED_RETENTION_DAYS: int = Field(
         30,
         ge=1,
@@ -238,7 +262,7 @@ class Settings(BaseSettings):
         "is special in a password. Default: mails are written to the log.",
     )
     SMTP_TIMEOUT_SECONDS: float = Field(
-        10.0, ge=0.1, le=60, description="Longest delivery of a mail; and of all, at shutdown."
+        10.0, ge=0.1, le=60, description="Longest delivery of a mail."
     )
     MAIL_FROM: Annotated[str, AfterValidator(check_mail_from)] = Field(
         "no-reply@example.com", description="Sender of mails: a bare address."
@@ -397,6 +421,16 @@ class Settings(BaseSettings):
     @property
     def refresh_token_in_cookie(self) -> bool:
         return self.REFRESH_TOKEN_TRANSPORT is RefreshTokenTransport.COOKIE
+
+    @property
+    def closing_time(self) -> timedelta:
+        """How long mails and connections may take to end, after the last request."""
+        return min(MAX_CLOSING_TIME, timedelta(seconds=self.SHUTDOWN_TIMEOUT_SECONDS) / 4)
+
+    @property
+    def request_grace(self) -> timedelta:
+        """How long requests in flight may take to end."""
+        return timedelta(seconds=self.SHUTDOWN_TIMEOUT_SECONDS) - self.closing_time
 
     @property
     def access_token_lifetime(self) -> timedelta:

@@ -15,6 +15,11 @@ from app.core.exceptions import (
 )
 from app.core.violations import is_fault_of_ours
 
+
+class UnreachableError(ConnectionError):
+    """A connection could not be made: nothing was asked of the database."""
+
+
 # ConnectionError and TimeoutError: what connecting to PostgreSQL ends with (app/db/session.py).
 DATABASE_ERRORS: Final[tuple[type[Exception], ...]] = (
     DBAPIError,

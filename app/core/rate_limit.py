@@ -158,15 +158,11 @@ class _Counters:
 def _storage(settings: Settings) -> Storage:
     if settings.REDIS_URL is None:
         return MemoryStorage()
-    url = settings.REDIS_URL.get_secret_value().replace("unix://", "redis+unix://", 1)
-    # A store that is away costs a login this long at most, then it is answered with 503.
-    return RedisStorage(
-        f"async+{url}",
-        wrap_exceptions=True,
-        implementation="redispy",
-        socket_timeout=2.0,
-        socket_connect_timeout=2.0,
-    )
+    # Those who have no store need not load its client.
+    from app.core.counter_store import open_counter_store  # noqa: PLC0415
+
+    keepalive = timedelta(seconds=settings.TCP_KEEPALIVE_SECONDS)
+    return open_counter_store(settings.REDIS_URL.get_secret_value(), keepalive=keepalive)
 
 
 def _customer(address: str) -> str:

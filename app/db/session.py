@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -18,15 +19,19 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, PoolRese
 from starlette.requests import HTTPConnection
 
 from app.core.config import Settings, get_settings
+from app.core.database_errors import UnreachableError
 from app.core.single_flight import SingleFlight
 from app.db.fair_pool import FairPool
 from app.db.own_writes import count_writes, end
 from app.db.schema_check import SchemaCheck, SchemaState
 from app.db.search_index import add_search_function, search_columns
+from app.db.stale_connections import ConnectionGuard
 from app.models import Base
 
 # PostgreSQL's SQLSTATE of a write to a server that is read-only: the old primary, after a failover.
 READ_ONLY_SQLSTATE: Final = "25006"
+# How long a server has for a goodbye, unless the caller has another bound.
+CLOSING_TIME: Final = timedelta(seconds=2)
 
 
 class Database:
@@ -53,21 +58,33 @@ class Database:
         self.probe_engine = _create_engine(
             settings, settings.database_url, read_only=True, pool_size=1
         )
+        self._guard: ConnectionGuard | None = None
         if not settings.is_sqlite:
-            _renew_useless_connections(
-                self.engine, self.read_engine, self.replica_engine, self.probe_engine
+            _renew_useless_connections(*self._engines)
+            self._guard = ConnectionGuard(
+                self._engines,
+                check_after=timedelta(seconds=settings.DATABASE_IDLE_CHECK_SECONDS),
+                max_age=timedelta(seconds=settings.DATABASE_POOL_RECYCLE_SECONDS),
+                keepalive=timedelta(seconds=settings.TCP_KEEPALIVE_SECONDS),
             )
         self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self.read_sessions = async_sessionmaker(self.read_engine, expire_on_commit=False)
         self.replica_sessions = async_sessionmaker(self.replica_engine, expire_on_commit=False)
         self.probe_sessions = async_sessionmaker(self.probe_engine, expire_on_commit=False)
 
-    async def close(self) -> None:
+    @property
+    def _engines(self) -> list[AsyncEngine]:
+        # Each once: without a replica, its engine is that for reading.
+        engines = (self.engine, self.read_engine, self.replica_engine, self.probe_engine)
+        return list(dict.fromkeys(engines))
+
+    async def close(self, *, within: timedelta = CLOSING_TIME) -> None:
+        """Close all connections; after `within`, without waiting for the server."""
         await self.probe.close()
-        await self.probe_engine.dispose()
-        await self.engine.dispose()
-        await self.read_engine.dispose()
-        await self.replica_engine.dispose()
+        if self._guard is not None:
+            await self._guard.close(within=within)
+        for engine in self._engines:
+            await engine.dispose()
 
 
 def _create_engine(
@@ -122,7 +139,7 @@ async def _connect_postgresql(*args: Any, **kwargs: Any) -> Any:
         return await asyncpg.connect(*args, **kwargs)
     except OSError as error:
         # An unknown host or a missing socket says so in other classes than a refused connection.
-        raise ConnectionError("PostgreSQL cannot be reached") from error
+        raise UnreachableError("PostgreSQL cannot be reached") from error
 
 
 def _renew_useless_connections(writing: AsyncEngine, *reading: AsyncEngine) -> None:

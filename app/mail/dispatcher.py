@@ -44,12 +44,12 @@ class MailDispatcher:
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
 
-    async def close(self) -> None:
-        """Wait for what is pending as long as for one mail, and drop the rest."""
+    async def close(self, *, within: timedelta) -> None:
+        """Wait for what is pending, and drop the rest."""
         pending = set(self._pending)
         if not pending:
             return
-        _, late = await asyncio.wait(pending, timeout=self._timeout)
+        _, late = await asyncio.wait(pending, timeout=within.total_seconds())
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import PoolProxiedConnection
 
+from app.core.database_errors import UnreachableError
 from app.db.session_info import SHARED_CONNECTION
 
 Row = Sequence[Any]
@@ -65,7 +66,8 @@ class PreparedStatement:
             compiled = self._compile(engine.dialect)
             try:
                 return await compiled.ask(engine, values, shared)
-            except (TimeoutError, SQLAlchemyError):
+            except (TimeoutError, SQLAlchemyError, UnreachableError):
+                # Not asked again: nobody waits twice for a connection.
                 raise
             except Exception as error:
                 if getattr(error, "sqlstate", None) in _TOO_LATE:

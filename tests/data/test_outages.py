@@ -214,11 +214,11 @@ async def test_nothing_is_amiss_after_connections_were_killed_under_load(
     assert {answer.status_code for answer in after} == {201}
 
 
-@pytest.mark.settings(DATABASE_STATEMENT_TIMEOUT_SECONDS=0.2)
+@pytest.mark.settings(DATABASE_STATEMENT_TIMEOUT_SECONDS=0.2, DATABASE_IDLE_CHECK_SECONDS=60)
 async def test_a_server_that_falls_silent_costs_one_503_for_each_connection(
     api: Api, account: Account, database_url: str
 ) -> None:
-    """RL6: its connections stay open, and nothing comes back."""
+    """RL6: its connections stay open, nothing comes back, and none of them was idle for long."""
     await write(api, account)
     async with connection_to(database_url) as connection:
         clients = list(await connection.scalars(OTHER_CLIENTS))

@@ -121,7 +121,7 @@ async def test_what_is_pending_is_delivered_before_the_application_ends(
     assert server.waiting == 1
 
 
-@pytest.mark.settings(SMTP_TIMEOUT_SECONDS=0.2)
+@pytest.mark.settings(SHUTDOWN_TIMEOUT_SECONDS=1)
 async def test_the_application_ends_though_the_mail_server_hangs(
     settings: Settings, server: MailServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
