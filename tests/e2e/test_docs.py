@@ -29,10 +29,21 @@ def clean(browser: Browser, site: Site) -> Iterator[None]:
 @either_transport
 def test_the_authorize_button_logs_in(browser: Browser, site: Site) -> None:
     """And what is tried out then is asked as the one who logged in."""
-    register = f"{site.api.url}/api/v1/auth/register"
-    httpx2.post(register, json=CREDENTIALS, headers={"Origin": site.api.url}, trust_env=False)
+    register(site.api.url)
     browser.open(f"{site.api.url}/docs")
 
+    authorize_and_ask_who_i_am(browser)
+
+
+def register(url: str) -> None:
+    """Register the account of CREDENTIALS at the application under this URL."""
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+    path = f"{url}/api/v1/auth/register"
+    httpx2.post(path, json=CREDENTIALS, headers={"Origin": origin}, trust_env=False)
+
+
+def authorize_and_ask_who_i_am(browser: Browser) -> None:
+    """Log in on the open page of Swagger UI, and try out `get_me` there."""
     browser.find("//button[contains(@class, 'authorize')]").click()
     browser.find("//input[@id='oauth_username']").type(CREDENTIALS["email"])
     browser.find("//input[@id='oauth_password']").type(CREDENTIALS["password"])
