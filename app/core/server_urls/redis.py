@@ -1,0 +1,157 @@
+"""Redis's and Valkey's URLs, as hosting providers issue them, for redis-py."""
+
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from app.core.server_urls.certificates import present_certificate, trust_authorities
+from app.core.server_urls.parts import (
+    AddressError,
+    Parts,
+    refused_option,
+    single_options,
+    split_url,
+    whole_number,
+)
+
+PORT: Final = 6379
+FORM: Final = "redis://user:password@host:6379/0, rediss://… for TLS, or unix:///path?db=0"
+MAX_SECONDS: Final = 60
+
+_SCHEMES: Final = {
+    "redis": "redis",
+    "rediss": "rediss",
+    "valkey": "redis",
+    "valkeys": "rediss",
+    **dict.fromkeys(("unix", "redis+unix", "redis+socket", "redis-socket"), "unix"),
+}
+_DISTRIBUTED: Final = ("sentinel", "cluster")
+_KEY_PAIR: Final = ("ssl_certfile", "ssl_keyfile", "ssl_password")
+_SECONDS: Final = ("socket_timeout", "socket_connect_timeout")
+_NUMBER: Final = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6})?")
+_CHOICES: Final = {
+    "ssl_cert_reqs": {
+        **{word: word for word in ("none", "optional", "required")},
+        **{f"CERT_{word}": word.lower() for word in ("NONE", "OPTIONAL", "REQUIRED")},
+    },
+    # redis-py takes any other text for true.
+    "ssl_check_hostname": {"true": "true", "True": "true", "1": "true"}
+    | {"false": "false", "False": "false", "0": "false"},
+}
+_TRANSLATED: Final = (*_KEY_PAIR, *_SECONDS, *_CHOICES, "ssl_ca_certs")
+# Where the connection goes, and as whom.
+_PLACE: Final = ("db", "username", "password")
+# Harmless: they tune, or are for another language's client (ioredis).
+_DROPPED: Final = (
+    *("family", "socket_keepalive", "health_check_interval", "retry_on_timeout", "client_name"),
+    *("protocol", "encoding", "decode_responses", "max_connections"),
+)
+
+
+def read_redis_url(text: str) -> str:
+    """Return the URL in the form of redis-py, with its port and what it understands.
+
+    Raises `AddressError`: one line that says what to do, without any value.
+    """
+    parts = split_url(text, form=FORM)
+    scheme = _scheme(parts.scheme)
+    options = single_options(parts.options)
+    kept = {
+        name: _checked(name, value, options)
+        for name, value in options.items()
+        if name not in _PLACE and _is_kept(name, options, tls=scheme == "rediss")
+    }
+    _check_files(kept)
+    credentials = _credentials(
+        options.get("username") or parts.user, options.get("password", parts.password)
+    )
+    place = _socket(parts) if scheme == "unix" else _server(parts)
+    database = _database(parts, options, in_path=scheme != "unix")
+    if database and scheme == "unix":
+        kept = {"db": database, **kept}
+    elif database:
+        place += f"/{database}"
+    query = f"?{urlencode(kept)}" if kept else ""
+    return f"{scheme}://{credentials}{place}{query}"
+
+
+def _scheme(scheme: str) -> str:
+    if any(word in scheme for word in _DISTRIBUTED):
+        raise AddressError("Sentinel and cluster URLs are not supported; name one server")
+    if scheme in {"http", "https"}:
+        raise AddressError("this is the URL of a REST interface; take the one with rediss://")
+    if scheme not in _SCHEMES:
+        raise AddressError(f"it needs the form {FORM}")
+    return _SCHEMES[scheme]
+
+
+def _socket(parts: Parts) -> str:
+    if any(host for host, _ in parts.hosts) or not parts.path:
+        raise AddressError("a socket needs the form unix:///path/to/socket?db=0")
+    return f"/{quote(parts.path.lstrip('/'))}"
+
+
+def _server(parts: Parts) -> str:
+    if len(parts.hosts) > 1:
+        raise AddressError("several hosts are a cluster's, which is not supported; name one server")
+    host, port = parts.hosts[0] if parts.hosts else ("", None)
+    if not host or host.startswith("/"):
+        raise AddressError(f"it names no host; it needs the form {FORM}")
+    return f"{f'[{host}]' if ':' in host else host}:{port or PORT}"
+
+
+def _database(parts: Parts, options: Mapping[str, str], *, in_path: bool) -> str:
+    path = parts.path.strip("/") if in_path else ""
+    if path and options.get("db", path) != path:
+        raise AddressError("the database is given twice, behind the host and as db; keep one")
+    text = path or options.get("db", "")
+    return text and str(whole_number("the database (behind the host, or db)", text, highest=9999))
+
+
+def _credentials(user: str | None, password: str | None) -> str:
+    if user is None and password is None:
+        return ""
+    secret = "" if password is None else f":{quote(password, safe='')}"
+    return f"{quote(user or '', safe='')}{secret}@"
+
+
+def _is_kept(name: str, options: Mapping[str, str], *, tls: bool) -> bool:
+    if name in _DROPPED:
+        return False
+    if name in {"ssl", "tls"}:
+        raise refused_option(name, options, "not an option; the scheme rediss:// asks for TLS")
+    if name not in _TRANSLATED:
+        raise refused_option(name, options, "unknown option; remove it")
+    if name.startswith("ssl_") and not tls:
+        raise AddressError(f"{name} needs TLS: rediss:// in place of redis://")
+    return True
+
+
+def _checked(name: str, value: str, options: Mapping[str, str]) -> str:
+    if name in _SECONDS:
+        if not _NUMBER.fullmatch(value) or not 0 < float(value) <= MAX_SECONDS:
+            raise AddressError(f"{name} needs a number of seconds, at most {MAX_SECONDS}")
+        return value
+    choices = _CHOICES.get(name)
+    if choices is None:
+        return value
+    if value not in choices:
+        raise refused_option(name, options, f"must be {' or '.join(dict.fromkeys(choices))}")
+    return choices[value]
+
+
+def _check_files(options: Mapping[str, str]) -> None:
+    """redis-py opens them with the first connection, where what is wrong would be a bug's error."""
+    if "ssl_ca_certs" in options:
+        trust_authorities(_context(), "ssl_ca_certs", options["ssl_ca_certs"])
+    if "ssl_certfile" in options or "ssl_keyfile" in options:
+        certificate, key, password = map(options.get, _KEY_PAIR)
+        if certificate is None:
+            raise AddressError("ssl_keyfile needs ssl_certfile, the certificate that belongs to it")
+        present_certificate(_context(), _KEY_PAIR, (certificate, key, password or ""))
+
+
+def _context() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
