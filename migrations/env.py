@@ -12,12 +12,14 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.util import CommandError
 from sqlalchemy import Connection, DefaultClause, False_, True_, event, pool, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.functions import current_timestamp
 
-from app.core.config import get_settings
+from app.core.config import GOVERNED, get_settings
+from app.core.server_urls.database import connection_of, read_database_url
+from app.core.server_urls.parts import AddressError
 from app.db.migrated_names import MigratedNames
 from app.db.search_index import add_search_function, is_search_index
 from app.models import Base
@@ -59,11 +61,19 @@ def include_name(name: str | None, kind: str, parents: Any) -> bool:
     return migrated_names().is_ours(name, kind, parents, Base.metadata)
 
 
-def database_url() -> str:
+def database_url() -> URL:
     """`-x url=...` on the command line, `sqlalchemy.url` of a caller, else DATABASE_URL."""
     given = context.get_x_argument(as_dictionary=True).get("url")
     configured = context.config.get_main_option("sqlalchemy.url")
-    return given or configured or get_settings().DATABASE_URL
+    if not (url := given or configured):
+        return get_settings().database_url
+    if context.is_offline_mode():
+        # Only the kind of the database counts: neither a host nor a name is needed.
+        return make_url(url.replace("postgres://", "postgresql://", 1))
+    try:
+        return read_database_url(url, root=Path.cwd(), governed=GOVERNED)
+    except AddressError as error:
+        raise CommandError(f"{'-x url' if given else 'sqlalchemy.url'}: {error}") from None
 
 
 def configure(**target: Any) -> None:
@@ -152,7 +162,7 @@ async def take_lock(holder: AsyncConnection) -> None:
 
 
 async def run_online() -> None:
-    url = make_url(database_url())
+    url = database_url()
     sqlite = url.get_backend_name() == "sqlite"
     # The driver must not begin transactions of its own on SQLite: the lock above would be lost.
     # Only to connect has a deadline: a migration takes as long as it takes.
@@ -161,7 +171,8 @@ async def run_online() -> None:
         if sqlite
         else {"timeout": get_settings().DATABASE_CONNECT_TIMEOUT_SECONDS}
     )
-    engine = create_async_engine(url, poolclass=pool.NullPool, connect_args=arguments)
+    address, arguments = connection_of(url, defaults=arguments)
+    engine = create_async_engine(address, poolclass=pool.NullPool, connect_args=arguments)
     try:
         await (run_on_sqlite(engine) if sqlite else run_on_postgresql(engine))
     finally:

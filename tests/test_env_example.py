@@ -57,7 +57,7 @@ def test_what_it_gives_as_defaults_are_the_defaults(tmp_path: Path) -> None:
 def test_headings_descriptions_and_bounds_stand_in_it() -> None:
     text = render()
 
-    assert "# --- Database\n\n# postgresql+asyncpg://" in text
+    assert "# --- Database\n\n# postgresql://" in text
     assert re.search(r"^# .*One of DEBUG, INFO, .*\n# LOG_LEVEL=INFO$", text, re.MULTILINE)
     assert re.search(r"^# .* 1 to 64\.\n# WEB_CONCURRENCY=1$", text, re.MULTILINE)
     assert re.search(r"^# .* At least 32 characters\.\nSECRET_KEY=$", text, re.MULTILINE)

@@ -77,7 +77,8 @@ def _env_file() -> Iterator[Finding]:
     if not file.is_file():
         yield Finding(".env", f"{file} does not exist; only environment variables count")
         return
-    unknown = [name for name in names_in(file) if name not in Settings.model_fields]
+    known = {*Settings.model_fields, *(f"{name}_FILE" for name in Settings.model_fields)}
+    unknown = [name for name in names_in(file) if name not in known]
     for name in unknown:
         near = difflib.get_close_matches(name, Settings.model_fields, n=1)
         remedy = f"rename it to {near[0]}" if near else "remove it: nothing reads it"

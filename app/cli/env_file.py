@@ -36,12 +36,26 @@ def names_in(file: Path) -> list[str]:
 
 
 def configured(name: str) -> str | None:
-    """What the environment, or else the file, says about one setting, before all are checked."""
-    from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
+    """What the environment, the file or a secret says about one setting, before all are checked."""
+    from pydantic_settings import (
+        DotEnvSettingsSource,
+        EnvSettingsSource,
+        InitSettingsSource,
+        SecretsSettingsSource,
+    )
 
-    in_file = DotEnvSettingsSource(Settings, env_file=env_file()).env_vars
-    in_environment = EnvSettingsSource(Settings).env_vars
-    return in_environment.get(name.lower()) or in_file.get(name.lower())
+    from app.core.settings_sources import customized_sources
+
+    sources = customized_sources(
+        Settings,
+        InitSettingsSource(Settings, {}),
+        EnvSettingsSource(Settings),
+        DotEnvSettingsSource(Settings, env_file=env_file()),
+        SecretsSettingsSource(Settings),
+    )
+    found = (values[name] for source in sources if name in (values := source()))
+    value = next(found, None)
+    return value if isinstance(value, str) else None
 
 
 def add_missing_secrets(file: Path) -> list[str]:

@@ -42,10 +42,9 @@ def validation_line(error: "ValidationError") -> str:
 
 def database_name(settings: "Settings") -> str:
     """Which database the settings mean, without user and password."""
-    url = settings.database_url
-    if settings.is_sqlite:
-        return f"SQLite {url.database}"
-    return f"PostgreSQL {url.host}:{url.port or 5432}/{url.database}"
+    from app.core.server_urls.database import name_of
+
+    return name_of(settings.database_url)
 
 
 @contextmanager

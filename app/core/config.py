@@ -1,6 +1,8 @@
 """Every setting of the application, read once from the environment, `.env` and secret files.
 
-Precedence: environment variable, then `.env`, then a file of `/run/secrets`, then the default.
+Precedence: environment variable, then `.env`, then a file of systemd's credentials directory, then
+one of `/run/secrets`, then the default. NAME_FILE, beside NAME in the environment or in `.env`,
+holds the path of a file with the value. `settings_sources` reads them all.
 `python cli.py env-example --write` makes `.env.example` from this module.
 """
 
@@ -10,7 +12,7 @@ from datetime import timedelta
 from enum import Enum as PyEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -22,7 +24,12 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy.engine import URL, make_url
 
 from app.core.config_rules import (
@@ -33,18 +40,32 @@ from app.core.config_rules import (
     fault_lines,
     production_faults,
     signing_key_faults,
-    with_async_driver,
-    with_redis_port,
 )
 from app.core.hosts import canonical_origin, check_host_pattern
 from app.core.mail_rules import check_mail_from, check_public_url, check_smtp_url
 from app.core.root_path import check_root_path
 from app.core.security.signing_algorithm import SigningAlgorithm
+from app.core.server_urls.database import read_database_url, text_of
+from app.core.server_urls.redis import read_redis_url
+from app.core.settings_sources import customized_sources, refuse_unreadable
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SECRETS_DIR = Path("/run/secrets")
 # More would be taken from requests in flight.
 MAX_CLOSING_TIME = timedelta(seconds=5)
+
+# What a database's URL must not say, as a setting does, and the remedy.
+GOVERNED: Final = {
+    **dict.fromkeys(
+        ("statement_timeout", "command_timeout", "socket_timeout"),
+        "set DATABASE_STATEMENT_TIMEOUT_SECONDS",
+    ),
+    **dict.fromkeys(("lock_timeout", "timeout"), "set DATABASE_LOCK_TIMEOUT_SECONDS"),
+    **dict.fromkeys(("pool_size", "max_overflow", "connection_limit"), "set DATABASE_POOL_SIZE"),
+    "pool_timeout": "set DATABASE_POOL_TIMEOUT_SECONDS",
+    "idle_in_transaction_session_timeout": "set DATABASE_IDLE_TRANSACTION_TIMEOUT_SECONDS",
+    "default_transaction_read_only": "remove it: sessions that read are read-only already",
+}
 
 CommaSeparated = Annotated[list[str], NoDecode]
 Secret = Annotated[SecretStr, Field(min_length=MIN_SECRET_LENGTH)]
@@ -68,6 +89,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         extra="ignore",
         env_ignore_empty=True,
+        # Takes a byte order mark for what it is: no part of the first name.
+        env_file_encoding="utf-8-sig",
         hide_input_in_errors=True,
         secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None,
     )
@@ -160,7 +183,8 @@ class Settings(BaseSettings):
         "sqlite+aiosqlite:///./app.db",
         validate_default=True,
         repr=False,
-        description="postgresql+asyncpg://user:pass@host:5432/name, or sqlite+aiosqlite:///path.",
+        description="postgresql://user:pass@host:5432/name, with libpq's options as providers show "
+        "it, or sqlite+aiosqlite:///path; docs/database.md.",
     )
     DATABASE_REPLICA_URL: str | None = Field(
         None,
@@ -306,7 +330,9 @@ class Settings(BaseSettings):
     # --- Limits
     RATE_LIMIT_ENABLED: bool = Field(default=True, description="Must stay on in production.")
     REDIS_URL: SecretStr | None = Field(
-        None, description="redis://host:6379/0: counters shared by all workers and replicas."
+        None,
+        description="redis://host:6379/0, or rediss:// for TLS: counters shared by all workers and "
+        "replicas; docs/database.md.",
     )
     RATE_LIMIT_FAIL_OPEN: bool = Field(
         default=False,
@@ -327,6 +353,19 @@ class Settings(BaseSettings):
     REFRESH_RATE_LIMIT_ADDRESS: str = Field(
         "600/15 minutes", description="Refreshes from one address, where many may be behind it."
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return customized_sources(
+            settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
+        )
 
     @field_validator(
         "TRUSTED_PROXIES",
@@ -372,13 +411,17 @@ class Settings(BaseSettings):
 
     @field_validator("DATABASE_URL", "DATABASE_REPLICA_URL")
     @classmethod
-    def _use_async_driver(cls, value: str | None) -> str | None:
-        return None if value is None else with_async_driver(value, root=PROJECT_ROOT)
+    def _read_database_url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        writes = info.field_name == "DATABASE_URL"
+        url = read_database_url(value, root=PROJECT_ROOT, writes=writes, governed=GOVERNED)
+        return text_of(url)
 
     @field_validator("REDIS_URL")
     @classmethod
-    def _complete_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
-        return None if value is None else SecretStr(with_redis_port(value.get_secret_value()))
+    def _read_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(read_redis_url(value.get_secret_value()))
 
     @field_validator(
         "API_RATE_LIMIT",
@@ -390,6 +433,12 @@ class Settings(BaseSettings):
     @classmethod
     def _check_limit(cls, value: str) -> str:
         return check_limit(value)
+
+    # Last, so that it comes first: no other validator meets what could not be read.
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_unreadable(cls, value: Any) -> Any:
+        return refuse_unreadable(value)
 
     @model_validator(mode="after")
     def _refuse_what_does_not_hold(self) -> Self:
@@ -472,5 +521,9 @@ def get_settings() -> Settings:
     try:
         return Settings(_env_file=env_file)
     except ValidationError as error:
-        lines = "\n".join(f"Configuration error: {line}" for line in fault_lines(error))
-        sys.exit(lines)
+        faults = fault_lines(error)
+    except UnicodeDecodeError:
+        faults = [f"{env_file} is not UTF-8 text."]
+    except OSError as error:
+        faults = [f"cannot read {error.filename}: {error.strerror}."]
+    sys.exit("\n".join(f"Configuration error: {fault}" for fault in faults))

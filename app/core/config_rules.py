@@ -1,12 +1,7 @@
-"""What makes a configuration unusable or unsafe, how that is told, and how URLs are completed."""
+"""What makes a configuration unusable or unsafe, and how that is told."""
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import SplitResult, urlsplit
-
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from app.core.addresses import EVERYBODY, UNIX_SOCKET, parse_address, parse_network
 from app.core.hosts import canonical_origin
@@ -22,8 +17,6 @@ if TYPE_CHECKING:
 # RFC 7518 §3.2: a key for HS256 has at least as many bits as the hash, which is 32 bytes.
 MIN_SECRET_LENGTH: Final = 32
 
-ASYNC_DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
-REDIS_PORT: Final = 6379
 # Every origin that a browser may send: also `null` and those of apps, as capacitor://localhost.
 _SENT_ORIGIN: Final = re.compile(r"null|\*|(?!https?:)[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
 # Wider networks hold addresses of strangers, too: 10.0.0.0/8 and fc00::/7 are private.
@@ -73,33 +66,6 @@ def fault_lines(error: "ValidationError") -> list[str]:
     return lines
 
 
-def with_async_driver(value: str, *, root: Path) -> str:
-    """Complete `postgres://`, `postgresql://` or `sqlite://` with the driver this project ships.
-
-    A relative path of SQLite starts at `root`, as that of `.env` does: what is meant must not
-    depend on where somebody stands. Raises `ValueError` for a URL that is none of them.
-    """
-    # Hosting services hand out postgres:// and libpq's sslmode; neither is known to asyncpg.
-    try:
-        url = make_url(value.replace("postgres://", "postgresql://", 1))
-    except (ArgumentError, ValueError):
-        # Our own words: the library's quote what it took for the port, maybe a password.
-        raise ValueError("not a database URL") from None
-    backend = url.get_backend_name()
-    if backend not in ASYNC_DRIVERS:
-        raise ValueError("the database must be postgresql+asyncpg:// or sqlite+aiosqlite://")
-    if backend == "sqlite" and url.database in (None, "", ":memory:"):
-        # Reads and writes have a connection each, and each would see a database of its own.
-        raise ValueError("SQLite needs a file: sqlite+aiosqlite:///./app.db")
-    if backend == "sqlite":
-        url = url.set(database=str(root / str(url.database)))
-    if "sslmode" in url.query:
-        url = url.difference_update_query(["sslmode"]).update_query_dict(
-            {"ssl": url.query["sslmode"]}
-        )
-    return url.set(drivername=ASYNC_DRIVERS[backend]).render_as_string(hide_password=False)
-
-
 def check_proxy(value: str) -> str:
     """Return the one spelling of an address or network, or `unix`, or `*`.
 
@@ -120,27 +86,6 @@ def check_limit(value: str) -> str:
     if not _LIMIT.fullmatch(value):
         raise ValueError("needs one limit of the form 5/15 minutes, no zero in it")
     return value
-
-
-def with_redis_port(value: str) -> str:
-    """Complete a Redis URL with the port, without which the limiter's library refuses it.
-
-    Raises `ValueError` for what is no `redis://`, `rediss://` or `unix://` URL.
-    """
-    try:
-        url = urlsplit(value)
-        port = url.port
-    except ValueError:
-        raise ValueError("not a Redis URL") from None
-    if url.scheme == "unix" and url.path:
-        return value
-    if url.scheme not in {"redis", "rediss"} or not url.hostname:
-        raise ValueError("needs the form redis://host:6379/0, rediss:// or unix:///path")
-    return value if port else _with_port(url, REDIS_PORT).geturl()
-
-
-def _with_port(url: SplitResult, port: int) -> SplitResult:
-    return url._replace(netloc=f"{url.netloc.rstrip(':')}:{port}")
 
 
 def signing_key_faults(settings: "Settings") -> list[str]:

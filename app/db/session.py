@@ -20,6 +20,7 @@ from starlette.requests import HTTPConnection
 
 from app.core.config import Settings, get_settings
 from app.core.database_errors import UnreachableError
+from app.core.server_urls.database import connection_of
 from app.core.single_flight import SingleFlight
 from app.db.fair_pool import FairPool
 from app.db.own_writes import count_writes, end
@@ -92,8 +93,15 @@ def _create_engine(
 ) -> AsyncEngine:
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if read_only else {}
-    engine = create_async_engine(
+    address, arguments = connection_of(
         url,
+        read_only=read_only,
+        defaults=_sqlite_arguments()
+        if sqlite
+        else _postgresql_arguments(settings, read_only=read_only),
+    )
+    engine = create_async_engine(
+        address,
         echo=settings.DEBUG,
         hide_parameters=not settings.DEBUG,
         # No overflow: a request that finds the pool empty waits a bounded time, then gets a 503.
@@ -102,9 +110,7 @@ def _create_engine(
         max_overflow=0,
         pool_timeout=settings.DATABASE_POOL_TIMEOUT_SECONDS,
         pool_use_lifo=True,
-        connect_args=_sqlite_arguments()
-        if sqlite
-        else _postgresql_arguments(settings, read_only=read_only),
+        connect_args=arguments,
         **options,
     )
     if sqlite:

@@ -1,0 +1,109 @@
+"""Every command with a provider's URL, and with one that is of no use: it works, or one line."""
+
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from app.core.config import PROJECT_ROOT
+from tests.support import warm_processes
+from tests.support.postgres import PostgresServer
+from tests.test_cli import Cli
+
+Finished = subprocess.CompletedProcess[str]
+
+# What a provider's page has you copy, and more of the kind.
+OPTIONS: Final = (
+    "&sslmode=require&channel_binding=require&connect_timeout=5&application_name=my%20api"
+    "&target_session_attrs=read-write&gssencmode=disable&keepalives=1"
+)
+COMMANDS: Final = {
+    "doctor": ("cli.py", "doctor"),
+    "init-db": ("cli.py", "init-db"),
+    "list-users": ("cli.py", "list-users"),
+    "serve": ("cli.py", "serve"),
+    "current": ("-m", "alembic", "current"),
+    "upgrade": ("-m", "alembic", "upgrade", "head"),
+}
+
+
+def run(cli: Cli, *arguments: str, **settings: str) -> Finished:
+    finished = warm_processes.run(
+        [sys.executable, *arguments], cli.environment(**settings), cwd=PROJECT_ROOT, timeout=60
+    )
+    out, err = finished.stdout.decode(), finished.stderr.decode()
+    return Finished(arguments, finished.returncode, out, err)
+
+
+@pytest.fixture
+async def cli(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[Cli]:
+    name = f"test_{secrets.token_hex(8)}"
+    await postgres.create_database(name)
+    yield Cli(tmp_path, postgres.url(name) + OPTIONS)
+    await postgres.drop_database(name)
+
+
+def test_a_providers_url_works_in_every_command(cli: Cli) -> None:
+    for name in ("upgrade", "init-db", "current", "list-users", "doctor"):
+        finished = run(cli, *COMMANDS[name])
+
+        assert finished.returncode == 0, (name, finished)
+        assert "Traceback" not in finished.stderr
+
+
+def test_the_url_of_alembics_command_line_has_the_same_options(cli: Cli) -> None:
+    finished = run(cli, "-m", "alembic", "-x", f"url={cli.url}", "upgrade", "head", DATABASE_URL="")
+
+    assert finished.returncode == 0, finished
+    assert run(cli, *COMMANDS["doctor"]).returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_unknown_option_is_the_same_line_in_every_command(tmp_path: Path, command: str) -> None:
+    cli = Cli(tmp_path, "postgresql://u:canary@db.invalid/app?bogus=canary")
+
+    finished = run(cli, *COMMANDS[command])
+
+    told = finished.stderr + finished.stdout
+    assert finished.returncode == 1
+    assert "DATABASE_URL: bogus: unknown option; a server setting needs the form" in told
+    assert "canary" not in told
+    assert "Traceback" not in told
+    if command != "doctor":
+        assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("postgresql://u:can/ary@h/app", "-x url: an @ behind the host; percent-encode"),
+        ("postgresql://u:canary@h/app?bogus=canary", "-x url: bogus: unknown option"),
+        ("postgresql://u:canary@h/app?lock_timeout=1", "-x url: lock_timeout does not belong"),
+    ],
+)
+def test_an_unusable_url_of_alembics_command_line_is_one_line(
+    tmp_path: Path, url: str, line: str
+) -> None:
+    finished = run(Cli(tmp_path), "-m", "alembic", "-x", f"url={url}", "current")
+
+    [told] = (finished.stdout + finished.stderr).splitlines()
+    assert line in told
+    assert "canary" not in told
+
+
+@pytest.mark.parametrize("source", ["ENV_FILE", "CREDENTIALS_DIRECTORY"])
+def test_an_unusable_source_of_settings_is_one_line_in_alembic_too(
+    tmp_path: Path, source: str
+) -> None:
+    cli = Cli(tmp_path)
+    cli.env_file.write_bytes(b"PORT=\xff")
+
+    finished = run(cli, *COMMANDS["current"], **{"ENV_FILE": "", source: str(cli.env_file)})
+
+    [told] = (finished.stdout + finished.stderr).splitlines()
+    assert told.startswith("Configuration error: ")
+    assert str(cli.env_file) in told
