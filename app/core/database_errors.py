@@ -33,6 +33,8 @@ DATABASE_ERRORS: Final[tuple[type[Exception], ...]] = (
 _BAD_VALUE_CLASS: Final = "22"
 _TRY_AGAIN_CLASSES: Final = (
     "08",  # connection
+    "28",  # the server refuses to let us in
+    "3D",  # the database is not there
     "40",  # serialization failure, deadlock
     "53",  # out of connections, memory or disk
     "55",  # lock timeout

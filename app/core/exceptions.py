@@ -300,13 +300,24 @@ class TooManyRequestsError(APIError):
     detail = "Too many attempts. Try again later."
 
     def __init__(
-        self, *, policy: str, quota: int, window: timedelta, reset: timedelta, counter: str
+        self,
+        *,
+        policy: str,
+        quota: int,
+        window: timedelta,
+        reset: timedelta,
+        counter: str,
+        setting: str = "",
     ) -> None:
         """`quota` attempts were allowed in `window`; `reset` is when there will be some again.
 
-        `counter` names the one that is full, and nobody.
+        `counter` names the one that is full, and nobody; `setting` is where the quota comes from.
         """
         self.counter = counter
+        self.policy = policy
+        self.quota = quota
+        self.window = window
+        self.setting = setting
         seconds = max(1, math.ceil(reset.total_seconds()))
         window_seconds = int(window.total_seconds())
         super().__init__(
@@ -327,5 +338,9 @@ class ServiceUnavailableError(APIError):
     title = "Service unavailable"
     detail = "The service cannot answer right now. Try again shortly."
 
-    def __init__(self, detail: str | None = None) -> None:
+    def __init__(self, detail: str | None = None, *, reason: str = "", remedy: str = "") -> None:
+        """`reason` and `remedy` are for the log, and name what the client need not know."""
+        self.log_fields = {"reason": reason or detail or self.detail}
+        if remedy:
+            self.log_fields["remedy"] = remedy
         super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

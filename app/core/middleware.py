@@ -114,6 +114,11 @@ class _Exchange:
         except asyncio.CancelledError:
             # The server stops, and will not wait longer.
             if self._status is None:
+                log.warning(
+                    "service_unavailable",
+                    reason="the process stops, and this request took longer than that may",
+                    remedy="raise SHUTDOWN_TIMEOUT_SECONDS if that is too short",
+                )
                 await self.refuse(ServiceUnavailableError())
             raise
         except Exception:

@@ -6,6 +6,7 @@ database's faults. What nothing else caught is answered by the middleware, from 
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
@@ -20,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.core.backing_services import DATABASE, log_fields
 from app.core.database_errors import DATABASE_ERRORS, database_problem, database_reason
 from app.core.exceptions import (
     APIError,
@@ -28,9 +30,12 @@ from app.core.exceptions import (
     MethodNotAllowedError,
     NotFoundError,
     PayloadTooLargeError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
     UnauthorizedError,
     ValidationFailedError,
 )
+from app.core.log_budget import LogBudget
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -44,6 +49,9 @@ WITHOUT_CONTENT: Final = {204, 205, 304}
 STATUSES: Final = range(200, 600)
 
 log = structlog.get_logger(__name__)
+
+LIMIT_LINE_INTERVAL: Final = timedelta(seconds=10)
+_LIMIT_LINES: Final = LogBudget(LIMIT_LINE_INTERVAL)
 
 _BY_STATUS: dict[int, type[APIError]] = {
     error.status: error
@@ -138,7 +146,25 @@ def request_id_of(request: Request) -> str:
 
 async def _on_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, APIError)  # noqa: S101  # it is registered for this class only
+    if isinstance(error, ServiceUnavailableError):
+        log.warning("service_unavailable", **error.log_fields)
+    elif isinstance(error, TooManyRequestsError):
+        _log_limit(error)
     return problem_response(error, request_id_of(request))
+
+
+def _log_limit(error: TooManyRequestsError) -> None:
+    # Whoever exceeds a limit must not fill the log.
+    left_out = _LIMIT_LINES.take(error.policy)
+    if left_out is not None:
+        log.warning(
+            "limit_exceeded",
+            policy=error.policy,
+            quota=error.quota,
+            window_seconds=int(error.window.total_seconds()),
+            setting=error.setting,
+            others_since_last_line=left_out,
+        )
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
@@ -245,5 +271,8 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
         # A fault of ours, as a wrong statement is: its trace, which has no values, says where.
         log.error("database_error", exc_info=error)
     else:
-        log.warning("database_error", code=problem.code, reason=database_reason(error))
+        fields = log_fields(error, DATABASE)
+        if "remedy" not in fields:
+            fields = {"reason": database_reason(error)}
+        log.warning("database_error", code=problem.code, **fields)
     return problem_response(problem, request_id_of(request))

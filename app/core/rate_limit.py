@@ -13,6 +13,7 @@ from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
+from app.core.backing_services import STORE, log_fields
 from app.core.config import Settings
 from app.core.exceptions import ServiceUnavailableError, TooManyRequestsError
 
@@ -20,6 +21,15 @@ log = structlog.get_logger(__name__)
 
 # Of what can be refused without end, the audit log has so much for each subject.
 NEWS: Final = parse("1/15 minutes")
+# Where the quota of each policy comes from.
+SETTINGS: Final = {
+    "account": "AUTH_RATE_LIMIT_ACCOUNT",
+    "address": "AUTH_RATE_LIMIT_ADDRESS",
+    "refresh-session": "REFRESH_RATE_LIMIT_SESSION",
+    "refresh-address": "REFRESH_RATE_LIMIT_ADDRESS",
+    "user": "API_RATE_LIMIT",
+    "stranger": "API_RATE_LIMIT",
+}
 # How long a process counts for itself after the store failed it.
 STORE_PAUSE: Final = timedelta(seconds=5)
 
@@ -124,6 +134,7 @@ class _Counters:
                 window=timedelta(seconds=limit.get_expiry()),
                 reset=timedelta(seconds=stats.reset_time - time.time()),
                 counter=key,
+                setting=SETTINGS.get(policy, ""),
             )
 
         await self._ask(hit)
@@ -145,9 +156,13 @@ class _Counters:
             try:
                 await question(self._shared)
             except StorageError as error:
-                log.warning("limit_store_error", error=type(error.storage_error).__name__)
+                fields = log_fields(error, STORE)
+                log.warning("limit_store_error", **fields)
                 if not self._goes_on_alone:
-                    raise ServiceUnavailableError from None
+                    why = f"the store of REDIS_URL did not count: {fields['reason']}"
+                    raise ServiceUnavailableError(
+                        reason=why, remedy=fields.get("remedy", "")
+                    ) from None
                 # Or each request would wait for a store that does not answer.
                 self._alone_until = time.monotonic() + STORE_PAUSE.total_seconds()
             else:

@@ -188,16 +188,14 @@ def _prepare_sqlite(engine: AsyncEngine, settings: Settings, *, read_only: bool)
     busy_timeout = int(settings.DATABASE_LOCK_TIMEOUT_SECONDS * 1000)
 
     @event.listens_for(engine.sync_engine, "connect")
-    def set_pragmas(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        # First of all: changing the journal mode may itself meet a lock.
-        cursor.execute(f"PRAGMA busy_timeout = {busy_timeout}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
-        cursor.close()
-        add_search_function(connection)
+    def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        try:
+            _set_pragmas(connection, busy_timeout=busy_timeout, read_only=read_only)
+            add_search_function(connection)
+        except Exception:
+            # The pool does not: the driver's thread would stay.
+            connection.close()
+            raise
 
     if not read_only:
 
@@ -221,6 +219,17 @@ def _prepare_sqlite(engine: AsyncEngine, settings: Settings, *, read_only: bool)
             # Closing alone does not, while anything of a cancelled request still refers to one of
             # its cursors: the write lock would stay.
             connection.rollback()
+
+
+def _set_pragmas(connection: DBAPIConnection, *, busy_timeout: int, read_only: bool) -> None:
+    cursor = connection.cursor()
+    # First of all: changing the journal mode may itself meet a lock.
+    cursor.execute(f"PRAGMA busy_timeout = {busy_timeout}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+    cursor.close()
 
 
 # The process's own database, for the application, commands and scripts.

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from app.core.backing_services import MAIL, log_fields
 from app.mail.mailer import Mailer
 from app.mail.message import Mail
 
@@ -63,6 +64,7 @@ class MailDispatcher:
                     await self._mailer.send(mail)
             except Exception as error:  # noqa: BLE001  # whatever it is, the answer has been given
                 # Its text may hold the address, as a server that refuses one repeats it.
-                log.error("mail_not_sent", error=type(error).__name__)  # noqa: TRY400
+                fields = log_fields(error, MAIL)
+                log.error("mail_not_sent", error=type(error).__name__, **fields)  # noqa: TRY400
             else:
                 log.info("mail_sent")

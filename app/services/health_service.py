@@ -25,7 +25,10 @@ class HealthService:
         try:
             schema = await self._flight.run(self._repo.schema_state, within=READY_DEADLINE)
         except TimeoutError:
-            raise ServiceUnavailableError("The database does not answer.") from None
+            raise ServiceUnavailableError(
+                "The database does not answer.",
+                reason=f"the database did not answer readiness within {READY_DEADLINE}",
+            ) from None
         if schema is SchemaState.MISSING:
             raise ServiceUnavailableError("The database has not been migrated.")
         if schema is SchemaState.OUTDATED:

@@ -47,7 +47,8 @@ class PasswordService:
         self._pool = ThreadPoolExecutor(
             settings.PASSWORD_HASH_THREADS, "password-hash", initializer=_lower_priority
         )
-        self._free = settings.PASSWORD_HASH_THREADS + settings.PASSWORD_HASH_QUEUE
+        self._capacity = settings.PASSWORD_HASH_THREADS + settings.PASSWORD_HASH_QUEUE
+        self._free = self._capacity
         self._decoy: str | None = None
 
     async def hash(self, password: str) -> str:
@@ -95,7 +96,11 @@ class PasswordService:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._free <= 0:
-            raise ServiceUnavailableError("Too many logins at once. Try again shortly.")
+            raise ServiceUnavailableError(
+                "Too many logins at once. Try again shortly.",
+                reason=f"{self._capacity} password hashes are under way or waiting, which is all",
+                remedy="raise PASSWORD_HASH_THREADS (a core each) or PASSWORD_HASH_QUEUE",
+            )
         self._free -= 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         # On the future, not in a `finally`: a client that goes away does not stop the hashing.
