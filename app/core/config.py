@@ -47,7 +47,7 @@ from app.core.root_path import check_root_path
 from app.core.security.signing_algorithm import SigningAlgorithm
 from app.core.server_urls.database import read_database_url, text_of
 from app.core.server_urls.redis import read_redis_url
-from app.core.settings_sources import customized_sources, refuse_unreadable
+from app.core.settings_sources import customized_sources, refuse_unreadable, stripped
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SECRETS_DIR = Path("/run/secrets")
@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         extra="ignore",
         env_ignore_empty=True,
+        # "nan" is a float, and would be refused by whatever bound comes first.
+        allow_inf_nan=False,
         # Takes a byte order mark for what it is: no part of the first name.
         env_file_encoding="utf-8-sig",
         hide_input_in_errors=True,
@@ -377,9 +379,11 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return [part.strip() for part in value.split(",") if part.strip()]
-        return value
+        if not isinstance(value, str):
+            return value
+        if value.startswith(('["', "['", "[]")):
+            raise ValueError("needs values separated by commas, without brackets and quotes")
+        return [text for part in value.split(",") if (text := stripped(part))]
 
     @field_validator("TRUSTED_PROXIES")
     @classmethod

@@ -11,6 +11,7 @@ from app.core.security.signing_algorithm import SigningAlgorithm
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
     from app.core.config import Settings
 
@@ -21,12 +22,12 @@ MIN_SECRET_LENGTH: Final = 32
 _SENT_ORIGIN: Final = re.compile(r"null|\*|(?!https?:)[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
 # Wider networks hold addresses of strangers, too: 10.0.0.0/8 and fc00::/7 are private.
 _WIDEST_NETWORKS: Final = {4: 8, 6: 7}
-# The library takes several, of which only the first would count, and takes `5/0 minutes` for one.
-# Its windows are seconds: these are few enough for any unit.
-_LIMIT: Final = re.compile(
-    r"[1-9][0-9]{0,8}\s*(/|per)\s*([1-9][0-9]{0,5})?\s*(second|minute|hour|day|month|year)s?",
-    re.IGNORECASE,
-)
+# The library's own pattern also takes several limits, of which only the first would count.
+_LIMIT: Final = re.compile(r"([0-9]+)\s*(?:/|per)\s*([0-9]*)\s*([a-z]+)", re.IGNORECASE)
+_LIMIT_UNITS: Final = ("second", "minute", "hour", "day", "month", "year")
+MAX_LIMIT_AMOUNT: Final = 999_999_999
+# Windows are counted in seconds: these are few enough for any unit.
+MAX_LIMIT_UNITS: Final = 999_999
 
 # OWASP Password Storage Cheat Sheet, Argon2id: m=19456 KiB, t=2, p=1.
 OWASP_ARGON2_MEMORY_KIB = 19_456
@@ -54,16 +55,29 @@ SAMPLE_WORDS = (
 def fault_lines(error: "ValidationError") -> list[str]:
     """One line a fault, naming the setting and never its value."""
     lines: list[str] = []
-    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+    for fault in error.errors(include_input=False, include_url=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
-        if fault["type"] == "missing":
-            lines.append(f"{name} is not set. `python cli.py generate-keys` makes one.")
-        elif fault["type"] == "too_short":
-            lines.append(f"{name} needs at least {MIN_SECRET_LENGTH} characters.")
-        else:
-            text = fault["msg"].removeprefix("Value error, ")
-            lines += [f"{name}: {line}" if name else line for line in text.splitlines()]
+        lines += [_named(name, line) for line in _fault_text(fault).splitlines()]
     return lines
+
+
+def _named(name: str, line: str) -> str:
+    if line.startswith(("is not set", "needs at least")):
+        return f"{name} {line}"
+    return f"{name}: {line}" if name else line
+
+
+def _fault_text(fault: "ErrorDetails") -> str:
+    context = fault.get("ctx", {})
+    if fault["type"] == "missing":
+        return "is not set. `python cli.py generate-keys` makes one."
+    if fault["type"] == "too_short":
+        return f"needs at least {context['min_length']} characters."
+    if fault["type"] == "string_pattern_mismatch":
+        # The only patterns of settings are lists of words.
+        words = context["pattern"].strip("^$()").replace("|", ", ")
+        return f"must be one of {words}"
+    return fault["msg"].removeprefix("Value error, ")
 
 
 def check_proxy(value: str) -> str:
@@ -83,9 +97,22 @@ def check_proxy(value: str) -> str:
 
 def check_limit(value: str) -> str:
     """Raises `ValueError` for anything but one limit that lets something through."""
-    if not _LIMIT.fullmatch(value):
-        raise ValueError("needs one limit of the form 5/15 minutes, no zero in it")
+    found = _LIMIT.fullmatch(value)
+    if found is None:
+        raise ValueError("needs one limit of the form 5/15 minutes")
+    amount, units, unit = found.groups()
+    if unit.lower().removesuffix("s") not in _LIMIT_UNITS:
+        raise ValueError(f"the window's unit must be one of {', '.join(_LIMIT_UNITS)}")
+    if not _is_between(amount, MAX_LIMIT_AMOUNT):
+        raise ValueError(f"the amount must be from 1 to {MAX_LIMIT_AMOUNT}")
+    if units and not _is_between(units, MAX_LIMIT_UNITS):
+        raise ValueError(f"the window must be from 1 to {MAX_LIMIT_UNITS} units")
     return value
+
+
+def _is_between(digits: str, highest: int) -> bool:
+    # Python refuses to convert thousands of digits.
+    return len(digits) <= len(str(highest)) and 1 <= int(digits) <= highest
 
 
 def signing_key_faults(settings: "Settings") -> list[str]:
@@ -136,26 +163,31 @@ def development_faults(settings: "Settings") -> list[str]:
 
 def _secret_faults(settings: "Settings") -> list[str]:
     secrets = {
-        "SECRET_KEY": [settings.SECRET_KEY, *settings.SECRET_KEY_PREVIOUS],
-        "JWT_SECRET_KEY": settings.jwt_secrets,
+        "SECRET_KEY": [settings.SECRET_KEY],
+        "SECRET_KEY_PREVIOUS": settings.SECRET_KEY_PREVIOUS,
+        "JWT_SECRET_KEY": settings.jwt_secrets[:1],
+        "JWT_SECRET_KEY_PREVIOUS": settings.jwt_secrets[1:],
     }
+    texts = {name: [s.get_secret_value() for s in values] for name, values in secrets.items()}
     faults = [
-        f"{name} looks like a sample or has too little variety; generate a random one."
-        for name, values in secrets.items()
-        if any(_is_weak(value.get_secret_value()) for value in values)
+        f"{name} {weakness}; generate a random one."
+        for name, values in texts.items()
+        if (weakness := next(filter(None, map(_weakness, values)), ""))
     ]
-    shared = {s.get_secret_value() for s in secrets["SECRET_KEY"]} & {
-        s.get_secret_value() for s in secrets["JWT_SECRET_KEY"]
-    }
-    if shared:
+    if {*texts["SECRET_KEY"], *texts["SECRET_KEY_PREVIOUS"]} & {
+        *texts["JWT_SECRET_KEY"],
+        *texts["JWT_SECRET_KEY_PREVIOUS"],
+    }:
         faults.append("SECRET_KEY and JWT_SECRET_KEY must differ, previous ones included.")
     return faults
 
 
-def _is_weak(secret: str) -> bool:
-    lowered = secret.lower()
-    too_plain = len(set(secret)) < MIN_DISTINCT_CHARACTERS
-    return too_plain or any(word in lowered for word in SAMPLE_WORDS)
+def _weakness(secret: str) -> str:
+    if any(word in secret.lower() for word in SAMPLE_WORDS):
+        return "looks like a sample, by a word in it"
+    if len(set(secret)) < MIN_DISTINCT_CHARACTERS:
+        return f"has fewer than {MIN_DISTINCT_CHARACTERS} different characters"
+    return ""
 
 
 def _exposure_faults(settings: "Settings") -> list[str]:

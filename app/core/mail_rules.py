@@ -2,47 +2,52 @@
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import SecretStr
 
+from app.core.server_urls.parts import MAX_PORT
+from app.core.server_urls.smtp import read_smtp_url
+
 if TYPE_CHECKING:
     from app.core.config import Settings
 
-SMTP_SCHEMES: Final = {"smtp", "smtps"}
 # Something is appended to it, so: no query, no fragment, and nothing that ends a line of the mail.
-_BASE_URL: Final = re.compile(r"https?://[^\s/?#@\\]+(/[^\s?#\\]*)?", re.ASCII)
+_BASE_URL: Final = re.compile(
+    r"(?P<scheme>https?)://"
+    r"(?P<rest>(?:[^\s/?#@\\:\[\]]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:/[^\s?#\\]*)?)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def check_smtp_url(value: SecretStr) -> SecretStr:
-    """Raises `ValueError` for what is no `smtp://` or `smtps://` URL of a host."""
-    try:
-        url = urlsplit(value.get_secret_value())
-        url.port  # noqa: B018  # raises for what is no port
-    except ValueError:
-        # Our own words: the library's quote what it took for the port, maybe a password.
-        raise ValueError("not an SMTP URL") from None
-    if url.scheme not in SMTP_SCHEMES or not url.hostname or url.path.strip("/") or url.query:
-        raise ValueError("needs the form smtp://user:pass@host:587 or smtps://user:pass@host:465")
-    if (url.username is None) != (url.password is None):
-        raise ValueError("needs a user and a password, or neither")
-    return value
+    """Raises `ValueError` for anything but an `smtp://` or `smtps://` URL of a host."""
+    return SecretStr(read_smtp_url(value.get_secret_value()))
 
 
 def check_mail_from(value: str) -> str:
-    """Raises `ValueError` for what is no bare address."""
+    """Raises `ValueError` for anything but a bare address."""
+    if "<" in value:
+        raise ValueError("needs the address alone, as in no-reply@example.com: no name, no <>")
     try:
         return validate_email(value, check_deliverability=False).normalized
-    except EmailNotValidError:
-        raise ValueError("needs an email address, as in no-reply@example.com") from None
+    except EmailNotValidError as error:
+        # In brackets the library quotes parts of the address.
+        reason = str(error).partition(" (")[0].rstrip(".")
+        raise ValueError(
+            f"needs an email address, as in no-reply@example.com; {reason[:1].lower()}{reason[1:]}"
+        ) from None
 
 
 def check_public_url(value: str) -> str:
-    """The URL without a slash at its end. Raises `ValueError` for what no path can follow."""
-    if not _BASE_URL.fullmatch(value):
-        raise ValueError("needs the form https://app.example.com, with a path or without")
-    return value.rstrip("/")
+    """Return the URL without a slash at its end. Raises `ValueError` for one no path can follow."""
+    found = _BASE_URL.fullmatch(value)
+    if found is None:
+        form = "needs the form https://app.example.com, with a path or without"
+        raise ValueError(f"{form}: no user, no query, no fragment, no spaces")
+    if not 1 <= int(found["port"] or 1) <= MAX_PORT:
+        raise ValueError(f"the port must be from 1 to {MAX_PORT}")
+    return f"{found['scheme'].lower()}://{found['rest']}".rstrip("/")
 
 
 def mail_faults(settings: "Settings") -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 MAX_PORT: Final = 65_535
 # An option's name goes into messages. The longest known name has 27 characters; a longer word, or
@@ -73,6 +73,20 @@ def split_host(text: str) -> tuple[str, int | None]:
         raise AddressError("an IPv6 address needs brackets, as in [::1]:5432")
     host, _, port = text.partition(":")
     return _checked_host(unquote(host)), _port(port)
+
+
+def credentials_text(user: str | None, password: str | None) -> str:
+    """Return `user:password@`, percent-encoded; empty without either."""
+    if user is None and password is None:
+        return ""
+    secret = "" if password is None else f":{quote(password, safe='')}"
+    return f"{quote(user or '', safe='')}{secret}@"
+
+
+def host_text(host: str, port: int | None) -> str:
+    """Return `host:port`, an IPv6 address in brackets."""
+    name = f"[{host}]" if ":" in host else host
+    return f"{name}:{port}" if port else name
 
 
 def single_options(options: list[tuple[str, str]]) -> dict[str, str]:

@@ -10,6 +10,8 @@ from app.core.server_urls.certificates import present_certificate, trust_authori
 from app.core.server_urls.parts import (
     AddressError,
     Parts,
+    credentials_text,
+    host_text,
     refused_option,
     single_options,
     split_url,
@@ -64,7 +66,7 @@ def read_redis_url(text: str) -> str:
         if name not in _PLACE and _is_kept(name, options, tls=scheme == "rediss")
     }
     _check_files(kept)
-    credentials = _credentials(
+    credentials = credentials_text(
         options.get("username") or parts.user, options.get("password", parts.password)
     )
     place = _socket(parts) if scheme == "unix" else _server(parts)
@@ -99,7 +101,7 @@ def _server(parts: Parts) -> str:
     host, port = parts.hosts[0] if parts.hosts else ("", None)
     if not host or host.startswith("/"):
         raise AddressError(f"it names no host; it needs the form {FORM}")
-    return f"{f'[{host}]' if ':' in host else host}:{port or PORT}"
+    return host_text(host, port or PORT)
 
 
 def _database(parts: Parts, options: Mapping[str, str], *, in_path: bool) -> str:
@@ -108,13 +110,6 @@ def _database(parts: Parts, options: Mapping[str, str], *, in_path: bool) -> str
         raise AddressError("the database is given twice, behind the host and as db; keep one")
     text = path or options.get("db", "")
     return text and str(whole_number("the database (behind the host, or db)", text, highest=9999))
-
-
-def _credentials(user: str | None, password: str | None) -> str:
-    if user is None and password is None:
-        return ""
-    secret = "" if password is None else f":{quote(password, safe='')}"
-    return f"{quote(user or '', safe='')}{secret}@"
 
 
 def _is_kept(name: str, options: Mapping[str, str], *, tls: bool) -> bool:
