@@ -54,6 +54,7 @@ def database_faults() -> Iterator[None]:
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
     from app.core.config import get_settings
+    from app.core.pooler import PoolerError
 
     try:
         yield
@@ -63,6 +64,8 @@ def database_faults() -> Iterator[None]:
         if _is_bug(error):
             raise
         raise _unusable(get_settings(), str(error.orig)) from error
+    except PoolerError as error:
+        raise Fault(error.detail, error.remedy) from error
     except (PoolTimeoutError, OSError) as error:
         cause = error.__cause__ or error
         reason = getattr(cause, "strerror", None) or str(cause) or "no answer in time"

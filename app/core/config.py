@@ -43,6 +43,7 @@ from app.core.config_rules import (
 )
 from app.core.hosts import canonical_origin, check_host_pattern
 from app.core.mail_rules import check_mail_from, check_public_url, check_smtp_url
+from app.core.pooler import Pooler
 from app.core.root_path import check_root_path
 from app.core.security.signing_algorithm import SigningAlgorithm
 from app.core.server_urls.database import read_database_url, text_of
@@ -193,6 +194,11 @@ class Settings(BaseSettings):
         repr=False,
         description="Where lists and other reads may go; docs/database.md. Default: the same.",
     )
+    DATABASE_POOLER: Pooler = Field(
+        Pooler.NONE,
+        description="How a pooler before PostgreSQL, such as PgBouncer, shares connections: none "
+        "(there is no pooler), session or transaction; docs/database.md.",
+    )
     DATABASE_POOL_SIZE: int = Field(
         10, ge=1, le=500, description="Connections a worker keeps for writing, and for reading."
     )
@@ -210,6 +216,12 @@ class Settings(BaseSettings):
     )
     DATABASE_IDLE_TRANSACTION_TIMEOUT_SECONDS: float = Field(
         15.0, ge=1, le=600, description="Longest idle time inside a transaction on PostgreSQL."
+    )
+    DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS: float = Field(
+        300.0,
+        ge=0.1,
+        le=86_400,
+        description="Longest wait for another process that migrates; on SQLite, that writes.",
     )
 
     DATABASE_IDLE_CHECK_SECONDS: float = Field(

@@ -20,6 +20,7 @@ from starlette.requests import HTTPConnection
 
 from app.core.config import Settings, get_settings
 from app.core.database_errors import UnreachableError
+from app.core.pooler import Pooler
 from app.core.server_urls.database import connection_of
 from app.core.single_flight import SingleFlight
 from app.db.fair_pool import FairPool
@@ -92,7 +93,9 @@ def _create_engine(
     settings: Settings, url: URL, *, read_only: bool, pool_size: int | None = None
 ) -> AsyncEngine:
     sqlite = url.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if read_only else {}
+    # Through a pooler of transactions, deadlines and read-only mode come with BEGIN.
+    autocommit = read_only and (sqlite or settings.DATABASE_POOLER is not Pooler.TRANSACTION)
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if autocommit else {}
     address, arguments = connection_of(
         url,
         read_only=read_only,
@@ -115,6 +118,12 @@ def _create_engine(
     )
     if sqlite:
         _prepare_sqlite(engine, settings, read_only=read_only)
+    else:
+        from app.db.poolers import report_shared_sessions  # noqa: PLC0415  # as above
+
+        report_shared_sessions(
+            engine.sync_engine, settings.DATABASE_POOLER, setting="DATABASE_POOLER"
+        )
     return engine
 
 
@@ -122,19 +131,27 @@ def _postgresql_arguments(settings: Settings, *, read_only: bool) -> dict[str, A
     def milliseconds(seconds: float) -> str:
         return str(int(seconds * 1000))
 
+    # Loads the driver, which nobody needs on SQLite.
+    from app.db.poolers import pooler_arguments  # noqa: PLC0415
+
     idle_timeout = settings.DATABASE_IDLE_TRANSACTION_TIMEOUT_SECONDS
+    deadlines = {
+        "statement_timeout": milliseconds(settings.DATABASE_STATEMENT_TIMEOUT_SECONDS),
+        "lock_timeout": milliseconds(settings.DATABASE_LOCK_TIMEOUT_SECONDS),
+        "idle_in_transaction_session_timeout": milliseconds(idle_timeout),
+    }
     return {
-        "async_creator_fn": _connect_postgresql,
         "timeout": settings.DATABASE_CONNECT_TIMEOUT_SECONDS,
         # The server's own deadline is no help when it, or the network, falls silent.
         "command_timeout": settings.DATABASE_STATEMENT_TIMEOUT_SECONDS + 1,
-        "server_settings": {
-            "application_name": settings.APP_NAME,
-            "statement_timeout": milliseconds(settings.DATABASE_STATEMENT_TIMEOUT_SECONDS),
-            "lock_timeout": milliseconds(settings.DATABASE_LOCK_TIMEOUT_SECONDS),
-            "idle_in_transaction_session_timeout": milliseconds(idle_timeout),
-            "default_transaction_read_only": "on" if read_only else "off",
-        },
+        **pooler_arguments(
+            settings.DATABASE_POOLER,
+            deadlines,
+            read_only=read_only,
+            application_name=settings.APP_NAME,
+            setting="DATABASE_POOLER",
+            connect=_connect_postgresql,
+        ),
     }
 
 

@@ -1,0 +1,20 @@
+"""How a pooler between the application and PostgreSQL assigns server connections."""
+
+from enum import Enum as PyEnum
+
+
+class Pooler(str, PyEnum):
+    """By the names of PgBouncer's `pool_mode`."""
+
+    NONE = "none"
+    SESSION = "session"
+    TRANSACTION = "transaction"
+
+
+class PoolerError(ConnectionError):
+    """The pooler in front of the database is not the one that was declared."""
+
+    def __init__(self, detail: str, remedy: str) -> None:
+        super().__init__(f"{detail}; {remedy}")
+        self.detail = detail
+        self.remedy = remedy

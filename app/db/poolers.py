@@ -1,0 +1,180 @@
+"""PostgreSQL through a pooler such as PgBouncer, and what tells that there is one.
+
+Deadlines and read-only mode are settings of a session. Without a pooler they are startup
+parameters, which poolers refuse. A pooler of sessions keeps what is `SET` after connecting. A
+pooler of transactions keeps nothing: `SET LOCAL` comes with each BEGIN.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+
+from app.core.pooler import Pooler, PoolerError
+from app.db.driver_connection import RenewingConnection, transactions_that_begin_with
+
+Connect = Callable[..., Awaitable[Any]]
+
+# SQLSTATEs of a prepared statement that is another session's, or not there.
+_FOREIGN_STATEMENT: Final = ("26000", "42P05")
+# In the middle of what poolers say; their SQLSTATE is that of many other faults.
+_REFUSED_PARAMETER: Final = "startup parameter"
+_STATEMENT_POOLING: Final = "statement pooling"
+# A second connection shows whether sessions are shared. Where it must wait for one, they are not.
+_PROOF_SECONDS: Final = 1.0
+_BACKEND: Final = "SELECT pg_backend_pid(), pg_postmaster_start_time()"
+_IN_FORCE: Final = "SELECT name, setting FROM pg_settings WHERE name = ANY($1)"
+
+
+def pooler_arguments(
+    pooler: Pooler,
+    deadlines: Mapping[str, str],
+    *,
+    read_only: bool,
+    application_name: str,
+    setting: str,
+    connect: Connect = asyncpg.connect,
+) -> dict[str, Any]:
+    """Return what SQLAlchemy's `connect_args` need so that the deadlines are in force.
+
+    `setting` is the name of the setting that declares the pooler, for messages.
+    """
+    parameters = {**deadlines, "default_transaction_read_only": "on" if read_only else "off"}
+    server_settings = {"application_name": application_name}
+    arguments: dict[str, Any] = {
+        "async_creator_fn": PooledConnect(pooler, parameters, setting=setting, connect=connect),
+        "connection_class": RenewingConnection,
+        "server_settings": server_settings,
+    }
+    if pooler is Pooler.NONE:
+        server_settings.update(parameters)
+    if pooler is Pooler.TRANSACTION:
+        opening = _assignments("SET LOCAL", deadlines)
+        # Never the opposite: a standby refuses to begin what may write, and then says why badly.
+        opening += "SET TRANSACTION READ ONLY;" if read_only else ""
+        # What is prepared under a name is the session's.
+        arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+        arguments["connection_class"] = transactions_that_begin_with(opening)
+    return arguments
+
+
+class PooledConnect:
+    """Connects, and raises `PoolerError` if the pooler is evidently not the declared one."""
+
+    def __init__(
+        self, pooler: Pooler, parameters: Mapping[str, str], *, setting: str, connect: Connect
+    ) -> None:
+        self._pooler = pooler
+        self._parameters = parameters
+        self._setting = setting
+        self._connect = connect
+        # What the pooler does is found out once.
+        self._is_proved = False
+
+    async def __call__(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:  # noqa: ASYNC109  # the driver's
+        try:
+            connection = await self._connect(*args, timeout=timeout, **kwargs)
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._prepare(connection, *args, **kwargs)
+            except BaseException:
+                connection.terminate()
+                raise
+        except asyncpg.PostgresError as error:
+            if (found := misdeclared(error, self._pooler, setting=self._setting)) is not None:
+                raise found from None
+            raise
+        return connection
+
+    async def _prepare(self, connection: Any, *args: Any, **kwargs: Any) -> None:
+        if not self._is_proved:
+            backend = await _in_transaction(connection, _BACKEND)
+            if self._pooler is not Pooler.TRANSACTION:
+                await self._require_own_session(backend, connection, *args, **kwargs)
+            self._is_proved = True
+        if self._pooler is Pooler.SESSION:
+            await connection.execute(_assignments("SET SESSION", self._parameters))
+
+    async def _require_own_session(
+        self, backend: Any, connection: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        if self._pooler is Pooler.NONE:
+            await self._require_parameters(connection)
+        # A pooler makes up a process id of its own for each client.
+        is_pooled = backend[0][0] != connection.get_server_pid()
+        if is_pooled and backend == await self._other_backend(*args, **kwargs):
+            raise _shared_sessions(self._pooler, setting=self._setting)
+
+    async def _other_backend(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the session of a second connection; None if there is none to be had."""
+        with suppress(OSError, asyncpg.PostgresError):
+            async with asyncio.timeout(_PROOF_SECONDS):
+                other = await self._connect(*args, **kwargs)
+                try:
+                    return await _in_transaction(other, _BACKEND)
+                finally:
+                    other.terminate()
+        return None
+
+    async def _require_parameters(self, connection: Any) -> None:
+        rows = await _in_transaction(connection, _IN_FORCE, list(self._parameters))
+        if dict(rows) != self._parameters:
+            raise PoolerError(
+                f"{self._setting} is none, and a pooler dropped the deadlines on the way",
+                f"set {self._setting}=session or transaction, as its pool_mode",
+            )
+
+
+def report_shared_sessions(engine: Engine, pooler: Pooler, *, setting: str) -> None:
+    """Raise `PoolerError` for errors that only a pooler causes, as after a change of its mode."""
+
+    @event.listens_for(engine, "handle_error")
+    def name_the_setting(context: ExceptionContext) -> BaseException | None:
+        found = misdeclared(context.original_exception, pooler, setting=setting)
+        context.is_disconnect |= found is not None
+        return found
+
+
+async def _in_transaction(connection: Any, query: str, *values: Any) -> Any:
+    """Run a query so that any pooler lets it: on one session, and prepared under no name."""
+    async with connection.transaction():
+        statement = await connection.prepare(query, name="")
+        return await statement.fetch(*values)
+
+
+def misdeclared(error: BaseException, pooler: Pooler, *, setting: str) -> PoolerError | None:
+    """Return what an error of PostgreSQL, or of its pooler, says against the declared pooler."""
+    text = str(error)
+    if _REFUSED_PARAMETER in text and pooler is Pooler.NONE:
+        return PoolerError(
+            f"{setting} is none, and a pooler in front of the database refuses startup parameters",
+            f"set {setting}=session or transaction, as its pool_mode",
+        )
+    if _REFUSED_PARAMETER in text:
+        return PoolerError(
+            f"the pooler in front of the database refuses an option of the URL: {text}",
+            "remove it, or add it to the pooler's ignore_startup_parameters",
+        )
+    if _STATEMENT_POOLING in text:
+        return PoolerError(
+            "the pooler in front of the database pools statements, which breaks transactions",
+            f"set its pool_mode to transaction, and {setting}=transaction",
+        )
+    if getattr(error, "sqlstate", None) in _FOREIGN_STATEMENT:
+        return _shared_sessions(pooler, setting=setting)
+    return None
+
+
+def _shared_sessions(pooler: Pooler, *, setting: str) -> PoolerError:
+    return PoolerError(
+        f"{setting} is {pooler.value}, but a pooler assigns sessions to each transaction anew",
+        f"set {setting}=transaction",
+    )
+
+
+def _assignments(verb: str, parameters: Mapping[str, str]) -> str:
+    return "".join(f"{verb} {name} = '{value}';" for name, value in parameters.items())

@@ -1,0 +1,206 @@
+"""What DATABASE_POOLER changes, without a pooler; tests/deploy has a real PgBouncer."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import asyncpg
+import pytest
+from sqlalchemy import func, make_url, select, text
+from sqlalchemy.exc import DBAPIError
+
+from app.core.config import Settings
+from app.core.pooler import Pooler, PoolerError
+from app.db.driver_connection import RenewingConnection
+from app.db.poolers import PooledConnect, misdeclared
+from app.db.session import Database
+from app.repositories.prepared_statement import PreparedStatement
+from tests.support.databases import on_postgresql
+
+IN_FORCE: Final = (
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "transaction_read_only",
+)
+SETTINGS: Final = PreparedStatement(select(*(func.current_setting(name) for name in IN_FORCE)))
+PREPARED: Final = text("SELECT count(*) FROM pg_prepared_statements")
+modes = pytest.mark.parametrize("mode", list(Pooler))
+
+
+@pytest.fixture
+async def declared(settings: Settings, mode: Pooler) -> AsyncIterator[Database]:
+    database = Database(
+        settings.model_copy(
+            update={
+                "DATABASE_POOLER": mode,
+                "DATABASE_STATEMENT_TIMEOUT_SECONDS": 7,
+                "DATABASE_LOCK_TIMEOUT_SECONDS": 3,
+                "DATABASE_IDLE_TRANSACTION_TIMEOUT_SECONDS": 9,
+            }
+        )
+    )
+    yield database
+    await database.close()
+
+
+@on_postgresql
+@modes
+async def test_deadlines_and_read_only_mode_are_in_force_in_every_mode(declared: Database) -> None:
+    for sessions, engine, read_only in (
+        (declared.sessions, declared.engine, "off"),
+        (declared.read_sessions, declared.read_engine, "on"),
+    ):
+        async with sessions() as session:
+            in_a_session = (await session.execute(SETTINGS.statement)).one()
+            within = await SETTINGS.one_or_none(session)
+        past_it = await SETTINGS.one_or_none(engine)
+
+        expected = ("7s", "3s", "9s", read_only)
+        assert within is not None
+        assert past_it is not None
+        assert {tuple(in_a_session), tuple(within), tuple(past_it)} == {expected}
+
+
+@on_postgresql
+@pytest.mark.parametrize("mode", [Pooler.TRANSACTION])
+async def test_nothing_stays_in_a_session_that_another_client_may_get(declared: Database) -> None:
+    async with declared.sessions() as session:
+        await session.execute(SETTINGS.statement)
+        await session.rollback()
+        await SETTINGS.one_or_none(declared.engine)
+        pooled = await declared.engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        left = await driver.fetchrow(f"SELECT ({PREPARED}), current_setting('statement_timeout')")
+        pooled.close()
+
+    assert tuple(left) == (0, "0")
+
+
+@on_postgresql
+@pytest.mark.parametrize("mode", [Pooler.TRANSACTION])
+async def test_a_transaction_that_cannot_begin_costs_its_connection(declared: Database) -> None:
+    """The driver would take the next one for a savepoint."""
+    pooled = await declared.engine.raw_connection()
+    driver: Any = pooled.driver_connection
+    with pytest.raises(asyncpg.PostgresError):
+        await driver.execute("BEGIN nonsense;")
+
+    assert driver.is_closed()
+    pooled.invalidate()
+
+
+class SharedSession:
+    """A client of a pooler of transactions that has one session of the server for all clients."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def get_server_pid(self) -> int:
+        return 1
+
+    def terminate(self) -> None:
+        """The session is for others too."""
+
+
+@pytest.fixture
+async def connect_arguments(database_url: str) -> dict[str, Any]:
+    url = make_url(database_url)
+    return {"user": url.username, "database": url.database, **url.query}
+
+
+async def connect(**options: Any) -> Any:
+    return await asyncpg.connect(connection_class=RenewingConnection, **options)
+
+
+@on_postgresql
+@pytest.mark.parametrize("mode", [Pooler.NONE, Pooler.SESSION])
+async def test_sessions_that_are_shared_are_noticed_with_the_first_connection(
+    connect_arguments: dict[str, Any], mode: Pooler
+) -> None:
+    session = await connect(**connect_arguments)
+
+    async def join(**_: Any) -> Any:
+        return SharedSession(session)
+
+    pooled = PooledConnect(mode, {}, setting="POOLER", connect=join)
+    with pytest.raises(PoolerError, match=f"POOLER is {mode.value}.*set POOLER=transaction"):
+        await pooled(timeout=10)
+    await session.close()
+
+
+@on_postgresql
+async def test_a_pooler_that_has_no_second_connection_shares_none(
+    connect_arguments: dict[str, Any],
+) -> None:
+    session = await connect(**connect_arguments)
+    clients = [SharedSession(session)]
+
+    async def join(**_: Any) -> Any:
+        if not clients:
+            raise TimeoutError
+        return clients.pop()
+
+    deadlines = {"statement_timeout": "7000"}
+    pooled = PooledConnect(Pooler.SESSION, deadlines, setting="POOLER", connect=join)
+
+    assert await pooled(timeout=10) is not None
+    await session.close()
+
+
+@on_postgresql
+async def test_deadlines_that_a_pooler_drops_are_missed(connect_arguments: dict[str, Any]) -> None:
+    pooled = PooledConnect(
+        Pooler.NONE, {"statement_timeout": "7000"}, setting="POOLER", connect=connect
+    )
+    with pytest.raises(PoolerError, match="dropped the deadlines"):
+        await pooled(timeout=10, **connect_arguments)
+
+
+REFUSALS: Final = {
+    (Pooler.NONE, "unsupported startup parameter: lock_timeout"): "set P=session or transaction",
+    (Pooler.SESSION, "unsupported startup parameter: search_path"): "an option of the URL",
+    (Pooler.TRANSACTION, "not allowed in statement pooling mode"): "set its pool_mode",
+    (Pooler.NONE, "prepared statement does not exist"): "P is none, but a pooler assigns",
+}
+
+
+@pytest.mark.parametrize(("refused", "told"), REFUSALS.items())
+def test_what_a_pooler_refuses_is_told_with_what_to_set(
+    refused: tuple[Pooler, str], told: str
+) -> None:
+    mode, words = refused
+    lacking = asyncpg.InvalidSQLStatementNameError(words)
+    refusing = asyncpg.ProtocolViolationError(words)
+    error = lacking if "prepared" in words else refusing
+
+    found = misdeclared(error, mode, setting="P")
+
+    assert found is not None
+    assert told in str(found)
+
+
+@on_postgresql
+async def test_a_refusal_while_connecting_is_told_as_such(database_url: str) -> None:
+    async def refuse(**_: Any) -> Any:
+        raise asyncpg.ProtocolViolationError("unsupported startup parameter: lock_timeout")
+
+    async def fail(**_: Any) -> Any:
+        raise asyncpg.TooManyConnectionsError("sorry")
+
+    for connecting, expected in ((refuse, PoolerError), (fail, asyncpg.TooManyConnectionsError)):
+        with pytest.raises(expected):
+            await PooledConnect(Pooler.NONE, {}, setting="P", connect=connecting)(timeout=10)
+
+
+@on_postgresql
+async def test_a_statement_that_is_not_there_names_the_setting(database: Database) -> None:
+    """As after a change of the pooler's mode, while the application runs."""
+    async with database.read_sessions() as session:
+        with pytest.raises(PoolerError, match="DATABASE_POOLER is none"):
+            await session.execute(text("EXECUTE nothing"))
+    async with database.read_sessions() as session:
+        with pytest.raises(DBAPIError, match="division by zero"):
+            await session.execute(text("SELECT 1 / 0"))

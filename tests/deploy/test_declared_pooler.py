@@ -1,0 +1,96 @@
+"""DATABASE_POOLER says what is not so: one line says which setting is wrong."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import pytest
+
+from app.core.config import PROJECT_ROOT, Settings
+from tests.data.faults import migrated_database, private_server
+from tests.deploy.pgbouncer import PgBouncer
+from tests.support.applications import running
+from tests.support.commands import finish, start
+from tests.support.postgres import PostgresServer
+
+DROPPED: Final = "extra_float_digits,statement_timeout,lock_timeout"
+IDLE: Final = "idle_in_transaction_session_timeout,default_transaction_read_only"
+# What is declared, and what is there: the mode, and other settings of PgBouncer.
+WRONG: Final = {
+    "none before a pooler that refuses parameters": ("none", "session", {}),
+    "none before a pooler of transactions": ("none", "transaction", {}),
+    "none before a pooler that drops parameters": (
+        "none",
+        "session",
+        {"ignore_startup_parameters": f"{DROPPED},{IDLE}"},
+    ),
+    "session before a pooler of transactions": ("session", "transaction", {}),
+    "transaction before a pooler of statements": ("transaction", "statement", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with private_server() as own:
+        yield own
+
+
+@pytest.fixture
+async def url(server: PostgresServer) -> AsyncIterator[str]:
+    async with migrated_database(server) as found:
+        yield found
+
+
+@pytest.mark.parametrize(("declared", "mode", "options"), WRONG.values(), ids=WRONG.keys())
+async def test_a_wrong_declaration_is_not_ready_and_logs_which_setting_is_wrong(
+    server: PostgresServer,
+    url: str,
+    declared: str,
+    mode: str,
+    options: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with PgBouncer(server, mode, **options) as pooler:
+        settings = configured(pooler.in_front_of(url), declared)
+        async with running(settings) as client:
+            answer = await client.get("/health/ready")
+
+    assert answer.status_code == 503
+    lines = [line for line in capsys.readouterr().out.splitlines() if "DATABASE_POOLER" in line]
+    assert len(lines) == 1
+    assert "; set " in lines[0]
+
+
+@pytest.mark.parametrize(("declared", "mode", "options"), WRONG.values(), ids=WRONG.keys())
+async def test_doctor_says_in_one_line_which_setting_is_wrong(
+    server: PostgresServer, url: str, declared: str, mode: str, options: dict[str, str]
+) -> None:
+    with PgBouncer(server, mode, **options) as pooler:
+        environment = os.environ | {
+            "DATABASE_URL": pooler.in_front_of(url),
+            "DATABASE_POOLER": declared,
+        }
+        ended = finish(start([sys.executable, "cli.py", "doctor"], environment, cwd=PROJECT_ROOT))
+
+    assert ended.status == 1
+    [line] = [line for line in ended.output.splitlines() if "FAILED" in line]
+    assert "DATABASE_POOLER" in line
+    assert "DATABASE_URL" not in line
+    assert "Traceback" not in ended.output
+
+
+@pytest.mark.parametrize("mode", ["session", "none"])
+async def test_to_declare_transactions_is_right_for_every_other_database_too(
+    server: PostgresServer, url: str, mode: str
+) -> None:
+    with PgBouncer(server, "session") as pooler:
+        place = url if mode == "none" else pooler.in_front_of(url)
+        async with running(configured(place, "transaction")) as client:
+            answer = await client.get("/health/ready")
+
+    assert answer.status_code == 200
+
+
+def configured(url: str, declared: str) -> Settings:
+    return Settings.model_validate({"DATABASE_URL": url, "DATABASE_POOLER": declared})
