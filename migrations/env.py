@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,7 +12,7 @@ from typing import Any, Final, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.util import CommandError
-from sqlalchemy import Connection, DefaultClause, False_, True_, event, pool, text
+from sqlalchemy import Connection, DefaultClause, False_, True_, event, pool
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -21,13 +22,15 @@ from app.core.config import GOVERNED, get_settings
 from app.core.server_urls.database import connection_of, read_database_url
 from app.core.server_urls.parts import AddressError
 from app.db.migrated_names import MigratedNames
+from app.db.migration_lock import MigrationLockError, postgresql_lock, sqlite_lock
 from app.db.search_index import add_search_function, is_search_index
 from app.models import Base
 from app.models.base import EncryptedText, UTCDateTime
 
 # Any constant will do, as long as every replica that migrates takes the same lock.
 ADVISORY_LOCK: Final = 7_236_512_094
-LOCK_POLL_SECONDS: Final = 0.2
+# By which a process that waits is told who migrates.
+APPLICATION_NAME: Final = "alembic"
 
 # Alembic would write them in the dialect of the database at hand: 0 is no boolean to PostgreSQL.
 PORTABLE_DEFAULTS: Final[dict[type, str]] = {
@@ -96,15 +99,29 @@ def run_offline() -> None:
         context.run_migrations()
 
 
-def run_on(connection: Connection) -> None:
+def prepare(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         add_search_function(connection.connection.dbapi_connection)
     configure(connection=connection, transaction_per_migration=True)
     if connection.dialect.name == "sqlite":
         # Nothing there needs to be outside of a transaction, which would give the write lock away.
         setattr(context.get_context(), "autocommit_block", nullcontext)  # noqa: B010  # mypy's way
+
+
+def run(_: Connection) -> None:
     with context.begin_transaction():
         context.run_migrations()
+
+
+def prepare_and_compare(connection: Connection) -> bool:
+    """Return whether the command changes the schema, and the database is not there yet."""
+    prepare(connection)
+    migrations = context.get_context()
+    if "destination_rev" not in migrations.opts:
+        # It only reads, as `current` and `check` do.
+        return False
+    steps = migrations.opts["fn"](migrations.get_current_heads(), migrations)
+    return next(iter(steps), None) is not None
 
 
 @asynccontextmanager
@@ -123,21 +140,39 @@ async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         await connection.close()
 
 
+def patience() -> timedelta:
+    return timedelta(seconds=get_settings().DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS)
+
+
 async def run_on_sqlite(engine: AsyncEngine) -> None:
     async with connected(engine) as connection:
-        # The write lock, taken first: of several processes one migrates, the others wait for it.
-        await connection.exec_driver_sql("PRAGMA busy_timeout = 60000")
-        await connection.exec_driver_sql("BEGIN IMMEDIATE")
-        await connection.run_sync(run_on)
-        await connection.commit()
+        # Before Alembic looks: it must take the transaction for ours, and not commit it.
+        await connection.begin()
+        if not await connection.run_sync(prepare_and_compare):
+            await connection.run_sync(run)
+            return
+        async with sqlite_lock(connection, patience=patience):
+            await connection.run_sync(run)
 
 
 async def run_on_postgresql(engine: AsyncEngine) -> None:
-    async with connected(engine) as holder, connected(engine) as connection:
-        await take_lock(await holder.execution_options(isolation_level="AUTOCOMMIT"))
+    async with connected(engine) as connection:
         event.listen(connection.sync_connection, "begin", bound_waits)
-        await connection.run_sync(run_on)
-        await connection.commit()
+        is_locked = await connection.run_sync(prepare_and_compare)
+        # What is idle in a transaction while it waits would be waited for by whoever migrates.
+        await connection.rollback()
+        async with locked(engine) if is_locked else nullcontext():
+            await connection.run_sync(run)
+            await connection.commit()
+
+
+@asynccontextmanager
+async def locked(engine: AsyncEngine) -> AsyncIterator[None]:
+    async with (
+        connected(engine) as holder,
+        postgresql_lock(holder, ADVISORY_LOCK, patience=patience),
+    ):
+        yield
 
 
 def bound_waits(connection: Connection) -> None:
@@ -151,16 +186,6 @@ def bound_waits(connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
 
 
-async def take_lock(holder: AsyncConnection) -> None:
-    """Wait until this is the only process that migrates. Closing the connection frees the lock."""
-    # Asked again and again: a statement that waits holds a snapshot, and CREATE INDEX
-    # CONCURRENTLY in the process that migrates would wait for that one in turn.
-    taken = text("SELECT pg_try_advisory_lock(:key)")
-    # No event reaches us from another process, so this polls.
-    while not await holder.scalar(taken, {"key": ADVISORY_LOCK}):  # noqa: ASYNC110
-        await asyncio.sleep(LOCK_POLL_SECONDS)
-
-
 async def run_online() -> None:
     url = database_url()
     sqlite = url.get_backend_name() == "sqlite"
@@ -169,14 +194,35 @@ async def run_online() -> None:
     arguments: dict[str, Any] = (
         {"isolation_level": None}
         if sqlite
-        else {"timeout": get_settings().DATABASE_CONNECT_TIMEOUT_SECONDS}
+        else {
+            "timeout": get_settings().DATABASE_CONNECT_TIMEOUT_SECONDS,
+            "server_settings": {"application_name": APPLICATION_NAME},
+            # A pooler may share sessions: nothing is prepared under a name.
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+        }
     )
     address, arguments = connection_of(url, defaults=arguments)
     engine = create_async_engine(address, poolclass=pool.NullPool, connect_args=arguments)
     try:
-        await (run_on_sqlite(engine) if sqlite else run_on_postgresql(engine))
+        await (run_on_sqlite if sqlite else run_on_postgresql)(engine)
+    except (MigrationLockError, DBAPIError) as error:
+        if context.config.cmd_opts is None or not is_broken(error):
+            raise
+        raise CommandError(one_line(error)) from error
     finally:
         await engine.dispose()
+
+
+def is_broken(error: MigrationLockError | DBAPIError) -> bool:
+    return isinstance(error, MigrationLockError) or error.connection_invalidated
+
+
+def one_line(error: Exception) -> str:
+    if isinstance(error, MigrationLockError):
+        return str(error)
+    reason = str(getattr(error, "orig", error)).partition("\n")[0]
+    return f"the connection to the database broke, so run it again: {reason}"
 
 
 def report_progress() -> None:

@@ -130,10 +130,13 @@ def migrate() -> list[str]:
     from alembic.util import CommandError
 
     from app.db.init_db import init_db as upgrade
+    from app.db.migration_lock import MigrationLockError
 
     try:
         with database_faults():
             return upgrade()
+    except MigrationLockError as error:
+        raise Fault(str(error)) from error
     except CommandError as error:
         raise Fault(f"the migrations do not fit the database: {_first_line(error)}") from error
 

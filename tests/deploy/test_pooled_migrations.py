@@ -1,0 +1,100 @@
+"""Migrations through a real PgBouncer: one at a time, and nothing stays behind."""
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from sqlalchemy import text
+
+from tests.data.faults import connection_to, private_server, until
+from tests.deploy.pgbouncer import PgBouncer
+from tests.support.commands import ALEMBIC, Ended, finish, start
+from tests.support.postgres import PostgresServer
+
+LOCKS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with private_server() as own:
+        yield own
+
+
+@pytest.fixture(params=["session", "transaction"])
+def pooler(server: PostgresServer, request: pytest.FixtureRequest) -> Iterator[PgBouncer]:
+    size = "4" if request.param == "transaction" else "20"
+    # It drops whoever is idle in a transaction for two seconds.
+    with PgBouncer(
+        server, request.param, default_pool_size=size, idle_transaction_timeout="2"
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def empty_url(server: PostgresServer) -> AsyncIterator[str]:
+    name = f"empty_{secrets.token_hex(8)}"
+    await server.create_database(name)
+    yield server.url(name)
+    await server.drop_database(name)
+
+
+async def alembic(url: str, *arguments: str) -> Ended:
+    process = start([ALEMBIC, *arguments], os.environ | {"DATABASE_URL": url})
+    return await asyncio.to_thread(finish, process)
+
+
+async def locks(server: PostgresServer) -> int:
+    async with connection_to(server.url("postgres")) as connection:
+        return int(await connection.scalar(LOCKS) or 0)
+
+
+async def test_commands_leave_no_lock_behind(
+    server: PostgresServer, pooler: PgBouncer, empty_url: str
+) -> None:
+    url = pooler.in_front_of(empty_url)
+    for arguments in (["current"], ["upgrade", "head"], ["current"], ["downgrade", "base"]):
+        ended = await alembic(url, *arguments)
+
+        assert ended.status == 0, ended.output
+        assert await locks(server) == 0
+
+
+async def test_several_processes_migrate_at_once(pooler: PgBouncer, empty_url: str) -> None:
+    url = pooler.in_front_of(empty_url)
+
+    ended = await asyncio.gather(*(alembic(url, "upgrade", "head") for _ in range(3)))
+
+    assert [process.status for process in ended] == [0, 0, 0], ended
+    assert sum("Running upgrade  -> 0001" in process.output for process in ended) == 1
+
+
+async def test_a_killed_migration_frees_the_lock(
+    server: PostgresServer, pooler: PgBouncer, empty_url: str
+) -> None:
+    url = pooler.in_front_of(empty_url)
+    async with connection_to(empty_url) as rival:
+        # The migration waits at its first table, which is about to be there.
+        await rival.exec_driver_sql("BEGIN")
+        await rival.exec_driver_sql("CREATE TABLE alembic_version ()")
+        environment = {"DATABASE_URL": url, "DATABASE_LOCK_TIMEOUT_SECONDS": "60"}
+        process = start([ALEMBIC, "upgrade", "head"], os.environ | environment)
+
+        async def is_held() -> bool:
+            return await locks(server) == 1
+
+        async def is_free() -> bool:
+            return await locks(server) == 0
+
+        await until(is_held)
+        # Longer than the pooler's patience with what is idle in a transaction.
+        await asyncio.sleep(3)
+        assert await is_held()
+        process.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(finish, process)
+        await until(is_free)
+        await rival.exec_driver_sql("ROLLBACK")
+
+    assert (await alembic(url, "upgrade", "head")).status == 0
