@@ -25,7 +25,7 @@ from app.db.migrated_names import MigratedNames
 from app.db.migration_lock import MigrationLockError, postgresql_lock, sqlite_lock
 from app.db.search_index import add_search_function, is_search_index
 from app.models import Base
-from app.models.base import EncryptedText, UTCDateTime
+from app.models.base import EncryptedText, ExactNumeric, UTCDateTime
 
 # Any constant will do, as long as every replica that migrates takes the same lock.
 ADVISORY_LOCK: Final = 7_236_512_094
@@ -44,6 +44,8 @@ def render_item(kind: str, obj: Any, _: AutogenContext) -> str | Literal[False]:
     """Write migrations that stand alone and run on both databases, wherever they were made."""
     if kind == "type" and isinstance(obj, UTCDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(obj, ExactNumeric):
+        return f'sa.Numeric({obj.precision}, {obj.scale}).with_variant(sa.BigInteger(), "sqlite")'
     if kind == "type" and isinstance(obj, EncryptedText):
         return "sa.Text()"
     if kind == "server_default" and isinstance(obj, DefaultClause):

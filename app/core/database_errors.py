@@ -59,7 +59,9 @@ def database_problem(error: Exception) -> APIError:
     if isinstance(error, IntegrityError):
         return APIError() if is_fault_of_ours(error) else ConflictError()
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    refused_by_driver = isinstance(getattr(error.orig, "driver_exception", None), ValueError)
+    refused_by_driver = isinstance(error.orig, OverflowError | UnicodeEncodeError) or isinstance(
+        getattr(error.orig, "driver_exception", None), ValueError
+    )
     if sqlstate.startswith(_BAD_VALUE_CLASS) or refused_by_driver:
         return ValidationFailedError()
     if _is_outage(error, sqlstate):

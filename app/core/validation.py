@@ -1,23 +1,106 @@
-"""What all input has in common, whether it comes in a body or in a query."""
+"""Bases of all input, whether it comes in a body or in a query."""
 
-from typing import Any
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+# A response of more than some 250 levels cannot be serialized, so it must not be stored.
+MAX_NESTING: Final = 64
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset)
+_NUL: Final = PydanticCustomError("string_nul", "Text must not contain the NUL character")
+_SURROGATE: Final = PydanticCustomError(
+    "string_unicode", "Text must not contain half of a surrogate pair"
+)
+_NOT_FINITE: Final = PydanticCustomError("finite_number", "Input should be a finite number")
+_TOO_DEEP: Final = PydanticCustomError(
+    "nesting_too_deep", "Input should have at most {levels} levels", {"levels": MAX_NESTING}
+)
+
+Location = tuple[str | int, ...]
 
 
 class InputModel(BaseModel):
-    """Refuses unknown fields, and text with a NUL in it.
+    """Refuses unknown fields, and what could not be stored or sent back.
 
-    PostgreSQL cannot store NUL, and SQLite would keep what PostgreSQL refuses.
+    That is NUL and lone surrogates in texts, numbers that are not finite, and free JSON (`Any`,
+    `dict`, `list`) that has one of these anywhere, or is nested too deeply. PostgreSQL cannot store
+    some of them, SQLite stores what no response can hold: one row would break every list with it.
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
     @field_validator("*")
     @classmethod
-    def _refuse_nul(cls, value: Any) -> Any:
-        texts = value if isinstance(value, list) else [value]
-        if any(isinstance(text, str) and "\0" in text for text in texts):
-            raise PydanticCustomError("string_nul", "Text must not contain the NUL character")
-        return value
+    def _refuse_what_no_response_holds(cls, value: Any) -> Any:
+        if _is_sound(value):
+            return value
+        faults = [
+            InitErrorDetails(type=fault, loc=location, input=None)
+            for location, fault in _faults(value, ())
+        ]
+        # Not the custom error by itself: it would name the field, and not the place in it.
+        raise ValidationError.from_exception_data(cls.__name__, faults, hide_input=True)
+
+
+def _is_sound(value: Any) -> bool:
+    """Whether there are no `_faults`: level by level, as a megabyte may have 500,000 values."""
+    level = [value]
+    for _ in range(MAX_NESTING + 1):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, _CONTAINERS):
+                below += _members(each)
+            elif isinstance(each, str | float) and not _is_storable(each):
+                return False
+        if not below:
+            return True
+        level = below
+    return False
+
+
+def _members(container: Any) -> Iterable[Any]:
+    return (*container, *container.values()) if isinstance(container, dict) else container
+
+
+def _is_storable(value: str | float) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return "\0" not in value and _is_utf_8(value)
+
+
+def _faults(value: Any, location: Location) -> Iterator[tuple[Location, PydanticCustomError]]:
+    if isinstance(value, str):
+        if "\0" in value:
+            yield location, _NUL
+        elif not _is_utf_8(value):
+            yield location, _SURROGATE
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield location, _NOT_FINITE
+    elif isinstance(value, _CONTAINERS):
+        if len(location) >= MAX_NESTING:
+            yield location[:1], _TOO_DEEP
+        else:
+            yield from _faults_within(value, location)
+
+
+def _faults_within(
+    container: Any, location: Location
+) -> Iterator[tuple[Location, PydanticCustomError]]:
+    if isinstance(container, dict):
+        for key, value in container.items():
+            place = (*location, key if isinstance(key, int) else str(key))
+            yield from _faults(key, place)
+            yield from _faults(value, place)
+    else:
+        for number, value in enumerate(container):
+            yield from _faults(value, (*location, number))
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DataError, DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -214,6 +214,8 @@ def _prepare_sqlite(engine: AsyncEngine, settings: Settings, *, read_only: bool)
             connection.close()
             raise
 
+    event.listen(engine.sync_engine, "handle_error", _wrap_unfit_value)
+
     if not read_only:
 
         @event.listens_for(engine.sync_engine, "begin")
@@ -247,6 +249,15 @@ def _set_pragmas(connection: DBAPIConnection, *, busy_timeout: int, read_only: b
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
     cursor.close()
+
+
+def _wrap_unfit_value(context: ExceptionContext) -> None:
+    """Raise `DataError` for an integer beyond 64 bits and for a lone surrogate, as on PostgreSQL.
+
+    SQLite's driver raises neither as an error of the DBAPI, so SQLAlchemy would not wrap them.
+    """
+    if isinstance(context.original_exception, OverflowError | UnicodeEncodeError):
+        raise DataError(context.statement, None, context.original_exception)
 
 
 # The process's own database, for the application, commands and scripts.

@@ -16,6 +16,7 @@ from app.db.session_info import AFTER_COMMIT, COUNTS_WRITES
 from app.models.base import Base
 from app.models.ownership import is_owned
 from app.models.user import User
+from app.repositories.column_bounds import require_fit
 from app.repositories.filters import NO_FILTERS, Filters
 from app.repositories.integrity import violates_uniqueness
 from app.repositories.keyset import position_of
@@ -94,12 +95,17 @@ class BaseRepository(Generic[ModelType]):
         self.session.info.setdefault(AFTER_COMMIT, []).append(call)
 
     async def create(self, **kwargs: Any) -> ModelType:
-        """Raises `UnauthorizedError` for an owner whose account was deleted meanwhile."""
+        """Add a row.
+
+        Raises `UnauthorizedError` for an owner whose account was deleted meanwhile, and
+        `ValidationFailedError` for a value that its column cannot hold.
+        """
         instance = await self._insert(**kwargs)
         await self._require_owner(getattr(instance, "owner_id", None))
         return instance
 
     async def _insert(self, **kwargs: Any) -> ModelType:
+        require_fit(self.model, kwargs)
         instance = self.model(**kwargs)
         self.session.add(instance)
         await self.flush()
@@ -152,10 +158,14 @@ class BaseRepository(Generic[ModelType]):
         return (await self.session.scalars(statement)).all()
 
     async def update(self, instance: ModelType, **values: Any) -> ModelType:
-        """Set the given columns. Raises `AttributeError` for a name that is not one."""
+        """Set the given columns. Raises `AttributeError` for a name that is not one.
+
+        Raises `ValidationFailedError` for a value that its column cannot hold.
+        """
         unknown = values.keys() - self.model.__mapper__.column_attrs.keys()
         if unknown:
             raise AttributeError(f"{self.model.__name__} has no column {sorted(unknown)}")
+        require_fit(self.model, values)
         for name, value in values.items():
             setattr(instance, name, value)
         await self.flush()

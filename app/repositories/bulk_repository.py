@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from app.core.exceptions import ConflictError
 from app.models.base import new_public_id, utcnow
 from app.repositories.base import BaseRepository, ModelType
+from app.repositories.column_bounds import require_fit
 from app.repositories.integrity import violates_uniqueness
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class BulkRepository(BaseRepository[ModelType]):
         """The new rows, as they are shown, in the order given."""
         if not rows:
             return []
+        self._require_fit(rows)
         named = [{"public_id": new_public_id(), **row} for row in rows]
 
         async def write(numbers: Sequence[int]) -> None:
@@ -62,6 +64,7 @@ class BulkRepository(BaseRepository[ModelType]):
         self, changes: Sequence[tuple[ModelType, Values]]
     ) -> list[ModelType | ConflictError]:
         """The rows, which must be locked, with their new values. What has them already stays."""
+        self._require_fit([values for _, values in changes])
         different = [_different(instance, values) for instance, values in changes]
         changed = [number for number, values in enumerate(different) if values]
         names = sorted({name for values in different for name in values})
@@ -92,8 +95,13 @@ class BulkRepository(BaseRepository[ModelType]):
 
     async def insert_all(self, rows: Sequence[Values]) -> None:
         """All of them or, with an `IntegrityError`, none. Nothing is read back."""
+        self._require_fit(rows)
         await self.session.execute(insert(self.model), [dict(row) for row in rows])
         await self._require_owner(rows[0].get("owner_id"))
+
+    def _require_fit(self, rows: Sequence[Values]) -> None:
+        for number, row in enumerate(rows):
+            require_fit(self.model, row, loc=("body", number))
 
     async def _read_again(self, instances: Sequence[ModelType]) -> None:
         """Bring them up to date, with all that is shown of them, in one statement."""

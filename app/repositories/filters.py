@@ -9,8 +9,12 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func
+from pydantic_core import PydanticCustomError
+from sqlalchemy import ColumnElement, String, and_, func
 from sqlalchemy.orm import InstrumentedAttribute
+
+from app.core.exceptions import ValidationFailedError
+from app.repositories.column_bounds import check_of
 
 Column = InstrumentedAttribute[Any] | ColumnElement[Any]
 Filter = Callable[[Any], ColumnElement[bool]]
@@ -32,14 +36,38 @@ def require_declared(filters: Collection[str], sent: Mapping[str, Any]) -> None:
 def conditions(filters: Filters, sent: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     """The conditions for what was sent; None is what was not.
 
-    Raises `LookupError` for a field without a filter, as `require_declared` does.
+    Raises `LookupError` for a field without a filter, as `require_declared` does, and
+    `ValidationFailedError` for a number beyond its column's range.
     """
     require_declared(filters, sent)
-    return [filters[name](value) for name, value in sent.items() if value is not None]
+    return [_condition(filters, *each) for each in sent.items() if each[1] is not None]
+
+
+def _condition(filters: Filters, name: str, value: Any) -> ColumnElement[bool]:
+    try:
+        return filters[name](value)
+    except PydanticCustomError as error:
+        raise ValidationFailedError(
+            error.message(), loc=("query", name), error_type=error.type
+        ) from None
+
+
+def _bounded(column: Column, condition: Filter) -> Filter:
+    """A number beyond the column's range is refused: the drivers fail on it, each in its way."""
+    check = None if isinstance(column.type, String) else check_of(column.type)
+    if check is None:
+        return condition
+
+    def bounded(value: Any) -> ColumnElement[bool]:
+        for each in value if isinstance(value, list) else [value]:
+            check(each)
+        return condition(value)
+
+    return bounded
 
 
 def equals(column: Column) -> Filter:
-    return lambda value: column == value
+    return _bounded(column, lambda value: column == value)
 
 
 def equals_id(column: Column) -> Filter:
@@ -49,20 +77,24 @@ def equals_id(column: Column) -> Filter:
 
 def one_of(column: Column) -> Filter:
     """For a field that is a list."""
+
     # One value alone is an equality, in which the rows keep the order of an index.
-    return lambda values: column == values[0] if len(values) == 1 else column.in_(values)
+    def condition(values: Any) -> ColumnElement[bool]:
+        return column == values[0] if len(values) == 1 else column.in_(values)
+
+    return _bounded(column, condition)
 
 
 def at_least(column: Column) -> Filter:
-    return lambda value: column >= value
+    return _bounded(column, lambda value: column >= value)
 
 
 def at_most(column: Column) -> Filter:
-    return lambda value: column <= value
+    return _bounded(column, lambda value: column <= value)
 
 
 def less_than(column: Column) -> Filter:
-    return lambda value: column < value
+    return _bounded(column, lambda value: column < value)
 
 
 def starts_with(column: Column) -> Filter:

@@ -15,6 +15,7 @@ from app.models.item import Item
 from app.models.tag import Tag, item_tags
 from app.models.user import User
 from app.repositories.bulk_repository import BulkRepository
+from app.repositories.column_bounds import require_fit
 from app.repositories.filters import (
     Filters,
     at_least,
@@ -102,6 +103,7 @@ class ItemRepository(BulkRepository[Item]):
 
         Raises `UnauthorizedError` for an owner whose account was deleted meanwhile.
         """
+        require_fit(Item, values)
         now = utcnow()
         row = await CREATE.one_or_none(
             self.session, public_id=new_public_id(), owner_id=owner.user_id, now=now, **values

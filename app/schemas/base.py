@@ -2,7 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -14,9 +17,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    JsonValue,
+    SerializationInfo,
     StringConstraints,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from app.core.validation import InputModel
 from app.models.email_key import email_key
@@ -113,6 +119,59 @@ Moment = Annotated[
     BeforeValidator(_dated),
     AfterValidator(_in_utc),
 ]
+
+
+# As wide as the columns: `Integer`, and `BigInteger`. Without a bound, the databases differ.
+Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+
+# Free JSON in a column of type `JSON`. What no response could hold is refused by `InputModel`.
+JsonObject = Annotated[dict[str, JsonValue], Field(examples=[{"colour": "red", "sizes": [1, 2]}])]
+
+
+@dataclass(frozen=True, slots=True)
+class ExactDecimal:
+    """A decimal that travels as a string, exact in both directions and in plain notation.
+
+    `Price = Annotated[Decimal, ExactDecimal(12, 2)]`, for a column of type `ExactNumeric(12, 2)`.
+    A JSON number would have been a float on the way, so it is refused.
+    """
+
+    precision: int
+    scale: int
+    signed: bool = False
+
+    @property
+    def pattern(self) -> str:
+        whole = self.precision - self.scale
+        digits = "0" if whole == 0 else f"(?:0|[1-9][0-9]{{0,{whole - 1}}})"
+        places = f"(?:\\.[0-9]{{1,{self.scale}}})?" if self.scale else ""
+        return f"^{'-?' if self.signed else ''}{digits}{places}$"
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        text = core_schema.str_schema(pattern=self.pattern)
+        serialization = core_schema.plain_serializer_function_ser_schema(
+            _plain_notation, info_arg=True, return_schema=core_schema.any_schema()
+        )
+        return core_schema.no_info_wrap_validator_function(
+            self._validate, text, serialization=serialization
+        )
+
+    def __get_pydantic_json_schema__(self, *_: object) -> dict[str, Any]:
+        return {"type": "string", "pattern": self.pattern}
+
+    def _validate(self, value: Any, read_text: Callable[[Any], str]) -> Decimal:
+        if isinstance(value, Decimal):
+            return value
+        # As the column returns it, so that a response is the same before and after it was stored.
+        number = Decimal(read_text(value)).quantize(Decimal(1).scaleb(-self.scale))
+        return number or abs(number)
+
+
+def _plain_notation(value: Decimal, info: SerializationInfo) -> Decimal | str:
+    return value if info.mode == "python" else format(value, "f")
 
 
 SearchText = Annotated[
