@@ -384,7 +384,7 @@ def test_a_bug_has_no_diagnosis() -> None:
 
 async def test_a_wrong_statement_has_no_diagnosis(server: PostgresServer, tmp_path: Path) -> None:
     for url in (server.url(TEMPLATE), f"sqlite+aiosqlite:///{tmp_path}/app.db"):
-        error = await fault_of(url, "SELEKT 1")
+        error = await fault_of(url, "NO SUCH STATEMENT")
         assert isinstance(error, DBAPIError)
         assert diagnose(error, DATABASE) is None
 
