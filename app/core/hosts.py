@@ -118,8 +118,8 @@ class HostFilter:
             return True
         sent = [value for name, value in scope["headers"] if name == b"host"]
         if not sent:
-            # HTTP/1.0 has no such header (RFC 9112 §3.2).
-            return scope["http_version"] == "1.0" and not self._is_limited
+            # HTTP/1.0 has no such header.
+            return not self._is_limited
         host = Host.parse(sent[0].decode("latin-1")) if len(sent) == 1 else None
         return host is not None and (not self._is_limited or self._serves(host.served_name))
 
