@@ -355,4 +355,4 @@ async def test_what_fails_in_the_middle_cuts_the_connection(
                     cut = True
             assert cut
             assert 0 < received < 4_500_000
-            assert (await client.get("/health/ready")).status_code == 200
+            assert (await client.get("/health/live")).status_code == 200
