@@ -22,7 +22,7 @@ from app.core.config import GOVERNED, get_settings
 from app.core.server_urls.database import connection_of, read_database_url
 from app.core.server_urls.parts import AddressError
 from app.db.migrated_names import MigratedNames
-from app.db.migration_lock import MigrationLockError, postgresql_lock, sqlite_lock
+from app.db.migration_lock import MigrationLockError, postgresql_lock, take_sqlite_lock
 from app.db.search_index import add_search_function, is_search_index
 from app.models import Base
 from app.models.base import EncryptedText, ExactNumeric, UTCDateTime
@@ -147,14 +147,11 @@ def patience() -> timedelta:
 
 
 async def run_on_sqlite(engine: AsyncEngine) -> None:
-    async with connected(engine) as connection:
-        # Before Alembic looks: it must take the transaction for ours, and not commit it.
-        await connection.begin()
-        if not await connection.run_sync(prepare_and_compare):
-            await connection.run_sync(run)
-            return
-        async with sqlite_lock(connection, patience=patience):
-            await connection.run_sync(run)
+    # Begun before Alembic looks: it takes the transaction for ours, and does not commit it.
+    async with connected(engine) as connection, connection.begin():
+        if await connection.run_sync(prepare_and_compare):
+            await take_sqlite_lock(connection, patience=patience)
+        await connection.run_sync(run)
 
 
 async def run_on_postgresql(engine: AsyncEngine) -> None:

@@ -76,11 +76,10 @@ async def postgresql_lock(
     await holder.rollback()
 
 
-@asynccontextmanager
-async def sqlite_lock(
+async def take_sqlite_lock(
     connection: AsyncConnection, *, patience: Callable[[], timedelta]
-) -> AsyncIterator[None]:
-    """Hold the file's write lock in a transaction, which is committed at the end of the block.
+) -> None:
+    """Take the file's write lock, until the end of the caller's transaction.
 
     Raises `MigrationLockError` when somebody else holds it for longer than `patience()`.
     """
@@ -97,8 +96,6 @@ async def sqlite_lock(
         return None
 
     await _until_taken(attempt, patience)
-    yield
-    await connection.commit()
 
 
 async def _until_taken(

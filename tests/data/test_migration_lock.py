@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -14,7 +14,7 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.db.migration_lock import MigrationLockError, postgresql_lock, sqlite_lock
+from app.db.migration_lock import MigrationLockError, postgresql_lock, take_sqlite_lock
 from tests.data.conftest import alembic_config
 from tests.data.faults import connection_to, until
 from tests.support.commands import ALEMBIC, finish, start
@@ -41,13 +41,15 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 @asynccontextmanager
 async def lock(engine: AsyncEngine, patience: timedelta = LONG) -> AsyncIterator[None]:
-    async with engine.connect() as connection:
-        held: AbstractAsyncContextManager[None] = (
-            sqlite_lock(connection, patience=lambda: patience)
-            if engine.dialect.name == "sqlite"
-            else postgresql_lock(connection, KEY, patience=lambda: patience)
-        )
-        async with held:
+    if engine.dialect.name == "sqlite":
+        async with engine.begin() as connection:
+            await take_sqlite_lock(connection, patience=lambda: patience)
+            yield
+    else:
+        async with (
+            engine.connect() as connection,
+            postgresql_lock(connection, KEY, patience=lambda: patience),
+        ):
             yield
 
 
@@ -105,8 +107,7 @@ async def test_what_is_wrong_with_the_file_is_no_reason_to_wait(engine: AsyncEng
     async with engine.connect() as connection:
         await connection.exec_driver_sql("BEGIN")
         with pytest.raises(OperationalError, match="within a transaction"):
-            async with sqlite_lock(connection, patience=lambda: LONG):
-                pass
+            await take_sqlite_lock(connection, patience=lambda: LONG)
 
 
 @on_postgresql
