@@ -96,7 +96,8 @@ def prepared(
     cli = Cli.migrated(tmp_path_factory.mktemp("prepared"), sqlite_template)
     columns = "(public_id, email, email_key, password_hash, is_deleted)"
     query(cli, f"INSERT INTO users {columns} VALUES ('u', 'gone', 'gone', '!', 1)")  # noqa: S608 - no value in it is a stranger's
-    with serving_dev(cli, DOCS_ENABLED="false", HOST="0.0.0.0") as running:  # noqa: S104 - what is announced for it is tested
+    settings = {"DOCS_ENABLED": "false", "HOST": "0.0.0.0", "ROOT_PATH": "/svc"}  # noqa: S104 - what is announced for it is tested
+    with serving_dev(cli, **settings) as running:
         yield cli, running
 
 
@@ -109,7 +110,7 @@ def test_a_database_that_had_a_user_is_not_seeded(prepared: tuple[Cli, Serving])
 
 
 def test_only_what_is_served_is_announced(prepared: tuple[Cli, Serving]) -> None:
-    assert prepared[1].url in prepared[1].output
+    assert f"{prepared[1].url}/svc\n" in prepared[1].output
     assert "/docs" not in prepared[1].output
 
 

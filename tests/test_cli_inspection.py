@@ -141,6 +141,13 @@ def test_routes_are_those_of_the_application(cli: Cli, app: FastAPI) -> None:
     assert sorted(listed) == sorted(route.replace(FILES, "ANY") for route in routes_of(app))
 
 
+def test_routes_have_the_paths_that_clients_ask_for(cli: Cli) -> None:
+    paths = {row["path"] for row in cli.json("routes", ROOT_PATH="/svc")}
+
+    assert {"/svc/health/live", "/svc/api/v1/items", "/svc/docs"} <= paths
+    assert all(path.startswith("/svc/") for path in paths)
+
+
 def test_routes_come_as_a_table_too(cli: Cli) -> None:
     finished = cli.run("routes")
 

@@ -30,13 +30,15 @@ def routes(
 def _rows() -> Iterator[dict[str, str]]:
     from fastapi.routing import iter_route_contexts
 
+    from app.core.config import get_settings
     from app.main import app
 
+    root = get_settings().ROOT_PATH
     for route in iter_route_contexts(app.routes):
         for method in sorted(route.methods or {"ANY"}):
             yield {
                 "method": method,
-                "path": route.path or "",
+                "path": f"{root}{route.path or ''}",
                 "name": getattr(route, "operation_id", None) or route.name or "",
                 "access": _access(getattr(route, "dependant", None)),
             }

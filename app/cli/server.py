@@ -39,7 +39,8 @@ def dev(
     sockets = bind(host, port)
     try:
         settings, accounts = _prepare()
-        _greet(settings, f"http://{_in_url(host)}:{port}", accounts)
+        port = sockets[0].getsockname()[1]
+        _greet(settings, f"http://{_in_url(host)}:{port}{settings.ROOT_PATH}", accounts)
         _serve_with_reload(settings, sockets)
     except KeyboardInterrupt:
         raise typer.Exit from None

@@ -53,7 +53,7 @@ class ForwardedMiddleware:
 
     def _resolve(self, scope: Scope) -> None:
         client = scope.get("client")
-        if client is None:
+        if client is None or not client[0]:
             name, is_trusted = "a unix socket", self._trusts_unix
         else:
             name, is_trusted = self._peer(client[0])

@@ -9,8 +9,10 @@ import pytest
 import time_machine
 from fastapi import FastAPI
 from httpx2 import Response
+from sqlalchemy import select
 
 from app.db.session import Database
+from app.models.audit_event import AuditEvent
 from tests.support.api import Account, Api, bearer
 from tests.support.applications import client_from
 from tests.support.problems import assert_unauthorized, problem
@@ -142,6 +144,26 @@ async def test_a_user_agent_is_shown_as_harmless_text(
 
     newest, _ = await list_sessions(api, account)
     assert newest["user_agent"] == shown
+
+
+@pytest.mark.parametrize(
+    ("peer", "shown"),
+    [("::ffff:203.0.113.7", "203.0.113.7"), ("2001:DB8:0:0::7", "2001:db8::7")],
+)
+async def test_an_address_has_one_spelling_in_the_list_and_in_the_audit_log(
+    app: FastAPI, account: Account, database: Database, peer: str, shown: str
+) -> None:
+    """The first is what a server calls an IPv4 client that listens on both families."""
+    async with client_from(peer, app) as client:
+        await Api(client, database).login(account)
+        newest, _ = await list_sessions(Api(client, database), account)
+    async with database.sessions() as session:
+        [address] = await session.scalars(
+            select(AuditEvent.address).order_by(AuditEvent.id.desc()).limit(1)
+        )
+
+    assert newest["address"] == shown
+    assert address == shown
 
 
 async def test_an_address_is_shown_as_harmless_text(app: FastAPI, account: Account) -> None:

@@ -61,6 +61,7 @@ async def client_for(header: str, *trusted: str, peer: str = PROXY) -> str | Non
         ("203.0.113.7", "*"),
         ("not-an-address", "*"),
         (None, "unix"),
+        ("", "unix"),
         (None, "*"),
     ],
 )
