@@ -6,6 +6,7 @@ that does not. That is why `PLC0415` is off in this package.
 
 import typer
 
+from app.cli.backups import commands as backups
 from app.cli.command_line import CommandLine
 from app.cli.configuration import commands as configuration
 from app.cli.database import commands as database
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 GROUPS = (
-    *(server, database, migrations, encryption, users),
+    *(server, database, backups, migrations, encryption, users),
     *(doctor, routes, openapi_commands, configuration),
 )
 for group in GROUPS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from app.cli.console import printable, remark, say, say_json, say_table
-from app.cli.faults import Fault, validation_line
+from app.cli.faults import Fault, require_consent, validation_line
 from app.cli.sessions import audit_trail, open_session
 
 if TYPE_CHECKING:
@@ -95,6 +95,35 @@ def list_users(
     say_table(columns, [[_cell(row[column]) for column in columns] for row in rows])
     if len(rows) < total:
         remark(f"{len(rows)} of {total}; --limit and --offset show others")
+
+
+@commands.command("end-all-sessions")
+def end_all_sessions(
+    batch: Annotated[int, typer.Option(min=1, max=100_000, help="Rows in one transaction.")] = 1000,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it in production too.")] = False,
+) -> None:
+    """End every session of every account, as after a restore or the loss of a key."""
+    from app.core.config import get_settings
+
+    require_consent(get_settings(), yes=yes)
+    say(f"ended {asyncio.run(_end_all_sessions(batch))} sessions; everybody has to log in again")
+
+
+async def _end_all_sessions(batch: int) -> int:
+    from app.models.audit_event import AuditAction
+    from app.models.base import utcnow
+    from app.repositories.refresh_token_repository import RefreshTokenRepository
+    from app.services.audit_event_service import NOBODY
+
+    total = 0
+    async with open_session() as session:
+        await audit_trail(session, "end-all-sessions").record(AuditAction.LOGOUT_ALL, NOBODY)
+        sessions = RefreshTokenRepository(session)
+        while ended := await sessions.end_any(now=utcnow(), batch=batch):
+            await session.commit()
+            total += ended
+        await session.commit()
+    return total
 
 
 async def _create(data: "UserRegister", role: "UserRole") -> "User":

@@ -17,6 +17,7 @@ class RevocationReason(str, PyEnum):
     REUSE = "reuse"
     ENDED_BY_OWNER = "ended_by_owner"
     SESSION_LIMIT = "session_limit"
+    ENDED_BY_OPERATOR = "ended_by_operator"
 
 
 class RefreshToken(Base, TimestampMixin, PublicIdMixin):

@@ -50,6 +50,13 @@ class RefreshTokenRepository(BaseRepository[RefreshToken]):
         others = (RefreshToken.user_id == user_id) & (RefreshToken.public_id != keep)
         return bool(await self._end(others, RevocationReason.ENDED_BY_OWNER, now))
 
+    async def end_any(self, *, now: datetime, batch: int) -> int:
+        """End sessions of anybody, at most `batch` of them; how many."""
+        living = (RefreshToken.revoked_at.is_(None), RefreshToken.expires_at > now)
+        some = select(RefreshToken.id).where(*living).limit(batch)
+        which = RefreshToken.id.in_(some)
+        return len(await self._end(which, RevocationReason.ENDED_BY_OPERATOR, now))
+
     async def mark_authenticated(self, public_id: str, now: datetime) -> None:
         """Note that the password was proved in this session."""
         await self.session.execute(
