@@ -280,3 +280,52 @@ async def test_a_proxy_that_sends_another_header_is_reported() -> None:
 )
 def test_a_network_has_one_spelling(text: str, network: str) -> None:
     assert str(parse_network(text)) == network
+
+
+# What their documentation says they send: TRUSTED_PROXIES, the peer, and both headers. The client
+# sent a header of its own where the platform appends to it.
+PLATFORMS: Final = {
+    "nginx, same host": ("127.0.0.1", "127.0.0.1", ["198.51.100.1, 203.0.113.9"], "https"),
+    "HAProxy, a line of its own": ("::1", "::1", ["198.51.100.1", "203.0.113.9"], "https"),
+    "Docker, published port": ("172.31.250.1", "172.31.250.1", ["203.0.113.9"], "https"),
+    "Docker, proxy in a container": ("172.16.0.0/12", "172.18.0.5", ["203.0.113.9"], "https"),
+    "Kubernetes, ingress-nginx": ("10.244.0.0/16", "10.244.3.17", ["203.0.113.9"], "https"),
+    "Kubernetes, dual-stack pods": (
+        "10.244.0.0/16",
+        "::ffff:10.244.3.17",
+        ["203.0.113.9"],
+        "https",
+    ),
+    "Kubernetes, two ingresses": (
+        *("10.244.0.0/16", "10.244.3.17", ["203.0.113.9, 10.244.0.8"], "https, http"),
+    ),
+    "AWS ALB": ("10.0.0.0/16", "10.0.1.23", ["198.51.100.1, 203.0.113.9"], "https"),
+    "AWS ALB, with client ports": ("10.0.0.0/16", "10.0.1.23", ["203.0.113.9:41234"], "https"),
+    "CloudFront before an ALB": (
+        *("10.0.0.0/16,130.176.0.0/16", "10.0.1.23", ["203.0.113.9, 130.176.9.9"], "https"),
+    ),
+    "Azure, with client ports": ("169.254.0.0/16", "169.254.129.1", ["203.0.113.9:41234"], "https"),
+    "Heroku, Render": ("10.0.0.0/8", "10.1.23.45", ["198.51.100.1, 203.0.113.9"], "https"),
+    "Railway": ("100.64.0.0/10", "100.64.0.3", ["203.0.113.9"], "https"),
+    "Cloud Run": ("169.254.0.0/16", "169.254.169.126", ["198.51.100.1,203.0.113.9"], "https"),
+    "Google load balancer": (
+        *("35.191.0.0/16,34.1.2.3", "35.191.0.7", ["198.51.100.1, 203.0.113.9, 34.1.2.3"], "https"),
+    ),
+    "Cloudflare before nginx": (
+        *("127.0.0.1,173.245.48.0/20", "127.0.0.1", ["203.0.113.9, 173.245.48.7"], "https"),
+    ),
+    "Fly.io": (
+        *("172.16.0.0/12,66.241.124.5", "172.16.5.2", ["203.0.113.9, 66.241.124.5"], "https"),
+    ),
+}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_the_headers_of_a_platform_name_the_client(platform: str) -> None:
+    trusted, peer, addresses, scheme = PLATFORMS[platform]
+    behind = Behind(*trusted.split(","))
+    lines = [("X-Forwarded-For", each) for each in addresses]
+
+    await behind.asked(peer, [*lines, ("X-Forwarded-Proto", scheme)])
+
+    assert (behind.client, behind.scope["scheme"]) == ("203.0.113.9", "https")
