@@ -290,7 +290,7 @@ PLATFORMS: Final = {
     "Docker, published port": ("172.31.250.1", "172.31.250.1", ["203.0.113.9"], "https"),
     "Docker, proxy in a container": ("172.16.0.0/12", "172.18.0.5", ["203.0.113.9"], "https"),
     "Kubernetes, ingress-nginx": ("10.244.0.0/16", "10.244.3.17", ["203.0.113.9"], "https"),
-    "Kubernetes, dual-stack pods": (
+    "Kubernetes, dual-stack": (
         "10.244.0.0/16",
         "::ffff:10.244.3.17",
         ["203.0.113.9"],
