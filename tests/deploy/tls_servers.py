@@ -1,0 +1,130 @@
+"""Servers that speak TLS: Debian's PostgreSQL, and HAProxy in front of a Valkey that does not.
+
+The PostgreSQL and the Valkey of the tests' own packages are built without TLS.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.deploy.programs import require
+from tests.support.postgres import PostgresServer
+from tests.support.server import Server
+
+if TYPE_CHECKING:
+    from tests.support.valkey import ValkeyServer
+
+# Who must come with TLS, who must come without, who must bring a certificate, and everybody else.
+HBA: Final = """\
+local   all all            trust
+hostssl all tls  all       trust
+hostssl all cert all       cert
+host    all tls,cert all   reject
+hostnossl all plain all    trust
+host    all plain all      reject
+host    all all  all       trust
+"""
+
+HAPROXY: Final = """\
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+frontend tls
+    bind 127.0.0.1:{port} ssl crt server.pem {options}
+    default_backend valkey
+backend valkey
+    server one unix@{socket}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class TlsPostgres(PostgresServer):
+    """Debian's PostgreSQL on 127.0.0.1 with TLS. Skips the test where it is not installed."""
+
+    # Never somebody else's: its certificates are the subject.
+    variable = "TEST_TLS_POSTGRES_IS_NEVER_EXTERNAL"
+
+    def __init__(self, certificate: Path, key: Path, authority: Path) -> None:
+        super().__init__()
+        self.port = free_port()
+        self._files = {"server.crt": certificate, "server.key": key, "ca.crt": authority}
+
+    def tcp_url(self, user: str, host: str = "localhost") -> str:
+        return f"postgresql://{user}@{host}:{self.port}/postgres"
+
+    def prepare(self) -> None:
+        super().prepare()
+        data = self.scratch.path / "data"
+        for name, file in self._files.items():
+            shutil.copy(file, data / name)
+        (data / "server.key").chmod(0o600)
+        (data / "pg_hba.conf").write_text(HBA)
+        self.account.take(data)
+
+    def command(self) -> list[str]:
+        tls = (
+            "ssl=on",
+            "ssl_cert_file=server.crt",
+            "ssl_key_file=server.key",
+            "ssl_ca_file=ca.crt",
+        )
+        # The later of two values counts: the socket keeps the port in its name that others use.
+        place = (f"port={self.port}", "listen_addresses=127.0.0.1")
+        return [*super().command(), *(f"--{setting}" for setting in ("ssl=on", *names, *place))]
+
+    def is_ready(self) -> bool:
+        command = [str(self._programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
+        return self.account.popen(command, cwd=self.scratch.path).wait() == 0
+
+    def url(self, database: str) -> str:
+        return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def _find_installation(self) -> Path:
+        # Debian has the server's programs on nobody's path.
+        for program in sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True):
+            return program.parents[1]
+        pytest.skip("PostgreSQL with TLS not found: apt-get install postgresql")
+
+
+class TlsValkey(Server):
+    """HAProxy that ends TLS in front of a Valkey. Skips the test where it is not installed."""
+
+    variable = "TEST_TLS_VALKEY_IS_NEVER_EXTERNAL"
+
+    def __init__(self, valkey: ValkeyServer, pem: bytes, *, authority: Path | None = None) -> None:
+        super().__init__()
+        self.port = free_port()
+        self._socket = valkey.url.removeprefix("unix://").partition("?")[0]
+        self._pem = pem
+        self._authority = authority
+
+    def prepare(self) -> None:
+        self._program = require("haproxy")
+        self.open_scratch()
+        path = self.scratch.path
+        (path / "server.pem").write_bytes(self._pem)
+        options = ""
+        if self._authority is not None:
+            shutil.copy(self._authority, path / "ca.crt")
+            options = "ca-file ca.crt verify required"
+        text = HAPROXY.format(port=self.port, options=options, socket=self._socket)
+        (path / "haproxy.cfg").write_text(text)
+
+    def command(self) -> list[str]:
+        return [str(self._program), "-db", "-f", "haproxy.cfg"]
+
+    def is_ready(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
