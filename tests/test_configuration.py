@@ -109,6 +109,26 @@ WRONG: Final = [
     ("DATABASE_URL", "postgresql://app:canary", "DATABASE_URL: the port is not a number"),
     ("DATABASE_URL", "mysql://app:canary@db/app", "DATABASE_URL: the database must be"),
     ("DATABASE_URL", "sqlite+aiosqlite://", "DATABASE_URL: SQLite needs a file"),
+    (
+        "DATABASE_URL",
+        "postgresql://app:canary@db/app?pgbouncer=true",
+        "DATABASE_URL has pgbouncer=true, and DATABASE_POOLER is none; set it to transaction",
+    ),
+    (
+        "DATABASE_URL",
+        "postgresql://app:canary@db/app?statement_timeout=5000",
+        "DATABASE_URL: statement_timeout does not belong into the URL; set DATABASE_STATEMENT_TIM",
+    ),
+    (
+        "DATABASE_URL",
+        "postgresql://app:canary@db/app?options=-c%20idle_in_transaction_session_timeout=1",
+        "DATABASE_URL: options: idle_in_transaction_session_timeout does not belong into the URL",
+    ),
+    (
+        "DATABASE_URL",
+        "postgresql://app:canary@db/app?connection_limit=1",
+        "DATABASE_URL: connection_limit does not belong into the URL; set DATABASE_POOL_SIZE",
+    ),
     ("DATABASE_REPLICA_URL", "mysql://app:canary@db/app", "DATABASE_REPLICA_URL: the database"),
     ("REDIS_URL", "canary", "REDIS_URL: not a URL; it needs the form redis://"),
     ("REDIS_URL", "http://:canary@cache:6379", "REDIS_URL: this is the URL of a REST interface"),
@@ -348,6 +368,15 @@ def test_a_url_is_completed(
     found = getattr(load_settings(), name)
 
     assert completed == (found if isinstance(found, str) else found.get_secret_value())
+
+
+def test_a_declared_pooler_goes_with_the_option_of_a_pooler(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("DATABASE_URL", "postgresql://app:canary@db:6543/app?pgbouncer=true")
+    environment.setenv("DATABASE_POOLER", "transaction")
+
+    assert load_settings().database_url.port == 6543
 
 
 def test_the_settings_show_no_secret(environment: pytest.MonkeyPatch) -> None:

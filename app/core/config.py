@@ -38,6 +38,7 @@ from app.core.config_rules import (
     check_proxy,
     development_faults,
     fault_lines,
+    pooler_faults,
     production_faults,
     signing_key_faults,
 )
@@ -459,7 +460,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_what_does_not_hold(self) -> Self:
         by_environment = production_faults if self.is_production else development_faults
-        faults = signing_key_faults(self) + by_environment(self)
+        faults = signing_key_faults(self) + pooler_faults(self) + by_environment(self)
         if faults:
             raise ValueError("\n".join(faults))
         return self

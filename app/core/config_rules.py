@@ -3,9 +3,12 @@
 import re
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy.engine import make_url
+
 from app.core.addresses import EVERYBODY, UNIX_SOCKET, parse_address, parse_network
 from app.core.hosts import canonical_origin
 from app.core.mail_rules import mail_faults
+from app.core.pooler import Pooler
 from app.core.security.key_pairs import UnusableKeyError, read_private_key, read_public_keys
 from app.core.security.signing_algorithm import SigningAlgorithm
 
@@ -139,6 +142,22 @@ def signing_key_faults(settings: "Settings") -> list[str]:
         except UnusableKeyError as error:
             faults.append(f"{name}: {error}.")
     return faults
+
+
+def pooler_faults(settings: "Settings") -> list[str]:
+    """One sentence for each URL that tells of a pooler while DATABASE_POOLER says there is none."""
+    if settings.DATABASE_POOLER is not Pooler.NONE:
+        return []
+    urls = {
+        "DATABASE_URL": settings.DATABASE_URL,
+        "DATABASE_REPLICA_URL": settings.DATABASE_REPLICA_URL,
+    }
+    return [
+        f"{name} has pgbouncer=true, and DATABASE_POOLER is none; set it to transaction, or to the "
+        "pooler's pool_mode."
+        for name, url in urls.items()
+        if url is not None and make_url(url).query.get("pgbouncer") == "true"
+    ]
 
 
 def production_faults(settings: "Settings") -> list[str]:

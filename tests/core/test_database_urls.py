@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.server_urls.database import connection_of, name_of, read_database_url, text_of
 from app.core.server_urls.parts import AddressError
+from tests.support.authority import Authority
 from tests.support.certificates import write_certificate
 
 ROOT: Final = Path("/srv/app")
@@ -254,7 +255,8 @@ def read(url: str, *, read_only: bool = False) -> Parsed:
     engine = create_async_engine(address, connect_args=arguments)
     _, from_url = engine.dialect.create_connect_args(engine.url)
     given = {**from_url, **arguments}
-    passed = {k: v for k, v in given.items() if k != "prepared_statement_cache_size"}
+    dialects_own = ("prepared_statement_cache_size", "async_creator_fn")
+    passed = {k: v for k, v in given.items() if k not in dialects_own}
     bound = inspect.signature(asyncpg.connect).bind(**passed)
     bound.apply_defaults()
     not_parsed = ("loop", "timeout", "connection_class", "record_class")
@@ -393,6 +395,16 @@ def test_tls_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
         with pytest.raises(AddressError) as refused:
             read(url + options)
         assert str(refused.value).startswith(line), refused.value
+
+
+def test_a_revocation_list_is_looked_into(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "authority")
+    certificate, _ = authority.issue("server", "h")
+    files = f"sslrootcert={authority.certificate}&sslcrl={authority.revoke(certificate)}"
+
+    context = read(f"postgresql://u@h/app?sslmode=verify-full&{files}").parameters.ssl
+
+    assert context.verify_flags & ssl.VERIFY_CRL_CHECK_CHAIN
 
 
 def test_options_become_arguments_of_the_driver() -> None:

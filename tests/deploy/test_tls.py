@@ -15,8 +15,8 @@ from sqlalchemy.pool import NullPool
 
 from app.core.server_urls.database import connection_of, read_database_url
 from app.core.server_urls.redis import read_redis_url
-from tests.deploy.authority import Authority
 from tests.deploy.tls_servers import TlsPostgres, TlsValkey
+from tests.support.authority import Authority
 from tests.support.valkey import ValkeyServer
 from tests.test_cli import Cli
 

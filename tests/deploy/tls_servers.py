@@ -74,15 +74,11 @@ class TlsPostgres(PostgresServer):
         self.account.take(data)
 
     def command(self) -> list[str]:
-        tls = (
-            "ssl=on",
-            "ssl_cert_file=server.crt",
-            "ssl_key_file=server.key",
-            "ssl_ca_file=ca.crt",
-        )
-        # The later of two values counts: the socket keeps the port in its name that others use.
+        files = ("ssl_cert_file=server.crt", "ssl_key_file=server.key", "ssl_ca_file=ca.crt")
+        # The later of two values counts.
         place = (f"port={self.port}", "listen_addresses=127.0.0.1")
-        return [*super().command(), *(f"--{setting}" for setting in ("ssl=on", *names, *place))]
+        settings = ("ssl=on", *files, *place)
+        return [*super().command(), *(f"--{setting}" for setting in settings)]
 
     def is_ready(self) -> bool:
         command = [str(self._programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.engine import URL
 
+from app.core.server_urls.choice_of_server import ServerChoice
 from app.core.server_urls.parts import AddressError, split_url
 from app.core.server_urls.postgresql import (
     PORT,
@@ -60,6 +61,8 @@ def connection_of(
         return url, dict(defaults)
     address, arguments = postgresql_arguments(url, read_only=read_only)
     settings = {**defaults.get("server_settings", {}), **arguments["server_settings"]}
+    if len(arguments.get("host", ())) > 1 or "target_session_attrs" in arguments:
+        arguments["async_creator_fn"] = ServerChoice(defaults.get("async_creator_fn"))
     return address, {**defaults, **arguments, "server_settings": settings}
 
 
