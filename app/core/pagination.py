@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
-# Offsets cost as much as they skip; whoever goes deeper uses a cursor.
-MAX_PAGE = 10_000
+# Pages by number cost as much as they skip: they end here, and a cursor goes on.
+MAX_NUMBERED_ROWS = 10_000
 CURSOR_TAG_BYTES = 16
 # How well a row fits the words of a search. Computed for each search, so no cursor can hold it.
 RELEVANCE: Final = "relevance"
@@ -55,8 +55,12 @@ class ListQuery(InputModel):
     # The order of cursor pages where pages have one that cursors cannot have.
     cursor_sort: ClassVar[str] = "-created_at"
 
-    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] | None = Field(
-        None, description="Page number, from 1. Not together with `cursor`.", examples=[1]
+    page: Annotated[int, Field(ge=1, le=MAX_NUMBERED_ROWS)] | None = Field(
+        None,
+        description="Page number, from 1. Not together with `cursor`. Pages end at row "
+        f"{MAX_NUMBERED_ROWS:,}: `page` times `per_page` (by default {DEFAULT_PAGE_SIZE}) is no "
+        "more; further rows are read by `cursor`.",
+        examples=[1],
     )
     per_page: PageSize | None = Field(None, description="Rows on a page.")
     cursor: Annotated[str, Field(max_length=2048)] | None = Field(
@@ -148,10 +152,20 @@ class PageRequest:
     def offset(self) -> int:
         return 0 if self.page is None else (self.page - 1) * self.size
 
+    @property
+    def reach(self) -> int:
+        """The last row of a page with a number."""
+        return self.offset + self.size
+
+    @property
+    def ends_numbers(self) -> bool:
+        """Whether the next page can have no number any more."""
+        return self.page is not None and self.reach + self.size > MAX_NUMBERED_ROWS
+
 
 @dataclass(frozen=True, slots=True)
 class Slice(Generic[T]):
-    """One page of rows: `total` when paged by number, `next_key` when paged by cursor."""
+    """One page of rows: `total` when paged by number, `next_key` when a cursor goes on from it."""
 
     items: Sequence[T]
     total: int | None = None
@@ -172,6 +186,16 @@ class InvalidCursorError(ValidationFailedError):
     def __init__(self) -> None:
         super().__init__(
             "The cursor does not belong to this list.", loc=("query", "cursor"), error_type="cursor"
+        )
+
+
+class PageTooDeepError(ValidationFailedError):
+    def __init__(self) -> None:
+        super().__init__(
+            f"Pages end at row {MAX_NUMBERED_ROWS:,}: page times per_page may be no more. "
+            "Read on with cursor and limit.",
+            loc=("query", "page"),
+            error_type="page_too_deep",
         )
 
 
@@ -240,13 +264,14 @@ class Pager:
     def open(self, query: ListQuery, resource: str, viewer: str) -> PageRequest:
         """`resource` and `viewer` (a public id) say whose list of what a cursor belongs to.
 
-        Raises `InvalidCursorError` for a cursor of another list, filter, order or viewer.
+        Raises `InvalidCursorError` for a cursor of another list, filter, order or viewer, and
+        `PageTooDeepError` for a page that would end beyond `MAX_NUMBERED_ROWS`.
         """
         filters = query.model_dump_json(exclude={"page", "per_page", "cursor", "limit"})
         scope = f"{resource}|{viewer}|{filters}"
         after = self._cursors.decode(query.cursor, scope) if query.cursor else None
         size = (query.limit if query.by_cursor else query.per_page) or DEFAULT_PAGE_SIZE
-        return PageRequest(
+        request = PageRequest(
             size=size,
             sort=sort_keys(query.sort),
             page=None if query.by_cursor else query.page or 1,
@@ -255,6 +280,9 @@ class Pager:
             filters=query.filters(),
             parameters=query.parameters(),
         )
+        if request.reach > MAX_NUMBERED_ROWS:
+            raise PageTooDeepError
+        return request
 
     def close(self, found: Slice[T], request: PageRequest) -> Page[T]:
         if request.page is None:
@@ -262,11 +290,19 @@ class Pager:
         total = found.total or 0
         pages = -(-total // request.size)
         meta = PageMeta(page=request.page, per_page=request.size, total=total, pages=pages)
-        return Page(found.items, meta, _page_links(request, request.page, pages))
+        links = _page_links(request, request.page, pages)
+        cursor = self._next_cursor(found, request)
+        if cursor is not None and request.page < pages:
+            further = {n: v for n, v in request.parameters.items() if n != "per_page"}
+            links |= {"next": query_reference(further, cursor=cursor, limit=request.size)}
+        return Page(found.items, meta, links)
+
+    def _next_cursor(self, found: Slice[T], request: PageRequest) -> str | None:
+        key = found.next_key
+        return None if key is None else self._cursors.encode(key, request.scope)
 
     def _close_by_cursor(self, found: Slice[T], request: PageRequest) -> Page[T]:
-        key = found.next_key
-        cursor = None if key is None else self._cursors.encode(key, request.scope)
+        cursor = self._next_cursor(found, request)
         relations = {"next": cursor, "first": ""}
         links = {
             relation: query_reference(request.parameters, cursor=place)
@@ -277,17 +313,18 @@ class Pager:
 
 
 def _page_links(request: PageRequest, page: int, pages: int) -> Links:
+    last = min(max(pages, 1), MAX_NUMBERED_ROWS // request.size)
     relations = {
-        "next": page + 1 if page < pages else None,
+        "next": page + 1 if page < last else None,
         # From beyond the end back to where there is something.
-        "prev": min(page - 1, max(pages, 1)),
+        "prev": min(page - 1, last),
         "first": 1,
-        "last": max(pages, 1),
+        "last": last,
     }
     return {
         relation: query_reference(request.parameters, page=number)
         for relation, number in relations.items()
-        if number and number <= MAX_PAGE
+        if number
     }
 
 

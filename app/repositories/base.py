@@ -20,7 +20,7 @@ from app.repositories.column_bounds import require_fit
 from app.repositories.filters import NO_FILTERS, Filters
 from app.repositories.integrity import violates_uniqueness
 from app.repositories.keyset import position_of
-from app.repositories.paging import Narrowed, SortColumns, count_of, narrow
+from app.repositories.paging import Narrowed, SortColumns, beyond_numbers, count_of, narrow
 from app.repositories.prepared_statement import PreparedStatement, give_back, one_connection
 
 __all__ = ["BaseRepository", "SortColumns"]
@@ -231,16 +231,18 @@ class BaseRepository(Generic[ModelType]):
         *,
         make: Callable[..., T],
         any_of: Sequence[ColumnElement[bool]] = (),
+        shown: Select[Any] | None = None,
     ) -> Slice[T]:
         """`_paginate` of what selects columns, which are passed to `make` in their order.
 
-        What `make` returns has to have the columns that are sorted by, and `public_id`.
+        What `make` returns has to have the columns that are sorted by, and `public_id`. `shown`
+        selects the same columns without what `statement` joins to find the rows by.
         """
 
         async def read(rows: Select[Any]) -> Sequence[T]:
             return [make(*row) for row in await self.session.execute(rows)]
 
-        found = narrow(self.model, statement, request, columns, filters, any_of)
+        found = narrow(self.model, statement, request, columns, filters, any_of, shown)
         return await self._page(found, request, read)
 
     async def _objects(self, rows: Select[Any]) -> Sequence[ModelType]:
@@ -253,9 +255,10 @@ class BaseRepository(Generic[ModelType]):
         read: Callable[[Select[Any]], Awaitable[Sequence[T]]],
     ) -> Slice[T]:
         if request.page is not None:
-            rows = found.first(request.offset + request.size)
-            page = await read(rows.limit(request.size).offset(request.offset))
-            return Slice(page, total=await self.session.scalar(found.count()))
+            rows = found.page(reach=request.reach, size=request.size, offset=request.offset)
+            page = await read(rows)
+            total = await self.session.scalar(found.count())
+            return Slice(page, total=total, next_key=beyond_numbers(page, request, found.order))
         # One row more than asked for says whether there is a next page.
         following = await read(found.first(request.size + 1))
         items = following[: request.size]

@@ -212,7 +212,7 @@ class ItemRepository(BulkRepository[Item]):
         statement, relevance = FullText(Item, self.session).ranked(statement, words)
         columns = {**SORTABLE, RELEVANCE: relevance}
         return await self._paginate_columns(
-            statement, request, columns, self._filters(), make=ShownItem.of
+            statement, request, columns, self._filters(), make=ShownItem.of, shown=SHOWN
         )
 
     async def _link(self, item: Item, tags: Sequence[Tag]) -> None:
@@ -231,12 +231,18 @@ class ItemRepository(BulkRepository[Item]):
         if any_of and is_by_tag(request):
             # Whoever has a tag may see most of its items: each is looked at, and shown or not.
             statement, any_of = statement.where(or_(*any_of)), ()
-        columns, filters = SORTABLE, self._filters()
+        shown, columns, filters = statement, SORTABLE, self._filters()
         if reads_links(request):
             statement = statement.join(item_tags, item_tags.c.item_id == Item.id)
             columns, filters = {**columns, **LINK_COLUMNS}, {**filters, **link_filters(request)}
         return await self._paginate_columns(
-            statement, request, columns, filters, make=ShownItem.of, any_of=any_of
+            statement,
+            request,
+            columns,
+            filters,
+            make=ShownItem.of,
+            any_of=any_of,
+            shown=shown,
         )
 
     def _shown(self, *, include_deleted: bool = False) -> Select[Item]:

@@ -29,8 +29,10 @@ class Ordering:
     def nullable(self) -> bool:
         return bool(getattr(self.column, "nullable", False))
 
-    def clause(self) -> ColumnElement[Any]:
-        direction = self.column.desc() if self.descending else self.column.asc()
+    def clause(self, column: ColumnElement[Any] | None = None) -> ColumnElement[Any]:
+        """By the column, or by what has its values elsewhere."""
+        by = self.column if column is None else column
+        direction = by.desc() if self.descending else by.asc()
         if self.by_index and not self.nullable:
             return direction
         # Without nulls their place is nothing but an order that no index has: PostgreSQL thinks

@@ -13,7 +13,7 @@ from app.core.pagination import PageRequest, Slice
 from app.models.base import Base
 from app.repositories.filters import Filter
 from app.repositories.keyset import position_of
-from app.repositories.paging import Narrowed, SortColumns, narrow
+from app.repositories.paging import Narrowed, SortColumns, beyond_numbers, narrow
 from app.repositories.prepared_statement import PreparedStatement, one_connection
 
 T = TypeVar("T")
@@ -70,17 +70,18 @@ class PreparedPages(Generic[T]):
         """One page, of a request that it `has`. `values` are the statement's own parameters."""
         if request.page is None:
             return await self._read_by_cursor(session, request, values)
-        _, page = self._prepare(request)
+        prepared, page = self._prepare(request)
         with one_connection(session):
             rows = await page.all(
                 session,
-                reach=request.offset + request.size,
+                reach=request.reach,
                 size=request.size,
                 offset=request.offset,
                 **values,
             )
             total = await self._counting(request).scalar(session, **values)
-        return Slice([self._make(*row) for row in rows], total=total)
+        items = [self._make(*row) for row in rows]
+        return Slice(items, total=total, next_key=beyond_numbers(items, request, prepared.order))
 
     async def _read_by_cursor(
         self, session: AsyncSession, request: PageRequest, values: dict[str, Any]
@@ -99,7 +100,7 @@ class PreparedPages(Generic[T]):
             return known
         found = self._narrow(request)
         if at_once is None:
-            rows = found.first(_REACH).limit(_SIZE).offset(_OFFSET)
+            rows = found.page(reach=_REACH, size=_SIZE, offset=_OFFSET)
         else:
             rows = found.first(literal_column(str(at_once), Integer))
         made = self._prepared[key] = (found, PreparedStatement(rows))

@@ -78,7 +78,8 @@ PAGES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     ({"per_page": 3, "page": 2}, "dcb", offset_meta(page=2, per_page=3, pages=3)),
     ({"per_page": 3, "page": 3}, "a", offset_meta(page=3, per_page=3, pages=3)),
     ({"per_page": 3, "page": 4}, "", offset_meta(page=4, per_page=3, pages=3)),
-    ({"page": 10_000}, "", offset_meta(page=10_000)),
+    ({"page": 500}, "", offset_meta(page=500)),
+    ({"page": 10_000, "per_page": 1}, "", offset_meta(page=10_000, per_page=1, pages=7)),
     ({"limit": 7}, "gfedcba", {"limit": 7, "next_cursor": None}),
     ({"cursor": ""}, "gfedcba", {"limit": 20, "next_cursor": None}),
 ]

@@ -75,6 +75,14 @@ class Plan:
         return {node["Index Name"] for node in self.nodes() if "Index Name" in node}
 
     @property
+    def computed(self) -> int:
+        """How often what is shown of a row was looked up for it: a subquery, run by itself."""
+        return max(
+            (n["Actual Loops"] for n in self.nodes() if n.get("Parent Relationship") == "SubPlan"),
+            default=0,
+        )
+
+    @property
     def read_through(self) -> set[str]:
         """Tables that were read from beginning to end."""
         return {n["Relation Name"] for n in self.nodes() if n["Node Type"].endswith("Seq Scan")}

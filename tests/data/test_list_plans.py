@@ -163,6 +163,35 @@ async def test_a_page_costs_the_same_at_any_depth(database: Database) -> None:
 
 
 @on_postgresql
+async def test_what_is_shown_is_looked_up_for_the_rows_of_the_page_alone(
+    database: Database,
+) -> None:
+    """Not for those that its number steps over."""
+    for method, values in [*LISTS, ("list_visible", {"q": "often"})]:
+        query = ItemListQuery(page=5, per_page=SIZE, **values)
+        plan, found = await fetch(database, method, PAGER.open(query, "items", "reader"))
+
+        assert len(found.items) == SIZE, values
+        assert plan.computed == SIZE, (method, values, plan.describe())
+
+
+@on_postgresql
+async def test_a_search_and_the_counts_of_tags_are_computed_for_a_page_alone(
+    database: Database,
+) -> None:
+    search = PAGER.open(ItemSearchQuery(q="often", page=5), "items/search", "reader")
+    tags = PAGER.open(TagListQuery(page=2), "tags", "reader")
+    async with database.sessions() as session:
+        with sent_to(database.engine) as sent:
+            found = await ItemRepository(session).search_visible(search, READER, words="often")
+            counted = await TagRepository(session).list_owned(tags, READER)
+    pages = [await explain(database.engine, each) for each in sent if "LIMIT" in each.statement]
+
+    assert [len(found.items), len(counted.items)] == [SIZE, SIZE]
+    assert [plan.computed for plan in pages] == [SIZE, SIZE]
+
+
+@on_postgresql
 @pytest.mark.parametrize("size", [1, 20, 100])
 async def test_a_page_is_planned_once_and_not_for_each_request(
     database: Database, size: int
