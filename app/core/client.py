@@ -1,6 +1,7 @@
 """Where a request comes from: counted by limits, shown in the list of sessions, audited."""
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Final
 
 # Longer ones are cut: they are shown to people, and stored for each session.
@@ -50,3 +51,16 @@ class Origin:
     client: Client
     operation: str
     request_id: str | None = None
+
+
+def customer_of(address: str) -> str:
+    """Of IPv6, the /64 network: whoever has one address has all of those, to take in turn."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, IPv4Address):
+        return address
+    # What a server that listens on both calls an IPv4 client.
+    mapped = ip.ipv4_mapped
+    return str(IPv6Network((int(ip), 64), strict=False)) if mapped is None else str(mapped)

@@ -201,7 +201,11 @@ class Settings(BaseSettings):
         "(there is no pooler), session or transaction; docs/database.md.",
     )
     DATABASE_POOL_SIZE: int = Field(
-        10, ge=1, le=500, description="Connections a worker keeps for writing, and for reading."
+        10,
+        ge=1,
+        le=500,
+        description="Connections a worker keeps for writing, and for reading. "
+        "One caller alone gets four fifths of them at most.",
     )
     DATABASE_POOL_TIMEOUT_SECONDS: float = Field(
         3.0, ge=0.1, le=30, description="Wait for a free connection before the answer is 503."

@@ -21,6 +21,7 @@ from app.core.security.jwt import TokenClaims
 from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
 from app.core.state import Collaborators
+from app.db.caller import name_caller
 from app.db.own_writes import open_read_session
 from app.db.session import Database, get_db
 from app.models.audit_event import AuditAction
@@ -81,6 +82,8 @@ async def claims_of(request: Request) -> TokenClaims:
         raise
     # Every line that is logged from here on says who.
     structlog.contextvars.bind_contextvars(user=claims.sub)
+    # And connections are shared with others, wherever the requests come from.
+    name_caller(claims.sub)
     return claims
 
 

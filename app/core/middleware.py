@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.client import customer_of
 from app.core.config import Settings
 from app.core.exceptions import (
     APIError,
@@ -27,7 +28,9 @@ from app.core.exceptions import (
 from app.core.hosts import HostFilter
 from app.core.links import collect_links, link_header
 from app.core.logging import loggable
+from app.core.presence import Presence
 from app.core.problems import problem_response
+from app.db.caller import Caller, calling
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +69,8 @@ class RequestMiddleware:
         exchange = _Exchange(scope, receive, send, self._max_body)
         try:
             if self._hosts.allows(scope):
-                await exchange.run(self.app)
+                with calling(exchange.caller):
+                    await exchange.run(self.app)
             else:
                 await exchange.refuse(UntrustedHostError())
         finally:
@@ -79,7 +83,6 @@ class _Exchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
         self._scope = scope
-        self._receive = receive
         self._send = send
         self._max_body = max_body
         self._received = 0
@@ -98,6 +101,9 @@ class _Exchange:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._request_id)
         self._links = collect_links()
+        sends_body = self._announced not in {"", "0"} or "transfer-encoding" in headers
+        self._presence = Presence(receive, sends_body=sends_body)
+        self.caller = Caller(_share_of(scope), self._require_client)
 
     async def run(self, app: ASGIApp) -> None:
         if (unreadable := self._unreadable()) is not None:
@@ -137,10 +143,14 @@ class _Exchange:
 
     async def refuse(self, error: APIError) -> None:
         response = problem_response(error, self._request_id)
-        await response(self._scope, self._receive, self.send)
+        await response(self._scope, self._presence.receive, self.send)
+
+    def _require_client(self) -> None:
+        if self._presence.is_gone():
+            raise ClientDisconnect
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        message = await self._presence.receive()
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
             if self._received > self._max_body:
@@ -179,6 +189,12 @@ class _Exchange:
             duration_ms=round((time.perf_counter() - self._started) * 1000, 1),
             client=loggable(client[0]) if client else None,
         )
+
+
+def _share_of(scope: Scope) -> str:
+    """Who shares connections, until a token says more: everybody at an address."""
+    client = scope.get("client")
+    return f"address {customer_of(client[0])}" if client else "no address"
 
 
 def _exceeds(content_length: str, limit: int) -> bool:

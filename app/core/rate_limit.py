@@ -4,7 +4,6 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any, Final
 
 import structlog
@@ -14,6 +13,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
 from app.core.backing_services import STORE, log_fields
+from app.core.client import customer_of
 from app.core.config import Settings
 from app.core.exceptions import ServiceUnavailableError, TooManyRequestsError
 
@@ -51,15 +51,15 @@ class AttemptLimiter:
 
     async def count(self, account: str, address: str) -> None:
         await self.count_address(address)
-        await self._counters.count(self._per_account, "account", account, _customer(address))
+        await self._counters.count(self._per_account, "account", account, customer_of(address))
 
     async def count_address(self, address: str) -> None:
         """Where no account is named."""
-        await self._counters.count(self._per_address, "address", _customer(address))
+        await self._counters.count(self._per_address, "address", customer_of(address))
 
     async def forgive(self, account: str, address: str) -> None:
         """Forget the account's failures: the password was right."""
-        await self._counters.clear(self._per_account, "account", account, _customer(address))
+        await self._counters.clear(self._per_account, "account", account, customer_of(address))
 
     async def close(self) -> None:
         """Close the connections to the store."""
@@ -83,11 +83,11 @@ class RequestLimiter:
         await self._counters.count(self._per_caller, "user", public_id)
 
     async def count_stranger(self, address: str) -> None:
-        await self._counters.count(self._per_caller, "stranger", _customer(address))
+        await self._counters.count(self._per_caller, "stranger", customer_of(address))
 
     async def count_refresh(self, session: str, address: str) -> None:
         """By the session that a token names: from elsewhere, its owner goes on."""
-        client = _customer(address)
+        client = customer_of(address)
         await self._counters.count(self._refresh_per_address, "refresh-address", client)
         await self._counters.count(self._refresh_per_session, "refresh-session", session, client)
 
@@ -178,19 +178,6 @@ def _storage(settings: Settings) -> Storage:
 
     keepalive = timedelta(seconds=settings.TCP_KEEPALIVE_SECONDS)
     return open_counter_store(settings.REDIS_URL.get_secret_value(), keepalive=keepalive)
-
-
-def _customer(address: str) -> str:
-    """Of IPv6, the /64 network: whoever has one address has all of those, to take in turn."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(ip, IPv4Address):
-        return address
-    # What a server that listens on both calls an IPv4 client.
-    mapped = ip.ipv4_mapped
-    return str(IPv6Network((int(ip), 64), strict=False)) if mapped is None else str(mapped)
 
 
 def _digest(*subject: str) -> str:

@@ -1,61 +1,65 @@
-"""Connections go to whoever has waited longest."""
+"""Connections are shared fairly: no caller holds all of them, and none waits behind another's."""
 
-import asyncio
-from collections import deque
-from typing import Final, TypeVar
+from typing import Any, Final
 
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util import await_
-from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty, QueueCommon
 
-T = TypeVar("T")
-
-
-class _FairQueue(AsyncAdaptedQueue[T]):
-    """What is put in while somebody waits is theirs.
-
-    In SQLAlchemy's own, whoever comes may take it before they wake up, and sends them to the end of
-    the line: requests that make several queries overtake those that wait for their first one. With
-    a few times as many callers as connections, one in a hundred waited for seconds.
-    """
-
-    def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:  # noqa: FBT001, FBT002  # SQLAlchemy's
-        super().__init__(maxsize, use_lifo)
-        self._waiting: Final[deque[asyncio.Future[T]]] = deque()
-
-    def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002  # likewise
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(item)
-                return
-        super().put(item, block, timeout)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> T:  # noqa: FBT001, FBT002  # likewise
-        # What is there, nobody waits for.
-        try:
-            return self.get_nowait()
-        except Empty:
-            if not block:
-                raise
-        return await_(self._wait(timeout))
-
-    async def _wait(self, seconds: float | None) -> T:
-        waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        try:
-            async with asyncio.timeout(seconds):
-                return await waiter
-        except BaseException as error:
-            if waiter.done() and not waiter.cancelled():
-                # It came at the last moment.
-                self.put(waiter.result(), block=False)
-            if isinstance(error, TimeoutError):
-                raise Empty from None
-            raise
+from app.db.caller import Caller, current_caller
+from app.db.turnstile import NOBODY, Turnstile
 
 
 class FairPool(AsyncAdaptedQueuePool):
+    """A pool that callers of `app.db.caller` share, each in a line of its own.
+
+    In SQLAlchemy's own, whoever comes may take a connection before those wake up who wait for it,
+    and sends them to the end of the line; and one caller's requests may hold all of them. Here its
+    queue only keeps what is free: the turnstile lets in no more than there are.
+    """
+
     # By its module it would log as the application does, each time that a pool is disposed of.
     _sqla_logger_namespace = "sqlalchemy.pool.FairPool"
-    _queue_class: type[QueueCommon[ConnectionPoolEntry]] = _FairQueue
+
+    def __init__(self, creator: Any, *, pool_size: int, max_overflow: int, **options: Any) -> None:
+        super().__init__(creator, pool_size, max_overflow, **options)
+        self._turnstile: Final = Turnstile(pool_size + max_overflow)
+        self._holders: Final[dict[ConnectionPoolEntry, str]] = {}
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        caller = current_caller()
+        key = NOBODY if caller is None else caller.key
+        if not self._turnstile.try_enter(key):
+            self._wait(key)
+        try:
+            if caller is not None:
+                self._begin(caller)
+            entry = super()._do_get()
+        except BaseException:
+            self._turnstile.leave(key)
+            raise
+        self._holders[entry] = key
+        return entry
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        super()._do_return_conn(record)
+        self._turnstile.leave(self._holders.pop(record))
+
+    def _wait(self, key: str) -> None:
+        seconds = self._timeout
+        try:
+            await_(self._turnstile.wait(key, seconds=seconds))
+        except TimeoutError:
+            raise PoolTimeoutError(f"no connection became free in {seconds:g} s") from None
+
+    def _begin(self, caller: Caller) -> None:
+        caller.write()
+
+
+class FairReadPool(FairPool):
+    """One to read with: whoever is gone by now gets nothing."""
+
+    _sqla_logger_namespace = "sqlalchemy.pool.FairReadPool"
+
+    def _begin(self, caller: Caller) -> None:
+        caller.read()

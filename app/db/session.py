@@ -23,7 +23,7 @@ from app.core.database_errors import UnreachableError
 from app.core.pooler import Pooler
 from app.core.server_urls.database import connection_of
 from app.core.single_flight import SingleFlight
-from app.db.fair_pool import FairPool
+from app.db.fair_pool import FairPool, FairReadPool
 from app.db.own_writes import count_writes, end
 from app.db.schema_check import SchemaCheck, SchemaState
 from app.db.search_index import add_search_function, search_columns
@@ -108,7 +108,8 @@ def _create_engine(
         echo=settings.DEBUG,
         hide_parameters=not settings.DEBUG,
         # No overflow: a request that finds the pool empty waits a bounded time, then gets a 503.
-        poolclass=FairPool,
+        # What is probed, all who ask at once get: it goes on though one of them is gone.
+        poolclass=FairReadPool if read_only and pool_size is None else FairPool,
         pool_size=pool_size or settings.DATABASE_POOL_SIZE,
         max_overflow=0,
         pool_timeout=settings.DATABASE_POOL_TIMEOUT_SECONDS,

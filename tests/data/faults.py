@@ -80,6 +80,8 @@ async def is_waiting(connection: AsyncConnection) -> bool:
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
+    # Or within a transaction, the first look would be repeated for ever.
+    await connection.execute(text("SELECT pg_stat_clear_snapshot()"))
     return bool(await connection.scalar(statement))
 
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.caller import Caller, calling, current_caller, name_caller
 from app.db.session import Database
 from tests.support.databases import checked_out
 
@@ -69,3 +70,66 @@ async def test_who_has_waited_long_enough_is_told_so(database: Database) -> None
     await held.close()
     await (await take(database)).close()
     assert checked_out(database) == 0
+
+
+def one_of(key: str) -> Caller:
+    return Caller(key, require_present=lambda: None)
+
+
+async def take_for(key: str, database: Database) -> AsyncConnection:
+    with calling(one_of(key)):
+        return await database.read_engine.connect()
+
+
+@pytest.mark.settings(DATABASE_POOL_SIZE=10, DATABASE_POOL_TIMEOUT_SECONDS=0.1)
+async def test_one_caller_with_thirty_requests_leaves_connections_to_others(
+    database: Database,
+) -> None:
+    greedy = [asyncio.create_task(take_for("greedy", database)) for _ in range(30)]
+    # All of them have what they get, or are told that there is no more.
+    await asyncio.wait(greedy)
+    refused = [task for task in greedy if task.exception()]
+    others = [await take_for(name, database) for name in ("b", "c")]
+
+    assert len(greedy) - len(refused) == 8
+    for connection in [*others, *(task.result() for task in greedy if task not in refused)]:
+        await connection.close()
+    assert checked_out(database) == 0
+
+
+@pytest.mark.settings(DATABASE_POOL_SIZE=2, DATABASE_POOL_TIMEOUT_SECONDS=0.1)
+async def test_a_connection_that_cannot_be_made_takes_no_place(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise ConnectionRefusedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database.engine.sync_engine.pool, "_create_connection", fail)
+        for _ in range(5):
+            with pytest.raises(ConnectionRefusedError):
+                _ = await take(database)
+    held = [await take(database) for _ in range(2)]
+
+    for connection in held:
+        await connection.close()
+    assert checked_out(database) == 0
+
+
+def test_what_began_to_write_reads_on_though_its_client_is_gone() -> None:
+    def refuse() -> None:
+        raise ConnectionAbortedError
+
+    caller = Caller("anybody", require_present=refuse)
+    with pytest.raises(ConnectionAbortedError):
+        caller.read()
+    caller.write()
+    caller.read()
+
+
+def test_a_name_counts_for_as_long_as_somebody_is_calling() -> None:
+    caller = one_of("an address")
+    with calling(caller):
+        name_caller("a user")
+    name_caller("nobody")
+    assert (caller.key, current_caller()) == ("a user", None)

@@ -1,0 +1,65 @@
+"""Whether a client is still there, told without waiting for it."""
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from starlette.types import Message, Receive
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_DISCONNECT: Final = "http.disconnect"
+
+
+class Presence:
+    """Passes on what one request's client sends, and looks ahead for its leaving.
+
+    The server tells of that where it tells of the body, behind its end. So as long as a body is on
+    its way, nothing is looked at, and the client counts as there.
+    """
+
+    def __init__(self, receive: Receive, *, sends_body: bool) -> None:
+        self._receive = receive
+        self._is_complete = not sends_body
+        self._is_receiving = False
+        self._is_gone = False
+        self._seen: deque[Message] = deque()
+
+    async def receive(self) -> Message:
+        if self._seen:
+            return self._seen.popleft()
+        self._is_receiving = True
+        try:
+            message = await self._receive()
+        finally:
+            self._is_receiving = False
+        self._note(message)
+        return message
+
+    def is_gone(self) -> bool:
+        # Whoever waits for a message now would miss the one that is taken here.
+        while self._is_complete and not self._is_receiving and not self._is_gone:
+            message = _at_once(self._receive)
+            if message is None:
+                break
+            self._note(message)
+            self._seen.append(message)
+        return self._is_gone
+
+    def _note(self, message: Message) -> None:
+        self._is_gone = message["type"] == _DISCONNECT
+        self._is_complete = not message.get("more_body", False)
+
+
+def _at_once(receive: Receive) -> Message | None:
+    """The next message, unless it has yet to come."""
+    step = cast("Generator[Any, None, Message]", receive().__await__())
+    try:
+        next(step)
+    except StopIteration as done:
+        message: Message = done.value
+        return message
+    finally:
+        # A coroutine's own, which then lets go of what it waits for.
+        step.close()
+    return None

@@ -1,0 +1,174 @@
+"""Clients that are gone before their work was begun: nothing is done for them."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Message
+
+from app.db.session import Database
+from tests.data.faults import connection_to, is_waiting, until
+from tests.support.api import Account, Api
+from tests.support.databases import checked_out, on_postgresql
+from tests.support.processes import app_processes
+
+RequestMaker = Callable[[FastAPI, Account], "Request"]
+
+ITEMS = "/api/v1/items"
+POOL_SIZE = 2
+small_pool = pytest.mark.settings(DATABASE_POOL_SIZE=POOL_SIZE, DATABASE_POOL_TIMEOUT_SECONDS=10)
+
+
+class Request:
+    """One that is asked without a server, so that its client goes when the test says so."""
+
+    def __init__(self, app: FastAPI, account: Account, method: str, path: str, body: bytes) -> None:
+        self._app = app
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._messages.put_nowait({"type": "http.request", "body": body, "more_body": False})
+        headers = {"host": "testserver", "content-type": "application/json", **account.headers}
+        if body:
+            headers["content-length"] = str(len(body))
+        self._scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(n.lower().encode(), v.encode()) for n, v in headers.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("testserver", 80),
+        }
+        self.task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        async def send(_: Message) -> None:
+            """Nobody reads it."""
+
+        await self._app(self._scope, self._messages.get, send)
+
+    def hang_up(self) -> None:
+        self._messages.put_nowait({"type": "http.disconnect"})
+
+    async def waits(self) -> None:
+        """Until it has done all that it can without a connection."""
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not self.task.done()
+
+
+async def take_all(engine: AsyncEngine, stack: AsyncExitStack) -> None:
+    for _ in range(POOL_SIZE):
+        _ = await stack.enter_async_context(engine.connect())
+
+
+def checkouts(engine: AsyncEngine) -> list[object]:
+    """One for each connection that is handed out from now on."""
+    seen: list[object] = []
+    event.listen(engine.sync_engine, "checkout", lambda connection, *_: seen.append(connection))
+    return seen
+
+
+def read_request(app: FastAPI, account: Account) -> Request:
+    return Request(app, account, "GET", f"{ITEMS}/my", b"")
+
+
+def write_request(app: FastAPI, account: Account) -> Request:
+    body = json.dumps({"title": "A thing", "tags": ["home"]}).encode()
+    return Request(app, account, "POST", ITEMS, body)
+
+
+async def count_items(api: Api, account: Account) -> int:
+    page = await api.client.get(f"{ITEMS}/my", headers=account.headers)
+    return int(page.json()["meta"]["total"])
+
+
+@small_pool
+@pytest.mark.parametrize("request_of", [read_request, write_request])
+async def test_who_is_gone_before_a_connection_is_free_is_not_even_looked_up(
+    api: Api, app: FastAPI, database: Database, request_of: RequestMaker
+) -> None:
+    """RL5."""
+    account = await api.register()
+    async with AsyncExitStack() as stack:
+        await take_all(database.read_engine, stack)
+        gone = request_of(app, account)
+        await gone.waits()
+        gone.hang_up()
+        handed_out = checkouts(database.read_engine)
+    await gone.task
+
+    assert handed_out == []
+    assert checked_out(database) == 0
+    assert await count_items(api, account) == 0
+
+
+@small_pool
+async def test_a_write_that_was_begun_is_done_though_its_client_is_gone(
+    api: Api, app: FastAPI, database: Database
+) -> None:
+    """RL5: what it did in part would be worse than what nobody reads."""
+    account = await api.register()
+    looked_up = asyncio.Event()
+    pool = database.read_engine.sync_engine
+    event.listen(pool, "checkin", lambda *_: looked_up.set())  # codespell:ignore checkin
+    async with AsyncExitStack() as stack:
+        await take_all(database.engine, stack)
+        gone = write_request(app, account)
+        # Its session is looked up, and then it waits for a connection to write with.
+        await looked_up.wait()
+        await gone.waits()
+        gone.hang_up()
+    await gone.task
+
+    assert await count_items(api, account) == 1
+
+
+def raw_request(account: Account) -> bytes:
+    head = f"GET {ITEMS}/my HTTP/1.1\r\nHost: testserver\r\n"
+    return f"{head}Authorization: Bearer {account.access_token}\r\n\r\n".encode()
+
+
+@on_postgresql
+async def test_a_served_process_does_nothing_for_those_who_hung_up_in_its_queue(
+    api: Api, database_url: str
+) -> None:
+    """RL5: the first has begun, and is answered; nobody waits for the others."""
+    account, other = await api.register(), await api.register()
+    with app_processes(
+        1,
+        database_url,
+        ACCESS_LOG="true",
+        DATABASE_POOL_SIZE=str(POOL_SIZE),
+        DATABASE_POOL_TIMEOUT_SECONDS="30",
+    ) as [process]:
+        async with connection_to(database_url) as connection, process.client() as client:
+            await connection.exec_driver_sql("BEGIN")
+            await connection.exec_driver_sql("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+            waiting = [await asyncio.open_unix_connection(process.socket) for _ in range(20)]
+            for _, writer in waiting:
+                writer.write(raw_request(account))
+            await until(lambda: is_waiting(connection))
+            # Behind them all, and served at once: they have not taken every connection.
+            me = await client.get("/api/v1/users/me", headers=other.headers)
+            for _, writer in waiting:
+                writer.transport.abort()
+            await connection.exec_driver_sql("ROLLBACK")
+
+            async def all_are_logged() -> bool:
+                return process.log.count(f"path={ITEMS}/my") == len(waiting)
+
+            await until(all_are_logged)
+        output = process.log
+
+    assert me.status_code == 200
+    assert output.count("status=400") == len(waiting) - 1
+    assert "Traceback" not in output
