@@ -5,11 +5,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import iter_route_contexts
 
 from app.core.config import Settings, get_settings
+from app.core.dependencies import count_anonymous
 from app.core.forwarded import ForwardedMiddleware
 from app.core.idempotency import REPLAYED_HEADER
 from app.core.logging import configure_logging
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        dependencies=[Depends(count_anonymous)],
     )
     app.state.collaborators = Collaborators.from_settings(settings)
     app.state.database = db or Database(settings)

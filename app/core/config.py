@@ -358,7 +358,9 @@ class Settings(BaseSettings):
         description="Without the shared counters, each process counts logins alone; or 503.",
     )
     API_RATE_LIMIT: str = Field(
-        "1200/minute", description="Requests of one user; without a good token, of one address."
+        "1200/minute",
+        description="Requests of one user; without a good token, or on a route without a caller, "
+        "of one address.",
     )
     AUTH_RATE_LIMIT_ACCOUNT: str = Field(
         "5/15 minutes", description="Failed logins for one account from one address."

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
 
-import structlog
 from fastapi import Depends, Path, Request, Security
 from fastapi.security import SecurityScopes
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.anonymous import is_limited_by_address
 from app.core.bearer import BearerDependency, bearer_token
 from app.core.client import MAX_OPERATION_LENGTH, Client, Origin
 from app.core.exceptions import (
@@ -17,6 +17,7 @@ from app.core.exceptions import (
     ReauthenticationRequiredError,
     UnauthorizedError,
 )
+from app.core.logging import log_user
 from app.core.security.jwt import TokenClaims
 from app.core.security.permissions import Permission
 from app.core.security.principal import Principal
@@ -80,11 +81,23 @@ async def claims_of(request: Request) -> TokenClaims:
     except UnauthorizedError:
         await collaborators.requests.count_stranger(client_of(request).address)
         raise
-    # Every line that is logged from here on says who.
-    structlog.contextvars.bind_contextvars(user=claims.sub)
+    log_user(claims.sub)
     # And connections are shared with others, wherever the requests come from.
     name_caller(claims.sub)
     return claims
+
+
+async def count_anonymous(request: Request) -> None:
+    """Count the request for its address, on a route that asks for no caller (API_RATE_LIMIT).
+
+    A dependency of every route. Raises `TooManyRequestsError`.
+    """
+    route = request.scope["route"]
+    limited: bool | None = getattr(route, "is_limited_by_address", None)
+    if limited is None:
+        limited = route.is_limited_by_address = is_limited_by_address(route.dependant)
+    if limited:
+        await collaborators_of(request).requests.count_stranger(client_of(request).address)
 
 
 @BearerDependency

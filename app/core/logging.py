@@ -17,6 +17,11 @@ with hidden("rich"):
     import structlog
 
 
+def log_user(public_id: str) -> None:
+    """Name the user in every line of this request that is logged from here on."""
+    structlog.contextvars.bind_contextvars(user=public_id)
+
+
 def configure_logging(settings: Settings) -> None:
     """Send our events and every library's records to standard output in one format."""
     shared: list[Processor] = [

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from fastapi.openapi.docs import (
     get_swagger_ui_oauth2_redirect_html,
 )
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from fastapi.security import OAuth2PasswordBearer
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute
 from starlette.types import Scope
 
+from app.core.anonymous import is_limited_by_address
 from app.core.exceptions import (
     APIError,
     BadRequestError,
@@ -112,6 +115,7 @@ def install_openapi(app: FastAPI) -> None:
                 schemas[model.__name__] = own
             document_parameters(schema, app.routes)
             _document_what_is_read(schema)
+            _document_limits(schema, app.routes)
             document_headers(schema)
             name_inline_bodies(schema)
             name_by_title(schema)
@@ -128,6 +132,15 @@ def _document_what_is_read(schema: dict[str, Any]) -> None:
         for method, operation in path.items():
             read = headers_read(operation)
             _add_errors(operation, *_common_errors(operation), *_header_errors(method, read))
+
+
+def _document_limits(schema: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
+    for route in iter_route_contexts(routes):
+        operations = schema["paths"].get(route.path, {})
+        for method in route.methods or ():
+            operation = operations.get(method.lower())
+            if operation is not None and is_limited_by_address(route.dependant):
+                _add_errors(operation, TooManyRequestsError)
 
 
 def _common_errors(operation: dict[str, Any]) -> Iterator[type[APIError]]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.core.anonymous import unlimited
 from app.core.dependencies import CurrentClient, CurrentPrincipal, DbSession, collaborators_of
 from app.core.exceptions import (
     ServiceUnavailableError,
@@ -31,6 +32,7 @@ router = Router(
 )
 
 
+@unlimited  # what it does is counted more strictly
 async def get_service(request: Request, db: DbSession) -> AuthService:
     collaborators = collaborators_of(request)
     audit = audit_trail(request, db)

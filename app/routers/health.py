@@ -2,6 +2,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from app.core.anonymous import unlimited
 from app.core.exceptions import ServiceUnavailableError
 from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 router = Router(prefix="/health", tags=["Health"])
 
 
+@unlimited
 async def get_service(request: Request) -> HealthService:
     database: Database = request.app.state.database
     return HealthService(
@@ -38,6 +40,7 @@ async def health(request: Request, service: Service) -> SuccessResponse[HealthRe
 
 
 @router.get("/live", operation_id="health_live", summary="Whether this process runs")
+@unlimited
 async def live() -> SuccessResponse[LivenessResponse]:
     """Asks nothing of any dependency: a restart would not mend those."""
     return success_response(LivenessResponse())

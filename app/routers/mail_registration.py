@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import BackgroundTasks, Depends, Request
 
+from app.core.anonymous import unlimited
 from app.core.dependencies import CurrentClient, DbSession, collaborators_of
 from app.core.exceptions import (
     BadRequestError,
@@ -34,6 +35,7 @@ router = Router(
 )
 
 
+@unlimited  # what it does is counted more strictly
 async def get_service(
     request: Request, db: DbSession, background: BackgroundTasks
 ) -> MailRegistrationService:

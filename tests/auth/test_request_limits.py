@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
+from app.core.anonymous import unlimited
 from app.core.config import Settings
 from app.db.session import Database
 from app.models import AuditEvent
@@ -171,3 +172,45 @@ async def test_processes_count_together_while_there_is_a_store(
         response = await other.get(ME, headers=bearer(account.access_token))
 
     assert response.status_code == (200 if settings.REDIS_URL is None else 429)
+
+
+@three_requests
+@pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/docs", "/api/v1/anonymous"])
+async def test_a_route_without_a_caller_is_counted_by_address(
+    app: FastAPI, client: AsyncClient, path: str
+) -> None:
+    """LG4: a token that nobody reads makes no difference, nor does another route."""
+
+    @app.get("/api/v1/anonymous")
+    async def anonymous() -> None: ...
+
+    answers = [await client.get(path, headers=bearer(f"token {n}")) for n in range(4)]
+
+    assert statuses(answers) == [200, 200, 200, 429]
+    assert answers[-1].headers["ratelimit-policy"] == '"stranger";q=3;w=60'
+    assert (await client.get("/.well-known/jwks.json")).status_code == 429
+    async with client_from(new_address(), app) as elsewhere:
+        assert (await elsewhere.get(path)).status_code == 200
+
+
+@three_requests
+async def test_a_router_of_the_framework_is_counted_too(app: FastAPI, client: AsyncClient) -> None:
+    router = APIRouter(prefix="/plain")
+
+    @router.get("/{slug}")
+    async def plain(slug: str) -> None: ...
+
+    app.include_router(router)
+
+    assert statuses([await client.get(f"/plain/{n}") for n in range(4)]) == [200, 200, 200, 429]
+
+
+@three_requests
+async def test_a_route_that_is_marked_as_unlimited_counts_nobody(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    @app.get("/unlimited")
+    @unlimited
+    async def probe() -> None: ...
+
+    assert statuses([await client.get("/unlimited") for _ in range(5)]) == [200] * 5

@@ -256,7 +256,7 @@ async def test_a_taken_address_gets_a_notice_in_which_nothing_acts(
     api: MailApi, account: Account
 ) -> None:
     """LG3: to the address that the account has, however it was typed this time."""
-    mail = await api.mail_for(" \uff41DA@EXAMPLE.com ", full_name="http://evil.example")
+    mail = await api.mail_for(" ADA@\uff25XAMPLE.com ", full_name="http://evil.example")
 
     assert mail.recipients == [account.email]
     assert mail.message["Subject"] == "You have an account at FastAPI Backend"

@@ -16,6 +16,7 @@ class StatementCounter:
 
     def __init__(self, database: Database) -> None:
         engines = {database.engine, database.read_engine, database.replica_engine}
+        engines.add(database.probe_engine)
         self._engines = [engine.sync_engine for engine in engines]
 
     @contextmanager

@@ -1,0 +1,34 @@
+"""Which routes anybody may call without limit: none, unless it says so."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from fastapi.dependencies.models import Dependant
+
+from app.core.bearer import BearerDependency
+
+CallT = TypeVar("CallT", bound=Callable[..., Any])
+
+_UNLIMITED: Final[set[Any]] = set()
+
+
+def unlimited(call: CallT) -> CallT:
+    """Decorate a route, or a dependency, whose anonymous callers are not to be counted.
+
+    That is for probes, and for what counts them more strictly itself.
+    """
+    _UNLIMITED.add(call)
+    return call
+
+
+def is_limited_by_address(dependant: Dependant) -> bool:
+    """Whether no dependency of the route counts its callers, and none is marked `unlimited`."""
+    return not any(
+        call in _UNLIMITED or isinstance(call, BearerDependency) for call in _calls(dependant)
+    )
+
+
+def _calls(dependant: Dependant) -> Iterator[Any]:
+    yield dependant.call
+    for dependency in dependant.dependencies:
+        yield from _calls(dependency)
