@@ -68,6 +68,12 @@ def _take_over_uvicorn() -> None:
     # Our own access log has the request id, and leaves out the query, where secrets may be.
     logging.getLogger("uvicorn.access").handlers = []
     logging.getLogger("uvicorn.access").propagate = False
+    logging.getLogger("uvicorn.error").addFilter(_is_no_handshake)
+
+
+def _is_no_handshake(record: logging.LogRecord) -> bool:
+    """Leave out uvicorn's lines about WebSockets, with the query; our access log has them too."""
+    return '"WebSocket %s"' not in str(record.msg)
 
 
 def loggable(text: str) -> str:

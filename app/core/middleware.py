@@ -25,6 +25,7 @@ from app.core.exceptions import (
     ServiceUnavailableError,
     UntrustedHostError,
 )
+from app.core.handshake import Handshake
 from app.core.hosts import HostFilter
 from app.core.links import collect_links, link_header
 from app.core.logging import loggable
@@ -46,14 +47,14 @@ SECURITY_HEADERS: Final[dict[bytes, bytes]] = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
 }
-# More than any browser sends. The server itself takes any number of megabytes, and what reads them
-# here may need seconds for each.
+# More than any browser sends. `serve` refuses more while it arrives; other servers take any number
+# of megabytes, and what reads them here may need seconds for each.
 MAX_HEADER_BYTES: Final = 65_536
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class RequestMiddleware:
-    """Wraps every HTTP request; other protocols pass through."""
+    """Wraps every HTTP request and WebSocket handshake; the lifespan passes through."""
 
     def __init__(self, app: ASGIApp, settings: Settings, open_paths: Collection[str] = ()) -> None:
         """`open_paths` are answered whatever host a request names."""
@@ -63,6 +64,9 @@ class RequestMiddleware:
         self._access_log = settings.ACCESS_LOG
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._shake_hands(Handshake(scope, receive, send))
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -76,6 +80,19 @@ class RequestMiddleware:
         finally:
             if self._access_log:
                 exchange.log_access()
+
+    async def _shake_hands(self, handshake: Handshake) -> None:
+        """Hold WebSockets to the rules of requests, for other servers than ours and for routes."""
+        try:
+            if not self._hosts.allows(handshake.scope):
+                await handshake.refuse(UntrustedHostError())
+            elif _header_bytes(handshake.scope) > MAX_HEADER_BYTES:
+                await handshake.refuse(HeadersTooLargeError())
+            else:
+                await self.app(handshake.scope, handshake.receive, handshake.send)
+        finally:
+            if self._access_log:
+                handshake.log_access()
 
 
 class _Exchange:
@@ -135,7 +152,7 @@ class _Exchange:
             await self.refuse(APIError())
 
     def _unreadable(self) -> APIError | None:
-        if sum(len(name) + len(value) for name, value in self._scope["headers"]) > MAX_HEADER_BYTES:
+        if _header_bytes(self._scope) > MAX_HEADER_BYTES:
             return HeadersTooLargeError()
         if _exceeds(self._announced, self._max_body):
             return PayloadTooLargeError()
@@ -195,6 +212,10 @@ def _share_of(scope: Scope) -> str:
     """Who shares connections, until a token says more: everybody at an address."""
     client = scope.get("client")
     return f"address {customer_of(client[0])}" if client else "no address"
+
+
+def _header_bytes(scope: Scope) -> int:
+    return sum(len(name) + len(value) for name, value in scope["headers"])
 
 
 def _exceeds(content_length: str, limit: int) -> bool:

@@ -289,6 +289,7 @@ def test_a_server_that_brings_its_own_handlers_logs_like_us(
 
     logging.getLogger("uvicorn.error").info("Application startup complete.")
     logging.getLogger("uvicorn.access").info("GET /?token=canary")
+    logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" 403', "a:1", "/?token=canary")
 
     printed = capsys.readouterr()
     [line] = [json.loads(line) for line in printed.out.splitlines()]
