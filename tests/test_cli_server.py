@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx2
 import pytest
@@ -190,3 +190,42 @@ def test_serve_refuses_an_unsafe_production(cli: Cli) -> None:
     assert finished.returncode == 1
     assert "DEBUG must be off" in finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+def test_readiness_fails_while_serve_drains_and_requests_are_served(cli: Cli) -> None:
+    with serving(cli, DRAIN_SECONDS="60") as running:
+        running.process.send_signal(signal.SIGTERM)
+        running.wait_until(lambda: "Draining" in running.output)
+        ready = httpx2.get(f"{running.url}/health/ready", trust_env=False)
+        live = httpx2.get(f"{running.url}/health/live", trust_env=False)
+        running.stop()
+
+    assert (ready.status_code, live.status_code) == (503, 200)
+    assert ready.json()["detail"] == "The server is stopping."
+    assert live.headers["connection"] == "close"
+
+
+def answer_to(port: int, sent: bytes) -> tuple[str, Any]:
+    """Return the head, in lower case, and the problem of the answer to some bytes."""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(sent + b" HTTP/1.1\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: client.recv(65_536), b"")).partition(b"\r\n\r\n")
+    return head.decode().lower(), json.loads(body)
+
+
+def test_what_is_no_request_is_answered_as_every_other_error(cli: Cli) -> None:
+    with serving(cli) as running:
+        port = int(running.url.rpartition(":")[2])
+        answers = [
+            answer_to(port, sent)
+            for sent in (b"junk\r\n\r\n", b"GET /" + b"a" * 20_000, b"GET / HTTP/2.0\r\n\r\n")
+        ]
+        running.stop()
+
+    codes = [body["code"] for _, body in answers]
+    assert codes == ["bad_request", "uri_too_long", "http_version_not_supported"]
+    for head, body in answers:
+        assert "application/problem+json" in head
+        assert "x-content-type-options: nosniff" in head
+        assert f"x-request-id: {body['request_id']}" in head
+        assert body["request_id"] in running.output

@@ -4,7 +4,7 @@
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -65,11 +65,13 @@ def serve() -> None:
         server_header=False,
         access_log=False,  # the application writes its own
         log_config=None,
+        timeout_keep_alive=settings.KEEP_ALIVE_SECONDS,
         # uvicorn takes fractions too, whatever its annotation says.
         timeout_graceful_shutdown=settings.request_grace.total_seconds(),  # type: ignore[arg-type]
         lifespan="on",
+        **protocols(settings),
     )
-    run(config, sockets)
+    run(config, sockets, drain_seconds=settings.drain_seconds)
 
 
 def bind(host: str, port: int) -> "list[socket.socket]":
@@ -82,23 +84,47 @@ def bind(host: str, port: int) -> "list[socket.socket]":
         raise Fault(error.detail, error.remedy) from error
 
 
-def run(config: "uvicorn.Config", sockets: "list[socket.socket]") -> None:
+def protocols(settings: "Settings") -> dict[str, Any]:
+    """Return uvicorn's options: HTTP/1.1 within bounds, and nothing else."""
+    from functools import partial
+
+    from app.core.middleware import MAX_HEADER_BYTES
+    from app.core.refusals import refuse
+    from app.server.limits import Limits
+    from app.server.protocol import BoundedProtocol
+
+    limits = Limits(
+        connections=settings.MAX_CONNECTIONS,
+        head_bytes=MAX_HEADER_BYTES,
+        head_seconds=settings.HTTP_HEADER_TIMEOUT_SECONDS,
+        body_seconds=settings.HTTP_BODY_TIMEOUT_SECONDS,
+    )
+    return {"http": partial(BoundedProtocol, limits=limits, answer=refuse), "ws": "none"}
+
+
+def run(
+    config: "uvicorn.Config", sockets: "list[socket.socket]", *, drain_seconds: float = 0
+) -> None:
     """Serve on these sockets until the process is told to stop, as `uvicorn.run` does.
 
     With a host and a port, uvicorn would bind them itself: `::` means IPv6 alone with one worker,
     and both families with several.
     """
-    from uvicorn import Server
-    from uvicorn.supervisors import ChangeReload, Multiprocess
+    from uvicorn.supervisors import ChangeReload
 
     from app.core.listening import urls_of
+    from app.server.draining import DrainingServer
+    from app.server.workers import Workers
 
     logging.getLogger("uvicorn.error").info("Listening on %s", ", ".join(urls_of(sockets)))
-    server = Server(config)
-    if config.should_reload:
+    is_shared = config.should_reload
+    server = DrainingServer(config, drain_seconds=drain_seconds, is_worker=is_shared)
+    if is_shared:
         ChangeReload(config, target=server.run, sockets=sockets).run()
     elif config.workers > 1:
-        Multiprocess(config, sockets=sockets).run()
+        workers = Workers(config, sockets, drain_seconds=drain_seconds)
+        workers.run()
+        raise typer.Exit(workers.exit_status)
     else:
         with suppress(KeyboardInterrupt):
             server.run(sockets=sockets)
@@ -177,6 +203,7 @@ def _serve_with_reload(settings: "Settings", sockets: "list[socket.socket]") -> 
         log_config=None,
         timeout_graceful_shutdown=DEV_SHUTDOWN_SECONDS,
         lifespan="on",
+        **protocols(settings),
     )
     run(config, sockets)
 

@@ -68,6 +68,8 @@ GOVERNED: Final = {
     "idle_in_transaction_session_timeout": "set DATABASE_IDLE_TRANSACTION_TIMEOUT_SECONDS",
     "default_transaction_read_only": "remove it: sessions that read are read-only already",
 }
+# Two or three checks of a load balancer.
+PRODUCTION_DRAIN_SECONDS: Final = 5
 
 CommaSeparated = Annotated[list[str], NoDecode]
 Secret = Annotated[SecretStr, Field(min_length=MIN_SECRET_LENGTH)]
@@ -142,12 +144,38 @@ class Settings(BaseSettings):
     MAX_BODY_BYTES: int = Field(
         1_048_576, ge=1024, le=104_857_600, description="Largest request body, in bytes."
     )
+    MAX_CONNECTIONS: int = Field(
+        1000, ge=10, le=100_000, description="Open connections of a worker; one more gets 503."
+    )
+    HTTP_HEADER_TIMEOUT_SECONDS: int = Field(
+        20, ge=1, le=300, description="Time for a request's headers to arrive, or 408."
+    )
+    HTTP_BODY_TIMEOUT_SECONDS: int = Field(
+        30,
+        ge=1,
+        le=600,
+        description="In each such period a request body must bring 128 bytes a second, or 408.",
+    )
+    KEEP_ALIVE_SECONDS: int = Field(
+        75,
+        ge=1,
+        le=4000,
+        description="Idle connections are closed after it. It must exceed the idle timeout of the "
+        "proxy in front: 60 for nginx and AWS, 600 for Google Cloud.",
+    )
+    DRAIN_SECONDS: int | None = Field(
+        None,
+        ge=0,
+        le=300,
+        description="Normal service after SIGTERM, while readiness fails, until load balancers "
+        "have noticed. Default: 5 in production, otherwise 0.",
+    )
     SHUTDOWN_TIMEOUT_SECONDS: int = Field(
         20,
         ge=1,
         le=300,
-        description="Time to stop: for requests in flight, and at its end (a quarter, at most 5 s) "
-        "for mails and connections.",
+        description="Time to stop after the drain: for requests in flight, and at its end (a "
+        "quarter, at most 5 s) for mails and connections.",
     )
 
     # --- Secrets (at least 32 characters, each its own; `make run` writes them into .env)
@@ -489,6 +517,12 @@ class Settings(BaseSettings):
     @property
     def is_production(self) -> bool:
         return self.ENVIRONMENT is Environment.PRODUCTION
+
+    @property
+    def drain_seconds(self) -> int:
+        if self.DRAIN_SECONDS is not None:
+            return self.DRAIN_SECONDS
+        return PRODUCTION_DRAIN_SECONDS if self.is_production else 0
 
     @property
     def refresh_token_in_cookie(self) -> bool:

@@ -147,6 +147,15 @@ class MethodNotAllowedError(APIError):
     detail = "This path does not answer to this method."
 
 
+class RequestTimeoutError(APIError):
+    """The rest of the request did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+    title = "Request timeout"
+    detail = "The request did not arrive in time. Send it again."
+
+
 class ConflictError(APIError):
     status = 409
     code = "conflict"
@@ -229,6 +238,13 @@ class PayloadTooLargeError(APIError):
     code = "payload_too_large"
     title = "Content too large"
     detail = "The request body is larger than this server accepts."
+
+
+class UriTooLongError(APIError):
+    status = 414
+    code = "uri_too_long"
+    title = "URI too long"
+    detail = "The request's URI is longer than this server accepts."
 
 
 class HeadersTooLargeError(APIError):

@@ -27,12 +27,15 @@ from app.core.exceptions import (
     APIError,
     BadRequestError,
     ForbiddenError,
+    HeadersTooLargeError,
     MethodNotAllowedError,
     NotFoundError,
     PayloadTooLargeError,
+    RequestTimeoutError,
     ServiceUnavailableError,
     TooManyRequestsError,
     UnauthorizedError,
+    UriTooLongError,
     ValidationFailedError,
 )
 from app.core.log_budget import LogBudget
@@ -61,8 +64,12 @@ _BY_STATUS: dict[int, type[APIError]] = {
         ForbiddenError,
         NotFoundError,
         MethodNotAllowedError,
+        RequestTimeoutError,
         PayloadTooLargeError,
+        UriTooLongError,
         ValidationFailedError,
+        HeadersTooLargeError,
+        ServiceUnavailableError,
     )
 }
 
@@ -201,7 +208,7 @@ async def _on_framework_error(request: Request, error: Exception) -> Response:
     status = error.status_code
     if status in WITHOUT_CONTENT:
         return Response(status_code=status, headers=error.headers)
-    problem = _problem_class(status)()
+    problem = error_with(status)
     if problem.status >= APIError.status:
         log.error("http_exception", status=status, exc_info=error)
     elif isinstance(error.__cause__, UnicodeDecodeError):
@@ -225,6 +232,11 @@ def _text_of(error: HTTPException) -> str:
         return detail if isinstance(detail, str) else json.dumps(jsonable_encoder(detail))
     except (TypeError, ValueError, RecursionError):
         return ""
+
+
+def error_with(status: int) -> APIError:
+    """Return the error that stands for a status of the server or the framework."""
+    return _problem_class(status)()
 
 
 def _problem_class(status: int) -> type[APIError]:

@@ -9,6 +9,7 @@ from app.core.responses import SuccessResponse, success_response
 from app.core.routing import Router
 from app.repositories.health_repository import HealthRepository
 from app.schemas.health_schemas import HealthResponse, LivenessResponse
+from app.server.status import find_status
 from app.services.health_service import HealthService
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ async def get_service(request: Request) -> HealthService:
     )
 
 
+async def refuse_while_draining(request: Request) -> None:
+    """Raise `ServiceUnavailableError` from the moment at which the server is told to stop."""
+    status = find_status(request.scope)
+    if status is not None and status.is_draining:
+        raise ServiceUnavailableError("The server is stopping.")
+
+
 Service = Annotated[HealthService, Depends(get_service)]
 
 
@@ -32,6 +40,7 @@ Service = Annotated[HealthService, Depends(get_service)]
     "",
     operation_id="health",
     summary="Whether this process can serve, and what it runs",
+    dependencies=[Depends(refuse_while_draining)],
     responses=problem_responses(ServiceUnavailableError),
 )
 async def health(request: Request, service: Service) -> SuccessResponse[HealthResponse]:
@@ -50,6 +59,7 @@ async def live() -> SuccessResponse[LivenessResponse]:
     "/ready",
     operation_id="health_ready",
     summary="Whether to send requests here",
+    dependencies=[Depends(refuse_while_draining)],
     responses=problem_responses(ServiceUnavailableError),
 )
 async def ready(service: Service) -> SuccessResponse[LivenessResponse]:
