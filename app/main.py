@@ -9,12 +9,14 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import iter_route_contexts
 
+from app.core.bearer import TOKEN_PATH
 from app.core.config import Settings, get_settings
 from app.core.dependencies import count_anonymous
 from app.core.forwarded import ForwardedMiddleware
 from app.core.idempotency import REPLAYED_HEADER
 from app.core.logging import configure_logging
 from app.core.middleware import RequestMiddleware
+from app.core.oauth2_errors import OAuth2ErrorMiddleware
 from app.core.openapi import install_docs_pages, install_openapi
 from app.core.openapi_headers import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH
 from app.core.prepared_response import install_prepared_responses
@@ -128,6 +130,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # Outside of the others: its headers are on every answer.
     open_paths = {route.path for route in iter_route_contexts(health.router.routes) if route.path}
     app.add_middleware(RequestMiddleware, settings=settings, open_paths=open_paths)
+    # Outside of what answers before a route is found: its errors are extended, too.
+    app.add_middleware(OAuth2ErrorMiddleware, path=TOKEN_PATH)
     # Added last, so outermost: everything else sees the client, and the path that it asked for.
     if settings.ROOT_PATH:
         app.add_middleware(

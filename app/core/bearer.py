@@ -11,11 +11,11 @@ from app.core.security.permissions import DESCRIPTIONS
 
 T = TypeVar("T")
 
-LOGIN_PATH: Final = "/api/v1/auth/login"
+TOKEN_PATH: Final = "/api/v1/auth/token"  # noqa: S105  # a path, not a secret
 
 # Permissions are those of the account's role: a client does not ask for them.
 _SCHEME: Final = OAuth2PasswordBearer(
-    tokenUrl=LOGIN_PATH,
+    tokenUrl=TOKEN_PATH,
     refreshUrl=None,
     auto_error=False,
     description="Log in with the email address as the user name; tokens last for minutes.",

@@ -54,6 +54,36 @@ class InvalidRegistrationTokenError(BadRequestError):
     detail = "The link is not valid, or no longer. Register again."
 
 
+class InvalidTokenRequestError(BadRequestError):
+    """A form that the token endpoint cannot read (`invalid_request` in RFC 6749 §5.2)."""
+
+    code = "invalid_request"
+    title = "Invalid token request"
+    detail = "The form has invalid or missing fields."
+
+    def __init__(
+        self, detail: str | None = None, *, errors: Sequence[Mapping[str, Any]] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.errors = errors
+
+
+class UnsupportedGrantTypeError(BadRequestError):
+    """RFC 6749 §5.2."""
+
+    code = "unsupported_grant_type"
+    title = "Unsupported grant type"
+    detail = "Send grant_type=password: this endpoint takes no other."
+
+
+class InvalidGrantError(BadRequestError):
+    """`InvalidCredentialsError` at the token endpoint, where RFC 6749 §5.2 wants status 400."""
+
+    code = "invalid_grant"
+    title = "Invalid grant"
+    detail = "The email address or the password is not right."
+
+
 class UnauthorizedError(APIError):
     """The access token is not good, or no more. RFC 6750 §3 says what the challenge says."""
 
@@ -258,7 +288,7 @@ class UnsupportedMediaTypeError(APIError):
     status = 415
     code = "unsupported_media_type"
     title = "Unsupported media type"
-    detail = "Send text/csv or application/x-ndjson, in UTF-8."
+    detail = "This operation takes another Content-Type; the documentation names it."
 
 
 class ContentEncodingError(UnsupportedMediaTypeError):

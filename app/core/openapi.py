@@ -35,8 +35,10 @@ from app.core.exceptions import (
     PreconditionRequiredError,
     ServiceUnavailableError,
     TooManyRequestsError,
+    UnsupportedMediaTypeError,
     ValidationFailedError,
 )
+from app.core.oauth2_errors import document_oauth2_errors
 from app.core.openapi_headers import (
     IDEMPOTENCY_KEY,
     IF_MATCH,
@@ -60,7 +62,12 @@ REDOC_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 Responses = dict[int | str, dict[str, Any]]
 
 # What is answered before a route is asked, wherever a body is read.
-BODY_ERRORS = (BadRequestError, PayloadTooLargeError, ContentEncodingError)
+BODY_ERRORS = (
+    BadRequestError,
+    PayloadTooLargeError,
+    UnsupportedMediaTypeError,
+    ContentEncodingError,
+)
 # Wherever a caller is asked for an access token, whose scheme has this name: their requests are
 # counted, and the session is looked up.
 CALLER_ERRORS = (TooManyRequestsError, ServiceUnavailableError)
@@ -117,6 +124,7 @@ def install_openapi(app: FastAPI) -> None:
             _document_what_is_read(schema)
             _document_limits(schema, app.routes)
             document_headers(schema)
+            document_oauth2_errors(schema, REFERENCE)
             name_inline_bodies(schema)
             name_by_title(schema)
             drop_nulls_of_parameters(schema)

@@ -36,9 +36,11 @@ from app.core.exceptions import (
     TooManyRequestsError,
     UnauthorizedError,
     UriTooLongError,
+    UnsupportedMediaTypeError,
     ValidationFailedError,
 )
 from app.core.log_budget import LogBudget
+from app.core.media_types import JSON_TYPE, is_json
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -177,8 +179,18 @@ def _log_limit(error: TooManyRequestsError) -> None:
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     """Where and why, from which the submitted `input` is left out: it may be a password."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    errors = field_problems(error.errors())
+    faults = error.errors()
+    if _is_of_another_type(request.headers.get("content-type", ""), faults):
+        unsupported = UnsupportedMediaTypeError(f"Send {JSON_TYPE}.")
+        return problem_response(unsupported, request_id_of(request))
+    errors = field_problems(faults)
     return problem_response(ValidationFailedError(), request_id_of(request), errors)
+
+
+def _is_of_another_type(content_type: str, faults: Sequence[Any]) -> bool:
+    """Return whether a body as a whole is refused that was not sent as JSON (RFC 9110 §15.5.16)."""
+    is_whole = any(tuple(fault["loc"]) == ("body",) for fault in faults)
+    return is_whole and content_type != "" and not is_json(content_type)
 
 
 def field_problems(faults: Sequence[Any]) -> list[dict[str, Any]]:

@@ -20,19 +20,20 @@ from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
 from app.core.routing import Router
 from app.routers import auth, users
-from app.routers.dependencies import LOGIN_BODY, ArrivalTime, LoginBody
+from app.routers.dependencies import ArrivalTime
+from app.routers.password_grant import TOKEN_ROUTE, GrantedTokens
 from app.schemas.auth_schemas import (
     ChangePasswordRequest,
-    LoginResponse,
+    LoginRequest,
     LogoutRequest,
     RefreshRequest,
     TokenResponse,
     UserRegister,
 )
 
-router = Router(responses=problem_responses(ValidationFailedError, ServiceUnavailableError))
+router = Router(responses=problem_responses(ServiceUnavailableError))
 # Without REGISTRATION_BY_MAIL: with it, registering hands out no token (`mail_registration`).
-registration = Router(responses=problem_responses(ValidationFailedError, ServiceUnavailableError))
+registration = Router(responses=problem_responses(ServiceUnavailableError))
 
 
 @registration.post(
@@ -41,7 +42,7 @@ registration = Router(responses=problem_responses(ValidationFailedError, Service
     tags=["Auth"],
     operation_id="register",
     summary="Create an account and log in",
-    responses=problem_responses(EmailTakenError, TooManyRequestsError),
+    responses=problem_responses(EmailTakenError, TooManyRequestsError, ValidationFailedError),
 )
 async def register(
     data: UserRegister, service: auth.Service, client: CurrentClient
@@ -54,15 +55,21 @@ async def register(
     "/auth/login",
     tags=["Auth"],
     operation_id="login",
-    summary="Log in with JSON or an OAuth2 password form",
-    responses=problem_responses(InvalidCredentialsError, TooManyRequestsError),
-    openapi_extra=LOGIN_BODY,
+    summary="Log in",
+    responses=problem_responses(
+        InvalidCredentialsError, TooManyRequestsError, ValidationFailedError
+    ),
 )
 async def login(
-    login_body: LoginBody, service: auth.Service, client: CurrentClient
-) -> LoginResponse:
-    tokens = await service.login(login_body.credentials, client)
-    return LoginResponse.of(TokenResponse.model_validate(tokens), oauth2=login_body.by_form)
+    data: LoginRequest, service: auth.Service, client: CurrentClient
+) -> SuccessResponse[TokenResponse]:
+    tokens = await service.login(data, client)
+    return success_response(TokenResponse.model_validate(tokens))
+
+
+@router.post("/auth/token", **TOKEN_ROUTE)
+async def create_token(tokens: GrantedTokens) -> TokenResponse:
+    return TokenResponse.model_validate(tokens)
 
 
 @router.post(
@@ -70,7 +77,9 @@ async def login(
     tags=["Auth"],
     operation_id="refresh_tokens",
     summary="Exchange a refresh token for a new pair",
-    responses=problem_responses(InvalidRefreshTokenError, TooManyRequestsError),
+    responses=problem_responses(
+        InvalidRefreshTokenError, TooManyRequestsError, ValidationFailedError
+    ),
 )
 async def refresh(
     data: RefreshRequest, service: auth.Service, client: CurrentClient, arrived_at: ArrivalTime
@@ -85,7 +94,7 @@ async def refresh(
     tags=["Auth"],
     operation_id="logout",
     summary="End the session of a refresh token",
-    responses=problem_responses(TooManyRequestsError),
+    responses=problem_responses(TooManyRequestsError, ValidationFailedError),
 )
 async def logout(data: LogoutRequest, service: auth.Service, client: CurrentClient) -> None:
     """Works without an access token, and twice; an unknown token is no error (RFC 7009)."""
@@ -98,7 +107,11 @@ async def logout(data: LogoutRequest, service: auth.Service, client: CurrentClie
     operation_id="change_password",
     summary="Change the password, end all sessions, and start a new one",
     responses=problem_responses(
-        UnauthorizedError, WrongPasswordError, ReauthenticationRequiredError, TooManyRequestsError
+        UnauthorizedError,
+        WrongPasswordError,
+        ReauthenticationRequiredError,
+        TooManyRequestsError,
+        ValidationFailedError,
     ),
 )
 async def change_password(

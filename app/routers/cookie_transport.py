@@ -24,12 +24,13 @@ from app.core.openapi import problem_responses
 from app.core.responses import SuccessResponse, success_response
 from app.core.routing import Router
 from app.routers import auth, users
-from app.routers.dependencies import LOGIN_BODY, ArrivalTime, LoginBody
+from app.routers.dependencies import ArrivalTime
+from app.routers.password_grant import TOKEN_ROUTE, GrantedTokens
 from app.routers.refresh_cookie import Cookie, PresentedToken, require_trusted_origin
 from app.schemas.auth_schemas import (
-    AccessLoginResponse,
     AccessTokenResponse,
     ChangePasswordRequest,
+    LoginRequest,
     UserRegister,
 )
 
@@ -63,17 +64,21 @@ async def register(
     "/auth/login",
     tags=["Auth"],
     operation_id="login",
-    summary="Log in with JSON or an OAuth2 password form",
+    summary="Log in",
     responses=problem_responses(
         InvalidCredentialsError, TooManyRequestsError, ValidationFailedError
     ),
-    openapi_extra=LOGIN_BODY,
 )
 async def login(
-    login_body: LoginBody, service: auth.Service, client: CurrentClient, cookie: Cookie
-) -> AccessLoginResponse:
-    tokens = await service.login(login_body.credentials, client)
-    return AccessLoginResponse.of(cookie.carry(tokens), oauth2=login_body.by_form)
+    data: LoginRequest, service: auth.Service, client: CurrentClient, cookie: Cookie
+) -> SuccessResponse[AccessTokenResponse]:
+    tokens = await service.login(data, client)
+    return success_response(cookie.carry(tokens))
+
+
+@router.post("/auth/token", **TOKEN_ROUTE)
+async def create_token(tokens: GrantedTokens, cookie: Cookie) -> AccessTokenResponse:
+    return cookie.carry(tokens)
 
 
 @router.post(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from app.core.bulk import ImportResult
 from app.core.exceptions import UnsupportedMediaTypeError
 from app.core.imports import FileRefusedError, read_rows
+from app.core.media_types import text_media_type
 from app.core.openapi import Responses, problem_responses
 from app.core.responses import SuccessResponse, success_response
 from app.core.row_format import RowFormat
@@ -17,8 +18,6 @@ from app.routers.idempotency import idempotency_of
 from app.routers.request_options import RequestOptions, refuse_repeated
 from app.schemas.bulk_schemas import ImportResponse
 from app.services.idempotency_service import IdempotencyService
-
-UTF_8: Final = {"", "utf-8", "utf8"}
 
 ImportIdempotency = Annotated[IdempotencyService, idempotency_of(ImportResponse)]
 # `responses=` of a route that imports.
@@ -73,12 +72,11 @@ def rows_of(schema: type[BaseModel], *, ignoring: type[BaseModel]) -> Any:
 
 
 def _format_of(content_type: str) -> RowFormat:
-    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
-    charsets = {p.removeprefix("charset=").strip('"') for p in parameters if "charset=" in p}
+    media_type = text_media_type(content_type)
     for row_format in RowFormat:
-        if media_type == row_format.media_type and charsets <= UTF_8:
+        if media_type == row_format.media_type:
             return row_format
-    raise UnsupportedMediaTypeError
+    raise UnsupportedMediaTypeError("Send text/csv or application/x-ndjson, in UTF-8.")
 
 
 def import_body(example: BaseModel) -> dict[str, Any]:

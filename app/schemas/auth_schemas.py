@@ -1,8 +1,7 @@
-from typing import Annotated, Generic, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.core.responses import SuccessResponse
 from app.schemas.base import Email, Password, RequestSchema, ResponseSchema
 from app.schemas.user_schemas import FullName
 
@@ -31,13 +30,24 @@ class LoginRequest(RequestSchema):
     password: Password
 
 
+PASSWORD_GRANT: Final = "password"  # noqa: S105  # the name of a grant type
+
+
 class OAuth2Login(RequestSchema):
     """The fields of RFC 6749 §4.3.2 that count here; a client may send others."""
 
     model_config = ConfigDict(extra="ignore")
 
-    grant_type: Literal["password"] = "password"
-    username: Annotated[str, Field(max_length=254, description="The email address.")]
+    grant_type: Literal["password"]
+    username: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=254,
+            description="The email address.",
+            examples=["ada@example.com"],
+        ),
+    ]
     password: Password
 
 
@@ -72,36 +82,3 @@ class TokenResponse(AccessTokenResponse):
     """RFC 6749 §5.1. `expires_in` is the access token's lifetime in seconds."""
 
     refresh_token: str = Field(examples=["AZIGYBEucNCB2KaLl7ZZ-a1B2c3D4e5"])
-
-
-TokensT = TypeVar("TokensT", bound=AccessTokenResponse)
-
-
-def _absent(value: object) -> bool:
-    return value is None
-
-
-class LoginEnvelope(SuccessResponse[TokensT], Generic[TokensT]):
-    """What the answers to a login have in common, whichever way the refresh token goes."""
-
-    access_token: str | None = Field(None, exclude_if=_absent)
-    token_type: Literal["bearer"] | None = Field(None, exclude_if=_absent)
-    expires_in: int | None = Field(None, exclude_if=_absent)
-
-    @classmethod
-    def of(cls, tokens: TokensT, *, oauth2: bool) -> Self:
-        return cls(data=tokens, **(tokens.model_dump() if oauth2 else {}))
-
-
-class AccessLoginResponse(LoginEnvelope[AccessTokenResponse]):
-    """The envelope, and after an OAuth2 form the access token beside `data` too."""
-
-
-class LoginResponse(LoginEnvelope[TokenResponse]):
-    """The envelope, and after an OAuth2 form the tokens beside `data` too.
-
-    RFC 6749 §5.1 has them there, and OAuth2 clients, the docs' Authorize button among them, look
-    nowhere else.
-    """
-
-    refresh_token: str | None = Field(None, exclude_if=_absent)

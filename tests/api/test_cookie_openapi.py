@@ -18,6 +18,7 @@ REFRESH, LOGOUT = "POST /api/v1/auth/refresh", "POST /api/v1/auth/logout"
 HANDOVERS = {
     "POST /api/v1/auth/register",
     "POST /api/v1/auth/login",
+    "POST /api/v1/auth/token",
     REFRESH,
     "POST /api/v1/users/me/change-password",
 }
@@ -48,6 +49,7 @@ def test_the_routes_are_the_same_but_for_the_transport(by_body: Schema, by_cooki
             body_s_own = {
                 "bad_request",
                 "payload_too_large",
+                "unsupported_media_type",
                 "unsupported_content_encoding",
                 "validation_failed",
             }

@@ -37,6 +37,7 @@ PERMISSIONS: dict[str, tuple[int, int, int]] = {
     "FILES /docs-assets": (200, 200, 200),
     "POST /api/v1/auth/register": (201, 201, 201),
     "POST /api/v1/auth/login": (200, 200, 200),
+    "POST /api/v1/auth/token": (200, 200, 200),
     "POST /api/v1/auth/refresh": (200, 200, 200),
     "POST /api/v1/auth/logout": (204, 204, 204),
     "POST /api/v1/auth/logout-all": (401, 204, 204),

@@ -45,7 +45,7 @@ async def test_the_document_names_the_prefix_for_requests_and_tokens(
     [token_url] = re.findall(r"'tokenUrl': '([^']+)'", repr(schema))
 
     assert schema["servers"] == [{"url": ROOT}]
-    assert token_url == f"{ROOT}/api/v1/auth/login"
+    assert token_url == f"{ROOT}/api/v1/auth/token"
     assert not any(path.startswith(ROOT) for path in schema["paths"])
 
 

@@ -25,6 +25,7 @@ STATEMENTS: dict[str, int] = {
     "FILES /docs-assets": 0,
     "POST /api/v1/auth/register": 9,
     "POST /api/v1/auth/login": 5,
+    "POST /api/v1/auth/token": 5,
     "POST /api/v1/auth/refresh": 3,
     "POST /api/v1/auth/logout": 3,
     "POST /api/v1/auth/logout-all": 3,

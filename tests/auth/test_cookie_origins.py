@@ -97,7 +97,7 @@ def uses_of_the_cookie(account: Account) -> dict[str, dict[str, Any]]:
     return {
         f"{AUTH}/register": {"json": {"email": "eve@example.com", "password": PASSWORD}},
         f"{AUTH}/login": {"json": credentials},
-        f"{AUTH}/login?form": {"data": {"username": EMAIL, "password": PASSWORD}},
+        f"{AUTH}/token": {"data": {"username": EMAIL, "password": PASSWORD}},
         f"{AUTH}/refresh": {},
         f"{AUTH}/logout": {},
         CHANGE_PASSWORD: {"json": new, "headers": account.headers},

@@ -50,7 +50,7 @@ async def change_password(browser: Browser, account: Account) -> Response:
 
 async def log_in_by_form(browser: Browser) -> Response:
     form = {"grant_type": "password", "username": EMAIL, "password": PASSWORD}
-    return await browser.request("POST", f"{AUTH}/login", data=form)
+    return await browser.request("POST", f"{AUTH}/token", data=form)
 
 
 async def every_handover(browser: Browser) -> dict[str, Response]:
@@ -88,20 +88,24 @@ async def test_each_handover_sets_another_token(browser: Browser) -> None:
 async def test_no_handover_has_the_token_in_its_body(browser: Browser) -> None:
     """CK2."""
     for name, response in (await every_handover(browser)).items():
-        data = response.json()["data"]
+        body = response.json()
+        data = body if name == "form" else body["data"]
         assert data.keys() == {"access_token", "token_type", "expires_in"}, name
         assert (data["token_type"], data["expires_in"]) == ("bearer", 900)
         assert str(token_set(response)) not in response.text
 
 
-async def test_an_oauth2_form_is_answered_with_the_access_token_beside_the_data(
+async def test_the_oauth2_form_returns_the_access_token_alone(
     browser: Browser, account: Account
 ) -> None:
     """CK2: RFC 6749 §5.1, where a refresh token is optional."""
-    body = (await log_in_by_form(browser)).json()
+    response = await log_in_by_form(browser)
 
-    assert {name: body[name] for name in body["data"]} == body["data"]
-    assert "refresh_token" not in body
+    assert response.json().keys() == {"access_token", "token_type", "expires_in"}
+    assert response.headers["cache-control"] == "no-store"
+    headers = {"Authorization": f"Bearer {response.json()['access_token']}"}
+    assert (await browser.request("GET", "/api/v1/users/me", headers=headers)).status_code == 200
+    assert (await browser.refresh()).status_code == 200
 
 
 async def test_the_cookie_alone_is_exchanged(browser: Browser, account: Account) -> None:

@@ -167,9 +167,9 @@ async def test_returns_422_for_what_a_registration_must_not_say(
             assert faulty_fields(await api.client.post(REGISTER, json=body)) == [["body", field]]
 
 
-async def test_returns_422_when_the_body_does_not_come_as_json(api: Api) -> None:
+async def test_returns_415_when_the_body_does_not_come_as_json(api: Api) -> None:
     body = b'{"email": "ada@example.com", "password": "correct horse battery"}'
     for media_type in ("text/plain", "application/x-www-form-urlencoded"):
         headers = {"Content-Type": media_type}
         response = await api.client.post(REGISTER, content=body, headers=headers)
-        problem(response, 422, "validation_failed")
+        problem(response, 415, "unsupported_media_type")

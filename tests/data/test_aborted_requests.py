@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 from sqlalchemy import text
 
+from app.core.media_types import FORM_TYPE, JSON_TYPE
 from app.db.session import Database
-from app.routers.dependencies import FORM_TYPE
 from tests.data.faults import read, write
 from tests.support.api import Account, Api
 from tests.support.databases import checked_out, on_sqlite
@@ -92,8 +92,10 @@ async def hang_up(socket: str, request: bytes) -> None:
     writer.transport.abort()
 
 
-def half_a_login(media_type: str) -> bytes:
-    head = f"POST /api/v1/auth/login HTTP/1.1\r\nHost: testserver\r\nContent-Type: {media_type}\r\n"
+def half_a_login(route: str, media_type: str) -> bytes:
+    head = (
+        f"POST /api/v1/auth/{route} HTTP/1.1\r\nHost: testserver\r\nContent-Type: {media_type}\r\n"
+    )
     return f"{head}Content-Length: 100\r\n\r\nusername=".encode()
 
 
@@ -122,7 +124,7 @@ async def test_a_served_process_is_unharmed_by_300_clients_that_hang_up(
     ) as [process]:
         whole = write_request(account)
         requests = [whole[:100], whole, whole] * 96
-        requests += [half_a_login("application/json"), half_a_login(FORM_TYPE)] * 6
+        requests += [half_a_login("login", JSON_TYPE), half_a_login("token", FORM_TYPE)] * 6
         await asyncio.gather(*(hang_up(process.socket, request) for request in requests))
         async with process.client() as client:
             served = Api(client, api._database)

@@ -138,7 +138,8 @@ def test_a_page_of_another_origin_can_neither_refresh_nor_log_in_nor_log_out(
     """CK4: the neighbour's requests do have the cookie, which is of the same site."""
     own = token(logged_in, site)
     evil = {"username": EVIL_CREDENTIALS["email"], "password": EVIL_CREDENTIALS["password"]}
-    attacks = {f"{AUTH}/refresh": {}, f"{AUTH}/logout": {}, f"{AUTH}/login": evil}
+    evil["grant_type"] = "password"
+    attacks = {f"{AUTH}/refresh": {}, f"{AUTH}/logout": {}, f"{AUTH}/token": evil}
 
     logged_in.open(getattr(site, origin))
     for path, fields in attacks.items():

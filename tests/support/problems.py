@@ -4,6 +4,8 @@ from typing import Any
 
 from httpx2 import Response
 
+TOKEN_PATH = "/api/v1/auth/token"
+OAUTH2_MEMBERS = {"error", "error_description"}
 MEMBERS = {"type", "title", "status", "detail", "instance", "success", "code", "request_id"}
 
 
@@ -14,7 +16,8 @@ def problem(response: Response, status: int, code: str) -> dict[str, Any]:
         "application/problem+json",
     ), response.text
     body: dict[str, Any] = response.json()
-    assert body.keys() - {"errors"} == MEMBERS
+    is_of_oauth2 = response.request.url.path.endswith(TOKEN_PATH)
+    assert body.keys() - {"errors"} == MEMBERS | (OAUTH2_MEMBERS if is_of_oauth2 else set())
     assert (body["status"], body["code"], body["success"]) == (status, code, False)
     return body
 

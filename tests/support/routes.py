@@ -18,6 +18,7 @@ SAFE_METHODS: Final = {"GET", "HEAD"}
 
 # Route: the media type and the text of a file that it accepts.
 FILE_BODIES: Final = {"POST /api/v1/items/import": ("text/csv", "title\r\nNew\r\n")}
+FORM_ROUTES: Final = {"POST /api/v1/auth/token"}
 QUERIES: Final = {"GET /api/v1/items/search": {"q": "thing"}}
 
 
@@ -96,8 +97,22 @@ def body_for(route: str, account: Account) -> dict[str, Any] | None:
     return bodies.get(route)
 
 
+def form_for(route: str, account: Account) -> dict[str, str]:
+    """Return a form that a route of `FORM_ROUTES` accepts from the account."""
+    forms = {
+        "POST /api/v1/auth/token": {
+            "grant_type": "password",
+            "username": account.email,
+            "password": account.password,
+        }
+    }
+    return forms[route]
+
+
 def body_of(route: str, account: Account) -> dict[str, Any]:
-    """The same, or a file, in the terms of the HTTP client."""
+    """Return the body as an argument of the HTTP client: JSON, a form or a file."""
+    if route in FORM_ROUTES:
+        return {"data": form_for(route, account)}
     if route in FILE_BODIES:
         return {"content": FILE_BODIES[route][1]}
     return {"json": body_for(route, account)}
