@@ -35,8 +35,8 @@ from app.core.exceptions import (
     ServiceUnavailableError,
     TooManyRequestsError,
     UnauthorizedError,
-    UriTooLongError,
     UnsupportedMediaTypeError,
+    UriTooLongError,
     ValidationFailedError,
 )
 from app.core.log_budget import LogBudget
