@@ -65,7 +65,7 @@ def database_faults() -> Iterator[None]:
             raise
         raise _unusable(get_settings(), str(error.orig)) from error
     except PoolerError as error:
-        raise Fault(error.detail, error.remedy) from error
+        raise Fault(error.diagnosis.cause, error.diagnosis.remedy) from error
     except (PoolTimeoutError, OSError) as error:
         cause = error.__cause__ or error
         reason = getattr(cause, "strerror", None) or str(cause) or "no answer in time"

@@ -6,6 +6,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 
+from app.core.error_attributes import attribute, first_line
 from app.core.exceptions import (
     APIError,
     ConflictError,
@@ -50,23 +51,42 @@ _SQLITE_BUSY: Final = 5
 NO_SCHEMA_SQLITE: Final = ("no such table", "no such column", "has no column named")
 
 
-def database_problem(error: Exception) -> APIError:
-    """The answer to an error of `DATABASE_ERRORS`; an `APIError` (500) for a fault of ours."""
+# How PostgreSQL's driver names a prepared statement that does not fit the schema any more.
+_OUTDATED: Final = {"InvalidCachedStatementError", "OutdatedSchemaCacheError"}
+# The same of a type that was dropped, or dropped and created anew.
+_TYPE_IS_GONE: Final = "cache lookup failed for type"
+
+
+def database_problem(error: BaseException) -> APIError:
+    """Return the answer to an error; an `APIError` (500) for a fault of ours. Never raises."""
+    if isinstance(error, BaseExceptionGroup):
+        problems = [database_problem(each) for each in error.exceptions]
+        # A fault of ours is the one to know of.
+        return next((each for each in problems if type(each) is APIError), problems[0])
     if isinstance(error, StaleDataError):
         return EditConflictError()
     if not isinstance(error, DBAPIError):
-        return ServiceUnavailableError()
+        return ServiceUnavailableError() if isinstance(error, DATABASE_ERRORS) else APIError()
     if isinstance(error, IntegrityError):
         return APIError() if is_fault_of_ours(error) else ConflictError()
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    refused_by_driver = isinstance(error.orig, OverflowError | UnicodeEncodeError) or isinstance(
-        getattr(error.orig, "driver_exception", None), ValueError
-    )
-    if sqlstate.startswith(_BAD_VALUE_CLASS) or refused_by_driver:
+    return _problem_of_driver(error)
+
+
+def _problem_of_driver(error: DBAPIError) -> APIError:
+    orig = attribute(error, "orig")
+    sqlstate = _sqlstate(orig)
+    refusals = orig, attribute(orig, "driver_exception")
+    if sqlstate.startswith(_BAD_VALUE_CLASS) or _is_refused_value(*refusals):
         return ValidationFailedError()
-    if _is_outage(error, sqlstate):
+    if is_outdated(error) or _is_outage(error, sqlstate):
         return ServiceUnavailableError()
     return APIError()
+
+
+def _is_refused_value(orig: object, driver_error: object) -> bool:
+    return isinstance(orig, OverflowError | UnicodeEncodeError) or isinstance(
+        driver_error, ValueError
+    )
 
 
 def is_conflict(error: DBAPIError) -> bool:
@@ -74,25 +94,39 @@ def is_conflict(error: DBAPIError) -> bool:
 
     Not after a lock timeout on PostgreSQL: whoever holds the lock has had its time.
     """
-    code = getattr(error.orig, "sqlite_errorcode", 0) & _SQLITE_CODE_BITS
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    return sqlstate in _CONFLICTS or code == _SQLITE_BUSY
+    orig = attribute(error, "orig")
+    code = attribute(orig, "sqlite_errorcode", 0)
+    is_busy = isinstance(code, int) and code & _SQLITE_CODE_BITS == _SQLITE_BUSY
+    return is_busy or _sqlstate(orig) in _CONFLICTS or is_outdated(error)
 
 
-def database_reason(error: Exception) -> str:
+def is_outdated(error: BaseException) -> bool:
+    """Return whether a statement failed because the schema changed since it was prepared."""
+    orig = attribute(error, "orig")
+    kinds = {type(orig).__name__, type(attribute(orig, "__cause__")).__name__}
+    return not kinds.isdisjoint(_OUTDATED) or _TYPE_IS_GONE in first_line(orig)
+
+
+def database_reason(error: BaseException) -> str:
     """What the database said, for the log; for a bad value, which it would quote, only its kind."""
-    cause = getattr(error, "orig", error)
+    cause = attribute(error, "orig") or error
     if isinstance(database_problem(error), ValidationFailedError):
         return type(cause).__name__
     # What follows the first line are details, which quote the row.
-    return str(cause).partition("\n")[0]
+    return first_line(cause)
+
+
+def _sqlstate(orig: object) -> str:
+    sqlstate = attribute(orig, "sqlstate")
+    return sqlstate if isinstance(sqlstate, str) else ""
 
 
 def _is_outage(error: DBAPIError, sqlstate: str) -> bool:
     # A write to a read-only server is one too (app/db/session.py); through get_read_db it is a bug.
+    is_invalidated = bool(attribute(error, "connection_invalidated"))
     if sqlstate:
-        return error.connection_invalidated or sqlstate.startswith(_TRY_AGAIN_CLASSES)
-    if any(text in str(error.orig) for text in NO_SCHEMA_SQLITE):
+        return is_invalidated or sqlstate.startswith(_TRY_AGAIN_CLASSES)
+    if any(text in first_line(attribute(error, "orig")) for text in NO_SCHEMA_SQLITE):
         return False
     # SQLite has no SQLSTATE: locked, full and unreadable are all OperationalError there.
-    return error.connection_invalidated or isinstance(error, OperationalError)
+    return is_invalidated or isinstance(error, OperationalError)

@@ -2,6 +2,8 @@
 
 from enum import Enum as PyEnum
 
+from app.core.diagnosis.types import Diagnosis
+
 
 class Pooler(str, PyEnum):
     """By the names of PgBouncer's `pool_mode`."""
@@ -16,5 +18,4 @@ class PoolerError(ConnectionError):
 
     def __init__(self, detail: str, remedy: str) -> None:
         super().__init__(f"{detail}; {remedy}")
-        self.detail = detail
-        self.remedy = remedy
+        self.diagnosis = Diagnosis(detail, remedy)

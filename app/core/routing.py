@@ -12,6 +12,8 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
+from app.core.second_try import Handler, with_second_try
+
 
 class Route(APIRoute):
     """An `APIRoute` that first looks at the end of the path, which is often its own alone."""
@@ -20,6 +22,9 @@ class Route(APIRoute):
     def _end(self) -> str:
         """What follows the last parameter: of a path without any, all of it."""
         return self.path.rpartition("}")[2]
+
+    def get_route_handler(self) -> Handler:
+        return with_second_try(super().get_route_handler())
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["path"].endswith(self._end):

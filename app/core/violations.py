@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from sqlalchemy.exc import IntegrityError
 
+from app.core.error_attributes import attribute
+
 # PostgreSQL's SQLSTATEs (appendix A of its manual).
 _NOT_NULL: Final = "23502"
 _UNIQUE: Final = "23505"
@@ -19,22 +21,23 @@ def is_fault_of_ours(error: IntegrityError) -> bool:
 
 def violates_primary_key(error: IntegrityError) -> bool:
     """Whether a row has this key already: after a bad restore, the sequence may lag behind."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
+    code = attribute(error.orig, "sqlite_errorcode")
     if code is not None:
         return code in _SQLITE_PRIMARY_KEY
-    if getattr(error.orig, "sqlstate", None) != _UNIQUE:
+    if attribute(error.orig, "sqlstate") != _UNIQUE:
         return False
     cause = driver_error(error)
-    constraint = str(getattr(cause, "constraint_name", None))
+    constraint = str(attribute(cause, "constraint_name"))
     # By our naming convention, or by PostgreSQL's own.
-    return constraint.startswith("pk_") or constraint == f"{getattr(cause, 'table_name', '')}_pkey"
+    table = attribute(cause, "table_name", "")
+    return constraint.startswith("pk_") or constraint == f"{table}_pkey"
 
 
 def driver_error(error: IntegrityError) -> Any:
     """Return the driver's exception, or None. `driver_exception` raises where there is none."""
-    return getattr(error.orig, "orig", None)
+    return attribute(error.orig, "orig")
 
 
 def _violates_not_null(error: IntegrityError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    return code == _SQLITE_NOT_NULL or getattr(error.orig, "sqlstate", None) == _NOT_NULL
+    code = attribute(error.orig, "sqlite_errorcode")
+    return code == _SQLITE_NOT_NULL or bool(attribute(error.orig, "sqlstate") == _NOT_NULL)

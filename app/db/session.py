@@ -15,18 +15,21 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, PoolResetState
 from starlette.requests import HTTPConnection
 
 from app.core.config import Settings, get_settings
 from app.core.database_errors import UnreachableError
 from app.core.pooler import Pooler
+from app.core.second_try import note_session
 from app.core.server_urls.database import connection_of
 from app.core.single_flight import SingleFlight
 from app.db.fair_pool import FairPool, FairReadPool
 from app.db.own_writes import count_writes, end
 from app.db.schema_check import SchemaCheck, SchemaState
 from app.db.search_index import add_search_function, search_columns
+from app.db.session_info import COMMITTED
 from app.db.stale_connections import ConnectionGuard
 from app.models import Base
 
@@ -34,6 +37,17 @@ from app.models import Base
 READ_ONLY_SQLSTATE: Final = "25006"
 # How long a server has for a goodbye, unless the caller has another bound.
 CLOSING_TIME: Final = timedelta(seconds=2)
+
+
+class NotedSession(Session):
+    """A session that notes in its `info` that it committed."""
+
+
+@event.listens_for(NotedSession, "after_commit")
+def _note_commit(session: Session) -> None:
+    # The end of a savepoint is no commit.
+    if not session.in_nested_transaction():
+        session.info[COMMITTED] = True
 
 
 class Database:
@@ -69,7 +83,9 @@ class Database:
                 max_age=timedelta(seconds=settings.DATABASE_POOL_RECYCLE_SECONDS),
                 keepalive=timedelta(seconds=settings.TCP_KEEPALIVE_SECONDS),
             )
-        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.sessions = async_sessionmaker(
+            self.engine, sync_session_class=NotedSession, expire_on_commit=False
+        )
         self.read_sessions = async_sessionmaker(self.read_engine, expire_on_commit=False)
         self.replica_sessions = async_sessionmaker(self.replica_engine, expire_on_commit=False)
         self.probe_sessions = async_sessionmaker(self.probe_engine, expire_on_commit=False)
@@ -272,6 +288,7 @@ async def get_db(connection: HTTPConnection) -> AsyncGenerator[AsyncSession, Non
     """The request's session to write with. What is not committed by a service is rolled back."""
     database: Database = connection.app.state.database
     session = database.sessions()
+    note_session(connection, session.info)
     if database.has_replica:
         count_writes(session, connection.state)
     try:

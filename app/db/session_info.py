@@ -8,3 +8,5 @@ COUNTS_WRITES: Final = "counts_writes"
 AFTER_COMMIT: Final = "after_commit"
 # The connection that its prepared statements share, while they do.
 SHARED_CONNECTION: Final = "shared_connection"
+# Set by whatever commits: the request cannot be handled again.
+COMMITTED: Final = "committed"

@@ -6,6 +6,7 @@ from typing import cast
 from sqlalchemy import Index, Table, UniqueConstraint
 from sqlalchemy.exc import IntegrityError
 
+from app.core.error_attributes import attribute, first_line
 from app.core.violations import driver_error, violates_primary_key
 from app.models.base import Base
 
@@ -18,10 +19,10 @@ def violates_unique(error: IntegrityError, model: type[Base], name: str) -> bool
 
     PostgreSQL names it; SQLite tells only its columns.
     """
-    constraint = getattr(driver_error(error), "constraint_name", None)
+    constraint = attribute(driver_error(error), "constraint_name")
     if constraint is not None:
         return bool(constraint == name)
-    found = _SQLITE_UNIQUE.search(str(error.orig))
+    found = _SQLITE_UNIQUE.search(first_line(error.orig))
     return found is not None and found["columns"].split(", ") == _columns(model, name)
 
 
@@ -29,8 +30,8 @@ def violates_uniqueness(error: IntegrityError) -> bool:
     """Whether a unique constraint or index was violated that a client can run into."""
     if violates_primary_key(error):
         return False
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    return sqlstate == _UNIQUE_SQLSTATE or _SQLITE_UNIQUE.search(str(error.orig)) is not None
+    sqlstate = attribute(error.orig, "sqlstate")
+    return sqlstate == _UNIQUE_SQLSTATE or _SQLITE_UNIQUE.search(first_line(error.orig)) is not None
 
 
 def _columns(model: type[Base], name: str) -> list[str]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import PoolProxiedConnection
 
 from app.core.database_errors import UnreachableError
-from app.db.session_info import SHARED_CONNECTION
+from app.db.session_info import COMMITTED, SHARED_CONNECTION
 
 Row = Sequence[Any]
 Source = AsyncEngine | AsyncSession
@@ -57,6 +57,8 @@ class PreparedStatement:
             return await self._ask(source, values)
         if source.in_transaction() or not isinstance(source.bind, AsyncEngine):
             return await self._ask_within(source, values)
+        if not isinstance(self.statement, Select):
+            source.info[COMMITTED] = True
         return await self._ask(source.bind, values, source.info.get(SHARED_CONNECTION))
 
     async def _ask(

@@ -1,5 +1,6 @@
 """What an error of the database means to a client: try again, conflict, bad value, or our fault."""
 
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -7,11 +8,19 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import bindparam, text
 from sqlalchemy import insert as insert_statement
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from app.core.database_errors import (
+    database_problem,
+    database_reason,
+    is_conflict,
+    is_outdated,
+)
 from app.core.dependencies import DbSession
 from app.db.session import Database
 from app.models import Item, Tag, User, item_tags
 from app.models.base import utcnow
+from app.repositories.integrity import violates_unique, violates_uniqueness
 from tests.support.api import PASSWORD, Api
 from tests.support.databases import on_postgresql
 from tests.support.problems import problem
@@ -196,3 +205,82 @@ async def test_the_log_does_not_repeat_the_values_of_a_conflict(
     assert [response.status_code for response in responses] == [200, 409]
     assert "unique constraint" in str(event.msg).lower()
     assert "canary" not in caplog.text
+
+
+class Hostile(Exception):  # noqa: N818  # a fake
+    """What no library should raise: nothing about it can be read."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+    @property
+    def sqlstate(self) -> str:
+        raise ValueError("no state")
+
+    @property
+    def driver_exception(self) -> Exception:
+        raise ValueError("no exception")
+
+    @property
+    def sqlite_errorcode(self) -> int:
+        raise RuntimeError("no code")
+
+
+class Odd(Exception):  # noqa: N818  # likewise
+    sqlstate = 42
+    sqlite_errorcode = "busy"
+    driver_exception = None
+    orig = "no exception"
+
+
+def of_driver(orig: Any, kind: type[DBAPIError] = DBAPIError) -> DBAPIError:
+    return kind("SELECT 1", {}, orig)
+
+
+STRANGE: Final[list[BaseException]] = [
+    of_driver(Hostile()),
+    of_driver(Odd()),
+    of_driver(None),
+    of_driver("a text"),
+    of_driver(of_driver(Hostile())),
+    of_driver(Hostile(), IntegrityError),
+    of_driver(None, IntegrityError),
+    of_driver(Hostile(), OperationalError),
+    Hostile(),
+    KeyboardInterrupt(),
+    ExceptionGroup("several", [of_driver(Hostile()), TimeoutError()]),
+    BaseExceptionGroup("several", [BaseExceptionGroup("more", [KeyboardInterrupt()])]),
+]
+
+
+@pytest.mark.parametrize("error", STRANGE, ids=[str(number) for number in range(len(STRANGE))])
+def test_the_mapper_answers_whatever_it_is_given(error: BaseException) -> None:
+    problem = database_problem(error)
+
+    assert problem.status in {409, 500, 503}
+    assert isinstance(database_reason(error), str)
+    assert is_outdated(error) is False
+    if isinstance(error, DBAPIError):
+        assert is_conflict(error) is False
+    if isinstance(error, IntegrityError):
+        assert violates_unique(error, User, "uq_users_email_key_living") is False
+        assert violates_uniqueness(error) is False
+
+
+def test_a_group_is_a_fault_of_ours_if_one_of_it_is() -> None:
+    outage, fault = TimeoutError(), KeyError()
+
+    assert database_problem(ExceptionGroup("", [outage, outage])).status == 503
+    assert database_problem(ExceptionGroup("", [outage, fault, outage])).status == 500
+
+
+async def test_an_error_that_cannot_be_read_is_answered(app: FastAPI, client: AsyncClient) -> None:
+    kinds = {"fault": DBAPIError, "outage": OperationalError, "conflict": IntegrityError}
+
+    @app.get("/hostile")
+    async def fail(kind: str) -> None:
+        raise of_driver(Hostile(), kinds[kind])
+
+    problem(await client.get("/hostile?kind=fault"), 500, "internal_error")
+    problem(await client.get("/hostile?kind=outage"), 503, "service_unavailable")
+    problem(await client.get("/hostile?kind=conflict"), 409, "conflict")

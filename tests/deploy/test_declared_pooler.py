@@ -59,7 +59,7 @@ async def test_a_wrong_declaration_is_not_ready_and_logs_which_setting_is_wrong(
     assert answer.status_code == 503
     lines = [line for line in capsys.readouterr().out.splitlines() if "DATABASE_POOLER" in line]
     assert len(lines) == 1
-    assert "; set " in lines[0]
+    assert "remedy=" in lines[0]
 
 
 @pytest.mark.parametrize(("declared", "mode", "options"), WRONG.values(), ids=WRONG.keys())

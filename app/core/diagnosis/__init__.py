@@ -13,11 +13,14 @@ from app.core.diagnosis.redis import diagnose_redis
 from app.core.diagnosis.smtp import diagnose_smtp
 from app.core.diagnosis.sqlite import diagnose_sqlite
 from app.core.diagnosis.types import Diagnosis, Service
+from app.core.error_attributes import attribute
 
 __all__ = ["Diagnosis", "Service", "chain", "diagnose"]
 
+Recogniser = Callable[[BaseException, Service], Diagnosis | None]
+
 # What a server said itself, before what became of the connection.
-_BY_PROTOCOL: Final[tuple[Callable[[BaseException, Service], Diagnosis | None], ...]] = (
+_BY_PROTOCOL: Final[tuple[Recogniser, ...]] = (
     diagnose_postgresql,
     diagnose_sqlite,
     diagnose_redis,
@@ -34,11 +37,24 @@ def diagnose(error: BaseException, service: Service) -> Diagnosis | None:
     It has no secret in it: no part of a URL, and of a server's words only the first line.
     """
     errors = list(chain(error))
-    for known in (*_BY_PROTOCOL, diagnose_network, diagnose_end):
+    for known in (_diagnosed, *_BY_PROTOCOL, diagnose_network, diagnose_end):
         for each in errors:
-            if (found := known(each, service)) is not None:
+            if (found := _recognise(known, each, service)) is not None:
                 return found
     return None
+
+
+def _diagnosed(error: BaseException, _: Service) -> Diagnosis | None:
+    """Return what an exception says of itself, in its attribute `diagnosis`."""
+    found = attribute(error, "diagnosis")
+    return found if isinstance(found, Diagnosis) else None
+
+
+def _recognise(known: Recogniser, error: BaseException, service: Service) -> Diagnosis | None:
+    try:
+        return known(error, service)
+    except Exception:  # noqa: BLE001  # texts and properties of exceptions may raise
+        return None
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -58,6 +74,6 @@ def _origins(error: BaseException) -> list[BaseException]:
     context = None if error.__suppress_context__ else error.__context__
     grouped = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     # SQLAlchemy's, and that of `limits`.
-    wrapped = (getattr(error, "orig", None), getattr(error, "storage_error", None))
+    wrapped = (attribute(error, "orig"), attribute(error, "storage_error"))
     origins = (*grouped, *wrapped, error.__cause__, context)
     return [origin for origin in origins if isinstance(origin, BaseException)]
