@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import iter_route_contexts
 
 from app.core.bearer import TOKEN_PATH
 from app.core.config import Settings, get_settings
+from app.core.cors import CrossOriginPolicy
 from app.core.dependencies import count_anonymous
 from app.core.forwarded import ForwardedMiddleware
 from app.core.idempotency import REPLAYED_HEADER
@@ -118,18 +118,14 @@ def _chosen_routers(settings: Settings) -> tuple[APIRouter, APIRouter]:
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    if settings.CORS_ORIGINS:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.CORS_ORIGINS,
-            allow_credentials=settings.refresh_token_in_cookie,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=ALLOWED_HEADERS,
-            expose_headers=EXPOSED_HEADERS,
-        )
     # Outside of the others: its headers are on every answer.
     open_paths = {route.path for route in iter_route_contexts(health.router.routes) if route.path}
-    app.add_middleware(RequestMiddleware, settings=settings, open_paths=open_paths)
+    app.add_middleware(
+        RequestMiddleware,
+        settings=settings,
+        open_paths=open_paths,
+        cross_origin=_cross_origin(app, settings),
+    )
     # Outside of what answers before a route is found: its errors are extended, too.
     app.add_middleware(OAuth2ErrorMiddleware, path=TOKEN_PATH)
     # Added last, so outermost: everything else sees the client, and the path that it asked for.
@@ -140,6 +136,20 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             own_paths=lambda: (route.path or "" for route in iter_route_contexts(app.routes)),
         )
     app.add_middleware(ForwardedMiddleware, trusted=settings.TRUSTED_PROXIES)
+
+
+def _cross_origin(app: FastAPI, settings: Settings) -> CrossOriginPolicy | None:
+    if not settings.CORS_ORIGINS:
+        return None
+    return CrossOriginPolicy(
+        settings.CORS_ORIGINS,
+        credentials=settings.refresh_token_in_cookie,
+        allow_headers=[*ALLOWED_HEADERS, *settings.CORS_ALLOWED_HEADERS],
+        expose_headers=[*EXPOSED_HEADERS, *settings.CORS_EXPOSED_HEADERS],
+        methods=lambda: {
+            method for route in iter_route_contexts(app.routes) for method in route.methods or ()
+        },
+    )
 
 
 @asynccontextmanager

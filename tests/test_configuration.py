@@ -100,6 +100,8 @@ WRONG: Final = [
     ("ARGON2_MEMORY_KIB", "19455", "ARGON2_MEMORY_KIB must be at least 19456"),
     ("TRUSTED_PROXIES", "canary", "TRUSTED_PROXIES: needs addresses or networks"),
     ("TRUSTED_PROXIES", "10.0.0.1,10.0.0.0/40", "TRUSTED_PROXIES: needs addresses or networks"),
+    ("CORS_ALLOWED_HEADERS", "X-A,*", "CORS_ALLOWED_HEADERS: needs names of headers"),
+    ("CORS_EXPOSED_HEADERS", "X-canary: 1", "CORS_EXPOSED_HEADERS: needs names of headers"),
     ("CORS_ORIGINS", "null", "CORS_ORIGINS must list exact origins"),
     ("CORS_ORIGINS", "https://*.example.com", "CORS_ORIGINS must list exact origins"),
     ("CORS_ORIGINS", "https://app.example.com/", "CORS_ORIGINS must list exact origins"),

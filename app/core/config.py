@@ -34,6 +34,7 @@ from sqlalchemy.engine import URL, make_url
 
 from app.core.config_rules import (
     MIN_SECRET_LENGTH,
+    check_header_name,
     check_limit,
     check_proxy,
     development_faults,
@@ -135,6 +136,14 @@ class Settings(BaseSettings):
     )
     CORS_ORIGINS: CommaSeparated = Field(
         default=[], description="Exact origins a browser may call from, comma-separated."
+    )
+    CORS_ALLOWED_HEADERS: CommaSeparated = Field(
+        default=[],
+        description="Further request headers that pages of CORS_ORIGINS may send, such as "
+        "X-Client-Version.",
+    )
+    CORS_EXPOSED_HEADERS: CommaSeparated = Field(
+        default=[], description="Further response headers that pages of CORS_ORIGINS may read."
     )
     ALLOWED_HOSTS: CommaSeparated = Field(
         default=[],
@@ -419,6 +428,8 @@ class Settings(BaseSettings):
     @field_validator(
         "TRUSTED_PROXIES",
         "CORS_ORIGINS",
+        "CORS_ALLOWED_HEADERS",
+        "CORS_EXPOSED_HEADERS",
         "ALLOWED_HOSTS",
         "SECRET_KEY_PREVIOUS",
         "JWT_SECRET_KEY_PREVIOUS",
@@ -447,6 +458,11 @@ class Settings(BaseSettings):
     def _spell_origins(cls, value: list[str]) -> list[str]:
         # As browsers write them. `config_rules` refuses what is no origin.
         return [canonical_origin(origin) or origin for origin in value]
+
+    @field_validator("CORS_ALLOWED_HEADERS", "CORS_EXPOSED_HEADERS")
+    @classmethod
+    def _check_headers(cls, value: list[str]) -> list[str]:
+        return [check_header_name(name) for name in value]
 
     @field_validator("LOG_LEVEL", mode="before")
     @classmethod

@@ -41,6 +41,8 @@ _NEEDS_ORIGINS: Final = (
     "end, no *."
 )
 
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 MIN_DISTINCT_CHARACTERS = 10
 # Long enough that a random key does not hold one by chance.
 SAMPLE_WORDS = (
@@ -96,6 +98,13 @@ def check_proxy(value: str) -> str:
         raise ValueError(
             "needs addresses or networks, comma-separated, as in 10.0.0.1,172.16.0.0/12; no names"
         ) from None
+
+
+def check_header_name(name: str) -> str:
+    """Raise `ValueError` for anything but the name of a header (RFC 9110 §5.1)."""
+    if name == "*" or not _HEADER_NAME.fullmatch(name):
+        raise ValueError("needs names of headers, comma-separated; * is none")
+    return name
 
 
 def check_limit(value: str) -> str:

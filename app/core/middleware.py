@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.client import customer_of
 from app.core.config import Settings
+from app.core.cors import CrossOriginPolicy, PreflightRefusedError
 from app.core.exceptions import (
     APIError,
     BadRequestError,
@@ -56,12 +57,19 @@ HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomai
 class RequestMiddleware:
     """Wraps every HTTP request and WebSocket handshake; the lifespan passes through."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, open_paths: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        open_paths: Collection[str] = (),
+        cross_origin: CrossOriginPolicy | None = None,
+    ) -> None:
         """`open_paths` are answered whatever host a request names."""
         self.app = app
         self._max_body = settings.MAX_BODY_BYTES
         self._hosts = HostFilter(settings.ALLOWED_HOSTS, open_paths)
         self._access_log = settings.ACCESS_LOG
+        self._cross_origin = cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -70,7 +78,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self._max_body)
+        exchange = _Exchange(scope, receive, send, self._max_body, self._cross_origin)
         try:
             if self._hosts.allows(scope):
                 with calling(exchange.caller):
@@ -98,15 +106,24 @@ class RequestMiddleware:
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        max_body: int,
+        cross_origin: CrossOriginPolicy | None,
+    ) -> None:
         self._scope = scope
-        self._send = send
         self._max_body = max_body
         self._received = 0
         self._status: int | None = None
         self._is_head = scope["method"] == "HEAD"
         self._started = time.perf_counter()
         headers = Headers(scope=scope)
+        self._headers = headers
+        self._cross_origin = cross_origin
+        self._send = cross_origin.sending(send, headers) if cross_origin is not None else send
         self._request_id = _request_id(headers.get("x-request-id"))
         self._announced = headers.get("content-length", "")
         self._encoding = headers.get("content-encoding", "")
@@ -123,9 +140,12 @@ class _Exchange:
         self.caller = Caller(_share_of(scope), self._require_client)
 
     async def run(self, app: ASGIApp) -> None:
-        if (unreadable := self._unreadable()) is not None:
-            await self.refuse(unreadable)
-            return
+        if (refused := self._unreadable()) is not None:
+            await self.refuse(refused)
+        elif self._cross_origin is None or not await self._answer_preflight(self._cross_origin):
+            await self._run(app)
+
+    async def _run(self, app: ASGIApp) -> None:
         # HEAD is GET without the content (RFC 9110 §9.3.2), whatever the route.
         scope = {**self._scope, "method": "GET"} if self._is_head else self._scope
         try:
@@ -157,6 +177,16 @@ class _Exchange:
         if _exceeds(self._announced, self._max_body):
             return PayloadTooLargeError()
         return None if self._encoding.lower() in {"", "identity"} else ContentEncodingError()
+
+    async def _answer_preflight(self, cross_origin: CrossOriginPolicy) -> bool:
+        try:
+            response = cross_origin.preflight(self._scope, self._headers)
+        except PreflightRefusedError as error:
+            await self.refuse(error)
+            return True
+        if response is not None:
+            await response(self._scope, self._presence.receive, self.send)
+        return response is not None
 
     async def refuse(self, error: APIError) -> None:
         response = problem_response(error, self._request_id)

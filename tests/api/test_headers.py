@@ -1,11 +1,13 @@
 """Headers that every answer has, and what browsers of other origins may read."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
+from app.core.exceptions import ServiceUnavailableError
 from tests.support import statuses
 from tests.support.api import Api
 from tests.support.databases import on_sqlite
@@ -116,7 +118,7 @@ async def test_a_preflight_of_a_listed_origin_is_answered(client: AsyncClient) -
 
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == ORIGIN
-    assert response.headers["access-control-allow-methods"] == "GET, POST, PATCH, DELETE"
+    assert response.headers["access-control-allow-methods"] == "DELETE, GET, HEAD, PATCH, POST"
     allowed = response.headers["access-control-allow-headers"].lower()
     assert set(allowed.split(", ")) >= {
         "authorization",
@@ -143,7 +145,81 @@ async def test_a_preflight_for_more_than_is_offered_is_refused(
 ) -> None:
     """HD2."""
     response = await client.options(ITEMS, headers={"Origin": ORIGIN} | PREFLIGHT | asked)
-    assert response.status_code == 400
+
+    detail = problem(response, 400, "preflight_refused")["detail"]
+    assert [word for word in ("origin", "method", "headers") if word in detail.split(": ")[1]]
+    assert "evil" not in response.text
+
+
+@on_sqlite
+@with_origins
+async def test_the_methods_of_a_preflight_are_those_of_the_routes(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    """HD2: a route that is added needs no entry anywhere."""
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}
+    problem(await client.options("/things", headers=asked), 400, "preflight_refused")
+
+    @app.put("/things")
+    async def put() -> None: ...
+
+    assert (await client.options("/things", headers=asked)).status_code == 200
+
+
+@on_sqlite
+@pytest.mark.settings(
+    CORS_ORIGINS=[ORIGIN], CORS_ALLOWED_HEADERS="X-Client-Version, X-B", CORS_EXPOSED_HEADERS="X-C"
+)
+async def test_settings_add_headers(client: AsyncClient) -> None:
+    asked = {
+        **PREFLIGHT,
+        "Origin": ORIGIN,
+        "Access-Control-Request-Headers": "x-b,x-client-version",
+    }
+    response = await client.get("/health/live", headers={"Origin": ORIGIN})
+
+    assert (await client.options(ITEMS, headers=asked)).status_code == 200
+    assert response.headers["access-control-expose-headers"] == f"{EXPOSED}, X-C"
+
+
+@on_sqlite
+@pytest.mark.settings(
+    CORS_ORIGINS=[ORIGIN],
+    ALLOWED_HOSTS=["testserver"],
+    MAX_BODY_BYTES=1024,
+    API_RATE_LIMIT="1/minute",
+)
+async def test_a_page_may_read_what_middleware_answers(
+    app: FastAPI, client: AsyncClient, subtests: pytest.Subtests
+) -> None:
+    """HD2: otherwise it sees a CORS error where the body was too large."""
+
+    @app.get("/fails")
+    async def fail() -> None:
+        raise RuntimeError
+
+    @app.get("/waits")
+    async def wait() -> None:
+        raise ServiceUnavailableError
+
+    requests: dict[int, dict[str, Any]] = {
+        400: {"url": "/nothing", "headers": {"Host": "other.example"}},
+        404: {"url": "/nothing"},
+        405: {"method": "DELETE"},
+        413: {"method": "POST", "url": "/nothing", "content": b"x" * 2000},
+        415: {"method": "POST", "url": "/nothing", "headers": {"Content-Encoding": "gzip"}},
+        431: {"headers": {"X-Long": "x" * 70_000}},
+        500: {"url": "/fails"},
+        503: {"url": "/waits"},
+    }
+    for status, request in requests.items():
+        with subtests.test(str(status)):
+            whole = {"method": "GET", "url": "/health/live", **request}
+            headers = {"Origin": ORIGIN, **whole.pop("headers", {})}
+            response = await client.request(**whole, headers=headers)
+            assert response.status_code == status
+            assert response.headers["access-control-allow-origin"] == ORIGIN
+            assert response.headers["x-request-id"]
 
 
 @on_sqlite
