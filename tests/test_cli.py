@@ -126,6 +126,7 @@ def test_help_lists_every_command_when_no_setting_is_usable(tmp_path: Path) -> N
         *("cleanup-audit", "cleanup-idempotency-keys", "purge-deleted"),
         *("routes", "doctor", "dev", "serve", "env-example", "generate-keys", "check-migrations"),
         *("release-migrations", "backup-database", "restore-database", "end-all-sessions"),
+        "copy-database",
         *("rotate-encryption", "openapi"),
     ):
         assert command in finished.stdout

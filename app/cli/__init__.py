@@ -9,6 +9,7 @@ import typer
 from app.cli.backups import commands as backups
 from app.cli.command_line import CommandLine
 from app.cli.configuration import commands as configuration
+from app.cli.copying import commands as copying
 from app.cli.database import commands as database
 from app.cli.doctor import commands as doctor
 from app.cli.encryption import commands as encryption
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 GROUPS = (
-    *(server, database, backups, migrations, encryption, users),
+    *(server, database, backups, copying, migrations, encryption, users),
     *(doctor, routes, openapi_commands, configuration),
 )
 for group in GROUPS:

@@ -38,7 +38,7 @@ _FAMILIES: Final[tuple[tuple[type[Type], ...], ...]] = (
 
 def is_unfit(actual: Type, needed: Type, dialect: Dialect) -> bool:
     """Whether values of `needed` are refused or changed: wider types are fit."""
-    needed = _plain(needed, dialect)
+    needed = plain_type(needed, dialect)
     if isinstance(actual, NullType) or actual.compile(dialect) == needed.compile(dialect):
         return False
     family = _family(needed)
@@ -47,10 +47,10 @@ def is_unfit(actual: Type, needed: Type, dialect: Dialect) -> bool:
     return family is not _family(actual) or _is_narrower(actual, needed, dialect)
 
 
-def _plain(type_: Type, dialect: Dialect) -> Type:
+def plain_type(type_: Type, dialect: Dialect) -> Type:
     """The type without decorators, in the variant of the dialect."""
     found = type_.dialect_impl(dialect)
-    return _plain(found.impl_instance, dialect) if isinstance(found, TypeDecorator) else found
+    return plain_type(found.impl_instance, dialect) if isinstance(found, TypeDecorator) else found
 
 
 def _family(type_: Type) -> tuple[type[Type], ...] | None:
