@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.body_limits import body_limit
 from app.core.client import customer_of
 from app.core.config import Settings
 from app.core.cors import CrossOriginPolicy, PreflightRefusedError
@@ -115,7 +116,6 @@ class _Exchange:
         cross_origin: CrossOriginPolicy | None,
     ) -> None:
         self._scope = scope
-        self._max_body = max_body
         self._received = 0
         self._status: int | None = None
         self._is_head = scope["method"] == "HEAD"
@@ -136,6 +136,7 @@ class _Exchange:
         structlog.contextvars.bind_contextvars(request_id=self._request_id)
         self._links = collect_links()
         sends_body = self._announced not in {"", "0"} or "transfer-encoding" in headers
+        self._max_body = body_limit(scope, max_body) if sends_body else max_body
         self._presence = Presence(receive, sends_body=sends_body)
         self.caller = Caller(_share_of(scope), self._require_client)
 

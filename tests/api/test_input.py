@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from httpx2 import AsyncClient, Response
 
 from tests.support.api import Api
@@ -60,6 +60,31 @@ class TestBodyLimit:
             response = await sender.send(route, chunks(), kind)
             problem(response, 413, "payload_too_large")
             assert sum(read) <= LIMIT + 2 * CHUNK, route
+
+    @pytest.mark.parametrize(("path", "limit"), [("/larger", 3 * LIMIT), ("/smaller", 100)])
+    async def test_a_route_may_raise_or_lower_the_limit(
+        self, app: FastAPI, client: AsyncClient, path: str, limit: int
+    ) -> None:
+        """IN1: in the one shape, whether the length was announced or not."""
+        router = APIRouter(prefix="/limits")
+
+        @router.post("/larger", max_body_size=3 * LIMIT)
+        @router.post("/smaller", max_body_size=100)
+        async def read(request: Request) -> int:
+            return len(await request.body())
+
+        app.include_router(router)
+
+        async def chunks(length: int) -> AsyncIterator[bytes]:
+            for _ in range(length):
+                yield b"x"
+
+        for content in (b"x" * limit, chunks(limit)):
+            assert (await client.post(f"/limits{path}", content=content)).json() == limit
+        for content in (b"x" * (limit + 1), chunks(limit + 1)):
+            response = await client.post(f"/limits{path}", content=content)
+            problem(response, 413, "payload_too_large")
+        problem(await client.get(f"/limits{path}"), 405, "method_not_allowed")
 
     @pytest.mark.parametrize("length", ["4097", "00004097", "9" * 30, "9" * 5000])
     @pytest.mark.parametrize("path", ["/health/live", "/nothing/here", LOGIN])
