@@ -114,7 +114,7 @@ WRONG: Final = [
     (
         "DATABASE_URL",
         "postgresql://app:canary@db/app?pgbouncer=true",
-        "DATABASE_URL has pgbouncer=true, and DATABASE_POOLER is none; set it to transaction",
+        "DATABASE_URL has pgbouncer, and DATABASE_POOLER is none; set it to transaction",
     ),
     (
         "DATABASE_URL",
@@ -380,6 +380,10 @@ def test_a_declared_pooler_goes_with_the_option_of_a_pooler(
 
     assert load_settings().database_url.port == 6543
 
+    environment.setenv("DATABASE_REPLICA_URL", "postgresql://db/app?statement_cache_size=10")
+    with pytest.raises(SystemExit, match="DATABASE_REPLICA_URL has statement_cache_size, and"):
+        load_settings()
+
 
 def test_the_settings_show_no_secret(environment: pytest.MonkeyPatch) -> None:
     """ER3."""
@@ -400,6 +404,25 @@ def test_the_environment_comes_before_the_env_file(
     settings = load_settings()
 
     assert (settings.PORT, settings.HOST) == (9002, "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("variable", "line"),
+    [("ENV_FILE", "is not UTF-8 text."), ("CREDENTIALS_DIRECTORY", ": Not a directory.")],
+)
+def test_a_source_that_cannot_be_read_is_one_line(
+    environment: pytest.MonkeyPatch, tmp_path: Path, variable: str, line: str
+) -> None:
+    file = tmp_path / "latin"
+    file.write_bytes(b"PORT=\xff")
+    environment.setenv(variable, str(file))
+
+    with pytest.raises(SystemExit) as refused:
+        load_settings()
+
+    [told] = str(refused.value).splitlines()
+    assert str(file) in told
+    assert told.endswith(line)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ def test_it_is_that_of_the_defaults_whatever_is_configured(tmp_path: Path) -> No
     cli.settings |= {
         "SECRET_KEY": "",
         "DATABASE_URL": "nonsense",
-        "APP_NAME": "Mine",
+        "app_name": "Mine",
+        "JWT_ISSUER_FILE": "/no/such/file",
         "REFRESH_TOKEN_TRANSPORT": "cookie",
     }
 

@@ -13,7 +13,8 @@ EXAMPLE: Final = PROJECT_ROOT / ".env.example"
 
 HEADER: Final = """\
 # All settings, with their defaults. `make run` copies this file to .env, which git ignores, and
-# fills in the secrets. Uncomment what you change; environment variables win over .env.
+# fills in the secrets. Uncomment what you change; environment variables win over .env. Any name
+# with _FILE behind it is the path of a file that holds the value.
 # Written by: python cli.py env-example --write
 """
 ALTERNATIVES: Final = re.compile(r"\^\(([\w|]+)\)\$")

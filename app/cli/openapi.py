@@ -112,10 +112,14 @@ def _committed_document() -> dict[str, Any]:
 def _no_environment() -> Iterator[None]:
     """Importing the application makes one of the environment's settings, which may be unusable."""
     from app.core.config import Settings
+    from app.core.settings_sources import CREDENTIALS_DIRECTORY
 
+    fields = Settings.model_fields
     kept = dict(os.environ)
-    for name in {*Settings.model_fields} & kept.keys():
-        del os.environ[name]
+    for name in kept:
+        # Settings are read in any case, and from files that variables name.
+        if name == CREDENTIALS_DIRECTORY or name.upper().removesuffix("_FILE") in fields:
+            del os.environ[name]
     throw_away = {name: secrets.token_hex(32) for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
     os.environ |= {"ENV_FILE": os.devnull, **throw_away}
     try:

@@ -32,6 +32,15 @@ MAX_LIMIT_AMOUNT: Final = 999_999_999
 # Windows are counted in seconds: these are few enough for any unit.
 MAX_LIMIT_UNITS: Final = 999_999
 
+_CONTRADICTED: Final = {
+    Pooler.NONE: {"pgbouncer": "set it to transaction, or to the pooler's pool_mode"},
+    Pooler.SESSION: {},
+    # Prepared statements are a session's, which is another one for each transaction.
+    Pooler.TRANSACTION: dict.fromkeys(
+        ("statement_cache_size", "prepared_statement_cache_size"), "remove it from the URL"
+    ),
+}
+
 # OWASP Password Storage Cheat Sheet, Argon2id: m=19456 KiB, t=2, p=1.
 OWASP_ARGON2_MEMORY_KIB = 19_456
 OWASP_ARGON2_TIME_COST = 2
@@ -154,18 +163,17 @@ def signing_key_faults(settings: "Settings") -> list[str]:
 
 
 def pooler_faults(settings: "Settings") -> list[str]:
-    """One sentence for each URL that tells of a pooler while DATABASE_POOLER says there is none."""
-    if settings.DATABASE_POOLER is not Pooler.NONE:
-        return []
+    """One sentence for each option of a URL that contradicts DATABASE_POOLER."""
     urls = {
         "DATABASE_URL": settings.DATABASE_URL,
         "DATABASE_REPLICA_URL": settings.DATABASE_REPLICA_URL,
     }
+    contradicted = _CONTRADICTED[settings.DATABASE_POOLER]
     return [
-        f"{name} has pgbouncer=true, and DATABASE_POOLER is none; set it to transaction, or to the "
-        "pooler's pool_mode."
+        f"{name} has {option}, and DATABASE_POOLER is {settings.DATABASE_POOLER.value}; {remedy}."
         for name, url in urls.items()
-        if url is not None and make_url(url).query.get("pgbouncer") == "true"
+        for option, value in ({} if url is None else make_url(url).query).items()
+        if (remedy := contradicted.get(option)) and value not in {"false", "0"}
     ]
 
 

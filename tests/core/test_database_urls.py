@@ -471,6 +471,16 @@ def test_a_server_is_asked_for_by_what_the_connection_is_for(
         assert read(url).parameters.target_session_attrs == writing
 
 
+def test_libpqs_variable_asks_for_what_the_connection_is_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "read-write")
+
+    found = read("postgresql://u@h/app", read_only=True).parameters
+
+    assert found.target_session_attrs == "primary"
+
+
 @pytest.mark.parametrize(
     ("url", "file"),
     [
@@ -501,6 +511,7 @@ def test_a_url_of_sqlite_names_a_file(url: str, file: str) -> None:
         ("postgresql://u:canary@h/app", "PostgreSQL h:5432/app"),
         ("postgresql://u:canary@h1,h2:5433/app", "PostgreSQL h1:5432,h2:5433/app"),
         ("postgresql:///app", "PostgreSQL localhost:5432/app"),
+        ("postgresql://[::1]/app", "PostgreSQL [::1]:5432/app"),
         ("postgresql:///app?host=/run/pg", "PostgreSQL /run/pg:5432/app"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy.engine import URL
 
 from app.core.server_urls.choice_of_server import ServerChoice
-from app.core.server_urls.parts import AddressError, split_url
+from app.core.server_urls.parts import AddressError, host_text, split_url
 from app.core.server_urls.postgresql import (
     PORT,
     hosts_of,
@@ -70,5 +70,6 @@ def name_of(url: URL) -> str:
     """Return which database a URL means, without user and password."""
     if url.get_backend_name() == "sqlite":
         return f"SQLite {url.database}"
-    hosts = ",".join(f"{host}:{port or PORT}" for host, port in hosts_of(url) or [("localhost", 0)])
+    places = hosts_of(url) or [("localhost", None)]
+    hosts = ",".join(host_text(host, port or PORT) for host, port in places)
     return f"PostgreSQL {hosts}/{url.database}"

@@ -84,8 +84,8 @@ def credentials_text(user: str | None, password: str | None) -> str:
 
 
 def host_text(host: str, port: int | None) -> str:
-    """Return `host:port`, an IPv6 address in brackets."""
-    name = f"[{host}]" if ":" in host else host
+    """Return `host:port`, an IPv6 address in brackets; a host may also be a socket's path."""
+    name = f"[{host}]" if ":" in host and not host.startswith("/") else host
     return f"{name}:{port}" if port else name
 
 

@@ -9,6 +9,7 @@ from app.core.server_urls.parts import (
     MAX_PORT,
     AddressError,
     Parts,
+    host_text,
     single_options,
     split_host,
     whole_number,
@@ -110,7 +111,7 @@ def _placed(url: URL, hosts: Hosts) -> URL:
         return url.set(host=hosts[0][0], port=hosts[0][1])
     if not hosts:
         return url
-    names = [f"[{host}]" if ":" in host and not host.startswith("/") else host for host, _ in hosts]
+    names = [host_text(host, None) for host, _ in hosts]
     ports = ",".join(str(port or PORT) for _, port in hosts)
     return url.set(query={"host": ",".join(names), "port": ports})
 

@@ -1,5 +1,6 @@
 """Options of PostgreSQL's URLs: which are translated, which are dropped, and into what."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -98,8 +99,9 @@ def connect_arguments(options: Mapping[str, str], *, read_only: bool) -> dict[st
     for name in ("statement_cache_size", "prepared_statement_cache_size"):
         if name in options:
             arguments[name] = _number(options, name)
-    if "target_session_attrs" in options:
-        arguments["target_session_attrs"] = _target(options, read_only=read_only)
+    # asyncpg would follow the variable, for reading connections too.
+    if target := options.get("target_session_attrs", os.environ.get("PGTARGETSESSIONATTRS")):
+        arguments["target_session_attrs"] = _target(target, read_only=read_only)
     if "passfile" in options:
         arguments["passfile"] = options["passfile"]
     return arguments
@@ -199,8 +201,7 @@ def _number(options: Mapping[str, str], name: str, *, highest: int = 100_000) ->
     return whole_number(name, options.get(name, "0"), highest=highest)
 
 
-def _target(options: Mapping[str, str], *, read_only: bool) -> str:
-    target = options["target_session_attrs"]
+def _target(target: str, *, read_only: bool) -> str:
     if target not in _TARGETS:
         raise AddressError(f"target_session_attrs must be one of {', '.join(_TARGETS)}")
     return _READING.get(target, target) if read_only else target
