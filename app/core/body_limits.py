@@ -1,7 +1,7 @@
 """Routes whose bodies may be larger, or smaller, than MAX_BODY_BYTES.
 
-`@router.post("/avatar", max_body_size=5_242_880)` is FastAPI's own option. Alone, it would answer an
-announced length in plain text, and a larger body would be refused before it.
+`@router.post("/avatar", max_body_size=5_242_880)` is FastAPI's own option. Alone, it would answer
+an announced length in plain text, and a larger body would be refused before it.
 """
 
 from collections.abc import Sequence
