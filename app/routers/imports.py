@@ -1,6 +1,7 @@
 """Routes that take a file of rows."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query, Request, Response
@@ -54,8 +55,15 @@ async def get_report(
 ImportAnswer = Annotated[ImportReport, Depends(get_report)]
 
 
-def rows_of(schema: type[BaseModel], *, ignoring: type[BaseModel]) -> Any:
+def rows_of(
+    schema: type[BaseModel],
+    *,
+    ignoring: type[BaseModel],
+    formats: Collection[RowFormat] = tuple(RowFormat),
+) -> Any:
     """Annotates the rows of the file that is the body, each as `schema` has it.
+
+    The `Content-Type` names the format: one of `formats`, else 415.
 
     What `ignoring` shows beyond that may be there too, and is not taken over. Its use:
     `ItemRows = Annotated[list[ItemCreate], rows_of(ItemCreate, ignoring=ItemResponse)]`, after the
@@ -63,7 +71,7 @@ def rows_of(schema: type[BaseModel], *, ignoring: type[BaseModel]) -> Any:
     """
 
     async def get_rows(request: Request) -> list[BaseModel]:
-        row_format = _format_of(request.headers.get("content-type", ""))
+        row_format = _format_of(request.headers.get("content-type", ""), formats)
         content = await request.body()
         ignored = ignoring.model_fields
         return await asyncio.to_thread(read_rows, content, row_format, schema, ignoring=ignored)
@@ -71,14 +79,22 @@ def rows_of(schema: type[BaseModel], *, ignoring: type[BaseModel]) -> Any:
     return Depends(get_rows)
 
 
-def _format_of(content_type: str) -> RowFormat:
+def _format_of(content_type: str, formats: Collection[RowFormat]) -> RowFormat:
     media_type = text_media_type(content_type)
-    for row_format in RowFormat:
+    for row_format in formats:
         if media_type == row_format.media_type:
             return row_format
-    raise UnsupportedMediaTypeError("Send text/csv or application/x-ndjson, in UTF-8.")
+    known = " or ".join(row_format.media_type for row_format in formats)
+    raise UnsupportedMediaTypeError(f"Send {known}, in UTF-8.")
 
 
-def import_body(example: BaseModel) -> dict[str, Any]:
-    """`openapi_extra=` of a route that imports rows like this one."""
-    return {"requestBody": {"required": True, "content": file_content(example)}}
+def import_body(example: BaseModel, row_format: RowFormat) -> dict[str, Any]:
+    """Return the `openapi_extra=` of a route that imports rows like this one.
+
+    One format a route: a generated client sends one media type per operation. `binary` keeps
+    generated clients from encoding the file as JSON.
+    """
+    media_type = row_format.media_type
+    media = file_content(example)[media_type]
+    content = {media_type: {"schema": media["schema"] | {"format": "binary"}}}
+    return {"requestBody": {"required": True, "content": content}}

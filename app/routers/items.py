@@ -25,6 +25,7 @@ from app.core.preconditions import Preconditions
 from app.core.request_parameters import query_of
 from app.core.responses import PageResponse, SuccessResponse, page_response
 from app.core.routing import Router
+from app.core.row_format import RowFormat
 from app.models.item import ItemStatus
 from app.repositories.item_repository import ItemRepository
 from app.repositories.tag_repository import TagRepository
@@ -85,6 +86,10 @@ ItemPreconditions = Annotated[Preconditions, preconditions_on(ItemResponse)]
 ItemLedger = Annotated[RowLedger, ledger_of(ItemResponse)]
 # What an export has, and only the server gives, may be there, and is not taken over.
 ItemRows = Annotated[list[ItemRow], rows_of(ItemRow, ignoring=ItemExported)]
+NdjsonItemRows = Annotated[
+    list[ItemRow], rows_of(ItemRow, ignoring=ItemExported, formats=[RowFormat.NDJSON])
+]
+IMPORTED = ItemRow(title="Buy milk", description="Two litres")
 ItemIdempotency = Annotated[IdempotencyService, idempotency_of(ItemResponse)]
 EXPORTED = export_of(
     ItemExported(
@@ -174,13 +179,34 @@ async def export_items(
     "/import",
     status_code=201,
     operation_id="import_items",
-    summary="Create the items of a CSV or NDJSON file: all, or none",
+    summary="Create the items of a CSV file: all, or none",
     responses=IMPORT,
-    openapi_extra=import_body(ItemRow(title="Buy milk", description="Two litres")),
+    openapi_extra=import_body(IMPORTED, RowFormat.CSV),
 )
 async def import_items(
     principal: CurrentPrincipal,
     rows: ItemRows,
+    service: Service,
+    idempotency: ImportIdempotency,
+    answer: ImportAnswer,
+) -> SuccessResponse[ImportResponse]:
+    """NDJSON is accepted too, by its Content-Type."""
+    return answer.report(
+        await service.import_rows(rows, principal, idempotency, dry_run=answer.dry_run)
+    )
+
+
+@router.post(
+    "/import/ndjson",
+    status_code=201,
+    operation_id="import_items_ndjson",
+    summary="Create the items of an NDJSON file: all, or none",
+    responses=IMPORT,
+    openapi_extra=import_body(IMPORTED, RowFormat.NDJSON),
+)
+async def import_items_ndjson(
+    principal: CurrentPrincipal,
+    rows: NdjsonItemRows,
     service: Service,
     idempotency: ImportIdempotency,
     answer: ImportAnswer,

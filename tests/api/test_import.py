@@ -75,6 +75,19 @@ async def test_every_line_of_a_good_file_becomes_an_item_of_the_caller(
     assert {item["owner_public_id"] for item in found} == {owner.public_id}
 
 
+async def test_each_format_has_a_route_of_its_own_for_generated_clients(api: Api) -> None:
+    """They send one media type per operation; the first route has always taken both."""
+    owner = await api.register()
+    path, headers = f"{IMPORT}/ndjson", owner.headers | {"Content-Type": NDJSON}
+    good = await api.client.post(path, content='{"title": "a"}', headers=headers)
+    csv = await api.client.post(
+        path, content="title\na", headers=owner.headers | {"Content-Type": CSV}
+    )
+
+    assert good.status_code == 201
+    assert NDJSON in problem(csv, 415, "unsupported_media_type")["detail"]
+
+
 # What is sent, and where it is wrong: the line, and the field or column.
 BROKEN: list[tuple[str, str | bytes, list[Fault]]] = [
     (CSV, "", [([1], "no_rows")]),

@@ -61,6 +61,7 @@ PERMISSIONS: dict[str, tuple[int, int, int]] = {
     "GET /api/v1/items/search": (401, 200, 200),
     "GET /api/v1/items/export": (401, 200, 200),
     "POST /api/v1/items/import": (401, 201, 201),
+    "POST /api/v1/items/import/ndjson": (401, 201, 201),
     "POST /api/v1/items/bulk": (401, 200, 200),
     "PATCH /api/v1/items/bulk": (401, 200, 200),
     "POST /api/v1/items/bulk-delete": (401, 200, 200),

@@ -49,6 +49,7 @@ STATEMENTS: dict[str, int] = {
     "GET /api/v1/items/search": 3,
     "GET /api/v1/items/export": 2,
     "POST /api/v1/items/import": 3,
+    "POST /api/v1/items/import/ndjson": 3,
     "POST /api/v1/items/bulk": 7,
     "PATCH /api/v1/items/bulk": 2,
     "POST /api/v1/items/bulk-delete": 2,

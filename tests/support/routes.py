@@ -17,7 +17,10 @@ FILES: Final = "FILES"
 SAFE_METHODS: Final = {"GET", "HEAD"}
 
 # Route: the media type and the text of a file that it accepts.
-FILE_BODIES: Final = {"POST /api/v1/items/import": ("text/csv", "title\r\nNew\r\n")}
+FILE_BODIES: Final = {
+    "POST /api/v1/items/import": ("text/csv", "title\r\nNew\r\n"),
+    "POST /api/v1/items/import/ndjson": ("application/x-ndjson", '{"title": "New"}\n'),
+}
 FORM_ROUTES: Final = {"POST /api/v1/auth/token"}
 QUERIES: Final = {"GET /api/v1/items/search": {"q": "thing"}}
 
