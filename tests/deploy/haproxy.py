@@ -9,41 +9,30 @@ from tests.deploy.nginx import unprivileged
 from tests.deploy.programs import require
 from tests.support.server import Server, ServerError
 
-DEFAULTS: Final = """\
-global
-    maxconn 256
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 60s
-    timeout server 60s
-"""
+NAME: Final = "haproxy.cfg"
 
 
 class HAProxy(Server):
-    """HAProxy on a port of the loopback. `sections` are its frontends and backends.
-
-    Skips the test where HAProxy is not installed.
-    """
+    """HAProxy on a port of the loopback. Skips the test where it is not installed."""
 
     # No test is run on somebody else's: its configuration is the subject.
     variable = "TEST_HAPROXY_IS_NEVER_EXTERNAL"
 
-    def __init__(self, sections: str, *, port: int) -> None:
+    def __init__(self, configuration: str, *, port: int) -> None:
         super().__init__()
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self._sections = sections
+        self._configuration = configuration
 
     def prepare(self) -> None:
         self._program = require("haproxy")
         self.account = unprivileged()
         self.open_scratch()
-        (self.scratch.path / "haproxy.cfg").write_text(f"{DEFAULTS}{self._sections}\n")
+        (self.scratch.path / NAME).write_text(self._configuration)
         self.account.take(self.scratch.path)
 
     def command(self) -> list[str]:
-        return [str(self._program), "-db", "-f", "haproxy.cfg"]
+        # In the foreground, without a master process.
+        return [str(self._program), "-db", "-f", str(self.scratch.path / NAME)]
 
     def is_ready(self) -> bool:
         with socket.socket() as probe:

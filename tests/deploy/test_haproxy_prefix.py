@@ -14,7 +14,12 @@ from tests.test_cli_server import Serving, clients_in
 
 CLIENT: Final = "127.0.0.9"
 # `option forwardfor` adds a line of its own. The health check is HTTP/1.0, without a Host header.
-SECTIONS: Final = """\
+CONFIGURATION: Final = """\
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 60s
+    timeout server 60s
 frontend clients
     bind 127.0.0.1:{port}
     option forwardfor
@@ -33,14 +38,16 @@ def serving(
 ) -> Iterator[tuple[httpx2.Client, Serving]]:
     cli = Cli.migrated(tmp_path_factory.mktemp("haproxy"), sqlite_template)
     port, upstream = free_port(), free_port()
-    sections = SECTIONS.format(port=port, upstream=upstream)
+    configuration = CONFIGURATION.format(port=port, upstream=upstream)
     settings = {"ROOT_PATH": "/svc", "TRUSTED_PROXIES": "127.0.0.1", "LOG_JSON": "true"}
     settings |= {"PORT": str(upstream), "ALLOWED_HOSTS": "127.0.0.1"}
     transport = httpx2.HTTPTransport(local_address=CLIENT)
     with (
         Serving(cli, "serve", port=upstream, **settings) as served,
-        HAProxy(sections, port=port) as proxy,
-        httpx2.Client(base_url=proxy.url, trust_env=False, transport=transport) as client,
+        HAProxy(configuration, port=port),
+        httpx2.Client(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, transport=transport
+        ) as client,
     ):
         served.wait_until(lambda: '"/svc/health/ready"' in served.output)
         yield client, served
