@@ -42,12 +42,11 @@ def serving(
     settings = {"ROOT_PATH": "/svc", "TRUSTED_PROXIES": "127.0.0.1", "LOG_JSON": "true"}
     settings |= {"PORT": str(upstream), "ALLOWED_HOSTS": "127.0.0.1"}
     transport = httpx2.HTTPTransport(local_address=CLIENT)
+    url = f"http://127.0.0.1:{port}"
     with (
         Serving(cli, "serve", port=upstream, **settings) as served,
         HAProxy(configuration, port=port),
-        httpx2.Client(
-            base_url=f"http://127.0.0.1:{port}", trust_env=False, transport=transport
-        ) as client,
+        httpx2.Client(base_url=url, trust_env=False, transport=transport) as client,
     ):
         served.wait_until(lambda: '"/svc/health/ready"' in served.output)
         yield client, served
