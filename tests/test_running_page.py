@@ -4,8 +4,11 @@ import re
 from typing import Final
 
 import pytest
+from fastapi import FastAPI
 
-from app.core.config import PROJECT_ROOT, Settings
+from app.core.config import PRODUCTION_DRAIN_SECONDS, PROJECT_ROOT, Settings
+from tests.support.databases import on_sqlite
+from tests.support.routes import routes_of
 
 PAGE: Final = (PROJECT_ROOT / "docs/running.md").read_text(encoding="utf-8")
 ROWS: Final = [
@@ -25,7 +28,22 @@ def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_a_row_says_what_covers_it(row: list[str]) -> None:
     assert len(row) == 3
-    assert re.search(r"`tests/\w|the same|not tried", row[2])
+    assert re.search(r"`tests/\w|the same|not tried|what-was-verified", row[2])
+
+
+@on_sqlite
+def test_the_probes_and_the_grace_periods_fit_the_application(app: FastAPI) -> None:
+    [pod] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    probes = re.findall(r"httpGet: \{path: (\S+), port: (\d+)\}", pod)
+    [grace] = re.findall(r"terminationGracePeriodSeconds: (\d+)", pod)
+    unit = (PROJECT_ROOT / "deploy/backend.service").read_text(encoding="utf-8")
+    [stop] = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    needed = PRODUCTION_DRAIN_SECONDS + Settings.model_fields["SHUTDOWN_TIMEOUT_SECONDS"].default
+
+    assert {f"GET {path}" for path, _ in probes} < set(routes_of(app))
+    assert [int(port) for _, port in probes] == [Settings.model_fields["PORT"].default] * 2
+    assert int(grace) > needed
+    assert int(stop) > needed
 
 
 def test_the_page_names_settings_that_there_are() -> None:

@@ -1,0 +1,29 @@
+"""deploy/backend.service: systemd understands every line of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from app.core.config import PROJECT_ROOT
+from tests.deploy.programs import require
+
+UNIT = PROJECT_ROOT / "deploy/backend.service"
+
+
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    analyze = require("systemd-analyze")
+    programs = str(Path(sys.executable).parent)
+    unit = tmp_path / UNIT.name
+    # The programs of the unit have to exist; those of this environment do.
+    unit.write_text(UNIT.read_text().replace("/srv/backend/.venv/bin", programs))
+
+    checked = subprocess.run(  # noqa: S603 - found by its name
+        [str(analyze), "verify", "--man=no", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    complaints = [line for line in checked.stderr.splitlines() if UNIT.name in line]
+    assert (checked.returncode, complaints) == (0, [])
