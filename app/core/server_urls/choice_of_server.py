@@ -45,7 +45,7 @@ class ServerChoice:
         if isinstance(failed, OSError):
             raise failed
         raise NoSuitableServerError(
-            f"no server is one to connect to with target_session_attrs={target_session_attrs}"
+            f"no host is of the kind that target_session_attrs={target_session_attrs} asks for"
         ) from failed
 
 
