@@ -143,7 +143,7 @@ def test_a_backup_of_a_damaged_database_leaves_nothing(cli: Cli, tmp_path: Path)
 def test_postgresql_has_its_own_programs(tmp_path: Path, command: str) -> None:
     cli = Cli(tmp_path, "postgresql+asyncpg://app@127.0.0.1:1/app")
 
-    assert_refused(cli.run(command, "x.db"), "PostgreSQL", "pg_dump", "docs/database.md")
+    assert_refused(cli.run(command, "x.db"), "PostgreSQL", "pg_dump", "docs/backups.md")
 
 
 # --- restore-database

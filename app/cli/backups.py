@@ -11,7 +11,7 @@ import typer
 from app.cli.console import remark, say
 from app.cli.faults import BRING_UP, Fault, require_consent
 
-GUIDE: Final = "docs/database.md#back-up-and-restore"
+GUIDE: Final = "docs/backups.md"
 
 commands = typer.Typer()
 
