@@ -161,6 +161,7 @@ async def run_on_postgresql(engine: AsyncEngine) -> None:
         # What is idle in a transaction while it waits would be waited for by whoever migrates.
         await connection.rollback()
         async with locked(engine) if is_locked else nullcontext():
+            await require_connection(connection)
             await connection.run_sync(run)
             await connection.commit()
 
@@ -185,6 +186,28 @@ def bound_waits(connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
 
 
+def pooled() -> dict[str, Any]:
+    # Loads the driver, which nobody needs on SQLite.
+    from app.db.poolers import unprepared_arguments  # noqa: PLC0415
+
+    return unprepared_arguments(
+        get_settings().DATABASE_POOLER,
+        application_name=APPLICATION_NAME,
+        setting="DATABASE_POOLER",
+    )
+
+
+async def require_connection(connection: AsyncConnection) -> None:
+    """Raises `MigrationLockError` if the pooler has none for us beside that of the lock."""
+    try:
+        async with asyncio.timeout(get_settings().DATABASE_CONNECT_TIMEOUT_SECONDS):
+            await connection.exec_driver_sql("SELECT 1")
+    except TimeoutError:
+        remedy = "a pooler needs a default_pool_size of 2 or more"
+        raise MigrationLockError(f"no second connection to the server was free: {remedy}") from None
+    await connection.rollback()
+
+
 async def run_online() -> None:
     url = database_url()
     sqlite = url.get_backend_name() == "sqlite"
@@ -195,10 +218,7 @@ async def run_online() -> None:
         if sqlite
         else {
             "timeout": get_settings().DATABASE_CONNECT_TIMEOUT_SECONDS,
-            "server_settings": {"application_name": APPLICATION_NAME},
-            # A pooler may share sessions: nothing is prepared under a name.
-            "statement_cache_size": 0,
-            "prepared_statement_cache_size": 0,
+            **pooled(),
         }
     )
     address, arguments = connection_of(url, defaults=arguments)

@@ -24,6 +24,8 @@ _FOREIGN_STATEMENT: Final = ("26000", "42P05")
 # In the middle of what poolers say; their SQLSTATE is that of many other faults.
 _REFUSED_PARAMETER: Final = "startup parameter"
 _STATEMENT_POOLING: Final = "statement pooling"
+# Parameters of a session's start that every pooler takes.
+_PASSED_BY_POOLERS: Final = frozenset({"application_name", "client_encoding"})
 # A second connection shows whether sessions are shared. Where it must wait for one, they are not.
 _PROOF_SECONDS: Final = 1.0
 _BACKEND: Final = "SELECT pg_backend_pid(), pg_postmaster_start_time()"
@@ -62,6 +64,24 @@ def pooler_arguments(
     return arguments
 
 
+def unprepared_arguments(
+    pooler: Pooler, *, application_name: str, setting: str, connect: Connect = asyncpg.connect
+) -> dict[str, Any]:
+    """Return `connect_args` for migrations: no deadlines, and nothing is prepared under a name.
+
+    So even a pooler of transactions that nobody declared does no harm.
+    """
+    arguments: dict[str, Any] = {
+        "server_settings": {"application_name": application_name},
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+    }
+    if pooler is not Pooler.NONE:
+        arguments["async_creator_fn"] = PooledConnect(pooler, {}, setting=setting, connect=connect)
+        arguments["connection_class"] = transactions_that_begin_with("")
+    return arguments
+
+
 class PooledConnect:
     """Connects, and raises `PoolerError` if the pooler is evidently not the declared one."""
 
@@ -76,11 +96,12 @@ class PooledConnect:
         self._is_proved = False
 
     async def __call__(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:  # noqa: ASYNC109  # the driver's
+        of_url = self._take_settings(kwargs)
         try:
             connection = await self._connect(*args, timeout=timeout, **kwargs)
             try:
                 async with asyncio.timeout(timeout):
-                    await self._prepare(connection, *args, **kwargs)
+                    await self._prepare(connection, of_url, *args, **kwargs)
             except BaseException:
                 connection.terminate()
                 raise
@@ -90,14 +111,32 @@ class PooledConnect:
             raise
         return connection
 
-    async def _prepare(self, connection: Any, *args: Any, **kwargs: Any) -> None:
+    def _take_settings(self, kwargs: dict[str, Any]) -> dict[str, str]:
+        """Remove what a pooler refuses to take for a session at its start, as a search path."""
+        if self._pooler is Pooler.NONE:
+            return {}
+        settings: dict[str, str] = dict(kwargs.get("server_settings", {}))
+        names = _PASSED_BY_POOLERS & settings.keys()
+        kwargs["server_settings"] = {name: settings.pop(name) for name in names}
+        if self._pooler is Pooler.TRANSACTION:
+            # Whatever the URL says: a statement under a name is the session's.
+            kwargs["statement_cache_size"] = 0
+        return settings
+
+    async def _prepare(
+        self, connection: Any, of_url: dict[str, str], *args: Any, **kwargs: Any
+    ) -> None:
         if not self._is_proved:
             backend = await _in_transaction(connection, _BACKEND)
             if self._pooler is not Pooler.TRANSACTION:
                 await self._require_own_session(backend, connection, *args, **kwargs)
             self._is_proved = True
-        if self._pooler is Pooler.SESSION:
-            await connection.execute(_assignments("SET SESSION", self._parameters))
+        if self._pooler is Pooler.TRANSACTION:
+            connection.opening += _configurations(of_url, is_local=True)
+        elif self._pooler is Pooler.SESSION:
+            assignments = _assignments("SET SESSION", self._parameters)
+            if settings := assignments + _configurations(of_url, is_local=False):
+                await connection.execute(settings)
 
     async def _require_own_session(
         self, backend: Any, connection: Any, *args: Any, **kwargs: Any
@@ -178,3 +217,15 @@ def _shared_sessions(pooler: Pooler, *, setting: str) -> PoolerError:
 
 def _assignments(verb: str, parameters: Mapping[str, str]) -> str:
     return "".join(f"{verb} {name} = '{value}';" for name, value in parameters.items())
+
+
+def _configurations(settings: Mapping[str, str], *, is_local: bool) -> str:
+    """Return SQL that gives settings values as they stand in a URL: lists, too, are one text."""
+    return "".join(
+        f"SELECT set_config({_quoted(name)}, {_quoted(value)}, {str(is_local).lower()});"
+        for name, value in settings.items()
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -62,6 +62,27 @@ async def test_deadlines_and_read_only_mode_are_in_force_in_every_mode(declared:
 
 
 @on_postgresql
+@modes
+async def test_settings_of_the_url_are_in_force_in_every_mode(
+    settings: Settings, mode: Pooler
+) -> None:
+    """A pooler refuses them at the start of a session."""
+    url = f"{settings.DATABASE_URL}&search_path=it's,public&prepared_statement_cache_size=9"
+    update = {"DATABASE_POOLER": mode, "DATABASE_URL": url}
+    database = Database(settings.model_copy(update=update))
+    path = PreparedStatement(select(func.current_setting("search_path")))
+    async with database.sessions() as session, database.read_sessions() as reading:
+        found = [
+            (await session.execute(path.statement)).one()[0],
+            (await reading.execute(path.statement)).one()[0],
+            await path.scalar(database.engine),
+        ]
+    await database.close()
+
+    assert set(found) == {"it's,public"}
+
+
+@on_postgresql
 @pytest.mark.parametrize("mode", [Pooler.TRANSACTION])
 async def test_nothing_stays_in_a_session_that_another_client_may_get(declared: Database) -> None:
     async with declared.sessions() as session:

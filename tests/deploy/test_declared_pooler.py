@@ -62,6 +62,7 @@ async def test_a_wrong_declaration_is_not_ready_and_logs_which_setting_is_wrong(
     assert "remedy=" in lines[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("declared", "mode", "options"), WRONG.values(), ids=WRONG.keys())
 async def test_doctor_says_in_one_line_which_setting_is_wrong(
     server: PostgresServer, url: str, declared: str, mode: str, options: dict[str, str]

@@ -24,12 +24,15 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=["session", "transaction"])
-def pooler(server: PostgresServer, request: pytest.FixtureRequest) -> Iterator[PgBouncer]:
-    size = "4" if request.param == "transaction" else "20"
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def pooler(server: PostgresServer, mode: str) -> Iterator[PgBouncer]:
+    size = "4" if mode == "transaction" else "20"
     # It drops whoever is idle in a transaction for two seconds.
-    with PgBouncer(
-        server, request.param, default_pool_size=size, idle_transaction_timeout="2"
-    ) as running:
+    with PgBouncer(server, mode, default_pool_size=size, idle_transaction_timeout="2") as running:
         yield running
 
 
@@ -41,8 +44,8 @@ async def empty_url(server: PostgresServer) -> AsyncIterator[str]:
     await server.drop_database(name)
 
 
-async def alembic(url: str, *arguments: str) -> Ended:
-    process = start([ALEMBIC, *arguments], os.environ | {"DATABASE_URL": url})
+async def alembic(url: str, *arguments: str, **settings: str) -> Ended:
+    process = start([ALEMBIC, *arguments], os.environ | {"DATABASE_URL": url} | settings)
     return await asyncio.to_thread(finish, process)
 
 
@@ -62,6 +65,7 @@ async def test_commands_leave_no_lock_behind(
         assert await locks(server) == 0
 
 
+@pytest.mark.long
 async def test_several_processes_migrate_at_once(pooler: PgBouncer, empty_url: str) -> None:
     url = pooler.in_front_of(empty_url)
 
@@ -71,6 +75,7 @@ async def test_several_processes_migrate_at_once(pooler: PgBouncer, empty_url: s
     assert sum("Running upgrade  -> 0001" in process.output for process in ended) == 1
 
 
+@pytest.mark.long
 async def test_a_killed_migration_frees_the_lock(
     server: PostgresServer, pooler: PgBouncer, empty_url: str
 ) -> None:
@@ -98,3 +103,29 @@ async def test_a_killed_migration_frees_the_lock(
         await rival.exec_driver_sql("ROLLBACK")
 
     assert (await alembic(url, "upgrade", "head")).status == 0
+
+
+async def test_a_pooler_with_one_connection_is_reported_in_one_line(
+    server: PostgresServer, empty_url: str
+) -> None:
+    """One holds the lock, another one migrates."""
+    with PgBouncer(server, "transaction", default_pool_size="1") as narrow:
+        ended = await alembic(narrow.in_front_of(empty_url), "upgrade", "head")
+
+    assert ended.status != 0
+    assert "default_pool_size" in ended.output.splitlines()[-1]
+
+
+async def test_a_search_path_of_the_url_is_in_force(
+    server: PostgresServer, pooler: PgBouncer, empty_url: str, mode: str
+) -> None:
+    async with connection_to(empty_url) as connection:
+        await connection.exec_driver_sql("CREATE SCHEMA ours")
+        url = f"{pooler.in_front_of(empty_url)}&search_path=ours"
+        ended = await alembic(url, "upgrade", "0001", DATABASE_POOLER=mode)
+        tables = await connection.scalar(
+            text("SELECT count(*) FROM pg_tables WHERE schemaname = 'ours'")
+        )
+
+    assert ended.status == 0, ended.output
+    assert tables > 5
