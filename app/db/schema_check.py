@@ -5,7 +5,8 @@ added are fine, so that old processes can run beside a new schema.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from enum import Enum as PyEnum
 from typing import Any, Final
@@ -93,19 +94,30 @@ class SchemaCheck:
     async def _compare(self, connection: AsyncConnection) -> list[SchemaFault]:
         if connection.dialect.name == "sqlite":
             return await connection.run_sync(find_faults, self._metadata, self._undeclared)
-        # What PostgreSQL says of an index or a default waits for whoever changes the table.
-        await connection.exec_driver_sql("BEGIN READ ONLY")
-        try:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        # In autocommit, a transaction of its own.
+        async with nullcontext() if driver.is_in_transaction() else _transaction(connection):
+            # What PostgreSQL says of an index or a default waits for whoever changes the table.
             await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MILLISECONDS}")
             return await connection.run_sync(find_faults, self._metadata, self._undeclared)
-        finally:
-            await connection.exec_driver_sql("ROLLBACK")
 
     def _log(self, details: list[str]) -> None:
         if details not in ([], self._logged):
             emit = log.warning if self._passed else log.error
             emit("schema_differs", usable=self._passed, missing=details)
         self._logged = details
+
+
+@asynccontextmanager
+async def _transaction(connection: AsyncConnection) -> AsyncIterator[None]:
+    await connection.exec_driver_sql("BEGIN READ ONLY")
+    try:
+        yield
+    except DBAPIError:
+        await connection.exec_driver_sql("ROLLBACK")
+        raise
+    # After a cancellation, there is no connection any more.
+    await connection.exec_driver_sql("ROLLBACK")
 
 
 def find_faults(

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     make_url,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
@@ -218,6 +219,15 @@ async def test_a_comparison_that_fails_is_an_error(database: Database) -> None:
     async with database.read_engine.connect() as connection:
         with pytest.raises(DBAPIError, match="out of memory"):
             await SchemaCheck(Base.metadata, fail).passes(connection)
+
+
+@on_postgresql
+async def test_a_comparison_within_a_transaction_leaves_it_open(database: Database) -> None:
+    """As behind a pooler of transactions, where nothing is read outside of one."""
+    async with database.engine.connect() as connection:
+        await connection.exec_driver_sql("CREATE TABLE mine (id integer)")
+        assert await database.schema.passes(connection)
+        assert await connection.scalar(text("SELECT count(*) FROM mine")) == 0
 
 
 async def test_doctor_names_what_the_schema_lacks(tmp_path: Path, database_url: str) -> None:
