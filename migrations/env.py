@@ -14,15 +14,17 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.util import CommandError
 from sqlalchemy import Connection, DefaultClause, False_, True_, event, pool
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.sql.functions import current_timestamp
 
+from app.core.backing_services import DATABASE
 from app.core.config import GOVERNED, get_settings
-from app.core.server_urls.database import connection_of, read_database_url
+from app.core.server_urls.database import connection_of, name_of, read_database_url
 from app.core.server_urls.parts import AddressError
+from app.db.driver_threads import threads_ended
 from app.db.migrated_names import MigratedNames
-from app.db.migration_lock import MigrationLockError, postgresql_lock, take_sqlite_lock
+from app.db.migration_faults import in_one_line
+from app.db.migration_lock import postgresql_lock, take_sqlite_lock
 from app.db.search_index import add_search_function, is_search_index
 from app.models import Base
 from app.models.base import EncryptedText, ExactNumeric, UTCDateTime
@@ -126,36 +128,20 @@ def prepare_and_compare(connection: Connection) -> bool:
     return next(iter(steps), None) is not None
 
 
-@asynccontextmanager
-async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Raises `CommandError` for the `alembic` command, which tells it in one line."""
-    try:
-        connection = await engine.connect()
-    except (OSError, DBAPIError) as error:
-        if context.config.cmd_opts is None:
-            raise
-        reason = str(getattr(error, "orig", error)).partition("\n")[0]
-        raise CommandError(f"cannot connect to the database: {reason}") from error
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 def patience() -> timedelta:
     return timedelta(seconds=get_settings().DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS)
 
 
 async def run_on_sqlite(engine: AsyncEngine) -> None:
     # Begun before Alembic looks: it takes the transaction for ours, and does not commit it.
-    async with connected(engine) as connection, connection.begin():
+    async with engine.connect() as connection, connection.begin():
         if await connection.run_sync(prepare_and_compare):
             await take_sqlite_lock(connection, patience=patience)
         await connection.run_sync(run)
 
 
 async def run_on_postgresql(engine: AsyncEngine) -> None:
-    async with connected(engine) as connection:
+    async with engine.connect() as connection:
         event.listen(connection.sync_connection, "begin", bound_waits)
         is_locked = await connection.run_sync(prepare_and_compare)
         # What is idle in a transaction while it waits would be waited for by whoever migrates.
@@ -169,7 +155,7 @@ async def run_on_postgresql(engine: AsyncEngine) -> None:
 @asynccontextmanager
 async def locked(engine: AsyncEngine) -> AsyncIterator[None]:
     async with (
-        connected(engine) as holder,
+        engine.connect() as holder,
         postgresql_lock(holder, ADVISORY_LOCK, patience=patience),
     ):
         yield
@@ -224,24 +210,10 @@ async def run_online() -> None:
     address, arguments = connection_of(url, defaults=arguments)
     engine = create_async_engine(address, poolclass=pool.NullPool, connect_args=arguments)
     try:
-        await (run_on_sqlite if sqlite else run_on_postgresql)(engine)
-    except (MigrationLockError, DBAPIError) as error:
-        if context.config.cmd_opts is None or not is_broken(error):
-            raise
-        raise CommandError(one_line(error)) from error
+        async with threads_ended():
+            await (run_on_sqlite if sqlite else run_on_postgresql)(engine)
     finally:
         await engine.dispose()
-
-
-def is_broken(error: MigrationLockError | DBAPIError) -> bool:
-    return isinstance(error, MigrationLockError) or error.connection_invalidated
-
-
-def one_line(error: Exception) -> str:
-    if isinstance(error, MigrationLockError):
-        return str(error)
-    reason = str(getattr(error, "orig", error)).partition("\n")[0]
-    return f"the connection to the database broke, so run it again: {reason}"
 
 
 def report_progress() -> None:
@@ -255,5 +227,8 @@ if context.config.cmd_opts is not None:
     report_progress()
 if context.is_offline_mode():
     run_offline()
-else:
+elif context.config.cmd_opts is None:
     asyncio.run(run_online())
+else:
+    with in_one_line(DATABASE, where=name_of(database_url())):
+        asyncio.run(run_online())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.console import progress, say
-from app.cli.faults import Fault, database_faults, database_name, require_consent
+from app.cli.faults import Fault, database_name, require_consent
 from app.cli.seeding import add_demo_data, add_many_items, say_accounts
 from app.cli.sessions import audit_trail, open_session
 
@@ -129,16 +129,24 @@ def migrate() -> list[str]:
     """What `app.db.init_db.init_db` does, with `Fault` for what may go wrong."""
     from alembic.util import CommandError
 
+    from app.core.backing_services import DATABASE
+    from app.core.config import get_settings
     from app.db.init_db import init_db as upgrade
+    from app.db.migration_faults import diagnose_migration
     from app.db.migration_lock import MigrationLockError
 
+    where = database_name(get_settings())
     try:
-        with database_faults():
-            return upgrade()
+        return upgrade()
     except MigrationLockError as error:
         raise Fault(str(error)) from error
-    except CommandError as error:
-        raise Fault(f"the migrations do not fit the database: {_first_line(error)}") from error
+    except Exception as error:
+        found = diagnose_migration(error, DATABASE, where=where)
+        if found is not None:
+            raise Fault(found.cause, found.remedy) from error
+        if isinstance(error, CommandError):
+            raise Fault(f"the migrations do not fit the database: {_first_line(error)}") from error
+        raise
 
 
 def _clean_up(

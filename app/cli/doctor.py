@@ -4,22 +4,25 @@
 import asyncio
 import difflib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from app.cli.console import say, say_json
 from app.cli.faults import BRING_UP, Fault, database_name
 from app.cli.sessions import open_session
+from app.core.backing_services import MAIL, REPLICA, STORE
+from app.core.diagnosis import Service, diagnose
 
 if TYPE_CHECKING:
     from app.core.config import Settings
+    from app.db.write_access import WriteAccess
 
-REDIS_TIMEOUT_SECONDS: Final = 3
 # As many as show a steady time.
 HASHES: Final = 3
 
@@ -64,8 +67,12 @@ def _examine() -> Iterator[Finding]:
     if settings is None:
         return
     yield from _database(settings)
+    if settings.DATABASE_REPLICA_URL is not None:
+        yield _service("replica", REPLICA, _replica_answer())
     if settings.REDIS_URL is not None:
-        yield _redis(settings.REDIS_URL.get_secret_value())
+        yield _service("redis", STORE, _redis_answer(settings))
+    if settings.SMTP_URL is not None:
+        yield _service("mail", MAIL, _mail_answer(settings))
     yield asyncio.run(_hashing(settings))
 
 
@@ -110,39 +117,49 @@ def _database(settings: "Settings") -> Iterator[Finding]:
         yield Finding("database", f"{database_name(settings)} does not exist", remedy)
         return
     try:
-        current, missing = asyncio.run(_schema())
+        current, missing, access = asyncio.run(_schema())
     except Fault as fault:
         yield Finding("database", fault.detail, fault.remedy)
         return
-    yield Finding("database", f"{database_name(settings)} answers")
-    yield _migrations(current, missing)
+    if access.is_read_only:
+        detail = f"{database_name(settings)} is read-only: a standby, or set so"
+        yield Finding("database", detail, "have DATABASE_URL lead to the primary")
+    else:
+        yield Finding("database", f"{database_name(settings)} answers")
+    yield _migrations(current, missing, access)
 
 
-async def _schema() -> tuple[set[str], list[str]]:
-    """Return the revisions that the database is at, and what its schema lacks."""
+async def _schema() -> "tuple[set[str], list[str], WriteAccess]":
+    """Return the revisions that the database is at, what its schema lacks, and what we may do."""
     from alembic.migration import MigrationContext
 
     from app.db.schema_check import find_faults
     from app.db.search_index import search_columns
+    from app.db.write_access import write_access
     from app.models import Base
 
-    async with open_session(read_only=True) as session:
+    # To write: SQLite takes its lock, so that whoever may not write learns it here.
+    async with open_session() as session:
         connection = await session.connection()
         current = await connection.run_sync(
             lambda sync: set(MigrationContext.configure(sync).get_current_heads())
         )
         faults = await connection.run_sync(find_faults, Base.metadata, search_columns)
-        return current, [str(fault) for fault in faults]
+        access = await connection.run_sync(write_access, Base.metadata)
+        return current, [str(fault) for fault in faults], access
 
 
-def _migrations(current: set[str], missing: list[str]) -> Finding:
+def _migrations(current: set[str], missing: list[str], access: "WriteAccess") -> Finding:
     from alembic.script import ScriptDirectory
 
     from app.db.init_db import alembic_config
+    from app.db.migration_faults import MERGE
 
     scripts = ScriptDirectory.from_config(alembic_config())
     known = {script.revision for script in scripts.walk_revisions()}
     newest = set(scripts.get_heads())
+    if len(newest) > 1:
+        return Finding("migrations", f"the code has {len(newest)} ends, {_names(newest)}", MERGE)
     if current == newest and missing:
         detail = f"at the newest, {_names(newest)}, but {_listed(missing)}"
         return Finding("migrations", detail, REPAIR)
@@ -155,7 +172,20 @@ def _migrations(current: set[str], missing: list[str]) -> Finding:
     detail = f"the database is {where}, not at {_names(newest)}"
     if current and missing:
         detail += f": {_listed(missing)}"
-    return Finding("migrations", detail, BRING_UP)
+    return Finding("migrations", detail, _way_up(current, access))
+
+
+def _way_up(current: set[str], access: "WriteAccess") -> str:
+    """Return the remedy for a database that is behind: what has to be done first, or all."""
+    from app.db.migration_faults import UNRECORDED
+
+    if access.is_read_only:
+        return "have DATABASE_URL lead to the primary"
+    if access.has_tables and not current:
+        return f"it has tables, though: {UNRECORDED}"
+    if access.grant:
+        return f"let the database's owner run, as this role may not create: {access.grant}"
+    return BRING_UP
 
 
 def _listed(faults: list[str]) -> str:
@@ -167,20 +197,41 @@ def _names(revisions: set[str]) -> str:
     return ", ".join(sorted(revisions))
 
 
-def _redis(url: str) -> Finding:
-    from redis import Redis
-    from redis.exceptions import RedisError
-
-    timeouts = {
-        "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
-        "socket_timeout": REDIS_TIMEOUT_SECONDS,
-    }
+def _service(check: str, service: Service, answer: Coroutine[Any, Any, str]) -> Finding:
+    """Return what `answer` returns, or the diagnosis of what it raises."""
     try:
-        with Redis.from_url(url, **timeouts) as client:
-            client.ping()
-    except (RedisError, ValueError) as error:
-        return Finding("redis", str(error), "start it, or correct REDIS_URL")
-    return Finding("redis", "answers")
+        return Finding(check, asyncio.run(answer))
+    except Fault as fault:
+        return Finding(check, fault.detail, fault.remedy)
+    except Exception as error:
+        if (found := diagnose(error, service)) is None:
+            raise
+        return Finding(check, found.cause, found.remedy)
+
+
+async def _replica_answer() -> str:
+    from sqlalchemy import text
+
+    async with open_session(replica=True) as session:
+        await session.execute(text("SELECT 1"))
+    return "answers"
+
+
+async def _redis_answer(settings: "Settings") -> str:
+    from app.core.counter_store import count_once
+
+    assert settings.REDIS_URL is not None  # noqa: S101  # or nobody calls this
+    keepalive = timedelta(seconds=settings.TCP_KEEPALIVE_SECONDS)
+    await count_once(settings.REDIS_URL.get_secret_value(), keepalive=keepalive)
+    return "answers, and counts"
+
+
+async def _mail_answer(settings: "Settings") -> str:
+    from app.mail.mailer import create_mailer
+
+    async with asyncio.timeout(settings.SMTP_TIMEOUT_SECONDS):
+        await create_mailer(settings).check()
+    return "answers, and lets us in"
 
 
 async def _hashing(settings: "Settings") -> Finding:

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from app.core.backing_services import DATABASE
+from app.core.diagnosis import Service, diagnose, first_line
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from app.core.config import Settings
 
-BRING_UP: Final = "bring it up: python cli.py init-db"
-
-# PostgreSQL's SQLSTATEs (appendix A of its manual): no such table, no such column.
-_NO_SCHEMA: Final = ("42P01", "42703")
-_FORBIDDEN: Final = "42501"
+BRING_UP: Final = DATABASE.migrate
 
 
 class Fault(typer.TyperException):
@@ -48,48 +47,32 @@ def database_name(settings: "Settings") -> str:
 
 
 @contextmanager
-def database_faults() -> Iterator[None]:
+def database_faults(service: Service = DATABASE) -> Iterator[None]:
     """Turn an outage, a refusal or a missing schema into a `Fault`; other errors are bugs."""
-    from sqlalchemy.exc import DBAPIError
-    from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
     from app.core.config import get_settings
-    from app.core.pooler import PoolerError
+    from app.core.database_errors import DATABASE_ERRORS
 
     try:
         yield
-    except DBAPIError as error:
-        if _lacks_schema(error):
-            raise Fault("the database has no schema, or an old one", BRING_UP) from error
-        if _is_bug(error):
+    except BrokenPipeError:
+        # Of what the command prints.
+        raise
+    except DATABASE_ERRORS as error:
+        if (fault := _database_fault(error, service, get_settings())) is None:
             raise
-        raise _unusable(get_settings(), str(error.orig)) from error
-    except PoolerError as error:
-        raise Fault(error.diagnosis.cause, error.diagnosis.remedy) from error
-    except (PoolTimeoutError, OSError) as error:
-        cause = error.__cause__ or error
-        reason = getattr(cause, "strerror", None) or str(cause) or "no answer in time"
-        raise _unusable(get_settings(), reason) from error
+        raise fault from error
 
 
-def _unusable(settings: "Settings", reason: str) -> Fault:
-    first_line = reason.strip().partition("\n")[0]
-    detail = f"cannot use {database_name(settings)}: {first_line}"
-    remedy = "check DATABASE_URL" if settings.is_sqlite else "check that it runs, and DATABASE_URL"
-    return Fault(detail, remedy)
-
-
-def _lacks_schema(error: Exception) -> bool:
-    from app.core.database_errors import NO_SCHEMA_SQLITE
-
-    cause = getattr(error, "orig", None)
-    if sqlstate := getattr(cause, "sqlstate", None):
-        return sqlstate in _NO_SCHEMA
-    return any(text in str(cause) for text in NO_SCHEMA_SQLITE)
-
-
-def _is_bug(error: Exception) -> bool:
+def _database_fault(error: Exception, service: Service, settings: "Settings") -> Fault | None:
     from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
-    forbidden = getattr(getattr(error, "orig", None), "sqlstate", None) == _FORBIDDEN
-    return isinstance(error, DataError | IntegrityError | ProgrammingError) and not forbidden
+    found = diagnose(error, service)
+    if found is not None and found.remedy == BRING_UP:
+        return Fault(f"the database has no schema, or an old one: {found.cause}", BRING_UP)
+    name = database_name(settings) if service is DATABASE else service.setting
+    if found is not None:
+        return Fault(f"cannot use {name}: {found.cause}", found.remedy)
+    if isinstance(error, DataError | IntegrityError | ProgrammingError):
+        return None
+    words = first_line(str(getattr(error, "orig", error)))
+    return Fault(f"cannot use {name}: {words}", f"check {service.setting}")

@@ -1,5 +1,6 @@
 """What the application depends on, as its diagnoses name it."""
 
+from dataclasses import replace
 from typing import Final
 
 from app.core.diagnosis import Diagnosis, Service, diagnose
@@ -11,6 +12,12 @@ DATABASE: Final = Service(
     tls="set sslmode in DATABASE_URL as the server wants it",
     migrate="bring it up: python cli.py init-db",
     pool="see what holds them (slow statements, locks), or raise DATABASE_POOL_SIZE",
+)
+REPLICA: Final = replace(
+    DATABASE,
+    setting="DATABASE_REPLICA_URL",
+    authority="name its authority's file: sslrootcert in DATABASE_REPLICA_URL",
+    tls="set sslmode in DATABASE_REPLICA_URL as the server wants it",
 )
 STORE: Final = Service(
     name="Redis",

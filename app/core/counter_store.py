@@ -14,6 +14,8 @@ from app.core.keepalive import keepalive_options
 
 # How long the store may take to connect, and to answer: it needs a thousandth of it.
 DEADLINE: Final = timedelta(seconds=1)
+# Of no limit: theirs are digests.
+TRIAL_KEY: Final = "trial"
 
 
 def open_counter_store(url: str, *, keepalive: timedelta) -> RedisStorage:
@@ -31,6 +33,25 @@ def open_counter_store(url: str, *, keepalive: timedelta) -> RedisStorage:
         retry=_second_try(),
         **({} if is_local else _kept_alive(keepalive)),
     )
+
+
+async def count_once(url: str, *, keepalive: timedelta) -> None:
+    """Do what limits do: a store that answers may still be full, or read-only.
+
+    Raises `StorageError`.
+    """
+    storage = open_counter_store(url, keepalive=keepalive)
+    try:
+        await storage.incr(TRIAL_KEY, 1)
+        await storage.clear(TRIAL_KEY)
+    finally:
+        await close_counter_store(storage)
+
+
+async def close_counter_store(storage: RedisStorage) -> None:
+    # The library closes nothing itself, and does not say what type its client is of.
+    bridge: Any = storage.bridge
+    await bridge.get_connection().aclose()
 
 
 def _second_try() -> Any:

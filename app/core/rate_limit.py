@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from limits import RateLimitItem, parse
@@ -145,9 +145,9 @@ class _Counters:
 
     async def close(self) -> None:
         if isinstance(self._storage, RedisStorage):
-            # The library closes nothing itself, and does not say what type its client is of.
-            bridge: Any = self._storage.bridge
-            await bridge.get_connection().aclose()
+            from app.core.counter_store import close_counter_store  # noqa: PLC0415  # as below
+
+            await close_counter_store(self._storage)
 
     async def _ask(self, question: Callable[[FixedWindowRateLimiter], Awaitable[None]]) -> None:
         if not self._enabled:

@@ -14,9 +14,15 @@ class Mailer(Protocol):
     async def send(self, mail: Mail) -> None:
         """Raises whatever keeps it from leaving."""
 
+    async def check(self) -> None:
+        """Raises whatever would keep every mail from leaving."""
+
 
 class ConsoleMailer:
     """Writes mails to the log, links and all: for development."""
+
+    async def check(self) -> None:
+        """The log is always there."""
 
     async def send(self, mail: Mail) -> None:
         log.info("mail", recipient=mail.recipient, subject=mail.subject, text=mail.text)

@@ -33,6 +33,15 @@ class SmtpMailer:
             # Without a word, when it fails: a server that hangs does not answer to QUIT either.
             client.close()
 
+    async def check(self) -> None:
+        """Connect and log in. Raises what `send` raises."""
+        client = self._client()
+        try:
+            await client.connect()
+            await client.quit()
+        finally:
+            client.close()
+
     def _client(self) -> aiosmtplib.SMTP:
         is_tls = self._url.scheme == "smtps"
         return aiosmtplib.SMTP(

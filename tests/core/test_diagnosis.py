@@ -23,6 +23,7 @@ from app.core.backing_services import DATABASE, MAIL, STORE, log_fields
 from app.core.config import Settings
 from app.core.counter_store import open_counter_store
 from app.core.diagnosis import Diagnosis, Service, diagnose
+from app.db.driver_threads import threads_ended
 from app.db.session import Database, _connect_postgresql
 from app.mail.message import Mail
 from app.mail.smtp_mailer import SmtpMailer
@@ -70,7 +71,7 @@ async def fault_of(url: str, statement: str, *, read_only: bool = False) -> Base
     database = Database(settings)
     sessions = database.read_sessions if read_only else database.sessions
     try:
-        async with sessions() as session:
+        async with threads_ended(), sessions() as session:
             await session.execute(text(statement))
     except Exception as error:  # noqa: BLE001  # whatever it is
         return error
@@ -94,7 +95,7 @@ POSTGRESQL = {
     "role without login": ("group_only", TEMPLATE, "SELECT 1", "log in", "ALTER ROLE"),
     "unknown database": ("poor", "elsewhere", "SELECT 1", "elsewhere", "create the database"),
     "refused by pg_hba.conf": ("banned", TEMPLATE, "SELECT 1", "banned", "pg_hba.conf"),
-    "too many connections": ("single", TEMPLATE, "SELECT 1", "too many", "max_connections"),
+    "too many connections": ("single", TEMPLATE, "SELECT 1", "too many", "role's limit"),
     "no CREATE on public": (
         "poor",
         TEMPLATE,

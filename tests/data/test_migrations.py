@@ -124,7 +124,9 @@ def test_a_database_that_is_away_is_told_in_one_line() -> None:
 
     assert ended.status != 0
     [line] = ended.output.splitlines()
-    assert line.startswith("FAILED: cannot connect to the database")
+    assert line.startswith(
+        "FAILED: cannot use PostgreSQL 127.0.0.1:1/app: the connection was refused"
+    )
     assert "canary" not in line
 
 

@@ -12,10 +12,10 @@ from app.core.diagnosis.postgresql import diagnose_postgresql
 from app.core.diagnosis.redis import diagnose_redis
 from app.core.diagnosis.smtp import diagnose_smtp
 from app.core.diagnosis.sqlite import diagnose_sqlite
-from app.core.diagnosis.types import Diagnosis, Service
+from app.core.diagnosis.types import Diagnosis, Service, first_line
 from app.core.error_attributes import attribute
 
-__all__ = ["Diagnosis", "Service", "chain", "diagnose"]
+__all__ = ["Diagnosis", "Service", "chain", "diagnose", "first_line"]
 
 Recogniser = Callable[[BaseException, Service], Diagnosis | None]
 

@@ -11,12 +11,15 @@ _SCHEMA: Final = (
 )
 _RULES: Final[tuple[Rule, ...]] = (
     ("28P01", "", None, "correct user and password in {setting}"),
+    ("28000", "[local]", None, _HBA),
     ("28000", "no encryption", None, f"{{tls}}; or {_HBA}"),
     ("28000", "pg_hba", None, _HBA),
     ("28000", "does not exist", None, "create the role, or correct the user in {setting}"),
     ("28000", "log in", None, "ALTER ROLE ... LOGIN, or correct the user in {setting}"),
     ("28", "", None, "check the user in {setting}, and how it is to prove itself"),
     ("3D000", "", None, "create the database, or correct its name in {setting}"),
+    ("53300", "for role", None, "lower the pools of its clients, or raise the role's limit"),
+    ("53300", "for database", None, "lower the pools of its clients, or raise its limit"),
     ("53300", "", None, "lower the pools of its clients, or raise max_connections"),
     ("57P03", "", None, "wait until it is up; if it stays so, see its log"),
     ("57P01", "", "the server was stopped, or ended this connection", "try again"),

@@ -1,0 +1,40 @@
+"""What a role may do in its PostgreSQL, before anything is tried."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, MetaData, inspect, text
+
+_ACCESS: Final = text(
+    "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',"
+    " current_user, current_database(), current_schema(),"
+    " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAccess:
+    """`grant` is the statement that lets the role create tables, or empty if it may.
+
+    `has_tables` says whether any table of the program is there.
+    """
+
+    has_tables: bool
+    is_read_only: bool = False
+    grant: str = ""
+
+
+def write_access(connection: Connection, tables: MetaData) -> WriteAccess:
+    """Return what the server says; on SQLite, the transaction that is begun has the answer."""
+    has_tables = not tables.tables.keys().isdisjoint(inspect(connection).get_table_names())
+    if connection.dialect.name != "postgresql":
+        return WriteAccess(has_tables)
+    is_read_only, role, database, schema, creates = connection.execute(_ACCESS).one()
+    grant = "" if creates else _grant(role, database, schema)
+    return WriteAccess(has_tables, is_read_only, grant)
+
+
+def _grant(role: str, database: str, schema: str | None) -> str:
+    if schema is None:
+        return f'CREATE SCHEMA "{role}" AUTHORIZATION "{role}" (in the database "{database}")'
+    return f'GRANT USAGE, CREATE ON SCHEMA "{schema}" TO "{role}" (in the database "{database}")'

@@ -1,0 +1,183 @@
+"""A migration that fails is one line: its revision, the cause, the remedy."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import text
+
+from app.core.backing_services import DATABASE
+from app.core.config import PROJECT_ROOT, get_settings
+from app.db.init_db import alembic_config
+from app.db.migration_faults import in_one_line
+from app.db.migration_lock import MigrationLockError
+from tests.data.faults import connection_to
+from tests.support.databases import on_postgresql
+
+MIGRATION = '''
+"""A migration of a test."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{below}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    {body}
+'''
+
+
+@pytest.fixture
+def config(database_url: str) -> Config:
+    return alembic_config(database_url)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, config: Config) -> Path:
+    """Where migrations of a test are looked for, too."""
+    folder = tmp_path / "more"
+    folder.mkdir()
+    own = PROJECT_ROOT / "migrations" / "versions"
+    config.set_main_option("version_locations", f"{own}{os.pathsep}{folder}")
+    return folder
+
+
+def newest() -> str:
+    return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
+
+
+def write(folder: Path, body: str, *, revision: str = "bad", below: str | None = None) -> None:
+    source = MIGRATION.format(revision=revision, below=below or newest(), body=body)
+    (folder / f"{revision}.py").write_text(source)
+
+
+def line_of(config: Config) -> str:
+    with (
+        pytest.raises(CommandError) as caught,
+        in_one_line(DATABASE, where="the database"),
+    ):
+        command.upgrade(config, "head")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+async def test_rows_that_violate_a_new_constraint(config: Config, folder: Path) -> None:
+    write(
+        folder,
+        "op.execute('CREATE TABLE twins (n integer)');"
+        " op.execute('INSERT INTO twins VALUES (1), (1)');"
+        " op.execute('CREATE UNIQUE INDEX u ON twins (n)')",
+    )
+
+    line = await asyncio.to_thread(line_of, config)
+
+    assert line.startswith("revision bad failed: ")
+    assert "u" in line
+    assert "correct the rows" in line
+
+
+async def test_a_table_that_is_there_already(config: Config, folder: Path) -> None:
+    write(folder, "op.create_table('users', sa.Column('id', sa.Integer))")
+
+    line = await asyncio.to_thread(line_of, config)
+
+    assert line.startswith("revision bad failed: ")
+    assert "already exists" in line
+    assert "alembic stamp" in line
+
+
+async def test_a_table_that_is_missing(config: Config, folder: Path) -> None:
+    write(folder, "op.execute('DELETE FROM no_such_table')")
+
+    line = await asyncio.to_thread(line_of, config)
+
+    assert "no_such_table" in line
+    assert "correct the migration" in line
+    assert "init-db" not in line
+
+
+async def test_a_statement_that_is_wrong(config: Config, folder: Path) -> None:
+    write(folder, "op.execute('NO SUCH STATEMENT')")
+
+    line = await asyncio.to_thread(line_of, config)
+
+    assert line.startswith("revision bad failed: ")
+    assert line.endswith("correct the migration")
+
+
+async def test_a_bug_in_python_keeps_its_traceback(config: Config, folder: Path) -> None:
+    write(folder, "{}['nothing']")
+
+    with pytest.raises(KeyError), in_one_line(DATABASE, where="the database"):
+        await asyncio.to_thread(command.upgrade, config, "head")
+
+
+@on_postgresql
+async def test_a_locked_table(
+    config: Config, folder: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(get_settings(), "DATABASE_LOCK_TIMEOUT_SECONDS", 0.2)
+    write(folder, "op.execute('ALTER TABLE users ADD COLUMN extra integer')")
+    async with connection_to(database_url) as connection:
+        await connection.exec_driver_sql("BEGIN")
+        await connection.exec_driver_sql("LOCK TABLE users IN ACCESS SHARE MODE")
+        line = await asyncio.to_thread(line_of, config)
+        await connection.exec_driver_sql("ROLLBACK")
+
+    assert line.startswith("revision bad failed: another transaction holds a lock")
+    assert "pg_stat_activity" in line
+
+
+@on_postgresql
+async def test_a_constraint_that_is_checked_with_the_commit(config: Config, folder: Path) -> None:
+    write(
+        folder,
+        "op.execute('CREATE TABLE late (n integer UNIQUE DEFERRABLE INITIALLY DEFERRED)');"
+        " op.execute('INSERT INTO late VALUES (1), (1)')",
+    )
+
+    line = await asyncio.to_thread(line_of, config)
+
+    assert "late_n_key" in line
+    assert "correct the rows" in line
+
+
+async def test_two_ends(config: Config, folder: Path) -> None:
+    write(folder, "pass", revision="left")
+    write(folder, "pass", revision="right")
+
+    assert "alembic merge heads" in await asyncio.to_thread(line_of, config)
+
+
+async def test_a_revision_of_newer_code(config: Config, database_url: str) -> None:
+    async with connection_to(database_url) as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = 'feedbeef'"))
+
+    line = await asyncio.to_thread(line_of, config)
+
+    assert "no revision feedbeef" in line
+    assert "deploy the code that has it" in line
+
+
+async def test_a_database_that_is_away() -> None:
+    line = await asyncio.to_thread(
+        line_of, alembic_config("postgresql+asyncpg://a:b@127.0.0.1:1/app")
+    )
+
+    assert line.startswith("cannot use the database: the connection was refused")
+
+
+def test_what_alembic_or_the_lock_says_stays() -> None:
+    for error in (CommandError("Target database is not up to date."), MigrationLockError("late")):
+        with pytest.raises(CommandError) as caught, in_one_line(DATABASE, where="it"):
+            raise error
+        assert str(caught.value) == str(error)

@@ -1,0 +1,209 @@
+"""Commands name the true cause and the right remedy, in one line."""
+
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from app.cli.faults import Fault, database_faults
+from app.core.config import PROJECT_ROOT
+from app.db.driver_threads import threads_ended
+from tests.data.faults import connection_to
+from tests.support.commands import ALEMBIC, finish, start
+from tests.support.databases import on_postgresql
+from tests.support.postgres import PostgresServer
+from tests.support.valkey import ValkeyServer
+from tests.test_cli import Cli, assert_refused
+from tests.test_cli_inspection import failures
+
+SLOW_INSERTS = """
+CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN PERFORM pg_sleep(0.4); RETURN NEW; END'
+
+CREATE TRIGGER slow BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION be_slow()
+"""
+
+
+@dataclass
+class Poor:
+    """A role that may not create tables in a database that is empty."""
+
+    name: str
+    url: str
+
+
+@pytest.fixture
+async def poor(postgres: PostgresServer) -> AsyncIterator[Poor]:
+    name = f"poor_{secrets.token_hex(4)}"
+    await postgres.create_database(name)
+    async with connection_to(postgres.url("postgres")) as connection:
+        await connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+        yield Poor(name, postgres.url(name).replace("postgres@", f"{name}@"))
+        await postgres.drop_database(name)
+        await connection.execute(text(f"DROP ROLE {name}"))
+
+
+async def test_a_role_that_may_not_create_is_told_what_its_owner_must_run(
+    tmp_path: Path, poor: Poor
+) -> None:
+    """PostgreSQL 15 and newer, by default."""
+    cli = Cli(tmp_path, poor.url)
+
+    assert f'GRANT USAGE, CREATE ON SCHEMA "public" TO "{poor.name}"' in str(
+        failures(cli)["migrations"]
+    )
+    assert_refused(cli.run("init-db"), "permission denied for schema public", "GRANT")
+    assert_refused(cli.run("list-users"), "has no schema", "users", "python cli.py init-db")
+
+
+async def test_a_role_without_a_schema_of_its_own_is_told_to_have_one_made(
+    tmp_path: Path, poor: Poor, postgres: PostgresServer
+) -> None:
+    async with connection_to(postgres.url(poor.name)) as connection:
+        await connection.execute(text("DROP SCHEMA public"))
+
+    assert "CREATE SCHEMA" in failures(Cli(tmp_path, poor.url))["migrations"]["remedy"]
+
+
+async def test_a_database_that_is_read_only_by_default_is_no_fault(
+    tmp_path: Path, database_url: str, backend: str, request: pytest.FixtureRequest
+) -> None:
+    if backend == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        name = database_url.partition("?")[0].rpartition("/")[2]
+        async with connection_to(server.url("postgres")) as connection:
+            await connection.execute(
+                text(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+            )
+    cli = Cli(tmp_path, database_url)
+
+    # The application sets it for each of its connections.
+    assert failures(cli) == {}
+
+
+async def test_tables_without_a_revision_are_told(tmp_path: Path, database_url: str) -> None:
+    async with connection_to(database_url) as connection:
+        await connection.execute(text("DELETE FROM alembic_version"))
+    cli = Cli(tmp_path, database_url)
+
+    assert "alembic stamp" in failures(cli)["migrations"]["remedy"]
+    assert_refused(cli.run("init-db"), "revision 0001 failed", "already exists", "alembic stamp")
+
+
+@on_postgresql
+async def test_a_command_has_no_deadline_of_requests(tmp_path: Path, database_url: str) -> None:
+    """Which would blame DATABASE_URL for a slow statement."""
+    async with connection_to(database_url) as connection:
+        for statement in SLOW_INSERTS.split("\n\n"):
+            await connection.execute(text(statement))
+    finished = Cli(tmp_path, database_url).run("seed", DATABASE_STATEMENT_TIMEOUT_SECONDS="0.1")
+
+    assert finished.returncode == 0, finished.stderr
+
+
+# --- doctor: the other services
+
+
+@pytest.fixture
+def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
+    return Cli.migrated(tmp_path, sqlite_template)
+
+
+@pytest.fixture
+async def store(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ValkeyServer]:
+    monkeypatch.delenv(ValkeyServer.variable, raising=False)
+    with ValkeyServer() as server:
+        yield server
+
+
+async def test_a_redis_that_does_not_count_is_told_why(cli: Cli, store: ValkeyServer) -> None:
+    """It answers PING all the time."""
+    async with Redis.from_url(store.url) as redis:
+        await redis.config_set("maxmemory", 1)
+        full = failures(cli, REDIS_URL=store.url)["redis"]
+        await redis.config_set("maxmemory", 0)
+        await redis.replicaof("127.0.0.1", "1")
+        replica = failures(cli, REDIS_URL=store.url)["redis"]
+
+    assert "memory is full" in full["detail"]
+    assert "maxmemory" in full["remedy"]
+    assert "read-only" in replica["detail"]
+    assert "primary" in replica["remedy"]
+
+
+def test_a_redis_that_is_away_is_told_with_its_setting(cli: Cli) -> None:
+    found = failures(cli, REDIS_URL="redis://:hunter2@127.0.0.1:1/0")["redis"]
+
+    assert "refused" in found["detail"]
+    assert "REDIS_URL" in found["remedy"]
+    assert "hunter2" not in str(found)
+
+
+def test_a_replica_that_is_away_is_told_with_its_setting(cli: Cli) -> None:
+    url = "postgresql://me:hunter2@127.0.0.1:1/app"
+
+    found = failures(cli, DATABASE_REPLICA_URL=url)["replica"]
+
+    assert "refused" in found["detail"]
+    assert "DATABASE_REPLICA_URL" in found["remedy"]
+    assert "hunter2" not in str(found)
+
+
+def test_a_mail_server_that_is_away_is_told_with_its_setting(cli: Cli) -> None:
+    found = failures(cli, SMTP_URL="smtp://me:hunter2@127.0.0.1:1")["mail"]
+
+    assert "refused" in found["detail"]
+    assert "SMTP_URL" in found["remedy"]
+
+
+# --- alembic
+
+
+def test_a_revision_is_written_without_the_formatter(tmp_path: Path, cli: Cli) -> None:
+    """The packages for production have no ruff."""
+    shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
+    shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
+    hiding = tmp_path / "hiding"
+    hiding.mkdir()
+    (hiding / "sitecustomize.py").write_text("import sys\nsys.modules['ruff'] = None\n")
+    environment = {**cli.settings, "PYTHONPATH": f"{hiding}{os.pathsep}{PROJECT_ROOT}"}
+    command = [ALEMBIC, "-c", str(tmp_path / "alembic.ini"), "revision", "-m", "Something"]
+
+    ended = finish(start(command, environment))
+
+    assert ended.status == 0, ended.output
+    assert "FAILED" not in ended.output
+    assert len(list((tmp_path / "migrations" / "versions").glob("*something.py"))) == 1
+
+
+# --- what is no fault of the database
+
+
+def test_a_bug_stays_a_bug_and_a_closed_pipe_is_not_the_databases() -> None:
+    with pytest.raises(BrokenPipeError), database_faults():
+        raise BrokenPipeError
+    with pytest.raises(IntegrityError), database_faults():
+        raise IntegrityError("INSERT", None, ValueError("twice"))
+    with pytest.raises(Fault, match="something new; check DATABASE_URL"), database_faults():
+        raise OperationalError("SELECT", None, ValueError("something new\nwith details"))
+
+
+async def test_only_threads_of_drivers_are_waited_for() -> None:
+    may_end = threading.Event()
+    async with threads_ended():
+        own = threading.Thread(target=may_end.wait)
+        own.start()
+        driver = threading.Thread(target=lambda: None, daemon=True)
+        driver.start()
+
+    assert (own.is_alive(), driver.is_alive()) == (True, False)
+    may_end.set()
+    own.join()
