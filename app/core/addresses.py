@@ -49,3 +49,11 @@ def parse_network(text: str) -> Network:
     if mapped is None or network.prefixlen < _MAPPED_PREFIX:
         return network
     return IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
+
+
+def canonical_address(text: str) -> str:
+    """Return the one spelling of an address, or the text itself if it is no address."""
+    try:
+        return str(parse_address(text))
+    except ValueError:
+        return text

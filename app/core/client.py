@@ -1,8 +1,10 @@
 """Where a request comes from: counted by limits, shown in the list of sessions, audited."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Network
 from typing import Final
+
+from app.core.addresses import parse_address
 
 # Longer ones are cut: they are shown to people, and stored for each session.
 MAX_ADDRESS_LENGTH: Final = 64
@@ -54,13 +56,12 @@ class Origin:
 
 
 def customer_of(address: str) -> str:
-    """Of IPv6, the /64 network: whoever has one address has all of those, to take in turn."""
+    """Return what limits count: an IPv4 address, or the /64 network of an IPv6 address.
+
+    Whoever has one address of such a network has all of them, to take in turn.
+    """
     try:
-        ip = ip_address(address)
+        ip = parse_address(address)
     except ValueError:
         return address
-    if isinstance(ip, IPv4Address):
-        return address
-    # What a server that listens on both calls an IPv4 client.
-    mapped = ip.ipv4_mapped
-    return str(IPv6Network((int(ip), 64), strict=False)) if mapped is None else str(mapped)
+    return str(ip) if isinstance(ip, IPv4Address) else str(IPv6Network((int(ip), 64), strict=False))

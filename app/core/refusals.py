@@ -8,6 +8,7 @@ from app.core.logging import loggable  # isort: skip
 
 import structlog
 
+from app.core.addresses import canonical_address
 from app.core.middleware import SECURITY_HEADERS
 from app.core.problems import error_with, problem_response
 from app.server.refusal import Answer
@@ -18,7 +19,7 @@ log = structlog.get_logger(__name__)
 def refuse(status: HTTPStatus, client: str | None) -> Answer:
     """Return a problem with a request id of its own, under which it is logged."""
     request_id = uuid4().hex
-    address = loggable(client) if client else None
+    address = loggable(canonical_address(client)) if client else None
     log.info("request_refused", status=status.value, client=address, request_id=request_id)
     response = problem_response(error_with(status), request_id)
     headers = [h for h in response.raw_headers if h[0] != b"content-length"]

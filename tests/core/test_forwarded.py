@@ -1,6 +1,7 @@
 """Whose word is taken for the client's address and scheme, and how it is read."""
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any, Final
 
 import pytest
@@ -9,6 +10,7 @@ from structlog.testing import capture_logs
 
 from app.core.addresses import parse_network
 from app.core.forwarded import ForwardedMiddleware
+from app.core.refusals import refuse
 
 PROXY: Final = "10.0.0.1"
 Lines = Iterable[tuple[str, str]]
@@ -280,6 +282,20 @@ async def test_a_proxy_that_sends_another_header_is_reported() -> None:
 )
 def test_a_network_has_one_spelling(text: str, network: str) -> None:
     assert str(parse_network(text)) == network
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:DB8::0", "2001:db8::"),
+        ("a client", "a client"),
+    ],
+)
+def test_what_never_becomes_a_request_is_logged_with_that_spelling(text: str, address: str) -> None:
+    with capture_logs() as events:
+        refuse(HTTPStatus.BAD_REQUEST, text)
+    assert [event["client"] for event in events] == [address]
 
 
 # What their documentation says they send: TRUSTED_PROXIES, the peer, and both headers. The client
