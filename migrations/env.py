@@ -14,7 +14,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.util import CommandError
 from sqlalchemy import Connection, DefaultClause, False_, True_, event, pool
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.functions import current_timestamp
 
 from app.core.backing_services import DATABASE
@@ -24,7 +24,7 @@ from app.core.server_urls.parts import AddressError
 from app.db.driver_threads import threads_ended
 from app.db.migrated_names import MigratedNames
 from app.db.migration_faults import in_one_line
-from app.db.migration_lock import postgresql_lock, take_sqlite_lock
+from app.db.migration_lock import MigrationLockError, postgresql_lock, take_sqlite_lock
 from app.db.search_index import add_search_function, is_search_index
 from app.models import Base
 from app.models.base import EncryptedText, ExactNumeric, UTCDateTime
