@@ -12,6 +12,8 @@ from tests.support.api import PASSWORD
 from tests.test_cli import Cli, free_port
 from tests.test_cli_server import Serving, clients_in
 
+pytestmark = pytest.mark.long
+
 CLIENT: Final = "127.0.0.9"
 # `option forwardfor` adds a line of its own. The health check is HTTP/1.0, without a Host header.
 CONFIGURATION: Final = """\

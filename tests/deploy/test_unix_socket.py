@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx2
+import pytest
 
 from app.core.config import PROJECT_ROOT
 from tests.deploy.nginx import Nginx
@@ -30,6 +31,7 @@ server {{
 """
 
 
+@pytest.mark.long
 def test_a_proxy_on_a_unix_socket_is_trusted_by_that_name(
     tmp_path: Path, sqlite_template: Path
 ) -> None:
