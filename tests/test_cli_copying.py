@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import func, make_url, select, update
 from sqlalchemy.exc import ProgrammingError
 
-from app.cli.copying import _explained, copy_database
+from app.cli.copying import _copy, _explained, copy_database
+from app.cli.faults import Fault
 from app.core.config import Settings
 from app.db.session import Database
 from app.models import Item, User
@@ -87,29 +88,29 @@ async def test_a_row_that_does_not_fit_is_one_line_and_nothing_is_written(
 
 
 @on_sqlite
-async def test_a_target_with_rows_is_refused(
-    other_url: str, api: Api, database_url: str, tmp_path: Path
-) -> None:
+async def test_a_target_with_rows_is_refused(other_url: str, api: Api, database_url: str) -> None:
     await api.register()
-    command = ("copy-database", "--from", database_url, "--to", other_url)
-    assert Cli(tmp_path).run(*command).returncode == 0
+    counts, is_stale = await _copy(make_url(database_url), make_url(other_url), 10, print)
+    assert (counts["users"], is_stale) == (1, False)
 
-    assert_refused(Cli(tmp_path).run(*command), "the target is not empty", "has rows")
+    with pytest.raises(Fault, match=r"the target is not empty.*has rows"):
+        await _copy(make_url(database_url), make_url(other_url), 10, print)
 
 
 @on_sqlite
 async def test_a_database_that_is_not_at_the_newest_is_refused(
     other_url: str, database_url: str, tmp_path: Path
 ) -> None:
-    old = f"sqlite+aiosqlite:///{tmp_path}/old.db"
-    (tmp_path / "old.db").touch()
-    command = ("copy-database", "--from", old, "--to", other_url)
-    assert_refused(Cli(tmp_path).run(*command), "old.db is empty", "alembic -x url=")
+    old, new, target = (
+        make_url(url) for url in (f"sqlite+aiosqlite:///{tmp_path}/old.db", database_url, other_url)
+    )
+    with pytest.raises(Fault, match=r"old.db is empty.*alembic -x url="):
+        await _copy(old, target, 10, print)
     async with connection_to(database_url) as connection:
         await connection.exec_driver_sql("ALTER TABLE users DROP COLUMN full_name")
-    command = ("copy-database", "--from", database_url, "--to", other_url)
 
-    assert_refused(Cli(tmp_path).run(*command), "column users.full_name is missing", "doctor")
+    with pytest.raises(Fault, match=r"column users.full_name is missing.*doctor"):
+        await _copy(new, target, 10, print)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +128,13 @@ async def test_a_database_that_is_not_at_the_newest_is_refused(
     ],
 )
 def test_an_address_that_cannot_be_used_is_one_line(
-    tmp_path: Path, source: str, target: str, words: tuple[str, ...]
+    source: str, target: str, words: tuple[str, ...]
 ) -> None:
-    finished = Cli(tmp_path).run("copy-database", "--from", source, "--to", target)
+    with pytest.raises(Fault) as caught:
+        copy_database(source, target)
 
-    assert_refused(finished, *words)
-    assert "canary" not in finished.stderr
+    assert all(word in str(caught.value) for word in words)
+    assert "canary" not in str(caught.value)
 
 
 def test_what_is_written_meanwhile_is_not_copied_and_that_is_told(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Connection,
+    Constraint,
     Index,
     MetaData,
     Table,
@@ -123,7 +124,7 @@ async def _transaction(connection: AsyncConnection) -> AsyncIterator[None]:
 def find_faults(
     connection: Connection, metadata: MetaData, undeclared: Undeclared
 ) -> list[SchemaFault]:
-    """List what the tables of `metadata`, and the undeclared columns, lack in the database."""
+    """List what the tables of `metadata`, and the undeclared columns, lack: fatal faults first."""
     found = _Reflected(connection, metadata, list(undeclared(connection.dialect.name)))
     faults = [fault for table in metadata.tables.values() for fault in _table(found, table)]
     faults += [
@@ -131,7 +132,7 @@ def find_faults(
         for table, column in found.undeclared
         if column not in found.columns.get((None, table), {})
     ]
-    return faults
+    return sorted(faults, key=lambda fault: not fault.is_fatal)
 
 
 class _Reflected:
@@ -240,7 +241,7 @@ def _indexes(
     found: _Reflected, table: Table, actual: dict[str | None, tuple[bool, set[Any], bool]]
 ) -> Iterator[SchemaFault]:
     prepare = found.dialect.identifier_preparer
-    for index in table.indexes:
+    for index in sorted(table.indexes, key=_name):
         name = str(prepare.format_index(index)).strip('"')
         # Unique ones are found by their name when they are violated.
         kind = "unique index" if index.unique else "index"
@@ -250,12 +251,17 @@ def _indexes(
             yield SchemaFault(f"{kind} {name} is missing", is_fatal=bool(index.unique))
         elif index.unique and actual[name] != needed:
             yield SchemaFault(f"{kind} {name} is another one")
-    for constraint in table.constraints:
+    for constraint in sorted(table.constraints, key=_name):
         if isinstance(constraint, UniqueConstraint):
             name = str(prepare.format_constraint(constraint)).strip('"')
             needed = (True, {column.name for column in constraint.columns}, False)
             if actual.get(name) != needed:
                 yield SchemaFault(f"unique constraint {name} is missing, or another one")
+
+
+def _name(part: Index | Constraint) -> str:
+    # Sets have no order, and the log is to repeat nothing.
+    return str(part.name)
 
 
 def _columns_of(index: Index) -> set[Any]:
@@ -264,7 +270,7 @@ def _columns_of(index: Index) -> set[Any]:
 
 
 def _references(table: Table, actual: set[tuple[Any, ...]]) -> Iterator[SchemaFault]:
-    for constraint in table.foreign_key_constraints:
+    for constraint in sorted(table.foreign_key_constraints, key=_name):
         needed = (*constraint.column_keys, constraint.referred_table.name, constraint.ondelete)
         if needed not in actual:
             columns = ", ".join(f"{table.name}.{name}" for name in constraint.column_keys)
@@ -274,7 +280,7 @@ def _references(table: Table, actual: set[tuple[Any, ...]]) -> Iterator[SchemaFa
 def _checks(
     found: _Reflected, table: Table, actual: dict[str | None, str]
 ) -> Iterator[SchemaFault]:
-    for constraint in table.constraints:
+    for constraint in sorted(table.constraints, key=_name):
         if not isinstance(constraint, CheckConstraint):
             continue
         name = str(found.dialect.identifier_preparer.format_constraint(constraint)).strip('"')
