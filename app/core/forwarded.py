@@ -61,11 +61,11 @@ class ForwardedMiddleware:
         sent = _forwarded_headers(scope)
         if not sent:
             return
-        if is_trusted:
-            self._believe(scope, sent)
-        else:
+        if not is_trusted:
             self._warn("if this is your proxy, add its address to TRUSTED_PROXIES", name, sent)
-        if is_trusted and FORWARDED_FOR not in sent:
+            return
+        self._believe(scope, sent)
+        if FORWARDED_FOR not in sent:
             self._warn("let the proxy set X-Forwarded-For; Forwarded is not read", name, sent)
 
     def _look_at(self, host: str) -> tuple[str, bool]:
