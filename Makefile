@@ -110,6 +110,7 @@ uv_compile = $(UV) pip compile --quiet --universal --python $(BIN)/python --pyth
 
 define compile
 $(uv_compile) $(2) --group pyproject.toml:tools -o $(1)/requirements-tools.lock >/dev/null && \
+$(uv_compile) $(2) --group pyproject.toml:client-generator -o $(1)/requirements-client.lock >/dev/null && \
 $(uv_compile) $(2) pyproject.toml --group dev -o $(1)/requirements-dev.lock >/dev/null && \
 $(uv_compile) $(2) pyproject.toml -c $(1)/requirements-dev.lock -o $(1)/requirements.lock >/dev/null
 endef

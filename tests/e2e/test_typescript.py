@@ -1,75 +1,67 @@
-"""A TypeScript client whose types are generated from openapi.json compiles, and works."""
+"""TypeScript clients that two generators make from openapi.json compile, and work.
+
+`client.ts` uses types alone (openapi-typescript), `sdk.ts` functions (@hey-api/openapi-ts).
+"""
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from app.core.config import PROJECT_ROOT
 from tests.e2e.served import serving
+from tests.e2e.workshop import Workshop
 
 SOURCES: Final = Path(__file__).with_name("typescript")
-# Ignored by git and by every check; made again when it is deleted, or the lock file changes.
-WORKSHOP: Final = PROJECT_ROOT / ".tools" / "typescript"
 PROGRAMS: Final = ("node", "npm")
 MISSING: Final = """\
-{programs} not found: the TypeScript client was neither compiled nor run.
+{programs} not found: the TypeScript clients were neither compiled nor run.
 Debian, Ubuntu: apt-get install nodejs npm
 macOS:          brew install node
-Version 20 of Node.js or a newer one.
+Version 20.19 of Node.js or a newer one.
 """
 
 
-def run(*command: str) -> str:
-    """What it printed; the test fails with all of it when the command does."""
-    finished = subprocess.run(  # noqa: S603 - our own commands
-        command,
-        cwd=WORKSHOP,
-        env={**os.environ, "NO_COLOR": "1"},
-        text=True,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    assert finished.returncode == 0, f"{' '.join(command)}:\n{finished.stdout}{finished.stderr}"
-    return finished.stdout
-
-
 @pytest.fixture
-def workshop() -> Path:
-    """The client's sources beside the packages of its lock file, and the committed document."""
+def workshop() -> Workshop:
+    """The clients' sources beside the packages of their lock file, and the committed document."""
     if missing := [name for name in PROGRAMS if not shutil.which(name)]:
         pytest.fail(MISSING.format(programs=" and ".join(missing)), pytrace=False)
-    shutil.copytree(SOURCES, WORKSHOP, dirs_exist_ok=True)
-    shutil.copy(PROJECT_ROOT / "openapi.json", WORKSHOP)
-    lock, installed = WORKSHOP / "package-lock.json", WORKSHOP / "installed.lock"
-    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
-        installed.unlink(missing_ok=True)
-        run("npm", "ci")
-        shutil.copy(lock, installed)
-    return WORKSHOP
+    workshop = Workshop("typescript")
+    workshop.fill(SOURCES)
+    workshop.install(SOURCES / "package-lock.json", lambda: _install(workshop))
+    shutil.rmtree(workshop.path / "build", ignore_errors=True)
+    return workshop
+
+
+def _install(workshop: Workshop) -> None:
+    workshop.run("npm", "ci")
+
+
+def seen_by(workshop: Workshop, client: str, database: Path) -> dict[str, Any]:
+    """Run the compiled client against the application, and return what it prints."""
+    with serving(database) as api:
+        told: dict[str, Any] = json.loads(workshop.run("node", f"build/{client}.js", api.url))
+    return told
 
 
 @pytest.fixture
-def compiled(workshop: Path) -> Path:
-    shutil.rmtree(workshop / "build", ignore_errors=True)
-    run("npm", "run", "generate")
-    run("npm", "run", "compile")
-    return workshop / "build" / "client.js"
-
-
-def test_a_generated_client_registers_creates_lists_and_reads_errors(
-    compiled: Path, tmp_path: Path, sqlite_template: Path
-) -> None:
+def database(tmp_path: Path, sqlite_template: Path) -> Path:
     database = tmp_path / "app.db"
     shutil.copy(sqlite_template, database)
-    with serving(database) as api:
-        seen: dict[str, Any] = json.loads(run("node", str(compiled), api.url))
+    return database
 
+
+def test_a_client_of_generated_types_logs_in_creates_lists_and_reads_errors(
+    workshop: Workshop, database: Path
+) -> None:
+    workshop.run("npm", "run", "generate")
+    workshop.run("npm", "run", "compile")
+    seen = seen_by(workshop, "client", database)
+
+    assert seen["refreshed"]
+    assert seen["token"] == "bearer"
     assert seen["created"] == "Buy milk"
     assert seen["titles"] == ["Buy milk"]
     assert seen["fetched"] == "active"
@@ -78,11 +70,29 @@ def test_a_generated_client_registers_creates_lists_and_reads_errors(
     assert seen["refused"] == ["body.title"]
 
 
-def test_the_compiler_refuses_what_the_api_does_not_have(workshop: Path) -> None:
+def test_a_client_of_generated_functions_logs_in_creates_imports_lists_and_refreshes(
+    workshop: Workshop, database: Path
+) -> None:
+    shutil.rmtree(workshop.path / "api", ignore_errors=True)
+    workshop.run("npm", "run", "generate:sdk")
+    workshop.run("npm", "run", "compile:sdk")
+
+    assert seen_by(workshop, "sdk", database) == {
+        "loggedIn": "bearer",
+        "created": "Buy milk",
+        "imported": [1, 1],
+        "titles": ["Buy bread", "Buy milk", "Buy salt"],
+        "refreshed": True,
+        "grant": [400, "invalid_grant"],
+        "credentials": [401, "invalid_credentials"],
+    }
+
+
+def test_the_compiler_refuses_what_the_api_does_not_have(workshop: Workshop) -> None:
     """Otherwise a client that compiles would prove nothing."""
-    run("npm", "run", "generate")
-    client = workshop / "client.ts"
+    workshop.run("npm", "run", "generate")
+    client = workshop.path / "client.ts"
     client.write_text(client.read_text().replace("created.owner_public_id", "created.owner_id"))
 
     with pytest.raises(AssertionError, match="Property 'owner_id' does not exist"):
-        run("npm", "run", "compile")
+        workshop.run("npm", "run", "compile")

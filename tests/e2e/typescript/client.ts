@@ -18,10 +18,24 @@ function answered<T>(result: { data?: T; error?: Problem | undefined }): T {
 }
 
 const credentials = { email: "ada@example.com", password: "seven wet umbrellas" };
-const registered = answered(await api.POST("/api/v1/auth/register", { body: credentials }));
+answered(await api.POST("/api/v1/auth/register", { body: credentials }));
+const loggedIn = answered(await api.POST("/api/v1/auth/login", { body: credentials }));
+const refreshed = answered(
+  await api.POST("/api/v1/auth/refresh", {
+    body: { refresh_token: loggedIn.data.refresh_token },
+  }),
+);
+const token = await api.POST("/api/v1/auth/token", {
+  headers: { "Content-Type": "application/x-www-form-urlencoded" },
+  body: {
+    grant_type: "password",
+    username: credentials.email,
+    password: credentials.password,
+  },
+});
 api.use({
   onRequest({ request }) {
-    request.headers.set("Authorization", `Bearer ${registered.data.access_token}`);
+    request.headers.set("Authorization", `Bearer ${refreshed.data.access_token}`);
   },
 });
 
@@ -44,6 +58,8 @@ const missing = await api.GET("/api/v1/items/{public_id}", {
 const refused = await api.POST("/api/v1/items", { body: { title: "" } });
 
 // The types would refuse each of these lines, or the compiler refuses this file.
+// @ts-expect-error - login takes no form
+void (() => api.POST("/api/v1/auth/login", { body: { username: "a", password: "b" } }));
 // @ts-expect-error - the title is required
 void (() => api.POST("/api/v1/items", { body: { status: "draft" } }));
 // @ts-expect-error - no such status
@@ -55,6 +71,8 @@ void (() => created.id);
 
 console.log(
   JSON.stringify({
+    refreshed: refreshed.data.refresh_token !== loggedIn.data.refresh_token,
+    token: token.data?.token_type,
     created: created.title,
     owned: created.owner_public_id,
     titles,
