@@ -129,3 +129,11 @@ def test_production_trusts_no_network_with_strangers_in_it(
 @pytest.mark.parametrize("value", ["svc", "/svc/", "https://example.com/svc"])
 def test_a_prefix_that_is_no_path_is_refused(environment: pytest.MonkeyPatch, value: str) -> None:
     assert refusal(environment, "ROOT_PATH", value).startswith("ROOT_PATH: needs the form /svc")
+
+
+def test_a_public_url_that_is_set_is_complete(environment: pytest.MonkeyPatch) -> None:
+    """The page that links in mails lead to may be elsewhere than the API."""
+    environment.setenv("ROOT_PATH", "/svc")
+    assert load_settings().public_url == "http://127.0.0.1:8000/svc"
+    environment.setenv("PUBLIC_URL", "https://app.example.com/start")
+    assert load_settings().public_url == "https://app.example.com/start"

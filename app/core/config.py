@@ -541,6 +541,12 @@ class Settings(BaseSettings):
         return PRODUCTION_DRAIN_SECONDS if self.is_production else 0
 
     @property
+    def public_url(self) -> str:
+        """PUBLIC_URL, whose default follows the path prefix; one that is set is complete."""
+        is_set = "PUBLIC_URL" in self.model_fields_set
+        return self.PUBLIC_URL if is_set else f"{self.PUBLIC_URL}{self.ROOT_PATH}"
+
+    @property
     def refresh_token_in_cookie(self) -> bool:
         return self.REFRESH_TOKEN_TRANSPORT is RefreshTokenTransport.COOKIE
 

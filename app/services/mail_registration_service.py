@@ -100,7 +100,7 @@ class MailRegistrationService:
             recipient,
             token,
             app_name=self._settings.APP_NAME,
-            public_url=self._settings.PUBLIC_URL,
+            public_url=self._settings.public_url,
             lifetime=self._tokens.lifetime,
         )
 

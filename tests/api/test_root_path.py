@@ -1,11 +1,13 @@
 """Behind a path prefix: whatever the proxy does with it, all that is answered leads back."""
 
 import re
+from datetime import timedelta
 from typing import Final
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
+from structlog.testing import capture_logs
 
 from tests.support.api import PASSWORD, Api
 from tests.support.databases import on_sqlite
@@ -148,3 +150,15 @@ async def test_a_prefix_that_the_server_sets_is_left_alone(app: FastAPI) -> None
     async with AsyncClient(transport=transport, base_url="http://testserver") as client:
         schema = (await client.get("/base/openapi.json")).json()
     assert schema["servers"] == [{"url": "/base"}]
+
+
+@pytest.mark.settings(REGISTRATION_BY_MAIL=True)
+async def test_links_in_mails_follow_it_unless_they_lead_elsewhere(
+    client: AsyncClient, app: FastAPI
+) -> None:
+    body = {"email": "ada@example.com", "password": PASSWORD}
+    with capture_logs() as events:
+        await client.post("/api/v1/auth/register", json=body)
+        await app.state.collaborators.mails.close(within=timedelta(seconds=5))
+
+    assert f"http://127.0.0.1:8000{ROOT}/confirm-registration#token=" in repr(events)
