@@ -192,7 +192,7 @@ def _flush(path: Path) -> None:
     """Have the disk keep a file, or a folder with the names in it."""
     # Windows opens no folder.
     with suppress(PermissionError):
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
