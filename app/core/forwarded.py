@@ -11,7 +11,14 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.addresses import EVERYBODY, UNIX_SOCKET, Address, parse_address, parse_network
+from app.core.addresses import (
+    EVERYBODY,
+    MAX_LENGTH,
+    UNIX_SOCKET,
+    Address,
+    parse_address,
+    parse_network,
+)
 from app.core.hidden_modules import hidden
 
 # As in `app.core.logging`: whichever module is loaded first decides what structlog loads.
@@ -26,6 +33,8 @@ FORWARDED: Final = b"forwarded"
 _HEADERS: Final = frozenset({FORWARDED_FOR, FORWARDED_PROTO, FORWARDED})
 # More proxies than anybody has in a row. The rest of a longer header is not read.
 _MAX_HOPS: Final = 32
+# Quotes, brackets and a port around an address; cut there, a longer one is still none.
+_MAX_ENTRY: Final = MAX_LENGTH + 16
 _WITH_PORT: Final = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<ipv4>[0-9.]*))(?::[0-9]*)?")
 _WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss"}
 
@@ -43,7 +52,9 @@ class ForwardedMiddleware:
         self._trusts_all = EVERYBODY in names
         self._trusts_unix = self._trusts_all or UNIX_SOCKET in names
         self._networks = [parse_network(name) for name in names - {EVERYBODY, UNIX_SOCKET}]
+        # Parsing takes longer than all the rest.
         self._peer = lru_cache(maxsize=1024)(self._look_at)
+        self._entry = lru_cache(maxsize=1024)(self._read)
         self._warned: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +87,11 @@ class ForwardedMiddleware:
             return host, self._trusts_all
         return str(address), self._trusts(address)
 
+    def _read(self, entry: str) -> tuple[str | None, bool]:
+        """Return the spelling of an entry's address, if it is one, and whether it is trusted."""
+        address = _entry_address(entry)
+        return (None, False) if address is None else (str(address), self._trusts(address))
+
     def _trusts(self, address: Address) -> bool:
         return self._trusts_all or any(address in network for network in self._networks)
 
@@ -85,24 +101,25 @@ class ForwardedMiddleware:
             found, hops = self._client(sent[FORWARDED_FOR])
             if found is not None:
                 # Its port is the proxy's affair.
-                scope["client"] = (str(found), 0)
+                scope["client"] = (found, 0)
         scheme = _scheme(sent.get(FORWARDED_PROTO, ""), hops)
         if scheme is not None:
             scope["scheme"] = scheme if scope["type"] == "http" else _WEBSOCKET_SCHEMES[scheme]
 
-    def _client(self, header: str) -> tuple[Address | None, int]:
+    def _client(self, header: str) -> tuple[str | None, int]:
         """Return the last address that no trusted proxy has, and its position from the right.
 
         Each proxy appends the address that it sees. What is left of the first untrusted address,
         the client may have written itself.
         """
-        client: Address | None = None
+        client: str | None = None
         entries = _last_entries(header)
         for hops, entry in enumerate(entries, start=1):
-            address = _entry_address(entry)
+            # Longer ones are garbage, and not worth a place in the cache.
+            address, is_trusted = self._entry(entry[:_MAX_ENTRY])
             # Garbage, or `unknown`: the proxy that reported it is the last known address.
             client = address or client
-            if address is None or not self._trusts(address):
+            if not is_trusted:
                 return client, hops
         return client, max(1, len(entries))
 
