@@ -14,7 +14,12 @@ from schemathesis.schemas import BaseSchema
 
 from app.core.idempotency import KEY_PATTERN, MAX_KEY_LENGTH
 from app.core.openapi_headers import IDEMPOTENCY_KEY
-from app.core.pagination import RELEVANCE
+from app.core.pagination import (
+    DEFAULT_PAGE_SIZE,
+    MAX_NUMBERED_ROWS,
+    MAX_PAGE_SIZE,
+    RELEVANCE,
+)
 from tests.fuzz.callers import PASSWORD, LoggedIn
 
 BY_PAGE: Final = ("page", "per_page")
@@ -38,6 +43,7 @@ def register() -> None:
     schemathesis.serializer("text/csv")(write_csv)
     schemathesis.serializer("application/x-ndjson")(write_ndjson)
     schemathesis.hook("before_call")(page_one_way)
+    schemathesis.hook("before_call")(page_within_numbers)
     schemathesis.hook("before_call")(take_a_new_key)
     schemathesis.hook("before_call")(change_to_another)
 
@@ -70,6 +76,16 @@ def page_one_way(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) 
         case.query = {name: value for name, value in query.items() if name not in BY_CURSOR}
     elif query.get("cursor"):
         case.query = {**query, "cursor": ""}
+
+
+def page_within_numbers(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
+    """Pages end at a row, which a number and a size reach together: a schema has each alone."""
+    query = case.query or {}
+    page, size = query.get("page"), query.get("per_page", DEFAULT_PAGE_SIZE)
+    if isinstance(page, int) and isinstance(size, int) and 0 < size <= MAX_PAGE_SIZE:
+        last = MAX_NUMBERED_ROWS // size
+        if last < page <= MAX_NUMBERED_ROWS:
+            case.query = {**query, "page": last}
 
 
 def take_a_new_key(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
