@@ -241,8 +241,9 @@ class _Exchange:
 
 def _share_of(scope: Scope) -> str:
     """Who shares connections, until a token says more: everybody at an address."""
-    client = scope.get("client")
-    return f"address {customer_of(client[0])}" if client else "no address"
+    address: str = (scope.get("client") or ("", 0))[0]
+    # IPv4 is what it is: reading it would take longer than all else here.
+    return f"address {customer_of(address) if ':' in address else address}"
 
 
 def _header_bytes(scope: Scope) -> int:

@@ -56,7 +56,7 @@ class Turnstile:
         self._held[caller] -= 1
         if not self._held[caller]:
             del self._held[caller]
-        while (following := self._next()) is not None and self._may_enter(following):
+        while self._waiting and self._free and self._may_enter(following := self._next()):
             self._let_in(following)
 
     def _share(self, caller: str) -> int:
@@ -70,13 +70,13 @@ class Turnstile:
         self._free -= 1
         self._held[caller] = self._held.get(caller, 0) + 1
 
-    def _next(self) -> str | None:
+    def _next(self) -> str:
         # Behind the first without a place nobody is looked at: hundreds may wait, and of those
         # before there are no more than places.
         for caller in self._waiting:
             if not self._share(caller):
                 return caller
-        return min(self._waiting, key=self._share, default=None)
+        return min(self._waiting, key=self._share)
 
     def _let_in(self, caller: str) -> None:
         line = self._waiting.pop(caller)
