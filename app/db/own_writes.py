@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from starlette.datastructures import State
 
+from app.core.backing_services import REPLICA, log_fields
 from app.core.database_errors import DATABASE_ERRORS
 from app.core.security.principal import Principal
 from app.db.session_info import COUNTS_WRITES
@@ -80,6 +81,6 @@ async def _has_writes(database: "Database", session: AsyncSession, caller: Princ
         replayed = await session.scalar(select(RefreshToken.writes).where(own))
     except DATABASE_ERRORS as error:
         database.replica_rests_until = time.monotonic() + REPLICA_REST_SECONDS
-        log.warning("replica_unavailable", reason=type(error).__name__)
+        log.warning("replica_unavailable", **log_fields(error, REPLICA))
         return False
     return replayed is not None and replayed >= caller.writes
