@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from app.core.config import Settings
 from app.core.server_urls.choice_of_server import NoSuitableServerError, ServerChoice
 from app.db.session import Database
+from tests.support.applications import running
 from tests.support.postgres import PostgresServer
+from tests.test_cli import Cli, assert_refused
 
 
 @pytest.fixture
@@ -70,6 +73,27 @@ async def test_server_settings_of_the_url_are_in_force(url: str) -> None:
     )
 
     assert await seen_by(url + options, query) == ["my api 5MB pg_catalog 5s"] * 3
+
+
+@pytest.mark.parametrize("option", ["-c%20no_such_setting=1", "-c%20work_mem=much"])
+async def test_an_option_that_the_server_refuses_is_an_outage_and_no_clients_fault(
+    url: str, option: str
+) -> None:
+    settings = Settings(_env_file=None, DATABASE_URL=f"{url}&options={option}")
+
+    async with running(settings) as client:
+        body = {"email": "ada@example.com", "password": "correct horse"}
+        login = await client.post("/api/v1/auth/login", json=body)
+
+    assert login.status_code == 503
+
+
+def test_an_option_that_the_server_refuses_is_one_line(tmp_path: Path, url: str) -> None:
+    options = "&options=-c%20no_such_setting=canary"
+    cli = Cli(tmp_path, url + options)
+    told = 'the server refuses an option of the URL: unrecognized configuration parameter "no_such'
+
+    assert_refused(cli.run("list-users"), told)
 
 
 async def test_a_silent_server_leaves_the_next_one_its_time(url: str) -> None:

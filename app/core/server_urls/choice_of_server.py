@@ -3,21 +3,42 @@
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
+from app.core.diagnosis.types import Diagnosis, first_line
+
 Connect = Callable[..., Awaitable[Any]]
 
 # The database system is starting up or shutting down.
 _CANNOT_CONNECT_NOW: Final = "57P03"
+# A server setting that there is not, and a value that it cannot have.
+_UNKNOWN_OBJECT: Final = "42704"
+_BAD_VALUE_CLASS: Final = "22"
 
 
 class NoSuitableServerError(ConnectionError):
     """All servers answer, and none is of the kind that `target_session_attrs` asks for."""
+
+    def __init__(self, target: str) -> None:
+        cause = f"no host is of the kind that target_session_attrs={target} asks for"
+        super().__init__(cause)
+        self.diagnosis = Diagnosis(cause, "name such a host, or ask for another kind")
+
+
+class RefusedOptionError(ConnectionError):
+    """The server does not take a server setting of the URL."""
+
+    def __init__(self, words: str) -> None:
+        cause = f"the server refuses an option of the URL: {words}"
+        super().__init__(cause)
+        self.diagnosis = Diagnosis(cause, "correct the option, or remove it")
 
 
 class ServerChoice:
     """Calls `connect` with one host after another, as libpq does.
 
     asyncpg has one time limit for all hosts together: a silent one would use it up, and the next
-    one would never be tried. Raises the last host's error, or `NoSuitableServerError`.
+    one would never be tried. Raises the last host's error, `NoSuitableServerError`, or
+    `RefusedOptionError`: otherwise a setting that the server refuses would look like the error of
+    a statement.
     """
 
     def __init__(self, connect: Connect | None = None) -> None:
@@ -39,14 +60,13 @@ class ServerChoice:
                 try:
                     return await connect(**place, target_session_attrs=target, **arguments)
                 except Exception as error:
+                    _raise_refused_option(error)
                     if not _may_do_elsewhere(error):
                         raise
                     failed = error
         if isinstance(failed, OSError):
             raise failed
-        raise NoSuitableServerError(
-            f"no host is of the kind that target_session_attrs={target_session_attrs} asks for"
-        ) from failed
+        raise NoSuitableServerError(target_session_attrs) from failed
 
 
 def _drivers_own() -> Connect:
@@ -65,6 +85,12 @@ def _places(hosts: Sequence[str], ports: Sequence[int]) -> Iterator[dict[str, An
         yield {}
     for host, port in zip(hosts, ports, strict=True):
         yield {"host": host, "port": port}
+
+
+def _raise_refused_option(error: Exception) -> None:
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    if sqlstate == _UNKNOWN_OBJECT or sqlstate.startswith(_BAD_VALUE_CLASS):
+        raise RefusedOptionError(first_line(str(error))) from error
 
 
 def _may_do_elsewhere(error: Exception) -> bool:

@@ -61,8 +61,7 @@ def connection_of(
         return url, dict(defaults)
     address, arguments = postgresql_arguments(url, read_only=read_only)
     settings = {**defaults.get("server_settings", {}), **arguments["server_settings"]}
-    if len(arguments.get("host", ())) > 1 or "target_session_attrs" in arguments:
-        arguments["async_creator_fn"] = ServerChoice(defaults.get("async_creator_fn"))
+    arguments["async_creator_fn"] = ServerChoice(defaults.get("async_creator_fn"))
     return address, {**defaults, **arguments, "server_settings": settings}
 
 
