@@ -5,13 +5,15 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
-from sqlalchemy import func, make_url, select, text
+from sqlalchemy import NullPool, func, make_url, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.cli.faults import Fault, database_faults
 from app.core.config import Settings
 from app.core.pooler import Pooler, PoolerError
 from app.db.driver_connection import RenewingConnection
-from app.db.poolers import PooledConnect, misdeclared
+from app.db.poolers import PooledConnect, misdeclared, unprepared_arguments
 from app.db.session import Database
 from app.repositories.prepared_statement import PreparedStatement
 from tests.support.databases import on_postgresql
@@ -108,6 +110,40 @@ async def test_a_transaction_that_cannot_begin_costs_its_connection(declared: Da
 
     assert driver.is_closed()
     pooled.invalidate()
+
+
+@on_postgresql
+@modes
+async def test_migrations_have_no_deadlines_and_prepare_nothing_in_every_mode(
+    database_url: str, mode: Pooler
+) -> None:
+    arguments = unprepared_arguments(mode, application_name="migrating", setting="POOLER")
+    engine = create_async_engine(database_url, connect_args=arguments, poolclass=NullPool)
+    async with engine.connect() as connection:
+        in_force = (await connection.execute(SETTINGS.statement)).one()
+        name = await connection.scalar(select(func.current_setting("application_name")))
+
+        assert tuple(in_force) == ("0", "0", "0", "off")
+        assert name == "migrating"
+        assert await connection.scalar(PREPARED) == 0
+
+
+@on_postgresql
+@pytest.mark.parametrize("mode", [Pooler.TRANSACTION])
+async def test_what_is_fetched_in_a_transaction_is_a_part_of_it(declared: Database) -> None:
+    pooled = await declared.engine.raw_connection()
+    driver: Any = pooled.driver_connection
+    async with driver.transaction():
+        [[before]] = await driver.fetch("SELECT pg_current_xact_id()::text")
+        [[after]] = await driver.fetch("SELECT pg_current_xact_id()::text")
+    pooled.close()
+
+    assert before == after
+
+
+def test_commands_say_which_setting_is_wrong() -> None:
+    with pytest.raises(Fault, match="POOLER is none; set it"), database_faults():
+        raise PoolerError("POOLER is none", "set it")
 
 
 class SharedSession:
