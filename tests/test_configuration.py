@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 from limits import parse
+from pydantic import SecretStr
 
 from app.core.config import PROJECT_ROOT, Settings, get_settings
 from tests.support import warm_processes
@@ -404,6 +405,37 @@ def test_the_environment_comes_before_the_env_file(
     settings = load_settings()
 
     assert (settings.PORT, settings.HOST) == (9002, "192.0.2.1")
+
+
+def test_whitespace_around_every_setting_is_removed(environment: pytest.MonkeyPatch) -> None:
+    """Whatever its type: words, numbers, switches, lists, URLs and secrets."""
+    expected = load_settings()
+    for name, value in expected.model_dump(mode="json", exclude_none=True).items():
+        found = getattr(expected, name)
+        text = found.get_secret_value() if isinstance(found, SecretStr) else value
+        if not isinstance(text, list):
+            environment.setenv(name, f" \t{text}\r\n")
+    for name, value in SAFE.items():
+        environment.setenv(name, "\u00a0" + value.replace(",", " ,\t") + " \n")
+
+    assert load_settings() == expected
+
+
+def test_a_setting_comes_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "database_url"
+    file.write_text("\ufeffpostgres://app:canary@db/app?sslmode=require\n", encoding="utf-8")
+    environment.delenv("DATABASE_URL")
+    environment.setenv("DATABASE_URL_FILE", str(file))
+
+    assert load_settings().DATABASE_URL == "postgresql+asyncpg://app:canary@db/app?ssl=require"
+
+    file.unlink()
+    with pytest.raises(SystemExit) as refused:
+        load_settings()
+    assert str(refused.value) == (
+        f"Configuration error: DATABASE_URL: cannot read {file}: No such file or directory "
+        "(DATABASE_URL_FILE)"
+    )
 
 
 @pytest.mark.parametrize(
