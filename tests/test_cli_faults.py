@@ -1,5 +1,6 @@
 """Commands name the true cause and the right remedy, in one line."""
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -13,12 +14,17 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from app.cli.doctor import _migrations, _service
 from app.cli.faults import Fault, database_faults
+from app.core.backing_services import STORE
 from app.core.config import PROJECT_ROOT
+from app.db import init_db
 from app.db.driver_threads import threads_ended
+from app.db.write_access import WriteAccess
 from tests.data.faults import connection_to
 from tests.support.commands import ALEMBIC, finish, start
 from tests.support.databases import on_postgresql
+from tests.support.mail_server import mail_server
 from tests.support.postgres import PostgresServer
 from tests.support.valkey import ValkeyServer
 from tests.test_cli import Cli, assert_refused
@@ -162,6 +168,59 @@ def test_a_mail_server_that_is_away_is_told_with_its_setting(cli: Cli) -> None:
 
     assert "refused" in found["detail"]
     assert "SMTP_URL" in found["remedy"]
+
+
+async def test_services_that_work_are_ok(cli: Cli, postgres: PostgresServer) -> None:
+    async with mail_server() as server:
+        wrong = await asyncio.to_thread(
+            failures,
+            cli,
+            SMTP_URL=server.url,
+            DATABASE_REPLICA_URL=postgres.url("postgres"),
+        )
+
+    assert wrong == {}
+
+
+def test_a_bug_in_a_check_is_no_finding() -> None:
+    async def fail() -> str:
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError):
+        _service("redis", STORE, fail())
+
+
+def test_a_standby_is_told_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be migrated there, so init-db is no remedy."""
+    monkeypatch.delenv(PostgresServer.variable, raising=False)
+    with PostgresServer() as server:
+        asyncio.run(server.create_database("empty"))
+        server.stop()
+        (server.scratch.path / "data" / "standby.signal").touch()
+        server.start()
+        wrong = failures(Cli(tmp_path, server.url("empty")))
+
+    assert "read-only" in wrong["database"]["detail"]
+    assert {found["remedy"] for found in wrong.values()} == {
+        "have DATABASE_URL lead to the primary"
+    }
+
+
+def test_two_ends_of_the_migrations_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
+    shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
+    monkeypatch.setattr(init_db, "PROJECT_ROOT", tmp_path)
+    versions = tmp_path / "migrations" / "versions"
+    (first,) = versions.glob("*first_schema.py")
+    rival = first.read_text().replace('revision: str = "0001"', 'revision: str = "rival"')
+    (versions / "rival.py").write_text(rival)
+
+    found = _migrations(set(), [], WriteAccess(has_tables=False))
+
+    assert "2 ends" in found.detail
+    assert "alembic merge heads" in found.remedy
 
 
 # --- alembic
