@@ -31,6 +31,7 @@ from app.core.handshake import Handshake
 from app.core.hosts import HostFilter
 from app.core.links import collect_links, link_header
 from app.core.logging import loggable
+from app.core.other_servers import run_lifespan
 from app.core.presence import Presence
 from app.core.problems import problem_response
 from app.db.caller import Caller, calling
@@ -67,6 +68,7 @@ class RequestMiddleware:
     ) -> None:
         """`open_paths` are answered whatever host a request names."""
         self.app = app
+        self._settings = settings
         self._max_body = settings.MAX_BODY_BYTES
         self._hosts = HostFilter(settings.ALLOWED_HOSTS, open_paths)
         self._access_log = settings.ACCESS_LOG
@@ -77,7 +79,7 @@ class RequestMiddleware:
             await self._shake_hands(Handshake(scope, receive, send))
             return
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await run_lifespan(self.app, scope, receive, send, self._settings)
             return
         exchange = _Exchange(scope, receive, send, self._max_body, self._cross_origin)
         try:
