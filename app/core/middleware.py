@@ -120,6 +120,7 @@ class _Exchange:
         self._scope = scope
         self._received = 0
         self._status: int | None = None
+        self._is_answered = False
         self._is_head = scope["method"] == "HEAD"
         self._started = time.perf_counter()
         headers = Headers(scope=scope)
@@ -196,7 +197,7 @@ class _Exchange:
         await response(self._scope, self._presence.receive, self.send)
 
     def _require_client(self) -> None:
-        if self._presence.is_gone():
+        if not self._is_answered and self._presence.is_gone():
             raise ClientDisconnect
 
     async def receive(self) -> Message:
@@ -211,6 +212,8 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
+        # Behind the end, servers say that a client is gone, which only has what it came for.
+        self._is_answered = message["type"] == "http.response.body" and not message.get("more_body")
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = message.setdefault("headers", [])

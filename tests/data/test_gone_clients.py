@@ -7,17 +7,20 @@ from contextlib import AsyncExitStack
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.types import Message
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.config import Settings
+from app.core.middleware import RequestMiddleware
 from app.db.session import Database
 from tests.data.faults import connection_to, is_waiting, until
 from tests.support.api import Account, Api
 from tests.support.databases import checked_out, on_postgresql
 from tests.support.processes import app_processes
 
-RequestMaker = Callable[[FastAPI, Account], "Request"]
+RequestMaker = Callable[[ASGIApp, Account], "Request"]
 
 ITEMS = "/api/v1/items"
 POOL_SIZE = 2
@@ -27,7 +30,7 @@ small_pool = pytest.mark.settings(DATABASE_POOL_SIZE=POOL_SIZE, DATABASE_POOL_TI
 class Request:
     """One that is asked without a server, so that its client goes when the test says so."""
 
-    def __init__(self, app: FastAPI, account: Account, method: str, path: str, body: bytes) -> None:
+    def __init__(self, app: ASGIApp, account: Account, method: str, path: str, body: bytes) -> None:
         self._app = app
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._messages.put_nowait({"type": "http.request", "body": body, "more_body": False})
@@ -77,11 +80,11 @@ def checkouts(engine: AsyncEngine) -> list[object]:
     return seen
 
 
-def read_request(app: FastAPI, account: Account) -> Request:
+def read_request(app: ASGIApp, account: Account) -> Request:
     return Request(app, account, "GET", f"{ITEMS}/my", b"")
 
 
-def write_request(app: FastAPI, account: Account) -> Request:
+def write_request(app: ASGIApp, account: Account) -> Request:
     body = json.dumps({"title": "A thing", "tags": ["home"]}).encode()
     return Request(app, account, "POST", ITEMS, body)
 
@@ -130,6 +133,24 @@ async def test_a_write_that_was_begun_is_done_though_its_client_is_gone(
     await gone.task
 
     assert await count_items(api, account) == 1
+
+
+async def test_what_goes_on_behind_an_answer_may_read(
+    settings: Settings, api: Api, database: Database
+) -> None:
+    """Its client has what it came for: servers then say that it is gone."""
+    read: list[int] = []
+
+    async def answer_and_go_on(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("done")(scope, receive, send)
+        request.hang_up()
+        async with database.read_sessions() as session:
+            read.append(await session.scalar(select(1)) or 0)
+
+    request = read_request(RequestMiddleware(answer_and_go_on, settings), await api.register())
+    await request.task
+
+    assert read == [1]
 
 
 def raw_request(account: Account) -> bytes:
