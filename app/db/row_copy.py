@@ -115,7 +115,8 @@ async def _alter_of(target: AsyncConnection, constraint: ForeignKeyConstraint) -
     found = await target.run_sync(
         lambda sync: inspect(sync).get_foreign_keys(table.name, schema=table.schema)
     )
-    names = [one["name"] for one in found if one["constrained_columns"] == constraint.column_keys]
+    columns = [column.name for column in constraint.columns]
+    names = [one["name"] for one in found if one["constrained_columns"] == columns]
     prepare = target.dialect.identifier_preparer
     return (
         f"ALTER TABLE {prepare.format_table(table)} ALTER CONSTRAINT {prepare.quote(str(names[0]))}"

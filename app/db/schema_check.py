@@ -21,15 +21,13 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
-    inspect,
-    text,
 )
 from sqlalchemy.engine.interfaces import ReflectedColumn
-from sqlalchemy.engine.reflection import ObjectKind
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.column_types import is_unfit
+from app.db.reflected_schema import IndexShape, ReflectedSchema
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +38,6 @@ _LOCK_TIMEOUT: Final = "55P03"
 # Much shorter than the patience of a probe.
 _LOCK_WAIT_MILLISECONDS: Final = 300
 _LITERAL: Final = re.compile(r"'([^']*)'")
-_INVALID_INDEXES: Final = text(
-    "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE NOT indisvalid"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,69 +120,18 @@ def find_faults(
     connection: Connection, metadata: MetaData, undeclared: Undeclared
 ) -> list[SchemaFault]:
     """List what the tables of `metadata`, and the undeclared columns, lack: fatal faults first."""
-    found = _Reflected(connection, metadata, list(undeclared(connection.dialect.name)))
+    others = list(undeclared(connection.dialect.name))
+    found = ReflectedSchema(connection, metadata, [table for table, _ in others])
     faults = [fault for table in metadata.tables.values() for fault in _table(found, table)]
     faults += [
         SchemaFault(f"column {table}.{column} is missing")
-        for table, column in found.undeclared
+        for table, column in others
         if column not in found.columns.get((None, table), {})
     ]
     return sorted(faults, key=lambda fault: not fault.is_fatal)
 
 
-class _Reflected:
-    """What the database says of the tables, read with a few queries for all of them."""
-
-    def __init__(
-        self, connection: Connection, metadata: MetaData, undeclared: list[tuple[str, str]]
-    ) -> None:
-        self.dialect = connection.dialect
-        self.undeclared = undeclared
-        self.columns: dict[Any, dict[str, ReflectedColumn]] = {}
-        self.keys: dict[Any, set[str]] = {}
-        self.foreign_keys: dict[Any, set[tuple[Any, ...]]] = {}
-        self.checks: dict[Any, dict[str | None, str]] = {}
-        self.indexes: dict[Any, dict[str | None, tuple[bool, set[Any], bool]]] = {}
-        invalid: set[str] = set()
-        if self.dialect.name == "postgresql":
-            invalid = set(connection.scalars(_INVALID_INDEXES))
-        for schema in {table.schema for table in metadata.tables.values()} | {None}:
-            names = [table.name for table in metadata.tables.values() if table.schema == schema]
-            if schema is None:
-                names += [table for table, _ in undeclared]
-            self._read(inspect(connection), schema, names)
-        for found in self.indexes.values():
-            for name in invalid & found.keys():
-                del found[name]
-
-    def _read(self, inspector: Any, schema: str | None, names: list[str]) -> None:
-        which = {"schema": schema, "filter_names": names, "kind": ObjectKind.ANY}
-        for key, columns in inspector.get_multi_columns(**which).items():
-            self.columns[key] = {column["name"]: column for column in columns}
-        for key, primary in inspector.get_multi_pk_constraint(**which).items():
-            self.keys[key] = set(primary["constrained_columns"])
-        for key, foreign in inspector.get_multi_foreign_keys(**which).items():
-            self.foreign_keys[key] = {_foreign_key(one) for one in foreign}
-        for key, checks in inspector.get_multi_check_constraints(**which).items():
-            self.checks[key] = {check["name"]: check["sqltext"] for check in checks}
-        uniques = inspector.get_multi_unique_constraints(**which)
-        for key, indexes in inspector.get_multi_indexes(**which).items():
-            unique = {one["name"]: (True, {*one["column_names"]}, False) for one in uniques[key]}
-            self.indexes[key] = unique | {one["name"]: _index(one) for one in indexes}
-
-
-def _foreign_key(found: Any) -> tuple[Any, ...]:
-    ondelete = found["options"].get("ondelete")
-    return (*found["constrained_columns"], found["referred_table"], ondelete)
-
-
-def _index(found: Any) -> tuple[bool, set[Any], bool]:
-    """Whether it is unique, its columns, and whether it is partial."""
-    partial = any(option.endswith("_where") for option in found.get("dialect_options", {}))
-    return bool(found["unique"]), {*found["column_names"]}, partial
-
-
-def _table(found: _Reflected, table: Table) -> Iterator[SchemaFault]:
+def _table(found: ReflectedSchema, table: Table) -> Iterator[SchemaFault]:
     key = (table.schema, table.name)
     columns = found.columns.get(key)
     if columns is None:
@@ -213,7 +157,7 @@ def _must_be_given(column: ReflectedColumn) -> bool:
 
 
 def _column(
-    found: _Reflected, column: Column[Any], actual: ReflectedColumn | None
+    found: ReflectedSchema, column: Column[Any], actual: ReflectedColumn | None
 ) -> Iterator[SchemaFault]:
     name = f"column {column.table.name}.{column.name}"
     if actual is None:
@@ -238,25 +182,35 @@ def _needs_default(column: Column[Any], dialect: str) -> bool:
 
 
 def _indexes(
-    found: _Reflected, table: Table, actual: dict[str | None, tuple[bool, set[Any], bool]]
+    found: ReflectedSchema, table: Table, actual: dict[str | None, IndexShape]
 ) -> Iterator[SchemaFault]:
     prepare = found.dialect.identifier_preparer
     for index in sorted(table.indexes, key=_name):
         name = str(prepare.format_index(index)).strip('"')
         # Unique ones are found by their name when they are violated.
         kind = "unique index" if index.unique else "index"
-        partial = bool(index.dialect_options[found.dialect.name].get("where") is not None)
-        needed = (bool(index.unique), _columns_of(index), partial)
+        needed = IndexShape.declared(index, found.dialect.name)
         if name not in actual:
             yield SchemaFault(f"{kind} {name} is missing", is_fatal=bool(index.unique))
-        elif index.unique and actual[name] != needed:
+        elif index.unique and not needed.is_like(actual[name]):
             yield SchemaFault(f"{kind} {name} is another one")
     for constraint in sorted(table.constraints, key=_name):
-        if isinstance(constraint, UniqueConstraint):
-            name = str(prepare.format_constraint(constraint)).strip('"')
-            needed = (True, {column.name for column in constraint.columns}, False)
-            if actual.get(name) != needed:
-                yield SchemaFault(f"unique constraint {name} is missing, or another one")
+        if not isinstance(constraint, UniqueConstraint):
+            continue
+        columns = frozenset(column.name for column in constraint.columns)
+        needed = IndexShape(is_unique=True, columns=columns, is_partial=False)
+        given = _name_of(constraint, found)
+        # Without a name, it is found by its columns.
+        candidates = [actual.get(given)] if given else actual.values()
+        if needed not in candidates:
+            label = given or f"of {table.name} ({', '.join(sorted(columns))})"
+            yield SchemaFault(f"unique constraint {label} is missing, or another one")
+
+
+def _name_of(constraint: Constraint, found: ReflectedSchema) -> str | None:
+    if constraint.name is None:
+        return None
+    return str(found.dialect.identifier_preparer.format_constraint(constraint)).strip('"')
 
 
 def _name(part: Index | Constraint) -> str:
@@ -264,26 +218,21 @@ def _name(part: Index | Constraint) -> str:
     return str(part.name)
 
 
-def _columns_of(index: Index) -> set[Any]:
-    # As the database has it, an expression is a column without a name.
-    return {getattr(part, "name", None) for part in index.expressions}
-
-
 def _references(table: Table, actual: set[tuple[Any, ...]]) -> Iterator[SchemaFault]:
     for constraint in sorted(table.foreign_key_constraints, key=_name):
-        needed = (*constraint.column_keys, constraint.referred_table.name, constraint.ondelete)
-        if needed not in actual:
-            columns = ", ".join(f"{table.name}.{name}" for name in constraint.column_keys)
+        names = [column.name for column in constraint.columns]
+        if (*names, constraint.referred_table.name, constraint.ondelete) not in actual:
+            columns = ", ".join(f"{table.name}.{name}" for name in names)
             yield SchemaFault(f"foreign key of {columns} is missing", is_fatal=False)
 
 
 def _checks(
-    found: _Reflected, table: Table, actual: dict[str | None, str]
+    found: ReflectedSchema, table: Table, actual: dict[str | None, str]
 ) -> Iterator[SchemaFault]:
     for constraint in sorted(table.constraints, key=_name):
-        if not isinstance(constraint, CheckConstraint):
+        name = _name_of(constraint, found)
+        if not isinstance(constraint, CheckConstraint) or name is None:
             continue
-        name = str(found.dialect.identifier_preparer.format_constraint(constraint)).strip('"')
         if name not in actual:
             yield SchemaFault(f"check {name} is missing", is_fatal=False)
             continue

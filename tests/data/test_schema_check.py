@@ -8,11 +8,13 @@ from httpx2 import AsyncClient
 from sqlalchemy import (
     JSON,
     BigInteger,
+    CheckConstraint,
     Column,
     DateTime,
     Dialect,
     Double,
     Float,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    func,
     make_url,
     text,
 )
@@ -266,6 +269,36 @@ async def test_tables_of_other_schemas_are_found(database: Database) -> None:
 
     assert [str(fault) for fault in missing] == ["table things is missing"]
     assert found == []
+
+
+async def test_indexes_of_expressions_and_constraints_without_names_are_found(
+    database: Database,
+) -> None:
+    metadata = MetaData()
+    things = Table(
+        "things",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("name", String(10), unique=True),
+        Column("rank", Integer),
+        CheckConstraint("id > 0"),
+    )
+    Index("uq_lower", func.lower(things.c.name), unique=True)
+    Index("uq_rank", things.c.rank.desc(), things.c.name, unique=True)
+    Index("ix_lower", func.lower(things.c.name))
+    async with database.engine.connect() as connection:
+        await connection.run_sync(metadata.create_all)
+        found = await connection.run_sync(find_faults, metadata, lambda _: [])
+        await connection.exec_driver_sql("DROP INDEX uq_lower")
+        missing = await connection.run_sync(find_faults, metadata, lambda _: [])
+        await connection.exec_driver_sql("DROP TABLE things")
+        bare = "CREATE TABLE things (id INTEGER PRIMARY KEY, rank INTEGER, name VARCHAR(10))"
+        await connection.exec_driver_sql(bare)
+        most = await connection.run_sync(find_faults, metadata, lambda _: [])
+
+    assert found == []
+    assert [str(fault) for fault in missing] == ["unique index uq_lower is missing"]
+    assert "unique constraint of things (name) is missing, or another one" in map(str, most)
 
 
 ON_POSTGRESQL: Dialect = make_url("postgresql+asyncpg://").get_dialect()()
