@@ -1,8 +1,11 @@
 """The media type of a request's body (RFC 9110 §8.3)."""
 
-from typing import Final
+from typing import Any, Final
+
+from fastapi import params
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+MULTIPART_TYPE: Final = "multipart/form-data"
 JSON_TYPE: Final = "application/json"
 
 _UTF_8: Final = {"", "utf-8", "utf8"}
@@ -19,3 +22,19 @@ def is_json(content_type: str) -> bool:
     """Return whether the framework parses a body of this type as JSON (RFC 6839 §3.1)."""
     kind, _, subtype = content_type.partition(";")[0].strip().lower().partition("/")
     return kind == "application" and (subtype == "json" or subtype.endswith("+json"))
+
+
+def unmet_media_type(content_type: str, route: Any) -> str:
+    """Return what the framework reads as this route's body, or an empty string if it was sent.
+
+    A route that reads the body by itself is not judged, nor is a request without a type.
+    """
+    body = getattr(route, "body_field", None)
+    if body is None or not content_type:
+        return ""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if isinstance(body.field_info, params.File):
+        return "" if media_type == MULTIPART_TYPE else MULTIPART_TYPE
+    if isinstance(body.field_info, params.Form):
+        return "" if media_type in {FORM_TYPE, MULTIPART_TYPE} else FORM_TYPE
+    return "" if is_json(content_type) else JSON_TYPE

@@ -40,7 +40,7 @@ from app.core.exceptions import (
     ValidationFailedError,
 )
 from app.core.log_budget import LogBudget
-from app.core.media_types import JSON_TYPE, is_json
+from app.core.media_types import unmet_media_type
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -180,17 +180,18 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     """Where and why, from which the submitted `input` is left out: it may be a password."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
     faults = error.errors()
-    if _is_of_another_type(request.headers.get("content-type", ""), faults):
-        unsupported = UnsupportedMediaTypeError(f"Send {JSON_TYPE}.")
+    if expected := _unmet_media_type(request, faults):
+        unsupported = UnsupportedMediaTypeError(f"Send {expected}.")
         return problem_response(unsupported, request_id_of(request))
     errors = field_problems(faults)
     return problem_response(ValidationFailedError(), request_id_of(request), errors)
 
 
-def _is_of_another_type(content_type: str, faults: Sequence[Any]) -> bool:
-    """Return whether a body as a whole is refused that was not sent as JSON (RFC 9110 §15.5.16)."""
-    is_whole = any(tuple(fault["loc"]) == ("body",) for fault in faults)
-    return is_whole and content_type != "" and not is_json(content_type)
+def _unmet_media_type(request: Request, faults: Sequence[Any]) -> str:
+    """Return the expected type if the body was refused for being of another (RFC 9110 §15.5.16)."""
+    if all(fault["loc"][0] != "body" for fault in faults):
+        return ""
+    return unmet_media_type(request.headers.get("content-type", ""), request.scope.get("route"))
 
 
 def field_problems(faults: Sequence[Any]) -> list[dict[str, Any]]:
