@@ -26,8 +26,8 @@ NOTICE_AFTER_SECONDS: Final = 1.0
 KEEPALIVE_SECONDS: Final = 1.0
 
 _TAKE: Final = text("SELECT pg_try_advisory_xact_lock(:key)")
-# Whatever the server or the role says: no deadline ends the lock before the migration. Asked of
-# pg_settings, as servers before 17 do not have the last one.
+# No deadline of the server or of the role may end the lock before the migration. The names are
+# looked up in pg_settings, as servers before 17 lack the last one.
 _HOLD: Final = text(
     "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN"
     " ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
@@ -48,7 +48,7 @@ _SQLITE_CODE_BITS: Final = 0xFF
 
 
 class MigrationLockError(Exception):
-    """The lock was not to be had in time, or it was lost; the text is one line for the user."""
+    """Raised when the lock was not free in time, or was lost; the text is one line for the user."""
 
 
 @asynccontextmanager

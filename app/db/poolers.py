@@ -58,7 +58,7 @@ def pooler_arguments(
         opening = _assignments("SET LOCAL", deadlines)
         # Never the opposite: a standby refuses to begin what may write, and then says why badly.
         opening += "SET TRANSACTION READ ONLY;" if read_only else ""
-        # What is prepared under a name is the session's.
+        # A statement under a name belongs to the session.
         arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
         arguments["connection_class"] = transactions_that_begin_with(opening)
     return arguments
@@ -92,7 +92,7 @@ class PooledConnect:
         self._parameters = parameters
         self._setting = setting
         self._connect = connect
-        # What the pooler does is found out once.
+        # The pooler is examined once.
         self._is_proved = False
 
     async def __call__(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:  # noqa: ASYNC109  # the driver's
@@ -119,7 +119,7 @@ class PooledConnect:
         names = _PASSED_BY_POOLERS & settings.keys()
         kwargs["server_settings"] = {name: settings.pop(name) for name in names}
         if self._pooler is Pooler.TRANSACTION:
-            # Whatever the URL says: a statement under a name is the session's.
+            # Also against the URL: a statement under a name belongs to the session.
             kwargs["statement_cache_size"] = 0
         return settings
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import PoolProxiedConnection
 
 from app.core.database_errors import UnreachableError
+from app.core.pooler import PoolerError
 from app.db.session_info import COMMITTED, SHARED_CONNECTION
 
 Row = Sequence[Any]
@@ -68,7 +69,7 @@ class PreparedStatement:
             compiled = self._compile(engine.dialect)
             try:
                 return await compiled.ask(engine, values, shared)
-            except (TimeoutError, SQLAlchemyError, UnreachableError):
+            except (TimeoutError, SQLAlchemyError, UnreachableError, PoolerError):
                 # Not asked again: nobody waits twice for a connection.
                 raise
             except Exception as error:

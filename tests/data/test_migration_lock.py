@@ -67,7 +67,9 @@ async def test_one_holds_the_lock_and_the_next_one_gets_it(engine: AsyncEngine) 
     assert [line.split()[1] for line in order] == ["begins", "ends"] * 3
 
 
-async def test_whoever_waits_gives_up_in_time_and_says_so_in_one_line(engine: AsyncEngine) -> None:
+async def test_a_process_that_waits_gives_up_in_time_and_says_so_in_one_line(
+    engine: AsyncEngine,
+) -> None:
     async with lock(engine):
         with pytest.raises(MigrationLockError, match=r"gave up after .* another process") as raised:
             async with lock(engine, SHORT):
@@ -76,7 +78,7 @@ async def test_whoever_waits_gives_up_in_time_and_says_so_in_one_line(engine: As
     assert "\n" not in str(raised.value)
 
 
-async def test_whoever_waits_for_a_second_logs_for_whom(
+async def test_a_process_that_waits_for_a_second_logs_for_whom(
     engine: AsyncEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)

@@ -198,6 +198,7 @@ async def settings_of_all(url: str, servers: int) -> list[Any]:
     return rows
 
 
+@pytest.mark.long
 async def test_a_restart_of_the_pooler_under_load_is_survived(api: Api, pooler: PgBouncer) -> None:
     account = await api.register()
     calls = [asyncio.create_task(list_items(api, account)) for _ in range(60)]

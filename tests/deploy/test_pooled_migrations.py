@@ -105,6 +105,7 @@ async def test_a_killed_migration_frees_the_lock(
     assert (await alembic(url, "upgrade", "head")).status == 0
 
 
+@pytest.mark.long
 async def test_a_pooler_with_one_connection_is_reported_in_one_line(
     server: PostgresServer, empty_url: str
 ) -> None:
@@ -116,6 +117,7 @@ async def test_a_pooler_with_one_connection_is_reported_in_one_line(
     assert "default_pool_size" in ended.output.splitlines()[-1]
 
 
+@pytest.mark.long
 async def test_a_search_path_of_the_url_is_in_force(
     server: PostgresServer, pooler: PgBouncer, empty_url: str, mode: str
 ) -> None:
