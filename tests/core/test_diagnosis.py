@@ -70,13 +70,14 @@ async def fault_of(url: str, statement: str, *, read_only: bool = False) -> Base
     settings = Settings(_env_file=None, DATABASE_URL=url, DATABASE_LOCK_TIMEOUT_SECONDS=0.2)
     database = Database(settings)
     sessions = database.read_sessions if read_only else database.sessions
-    try:
-        async with threads_ended(), sessions() as session:
-            await session.execute(text(statement))
-    except Exception as error:  # noqa: BLE001  # whatever it is
-        return error
-    finally:
-        await database.close()
+    async with threads_ended():
+        try:
+            async with sessions() as session:
+                await session.execute(text(statement))
+        except Exception as error:  # noqa: BLE001  # whatever it is
+            return error
+        finally:
+            await database.close()
     raise AssertionError("nothing was wrong")
 
 
