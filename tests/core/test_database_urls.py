@@ -3,12 +3,15 @@
 import getpass
 import inspect
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import asyncpg
 import pytest
 from asyncpg.connect_utils import SSLMode, _parse_connect_arguments
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -106,6 +109,8 @@ WORKING: Final[dict[str, tuple[list[Any], str | None, str | None, str]]] = {
     "postgresql://h/app?user=u&password=canary": ([("h", 5432)], "u", "canary", "app"),
     "postgresql://h/app?user=u&password=can%26ary+": ([("h", 5432)], "u", "can&ary+", "app"),
     "postgresql://u@h/app": ([("h", 5432)], "u", None, "app"),
+    "postgresql://:canary@h/app": ([("h", 5432)], getpass.getuser(), "canary", "app"),
+    "postgresql://h/app?password=canary": ([("h", 5432)], getpass.getuser(), "canary", "app"),
     # Hosts and sockets.
     "postgres://u:canary@[::1]:5433/app": ([("::1", 5433)], "u", "canary", "app"),
     "postgres://u:canary@[2001:db8::1]/app": ([("2001:db8::1", 5432)], "u", "canary", "app"),
@@ -183,6 +188,8 @@ REFUSED: Final[dict[str, str]] = {
     "postgresql://u:canary@[::1/app": "an IPv6 address needs the form",
     "postgresql://u:canary@[canary]/app": "an IPv6 address needs the form",
     "postgresql://u:canary@h h/app": "the host is not a host name",
+    "postgresql://u:x@canary%2Fcanary/app": "the host is not a host name",
+    "postgresql://u:x@canary=1&canary/app": "the host is not a host name",
     "postgresql://u:canary@h..example/app": "the host is not a host name",
     "postgresql://u:can/ary@h/app": "@ is %40, / is %2F",
     "postgresql://u:can?ary@h/app": "@ is %40, / is %2F",
@@ -305,6 +312,24 @@ def test_no_piece_of_a_password_gets_into_the_line(separator: str) -> None:
         except AddressError as error:
             told = str(error)
         assert CANARY not in told, url
+
+
+PIECES: Final = (
+    *("u", ":", "p", "@", "h", "h2", ",", "/", "?", "#", "%", "%2F", "%40", "[::1]", "5432", "&"),
+    *("\u00e4", " ", "..", "app", "host=", "port=", "dbname=x", "user=y", "password=z"),
+    *("sslmode=require", "ssl=prefer", "options=-c%20a=b", "target_session_attrs=read-write"),
+    *("timeout=3", "schema=s", "passfile=/x", "keepalives=1", "channel_binding=require"),
+)
+
+
+@given(
+    st.sampled_from(("", "u:p@h/app?", "u@h1,h2/app?", "/app?host=/run&")),
+    st.lists(st.sampled_from(PIECES), max_size=8),
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_url_is_usable_or_refused(beginning: str, pieces: list[str]) -> None:
+    with suppress(AddressError):
+        read(f"postgresql://{beginning}{''.join(pieces)}")
 
 
 def test_no_host_at_all_is_wherever_the_driver_looks() -> None:

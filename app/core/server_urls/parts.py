@@ -17,7 +17,8 @@ MAX_PORT: Final = 65_535
 _OPTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://(.*)", re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_BAD_IN_HOST: Final = re.compile(r"[\s\\\"'<>^`{|}#\[\]@?]")
+# Letters of any language: they are sent in their ASCII form. Docker allows the underscore.
+_HOST: Final = re.compile(r"[\w.-]+")
 _SECRETS: Final = ("password", "sslpassword", "ssl_password")
 ENCODE: Final = (
     "percent-encode what is special in the password: @ is %40, / is %2F, ? is %3F, # is %23"
@@ -159,7 +160,7 @@ def _checked_host(host: str) -> str:
         host.encode("idna")
     except UnicodeError:
         raise AddressError("the host is not a host name") from None
-    if _BAD_IN_HOST.search(host):
+    if not _HOST.fullmatch(host):
         raise AddressError("the host is not a host name")
     return host
 

@@ -37,10 +37,12 @@ def read_postgresql_url(parts: Parts, governed: Mapping[str, str], *, writes: bo
     named = [(SAME.get(name, name), value) for name, value in parts.options]
     options = single_options([option for option in named if option[0] != "host"])
     hosts = _hosts(parts, [value for name, value in named if name == "host"], options)
+    password = options.get("password", parts.password)
     url = URL.create(
         DRIVER,
-        username=options.get("user") or parts.user,
-        password=options.get("password", parts.password),
+        # A URL shows no password without a user, be it an empty one: then the driver's default.
+        username=options.get("user") or parts.user or (None if password is None else ""),
+        password=password,
         database=options.get("dbname") or parts.path,
     )
     if not url.database:
