@@ -26,6 +26,9 @@ APPLICATION: Final = "app.main:app"
 # Long enough for a request at hand; a stream that never ends must not hold up a reload.
 DEV_SHUTDOWN_SECONDS: Final = 2
 
+# For the log, the store of limits, mails and the interpreter.
+DESCRIPTORS_BESIDE: Final = 100
+
 commands = typer.Typer()
 
 
@@ -58,6 +61,7 @@ def serve() -> None:
     sockets = bind(settings.HOST, settings.PORT)
     # Here too, and not only in the application: for what the server says before it starts that.
     configure_logging(settings)
+    _allow_connections(settings)
     config = uvicorn.Config(
         APPLICATION,
         workers=settings.WEB_CONCURRENCY,
@@ -82,6 +86,20 @@ def bind(host: str, port: int) -> "list[socket.socket]":
         return bind_sockets(host, port)
     except ListenError as error:
         raise Fault(error.detail, error.remedy) from error
+
+
+def _allow_connections(settings: "Settings") -> None:
+    """Allow as many file descriptors as MAX_CONNECTIONS and the pools need; workers inherit it."""
+    from app.server.descriptors import allow_descriptors
+
+    needed = settings.MAX_CONNECTIONS + 3 * settings.DATABASE_POOL_SIZE + DESCRIPTORS_BESIDE
+    allowed = allow_descriptors(needed)
+    if allowed < needed:
+        logging.getLogger("uvicorn.error").warning(
+            "MAX_CONNECTIONS needs %d file descriptors, and %d are allowed: raise ulimit -n",
+            needed,
+            allowed,
+        )
 
 
 def protocols(settings: "Settings") -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""File descriptors: as many as connections need, where the system lets us."""
+
+import sys
+
+import pytest
+
+from app.server.descriptors import allow_descriptors
+
+resource = pytest.importorskip("resource")
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Return the limits of the process, the last one in force; it keeps its own."""
+    found = [(1024, 4096)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: found[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: found.append(pair))
+    return found
+
+
+@pytest.mark.parametrize(("wanted", "allowed"), [(1000, 1024), (2000, 2000), (9000, 4096)])
+def test_the_limit_is_raised_as_far_as_the_system_allows(
+    limits: list[tuple[int, int]], wanted: int, allowed: int
+) -> None:
+    assert allow_descriptors(wanted) == min(wanted, allowed)
+    assert limits[-1] == (allowed, 4096)
+
+
+def test_without_a_hard_limit_it_is_raised_to_what_is_wanted(
+    limits: list[tuple[int, int]],
+) -> None:
+    limits.append((1024, resource.RLIM_INFINITY))
+
+    assert allow_descriptors(9000) == 9000
+
+
+def test_windows_has_no_such_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+
+    assert allow_descriptors(10**9) == 10**9
