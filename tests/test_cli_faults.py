@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from app.cli.doctor import _migrations, _service
+from app.cli.doctor import _migrations, _service, _way_to_file
 from app.cli.faults import Fault, database_faults
 from app.core.backing_services import STORE
 from app.core.config import PROJECT_ROOT
@@ -180,6 +180,15 @@ async def test_services_that_work_are_ok(cli: Cli, postgres: PostgresServer) -> 
         )
 
     assert wrong == {}
+
+
+def test_a_folder_that_may_not_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The superuser, as whom tests may run, may write in every folder."""
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+
+    assert _way_to_file(tmp_path) == f"let this user write in the folder {tmp_path}"
 
 
 def test_a_bug_in_a_check_is_no_finding() -> None:

@@ -3,6 +3,7 @@
 
 import asyncio
 import difflib
+import os
 import time
 from collections.abc import Coroutine, Generator, Iterator
 from contextlib import closing
@@ -112,8 +113,7 @@ def _database(settings: "Settings") -> Iterator[Finding]:
     path = settings.database_url.database or ""
     if settings.is_sqlite and not Path(path).exists():
         # Connecting would create it, though not its folder.
-        folder = Path(path).absolute().parent
-        remedy = BRING_UP if folder.is_dir() else f"create the folder {folder}"
+        remedy = _way_to_file(Path(path).absolute().parent)
         yield Finding("database", f"{database_name(settings)} does not exist", remedy)
         return
     try:
@@ -127,6 +127,14 @@ def _database(settings: "Settings") -> Iterator[Finding]:
     else:
         yield Finding("database", f"{database_name(settings)} answers")
     yield _migrations(current, missing, access)
+
+
+def _way_to_file(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"create the folder {folder}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"let this user write in the folder {folder}"
+    return BRING_UP
 
 
 async def _schema() -> "tuple[set[str], list[str], WriteAccess]":
