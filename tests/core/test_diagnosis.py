@@ -237,7 +237,7 @@ async def test_sqlite_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "app.db").write_text("this is a text, and long enough to be read as one" * 20)
     error = await fault_of(f"sqlite+aiosqlite:///{tmp_path}/app.db", "SELECT 1")
 
-    check(error, DATABASE, "no SQLite database", "correct the path")
+    check(error, DATABASE, "not a database of SQLite", "correct the path")
 
 
 async def test_sqlite_without_a_schema(tmp_path: Path) -> None:

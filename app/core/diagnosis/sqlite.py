@@ -21,7 +21,7 @@ _RULES: Final[tuple[Rule, ...]] = (
         "end what writes there, or wait for it",
     ),
     ("SQLITE_LOCKED", "", "another connection holds a lock", "try again"),
-    ("SQLITE_NOTADB", "", "the file is no SQLite database", "correct the path in {setting}"),
+    ("SQLITE_NOTADB", "", "the file is not a database of SQLite", "correct the path in {setting}"),
     ("SQLITE_CORRUPT", "", "the file is damaged", "restore a backup"),
     ("SQLITE_FULL", "", "the disk is full", "free some space"),
     ("SQLITE_IOERR", "", "the disk cannot be read or written", "check its space and its health"),
