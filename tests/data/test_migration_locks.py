@@ -3,7 +3,6 @@
 import asyncio
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
@@ -12,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from app.core.config import PROJECT_ROOT
+from app.core.config import PROJECT_ROOT, Settings, get_settings
 from migrations.check_locks import NO_SERVER, find_locks
 from tests.data.conftest import alembic_config
 from tests.data.faults import connection_to
@@ -136,12 +135,8 @@ def test_a_migration_that_meets_a_lock_gives_up_and_lets_those_behind_it_go_on(
     asyncio.run(on_database(empty_url, insert_nothing))
 
 
-def short_lock_timeout() -> Any:
-    class Short:
-        DATABASE_LOCK_TIMEOUT_SECONDS = 0.1
-        DATABASE_CONNECT_TIMEOUT_SECONDS = 3
-
-    return Short()
+def short_lock_timeout() -> Settings:
+    return get_settings().model_copy(update={"DATABASE_LOCK_TIMEOUT_SECONDS": 0.1})
 
 
 def insert_nothing(connection: Connection) -> None:
