@@ -258,7 +258,7 @@ async def test_a_refusal_costs_the_hashing_of_a_refused_login(
 
     wrong = "wrong password"
     costs: dict[str, list[float]] = {"login": [], "token": [], "unknown": []}
-    for _ in range(20):
+    for _ in range(10):
         for name, seen in costs.items():
             before = await hashing_time()
             if name == "login":
