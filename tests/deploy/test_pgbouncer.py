@@ -71,7 +71,9 @@ def settings(
     direct_url: str, pooler: PgBouncer, mode: str, request: pytest.FixtureRequest
 ) -> Settings:
     marker = request.node.get_closest_marker("settings")
-    values = {"DATABASE_POOLER": mode, **(marker.kwargs if marker else {})}
+    # However busy the machine is: the tests are about the pooler, not about waiting for ours.
+    patience = {"DATABASE_POOL_TIMEOUT_SECONDS": 30, "DATABASE_CONNECT_TIMEOUT_SECONDS": 30}
+    values = {"DATABASE_POOLER": mode, **patience, **(marker.kwargs if marker else {})}
     return Settings(_env_file=None, DATABASE_URL=pooler.in_front_of(direct_url), **values)
 
 
