@@ -75,20 +75,55 @@ async def test_the_application_sees_at_once_that_the_server_drains() -> None:
     assert seen == [False, True]
 
 
-async def test_connections_in_the_queue_of_a_closing_port_are_served() -> None:
-    async with serving() as server:
-        clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
-        stop(server)
-        # Blocks the loop: nobody accepts before the server stops.
-        time.sleep(0.2)  # noqa: ASYNC251
-        answers = []
-        loop = asyncio.get_running_loop()
-        for client in clients:
-            client.setblocking(False)
-            await loop.sock_sendall(client, request(b"GET /"))
-            answers.append(await loop.sock_recv(client, 15))
-            client.close()
+def connect_until_nobody_listens(port: int) -> list[bytes]:
+    """Return the first line of the answer to each request whose connection was made."""
+    clients = []
+    with suppress(TimeoutError, ConnectionRefusedError):
+        for _ in range(1000):
+            client = socket.create_connection(("127.0.0.1", port), timeout=0.3)
+            clients.append(client)
+            client.sendall(request(b"GET /"))
+            # They come as fast as the server accepts them, through the closing of the port.
+            time.sleep(0.0005)
+    answers = []
+    for client in clients:
+        client.settimeout(10)
+        with suppress(ConnectionError):
+            answers.append(client.recv(15))
+        client.close()
+    assert len(answers) == len(clients), f"{len(clients) - len(answers)} were reset"
+    return answers
 
+
+async def test_every_connection_that_was_made_before_the_port_closed_is_served() -> None:
+    async with serving() as server:
+        storm = asyncio.create_task(asyncio.to_thread(connect_until_nobody_listens, server.port))
+        await asyncio.sleep(0.05)
+        stop(server)
+        answers = await storm
+
+    assert set(answers) == {b"HTTP/1.1 200 OK"}
+
+
+async def test_connections_in_the_queue_of_a_closing_port_are_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clients: list[socket.socket] = []
+
+    async with serving() as server:
+
+        async def connect(_seconds: float) -> None:
+            # At the end of the drain, without a turn for the loop to accept them.
+            for _ in range(20):
+                client = socket.create_connection(("127.0.0.1", server.port))
+                client.sendall(request(b"GET /"))
+                clients.append(client)
+
+        monkeypatch.setattr(server.server, "_serve_on", connect)
+
+    answers = [client.recv(15) for client in clients]
+    for client in clients:
+        client.close()
     assert answers == [b"HTTP/1.1 200 OK"] * 20
 
 
