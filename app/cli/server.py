@@ -92,14 +92,8 @@ def _allow_connections(settings: "Settings") -> None:
     """Allow as many file descriptors as MAX_CONNECTIONS and the pools need; workers inherit it."""
     from app.server.descriptors import allow_descriptors
 
-    needed = settings.MAX_CONNECTIONS + 3 * settings.DATABASE_POOL_SIZE + DESCRIPTORS_BESIDE
-    allowed = allow_descriptors(needed)
-    if allowed < needed:
-        logging.getLogger("uvicorn.error").warning(
-            "MAX_CONNECTIONS needs %d file descriptors, and %d are allowed: raise ulimit -n",
-            needed,
-            allowed,
-        )
+    pools = 3 * settings.DATABASE_POOL_SIZE
+    allow_descriptors(settings.MAX_CONNECTIONS + pools + DESCRIPTORS_BESIDE)
 
 
 def protocols(settings: "Settings") -> dict[str, Any]:

@@ -20,10 +20,11 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize(("wanted", "allowed"), [(1000, 1024), (2000, 2000), (9000, 4096)])
 def test_the_limit_is_raised_as_far_as_the_system_allows(
-    limits: list[tuple[int, int]], wanted: int, allowed: int
+    limits: list[tuple[int, int]], wanted: int, allowed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert allow_descriptors(wanted) == min(wanted, allowed)
     assert limits[-1] == (allowed, 4096)
+    assert ("raise ulimit -n" in caplog.text) == (allowed < wanted)
 
 
 def test_without_a_hard_limit_it_is_raised_to_what_is_wanted(
