@@ -7,8 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from httpx2 import AsyncClient
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from starlette.types import Receive, Scope, Send
 
+from app.server.status import STATE_KEY, ServerStatus
 from tests.support.callers import hang_up
 from tests.support.problems import problem
 
@@ -66,3 +69,19 @@ class TestWithADatabaseThatNeverAnswers:
         asked = time.monotonic()
         problem(await client.get("/health/ready"), 503, "service_unavailable")
         assert time.monotonic() - asked < 1
+
+
+@pytest.mark.parametrize(("path", "status"), [("", 503), ("/ready", 503), ("/live", 200)])
+async def test_readiness_fails_at_once_when_the_server_drains(
+    app: FastAPI, path: str, status: int
+) -> None:
+    async def draining(scope: Scope, receive: Receive, send: Send) -> None:
+        state = {STATE_KEY: ServerStatus(is_draining=True)}
+        await app({**scope, "state": state}, receive, send)
+
+    async with AsyncClient(
+        transport=ASGITransport(app=draining), base_url="http://localhost"
+    ) as client:
+        answer = await client.get(f"/health{path}")
+
+    assert answer.status_code == status
