@@ -101,7 +101,7 @@ def protocols(settings: "Settings") -> dict[str, Any]:
     from functools import partial
 
     from app.core.middleware import MAX_HEADER_BYTES
-    from app.core.refusals import refuse
+    from app.core.refusals import Refusals
     from app.server.limits import Limits
     from app.server.protocol import BoundedProtocol
 
@@ -111,7 +111,8 @@ def protocols(settings: "Settings") -> dict[str, Any]:
         head_seconds=settings.HTTP_HEADER_TIMEOUT_SECONDS,
         body_seconds=settings.HTTP_BODY_TIMEOUT_SECONDS,
     )
-    return {"http": partial(BoundedProtocol, limits=limits, answer=refuse), "ws": "none"}
+    answer = Refusals(settings.CORS_ORIGINS, credentials=settings.refresh_token_in_cookie)
+    return {"http": partial(BoundedProtocol, limits=limits, answer=answer), "ws": "none"}
 
 
 def run(

@@ -1,6 +1,8 @@
 """The server's answers to what never becomes a request, in the shape of all other errors."""
 
-from http import HTTPStatus
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
 from uuid import uuid4
 
 # A worker imports this module first, and structlog must not find rich.
@@ -11,17 +13,40 @@ import structlog
 from app.core.addresses import canonical_address
 from app.core.middleware import SECURITY_HEADERS
 from app.core.problems import error_with, problem_response
-from app.server.refusal import Answer
+from app.server.refusal import Answer, Headers, Refusal
 
 log = structlog.get_logger(__name__)
 
+# Of the headers of these answers, those that a page may not read without being allowed to.
+_EXPOSED: Final = b"Retry-After, X-Request-ID"
+_VARY: Final = (b"vary", b"Origin")
 
-def refuse(status: HTTPStatus, client: str | None) -> Answer:
-    """Return a problem with a request id of its own, under which it is logged."""
-    request_id = uuid4().hex
-    address = loggable(canonical_address(client)) if client else None
-    log.info("request_refused", status=status.value, client=address, request_id=request_id)
-    response = problem_response(error_with(status), request_id)
-    headers = [h for h in response.raw_headers if h[0] != b"content-length"]
-    headers += [*SECURITY_HEADERS.items(), (b"x-request-id", request_id.encode())]
-    return Answer(headers, bytes(response.body))
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Makes the answers; pages of `origins` may read them, if the Origin header has arrived."""
+
+    origins: Collection[str]
+    credentials: bool
+
+    def __call__(self, refusal: Refusal) -> Answer:
+        """Return a problem with a request id of its own, under which it is logged."""
+        request_id, status = uuid4().hex, refusal.status
+        address = loggable(canonical_address(refusal.client)) if refusal.client else None
+        log.info("request_refused", status=status.value, client=address, request_id=request_id)
+        response = problem_response(error_with(status), request_id)
+        headers = [h for h in response.raw_headers if h[0] != b"content-length"]
+        headers += [*SECURITY_HEADERS.items(), (b"x-request-id", request_id.encode())]
+        return Answer([*headers, *self._cross_origin(refusal)], bytes(response.body))
+
+    def _cross_origin(self, refusal: Refusal) -> Headers:
+        """Return the headers of the CORS protocol, which the application has no part in here."""
+        if not self.origins:
+            return []
+        origin = next((value for name, value in refusal.headers if name == b"origin"), b"")
+        if origin.decode("latin-1") not in self.origins:
+            return [_VARY]
+        headers = [_VARY, (b"access-control-allow-origin", origin)]
+        if self.credentials:
+            headers.append((b"access-control-allow-credentials", b"true"))
+        return [*headers, (b"access-control-expose-headers", _EXPOSED)]

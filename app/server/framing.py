@@ -69,9 +69,10 @@ def origin_form(target: bytes, headers: Headers) -> bytes:
         url = urlsplit(target.decode("ascii"))
     except ValueError:
         raise Refused(HTTPStatus.BAD_REQUEST) from None
-    if url.scheme not in {"http", "https"} or not url.netloc or "@" in url.netloc:
+    host = url.netloc.encode()
+    if url.scheme not in {"http", "https"} or not host or not is_host(host):
         raise Refused(HTTPStatus.BAD_REQUEST)
     headers[:] = [h for h in headers if h[0] != b"host"]
-    headers.append((b"host", url.netloc.encode()))
+    headers.append((b"host", host))
     path = url.path or "/"
     return (f"{path}?{url.query}" if url.query else path).encode()

@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 
 from app.server.framing import NO_BODY, Framing, origin_form, read_framing
 from app.server.limits import Limits
-from app.server.refusal import Answerer, Refused, plain_answer, render
+from app.server.refusal import Answerer, Headers, Refusal, Refused, plain_answer, render
 from app.server.transport import LingeringTransport
 
 # Input is parsed in pieces of this size, so that no piece makes many objects before it is counted.
@@ -159,7 +159,7 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             for start in range(0, len(data), PIECE):
                 self._parse(data[start : start + PIECE])
-        if self._is_receiving():
+        if self._is_receiving() and not self._is_deaf:
             self._watch()
         elif self._timer is not None:
             self._forget_timer()
@@ -342,13 +342,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def _answer_with(self, status: HTTPStatus) -> None:
         # Nothing more is said when the request has been answered before the end of its body.
         if not self._in_body or not self.cycle.response_complete:
-            answer = self._answer(status, self.client[0] if self.client else None)
-            self.transport.write(render(status, answer, self.server_state.default_headers))
+            answer = self._answer(self._refusal(status, self.headers or []))
+            is_head = self.parser.get_method() == b"HEAD"
+            defaults = self.server_state.default_headers
+            self.transport.write(render(status, answer, defaults, is_head=is_head))
         self.transport.close()
 
+    def _refusal(self, status: HTTPStatus, headers: Headers) -> Refusal:
+        return Refusal(status, self.client[0] if self.client else None, headers)
+
     def _refusing(self, status: HTTPStatus) -> ASGI3Application:
-        async def application(_scope: Any, _receive: Any, send: Any) -> None:
-            answer = self._answer(status, self.client[0] if self.client else None)
+        async def application(scope: Any, _receive: Any, send: Any) -> None:
+            answer = self._answer(self._refusal(status, scope["headers"]))
             length = (b"content-length", str(len(answer.body)).encode())
             headers = [*answer.headers, length]
             await send({"type": "http.response.start", "status": status.value, "headers": headers})

@@ -13,8 +13,17 @@ class Answer:
     body: bytes
 
 
-# Makes the answer for a status and the address of the client, and logs it.
-Answerer = Callable[[HTTPStatus, str | None], Answer]
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`headers` are those that have been parsed: not all of them, or those of the last request."""
+
+    status: HTTPStatus
+    client: str | None
+    headers: Headers
+
+
+# Makes the answer to a refusal, and logs it.
+Answerer = Callable[[Refusal], Answer]
 
 
 class Refused(Exception):  # noqa: N818  # control flow inside the protocol, no error of ours
@@ -25,14 +34,17 @@ class Refused(Exception):  # noqa: N818  # control flow inside the protocol, no 
         super().__init__(status)
 
 
-def plain_answer(status: HTTPStatus, _client: str | None) -> Answer:
-    return Answer([(b"content-type", b"text/plain; charset=utf-8")], status.phrase.encode())
+def plain_answer(refusal: Refusal) -> Answer:
+    content_type = (b"content-type", b"text/plain; charset=utf-8")
+    return Answer([content_type], refusal.status.phrase.encode())
 
 
-def render(status: HTTPStatus, answer: Answer, default_headers: Headers) -> bytes:
+def render(
+    status: HTTPStatus, answer: Answer, default_headers: Headers, *, is_head: bool = False
+) -> bytes:
     """Return the whole response, after which the connection is closed."""
     length = (b"content-length", str(len(answer.body)).encode())
     closing = (b"connection", b"close")
     lines = [f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()]
     lines += [b"%s: %s\r\n" % h for h in (*default_headers, *answer.headers, length, closing)]
-    return b"".join([*lines, b"\r\n", answer.body])
+    return b"".join([*lines, b"\r\n", b"" if is_head else answer.body])

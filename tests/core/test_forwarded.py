@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 
 from app.core.addresses import parse_network
 from app.core.forwarded import ForwardedMiddleware
-from app.core.refusals import refuse
+from app.core.refusals import Refusals
+from app.server.refusal import Refusal
 
 PROXY: Final = "10.0.0.1"
 Lines = Iterable[tuple[str, str]]
@@ -294,7 +295,7 @@ def test_a_network_has_one_spelling(text: str, network: str) -> None:
 )
 def test_what_never_becomes_a_request_is_logged_with_that_spelling(text: str, address: str) -> None:
     with capture_logs() as events:
-        refuse(HTTPStatus.BAD_REQUEST, text)
+        Refusals([], credentials=False)(Refusal(HTTPStatus.BAD_REQUEST, text, []))
     assert [event["client"] for event in events] == [address]
 
 

@@ -3,10 +3,9 @@
 import asyncio
 import json
 import socket
-from http import HTTPStatus
 
 from app.server.limits import KIB, Limits
-from app.server.refusal import Answer
+from app.server.refusal import Answer, Refusal
 from tests.server.serving import HOST, Call, echo, request, serving
 
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -220,8 +219,9 @@ async def test_a_body_that_is_asked_for_keeps_the_connection() -> None:
 
 
 async def test_answers_to_what_is_no_request_come_from_the_given_function() -> None:
-    def answer(status: HTTPStatus, client: str | None) -> Answer:
-        return Answer([(b"x-client", str(client).encode())], str(status.value).encode())
+    def answer(refusal: Refusal) -> Answer:
+        client = str(refusal.client).encode()
+        return Answer([(b"x-client", client)], str(refusal.status.value).encode())
 
     async with serving(answer=answer) as server, await server.connect() as client:
         await client.send(b"GET / HTTP/1.1\r\n" + HOST + b"X\r\n\r\n")

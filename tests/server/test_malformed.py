@@ -53,6 +53,7 @@ MALFORMED = {
     "a target of another scheme": request(b"GET ftp://a/"),
     "an absolute target in Latin-1": request(b"GET http://\xe9/"),
     "an absolute target with half a bracket": request(b"GET http://[/"),
+    "an absolute target with a port of letters": request(b"GET http://a:b/"),
     "HTTP/2 without TLS": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "a chunk of no number": request(b"POST /", CHUNKED, body=b"x\r\n"),
@@ -81,6 +82,15 @@ async def test_what_is_not_supported_is_told_as_such() -> None:
         found = {name: await server.ask(sent) for name, (_, sent) in UNSUPPORTED.items()}
 
     assert found == {name: [status] for name, (status, _) in UNSUPPORTED.items()}
+
+
+async def test_a_refusal_of_head_has_no_content() -> None:
+    async with serving() as server, await server.connect() as client:
+        await client.send(b"HEAD / HTTP/1.1\r\nHost: a/b\r\n\r\n")
+        answer = await client.reader.read()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"\r\n\r\n")
 
 
 async def test_garbage_behind_a_request_leaves_its_answer_alone() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from app.server.limits import Limits
 from tests.server.serving import Call, echo, request, serving
 
@@ -21,6 +23,19 @@ async def test_a_head_that_does_not_arrive_in_time_is_answered_with_408() -> Non
         found = {name: await server.ask(*parts) for name, parts in heads.items()}
 
     assert found == {**{name: [408] for name in heads}, "the next request": [200, 408]}
+
+
+async def test_bytes_behind_a_refusal_do_not_start_another_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(limits=QUICK) as server, await server.connect() as client:
+        await client.send(b"GE")
+        assert (await client.response())[0] == 408
+        for _ in range(6):
+            await client.send(b"T")
+            await asyncio.sleep(QUICK.head_seconds / 4)
+
+    assert caplog.text == ""
 
 
 async def test_a_body_that_stops_is_answered_with_408_and_the_application_is_told() -> None:
