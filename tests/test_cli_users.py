@@ -45,6 +45,20 @@ def insert(cli: Cli, email: str, *, full_name: str | None = None) -> str:
 # --- create-user
 
 
+def test_input_that_is_not_utf_8_is_one_line(cli: Cli) -> None:
+    # Not in a warm process, which has opened its input already.
+    finished = subprocess.run(
+        cli.command("create-user"),
+        env=cli.environment(PYTHONIOENCODING="utf-8:strict"),
+        input=b"\xff\n",
+        capture_output=True,
+        check=False,
+    )
+
+    assert finished.returncode == 1
+    assert finished.stderr == b"Error: the input is not UTF-8 text\n"
+
+
 async def test_a_created_user_can_log_in(both: Cli, client: AsyncClient) -> None:
     finished = create(both, "Ada@Example.com", "--full-name=Ada Lovelace")
 

@@ -6,7 +6,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from limits import parse
@@ -481,3 +481,21 @@ def test_an_empty_variable_is_as_none_at_all(environment: pytest.MonkeyPatch) ->
     environment.setenv("PORT", "")
 
     assert load_settings().PORT == 8000
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [
+        ({}, 0),
+        ({"ENVIRONMENT": "production"}, 5),
+        ({"ENVIRONMENT": "production", "DRAIN_SECONDS": "0"}, 0),
+        ({"DRAIN_SECONDS": "3"}, 3),
+    ],
+)
+def test_a_server_drains_for_five_seconds_in_production_unless_told_otherwise(
+    values: dict[str, str], seconds: int
+) -> None:
+    strong = {"ARGON2_MEMORY_KIB": "19456", "ARGON2_TIME_COST": "2", "RATE_LIMIT_ENABLED": "true"}
+    given: dict[str, Any] = {**SAFE, **strong, "ENVIRONMENT": "development", **values}
+
+    assert Settings(_env_file=None, **given).drain_seconds == seconds

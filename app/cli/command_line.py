@@ -29,7 +29,7 @@ class CommandLine(TyperGroup):
         except APIError as error:
             _end(error.detail)
         except UnicodeDecodeError:
-            _end("the input, or the .env file, is not UTF-8 text")
+            _end("the input is not UTF-8 text")
         except OSError as error:
             _end(str(error))
         sys.exit(status or 0)

@@ -132,21 +132,13 @@ def migrate() -> list[str]:
     from app.core.backing_services import DATABASE
     from app.core.config import get_settings
     from app.db.init_db import init_db as upgrade
-    from app.db.migration_faults import diagnose_migration
-    from app.db.migration_lock import MigrationLockError
+    from app.db.migration_faults import in_one_line
 
-    where = database_name(get_settings())
     try:
-        return upgrade()
-    except MigrationLockError as error:
+        with in_one_line(DATABASE, where=database_name(get_settings())):
+            return upgrade()
+    except CommandError as error:
         raise Fault(str(error)) from error
-    except Exception as error:
-        found = diagnose_migration(error, DATABASE, where=where)
-        if found is not None:
-            raise Fault(found.cause, found.remedy) from error
-        if isinstance(error, CommandError):
-            raise Fault(f"the migrations do not fit the database: {_first_line(error)}") from error
-        raise
 
 
 def _clean_up(
@@ -225,7 +217,3 @@ async def _delete_expired_keys(session: "AsyncSession", before: datetime, batch:
     from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
 
     return await IdempotencyKeyRepository(session).delete_expired(before=before, batch=batch)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -1,6 +1,7 @@
 """Fields beyond short texts: what their columns cannot hold, and what no response could show."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -113,6 +114,20 @@ async def test_a_price_is_the_same_before_and_after_it_was_stored(
 
     assert response.json()["data"]["price"] == "3.50"
     assert listed.json()["data"][0]["price"] == "3.50"
+
+
+async def test_an_exact_decimal_is_documented_as_the_text_that_is_accepted(
+    app: FastAPI, account: Account
+) -> None:
+    app.openapi_schema = None
+    schemas = app.openapi()["components"]["schemas"]
+    app.openapi_schema = None
+
+    for name in ("ParcelCreate", "ParcelResponse"):
+        price = schemas[name]["properties"]["price"]
+        assert (price["type"], price["examples"]) == ("string", ["12.50"])
+        assert re.fullmatch(price["pattern"], "9999999999.99")
+        assert not re.fullmatch(price["pattern"], "12.505")
 
 
 @pytest.mark.parametrize("query", ["quantity=2147483648", "tally_gte=9223372036854775808"])
