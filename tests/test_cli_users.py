@@ -47,7 +47,7 @@ def insert(cli: Cli, email: str, *, full_name: str | None = None) -> str:
 
 def test_input_that_is_not_utf_8_is_one_line(cli: Cli) -> None:
     # Not in a warm process, which has opened its input already.
-    finished = subprocess.run(
+    finished = subprocess.run(  # noqa: S603 - the project's own command
         cli.command("create-user"),
         env=cli.environment(PYTHONIOENCODING="utf-8:strict"),
         input=b"\xff\n",
