@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from app.core.exceptions import ValidationFailedError
 from app.core.problems import MAX_FAULTS, field_problems
 from app.core.row_format import RowFormat, RowsUnreadableError, decode
+from app.core.validation import TEXTS
 
 RowT = TypeVar("RowT", bound=BaseModel)
 
@@ -36,7 +37,8 @@ def read_rows(
 
     Raises `FileRefusedError` with the faults of as many lines as there is room for.
     """
-    reader = _Reader(schema, frozenset(ignoring) - schema.model_fields.keys())
+    context = TEXTS if row_format is RowFormat.CSV else None
+    reader = _Reader(schema, frozenset(ignoring) - schema.model_fields.keys(), context)
     try:
         for line in decode(content, row_format, columns={*schema.model_fields, *ignoring}):
             reader.read(line.number, line.values)
@@ -51,9 +53,12 @@ def read_rows(
 
 
 class _Reader:
-    def __init__(self, schema: type[Any], ignored: frozenset[str]) -> None:
+    def __init__(
+        self, schema: type[Any], ignored: frozenset[str], context: dict[str, bool] | None
+    ) -> None:
         self._schema = schema
         self._ignored = ignored
+        self._context = context
         self.rows: list[Any] = []
         self.faults: list[dict[str, Any]] = []
         self.faulty = 0
@@ -67,7 +72,7 @@ class _Reader:
             raise RowsUnreadableError(number, message, "too_many_rows")
         kept = {name: value for name, value in values.items() if name not in self._ignored}
         try:
-            self.rows.append(self._schema.model_validate(kept))
+            self.rows.append(self._schema.model_validate(kept, context=self._context))
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False, include_input=False)
             self.refuse(number, field_problems(faults))

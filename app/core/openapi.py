@@ -49,6 +49,7 @@ from app.core.openapi_schemas import (
     REFERENCE,
     drop_nulls_of_parameters,
     name_by_title,
+    name_generated_bodies,
     name_inline_bodies,
 )
 from app.core.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
@@ -68,9 +69,10 @@ BODY_ERRORS = (
     UnsupportedMediaTypeError,
     ContentEncodingError,
 )
-# Wherever a caller is asked for an access token, whose scheme has this name: their requests are
-# counted, and the session is looked up.
+# Wherever a caller is asked for an access token or a key: their requests are counted, and the
+# session or the key is looked up.
 CALLER_ERRORS = (TooManyRequestsError, ServiceUnavailableError)
+# The name of the access token's scheme.
 ACCESS_TOKEN = OAuth2PasswordBearer.__name__
 
 
@@ -126,6 +128,7 @@ def install_openapi(app: FastAPI) -> None:
             document_headers(schema)
             document_oauth2_errors(schema, REFERENCE)
             name_inline_bodies(schema)
+            name_generated_bodies(schema)
             name_by_title(schema)
             drop_nulls_of_parameters(schema)
             app.openapi_schema = schema
@@ -154,7 +157,7 @@ def _document_limits(schema: dict[str, Any], routes: Sequence[BaseRoute]) -> Non
 def _common_errors(operation: dict[str, Any]) -> Iterator[type[APIError]]:
     if "requestBody" in operation:
         yield from BODY_ERRORS
-    if any(ACCESS_TOKEN in way for way in operation.get("security", ())):
+    if operation.get("security"):
         yield from CALLER_ERRORS
 
 

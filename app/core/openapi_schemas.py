@@ -8,6 +8,7 @@ Schema = dict[str, Any]
 REFERENCE: Final = "#/components/schemas/{model}"
 PREFIX: Final = REFERENCE.format(model="")
 _NULL: Final = {"type": "null"}
+_GENERATED: Final = "Body_"
 
 
 def name_by_title(openapi: Schema) -> None:
@@ -15,9 +16,12 @@ def name_by_title(openapi: Schema) -> None:
     schemas = openapi["components"]["schemas"]
     titles = {key: schema.get("title", "") for key, schema in schemas.items()}
     count = Counter(titles.values())
-    # A model that is read and written may have two schemas, which keep the names they have.
-    names = {key: t for key, t in titles.items() if t.isidentifier() and count[t] == 1}
-    openapi["components"]["schemas"] = {names.get(key, key): s for key, s in schemas.items()}
+    # A model that is read and written may have two schemas, -Input and -Output.
+    names = {
+        key: t if t.isidentifier() and count[t] == 1 else key.replace("-", "")
+        for key, t in titles.items()
+    }
+    openapi["components"]["schemas"] = {names[key]: s for key, s in schemas.items()}
     _rename(openapi, {PREFIX + key: PREFIX + name for key, name in names.items()})
 
 
@@ -30,6 +34,17 @@ def _rename(part: Any, references: dict[str, str]) -> None:
             part["$ref"] = references[part["$ref"]]
         for inner in part.values():
             _rename(inner, references)
+
+
+def name_generated_bodies(openapi: Schema) -> None:
+    """Rename the bodies that FastAPI makes of several parameters, by the operation's id.
+
+    Forms, uploads and several JSON parameters have one: UploadPhotoBody for Body_upload_photo.
+    """
+    for key, schema in openapi["components"]["schemas"].items():
+        if key.startswith(_GENERATED):
+            words = key.removeprefix(_GENERATED).split("_")
+            schema["title"] = "".join(word[:1].upper() + word[1:] for word in words) + "Body"
 
 
 def name_inline_bodies(openapi: Schema) -> None:

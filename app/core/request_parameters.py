@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import BaseRoute
 
 from app.core.openapi_schemas import REFERENCE, Schema
+from app.core.validation import TEXTS
 
 CallableT = TypeVar("CallableT", bound=Callable[..., Any])
 
@@ -75,7 +76,7 @@ def query_of(model: type[BaseModel]) -> Any:
             else:
                 sent[name] = value
         try:
-            return model.model_validate(sent)
+            return model.model_validate(sent, context=TEXTS)
         except ValidationError as error:
             faults = error.errors(include_url=False)
             raise RequestValidationError(

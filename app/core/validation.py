@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 # A response of more than some 250 levels cannot be serialized, so it must not be stored.
@@ -20,6 +20,14 @@ _TOO_DEEP: Final = PydanticCustomError(
 )
 
 Location = tuple[str | int, ...]
+
+# `context=` of a validation whose values are all texts: those of a query, or of a line of CSV.
+TEXTS: Final = {"texts": True}
+
+
+def is_text(info: ValidationInfo) -> bool:
+    """Return whether numbers come as texts, because what is validated has nothing else."""
+    return info.context == TEXTS
 
 
 class InputModel(BaseModel):

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -21,10 +21,14 @@ from pydantic import (
     JsonValue,
     SerializationInfo,
     StringConstraints,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from app.core.validation import InputModel
+from app.core.json_types import wrong_json_type
+from app.core.validation import InputModel, is_text
 from app.models.email_key import email_key
 
 # A text that is more than white space. White space around it is taken off before this is asked.
@@ -34,7 +38,20 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class RequestSchema(InputModel):
-    """Base of every request's body: unknown fields are refused, and no text holds a NUL."""
+    """Base of every request's body: unknown fields are refused, and no text holds a NUL.
+
+    A value has the JSON type that is documented, except in a file whose values are all texts.
+    """
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _refuse_another_json_type(
+        cls, sent: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
+        value = read(sent)
+        if not is_text(info) and (fault := wrong_json_type(sent, value)) is not None:
+            raise fault
+        return value
 
 
 class ResponseSchema(BaseModel):
@@ -96,11 +113,17 @@ Password = Annotated[
 ]
 
 
+# Pydantic would also read seconds since 1970, as a text too, which the documented format refuses.
 def _dated(value: Any) -> Any:
-    # Pydantic would also read seconds since 1970, of which the documentation says nothing.
-    if isinstance(value, str) and not _DATE.match(value):
-        raise PydanticCustomError("datetime_parsing", "Input should be a valid datetime")
-    return value
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
+        return value
+    raise PydanticCustomError("datetime_parsing", "Input should be a valid datetime")
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, date) or (isinstance(value, str) and _DATE.fullmatch(value)):
+        return value
+    raise PydanticCustomError("date_parsing", "Input should be a valid date: YYYY-MM-DD")
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -119,6 +142,9 @@ Moment = Annotated[
     BeforeValidator(_dated),
     AfterValidator(_in_utc),
 ]
+
+
+Day = Annotated[date, Field(examples=["2027-01-31"]), BeforeValidator(_day)]
 
 
 # As wide as the columns: `Integer`, and `BigInteger`. Without a bound, the databases differ.

@@ -39,6 +39,7 @@ FORMATS: dict[str, Callable[[str], object]] = {
     "duration": _duration,
     "email": lambda text: validate_email(text, check_deliverability=False),
     "password": str,
+    "binary": str,
 }
 # Readers of the documentation make these up by themselves.
 EXAMPLES: dict[str | None, Any] = {
@@ -47,14 +48,19 @@ EXAMPLES: dict[str | None, Any] = {
     "date": "2026-01-31",
     "time": "12:00:00",
     "duration": "PT1H30M",
+    "binary": "bytes",
     "boolean": True,
     "null": None,
 }
-ANNOTATIONS = {"title", "description", "default", "examples"}
+# JSON Schema lets the last two describe a text, and validates nothing by them.
+ANNOTATIONS = {
+    *("title", "description", "default", "examples"),
+    *("contentMediaType", "contentEncoding"),
+}
 KEYWORDS = {
-    *("anyOf", "const", "enum", "type", "format", "items"),
-    *("properties", "required", "additionalProperties"),
-    *("minLength", "maxLength", "pattern", "minItems", "maxItems"),
+    *("anyOf", "const", "enum", "type", "format", "items", "prefixItems"),
+    *("properties", "required", "additionalProperties", "propertyNames"),
+    *("minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
 }
 
@@ -67,7 +73,9 @@ class SchemaReader:
 
     def faults(self, schema: Schema, value: Any, at: str = "$") -> list[str]:
         """What is wrong with the value. What is not documented is wrong, too."""
-        schema = self._resolve(schema)
+        schema = self.resolve(schema)
+        if not schema.keys() - ANNOTATIONS:
+            return []  # it takes anything, as free JSON does
         if unknown := schema.keys() - KEYWORDS - ANNOTATIONS:
             raise NotImplementedError(f"{at}: {sorted(unknown)}")
         if "anyOf" in schema:
@@ -79,17 +87,19 @@ class SchemaReader:
 
     def example(self, schema: Schema, at: str = "$") -> Any:
         """A value as the documentation shows it; `LookupError` where it shows none."""
-        schema = self._resolve(schema)
+        schema = self.resolve(schema)
         if {"type": "null"} in schema.get("anyOf", []):
             schema = {"default": None, **schema}
         ready = [schema[k] for k in ("const", "default") if k in schema]
         lists = [schema[k][0] for k in ("examples", "enum") if k in schema]
-        made_up = [EXAMPLES[k] for k in (schema.get("format"), schema.get("type")) if k in EXAMPLES]
+        kinds = (_format(schema), schema.get("type"))
+        made_up = [EXAMPLES[kind] for kind in kinds if kind in EXAMPLES]
         for example in (*lists, *ready, *made_up):
             return example
         return self._inner_example(schema, at)
 
-    def _resolve(self, schema: Schema) -> Schema:
+    def resolve(self, schema: Schema) -> Schema:
+        """The schema that a reference is to, or the schema itself."""
         name = schema.get("$ref", "").removeprefix("#/components/schemas/")
         beside = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
         return {**self._components[name], **beside} if name else schema
@@ -103,28 +113,43 @@ class SchemaReader:
     def _list_faults(self, schema: Schema, value: list[Any], at: str) -> Iterator[str]:
         if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
             yield f"{at}: {len(value)} items are too few or too many"
+        if schema.get("uniqueItems") and any(item in value[:n] for n, item in enumerate(value)):
+            yield f"{at}: has an item twice"
+        first = schema.get("prefixItems", [])
         for index, item in enumerate(value):
-            yield from self.faults(schema.get("items", {}), item, f"{at}[{index}]")
+            inner = first[index] if index < len(first) else schema.get("items", {})
+            yield from self.faults(inner, item, f"{at}[{index}]")
 
     def _object_faults(self, schema: Schema, value: dict[str, Any], at: str) -> Iterator[str]:
         properties = schema.get("properties", {})
+        others = schema.get("additionalProperties", False)
         for name in sorted(set(schema.get("required", [])) - value.keys()):
             yield f"{at}: {name} is missing"
         for name, inner in value.items():
+            yield from self.faults(schema.get("propertyNames", {}), name, f"{at}, key {name}")
             if name in properties:
                 yield from self.faults(properties[name], inner, f"{at}.{name}")
-            elif schema.get("additionalProperties") is not True:
+            elif isinstance(others, dict):
+                yield from self.faults(others, inner, f"{at}.{name}")
+            elif not others:
                 yield f"{at}: {name} is not documented"
 
     def _inner_example(self, schema: Schema, at: str) -> Any:
         if schema.get("type") == "object":
             properties = schema.get("properties", {})
             return {name: self.example(s, f"{at}.{name}") for name, s in properties.items()}
+        if "prefixItems" in schema:
+            return [self.example(each, f"{at}[]") for each in schema["prefixItems"]]
         if schema.get("type") == "array":
             return [self.example(schema["items"], f"{at}[]")]
         if "anyOf" in schema:
             return self.example(schema["anyOf"][0], at)
         raise LookupError(f"{at} has no example: give it Field(examples=[...])")
+
+
+def _format(schema: Schema) -> str | None:
+    """FastAPI documents bytes by a media type alone, JSON Schema's own word for them."""
+    return "binary" if "contentMediaType" in schema else schema.get("format")
 
 
 def _has_type(schema: Schema, value: Any) -> bool:

@@ -40,6 +40,12 @@ WRONG: list[tuple[Schema, Any]] = [
     ({"type": "number", "minimum": 0.5}, 0.4),
     ({"type": "number", "exclusiveMinimum": 0}, 0),
     ({"type": "number", "exclusiveMaximum": 1}, 1),
+    ({"type": "object", "additionalProperties": {"type": "integer"}}, {"a": "1"}),
+    ({"type": "object", "additionalProperties": False}, {"a": 1}),
+    ({"type": "object", "additionalProperties": True, "propertyNames": NAME}, {"a": 1}),
+    ({"type": "array", "items": NAME, "uniqueItems": True}, ["Ada", "Bob", "Ada"]),
+    ({"type": "array", "prefixItems": [{"type": "integer"}, NAME]}, [1, "a"]),
+    ({"type": "string", "contentMediaType": "image/png"}, 1),
 ]
 RIGHT: list[tuple[Schema, Any]] = [
     (NAME, "Ada"),
@@ -56,6 +62,12 @@ RIGHT: list[tuple[Schema, Any]] = [
     ({"type": "number", "minimum": 0, "maximum": 1}, 0.5),
     ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 2}, 1),
     ({"type": "boolean"}, False),
+    ({"type": "object", "additionalProperties": {"type": "integer"}}, {"a": 1}),
+    ({"type": "object", "additionalProperties": {}}, {"a": [{"b": None}]}),
+    ({"type": "object", "additionalProperties": True, "propertyNames": NAME}, {"Ada": 1}),
+    ({"type": "array", "items": NAME, "uniqueItems": True}, ["Ada", "Bob"]),
+    ({"type": "array", "prefixItems": [{"type": "integer"}, NAME], "maxItems": 2}, [1, "Ada"]),
+    ({"type": "string", "contentMediaType": "image/png"}, "bytes"),
 ]
 
 
@@ -70,8 +82,8 @@ def test_sees_no_fault_where_there_is_none(schema: Schema, value: Any) -> None:
 
 
 def test_stops_at_a_keyword_that_it_does_not_know() -> None:
-    with pytest.raises(NotImplementedError, match="uniqueItems"):
-        READER.faults({"type": "array", "uniqueItems": True}, [])
+    with pytest.raises(NotImplementedError, match="contains"):
+        READER.faults({"type": "array", "contains": {}}, [])
 
 
 def test_stops_at_a_format_that_it_does_not_know() -> None:

@@ -1,0 +1,160 @@
+"""Values of another JSON type than the documented one, and names of generated bodies."""
+
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import IntEnum
+from typing import Annotated, Any
+
+import pytest
+from fastapi import FastAPI, Form, UploadFile
+from pydantic import Field, JsonValue, ValidationError
+
+from app.core.imports import FileRefusedError, read_rows
+from app.core.openapi import install_openapi
+from app.core.row_format import RowFormat
+from app.core.validation import TEXTS
+from app.schemas.base import Day, ExactDecimal, Int32, JsonObject, Moment, RequestSchema
+from tests.support.json_schema import SchemaReader
+
+
+class Size(IntEnum):
+    SMALL = 1
+
+
+class Part(RequestSchema):
+    count: Annotated[Int32, Field(ge=1, examples=[1])]
+
+
+class Kit(RequestSchema):
+    """A field of each kind that FastAPI documents in its own way."""
+
+    count: Annotated[Int32, Field(ge=1, examples=[1])] = 1
+    weight: Annotated[float, Field(examples=[1.5])] = 1.5
+    ready: bool = True
+    day: Day = date(2027, 1, 31)
+    any_day: date = date(2027, 1, 31)
+    moment: Moment | None = None
+    opens: time = time(12)
+    lasts: timedelta = timedelta(hours=1)
+    size: Size = Size.SMALL
+    prices: list[Annotated[Decimal, ExactDecimal(12, 2)]] = Field(default_factory=list)
+    discount: Annotated[Decimal, ExactDecimal(4, 2)] | None = None
+    counts: dict[str, int] = Field(default_factory=dict)
+    numbers: list[int] = Field(default_factory=list)
+    pair: tuple[int, str] = (1, "a")
+    unique: set[int] = Field(default_factory=set)
+    part: Part | None = None
+    parts: dict[str, Part] = Field(default_factory=dict)
+    free: JsonObject = Field(default_factory=dict)
+    anything: JsonValue = None
+    raw: bytes = b""
+
+
+REFUSED: list[tuple[str, Any, list[str | int]]] = [
+    ("count", "1", []),
+    ("count", True, []),
+    ("count", 0, []),
+    ("count", 2**31, []),
+    ("weight", "1.5", []),
+    ("weight", True, []),
+    ("ready", 1, []),
+    ("ready", "true", []),
+    ("day", 0, []),
+    ("day", "0", []),
+    ("day", "2027-01-31T00:00:00", []),
+    ("any_day", 0, []),
+    ("moment", 0, []),
+    ("moment", "0", []),
+    ("opens", 0, []),
+    ("lasts", 60, []),
+    ("prices", [1.5], [0]),
+    ("prices", ["1.50", "1.005"], [1]),
+    ("discount", 1, []),
+    ("counts", {"a": "1"}, []),
+    ("numbers", [1, "2"], []),
+    ("pair", ["1", "a"], []),
+    ("unique", [1, "2"], []),
+    ("part", {"count": "1"}, ["count"]),
+    ("parts", {"a": {"count": True}}, ["a", "count"]),
+    ("free", [], []),
+]
+ACCEPTED: list[tuple[str, Any]] = [
+    ("count", 2.0),
+    ("weight", 2),
+    ("day", "2027-01-31"),
+    ("moment", "2027-01-31T12:00:00+02:00"),
+    ("opens", "12:30:00"),
+    ("lasts", "PT1H"),
+    ("size", 1),
+    ("prices", ["1.50"]),
+    ("discount", None),
+    ("counts", {"a": 1}),
+    ("numbers", [1, 2]),
+    ("pair", [1, "a"]),
+    ("unique", [1, 2]),
+    ("part", {"count": 1}),
+    ("free", {"a": [True, 1, "1", None]}),
+    ("anything", True),
+    ("raw", "text"),
+]
+
+
+@pytest.fixture(scope="module")
+def documented() -> dict[str, Any]:
+    app = FastAPI()
+
+    @app.post("/kits")
+    async def take(kit: Kit) -> Kit:
+        return kit
+
+    @app.post("/photos", operation_id="upload_photo")
+    async def upload(photo: UploadFile, label: Annotated[str, Form()]) -> None: ...
+
+    @app.post("/pairs", operation_id="send_pair")
+    async def send(left: Part, right: Part) -> None: ...
+
+    install_openapi(app)
+    return app.openapi()
+
+
+@pytest.mark.parametrize(("field", "value", "place"), REFUSED)
+def test_a_value_of_another_type_is_refused_as_documented(
+    documented: dict[str, Any], field: str, value: Any, place: list[str | int]
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Kit.model_validate({field: value})
+
+    first = refused.value.errors()[0]["loc"]
+    assert list(first)[: 1 + len(place)] == [field, *place]
+    assert SchemaReader(documented).faults(kit_of(documented), {field: value})
+
+
+@pytest.mark.parametrize(("field", "value"), ACCEPTED)
+def test_a_value_of_the_documented_type_is_accepted(
+    documented: dict[str, Any], field: str, value: Any
+) -> None:
+    Kit.model_validate({field: value})
+
+    # JSON has one kind of number: 2.0 is an integer there.
+    shown = int(value) if isinstance(value, float) else value
+    assert SchemaReader(documented).faults(kit_of(documented), {field: shown}) == []
+
+
+def kit_of(documented: dict[str, Any]) -> dict[str, Any]:
+    schemas = documented["components"]["schemas"]
+    kit: dict[str, Any] = schemas.get("KitInput") or schemas["Kit"]
+    return kit
+
+
+def test_texts_are_numbers_where_there_is_nothing_else() -> None:
+    assert Part.model_validate({"count": "3"}, context=TEXTS).count == 3
+    assert read_rows(b"count\r\n3\r\n", RowFormat.CSV, Part)[0].count == 3
+    with pytest.raises(FileRefusedError):
+        read_rows(b'{"count": "3"}\n', RowFormat.NDJSON, Part)
+
+
+def test_bodies_that_are_generated_have_readable_names(documented: dict[str, Any]) -> None:
+    names = documented["components"]["schemas"].keys()
+
+    assert {"UploadPhotoBody", "SendPairBody", "Part"} <= names
+    assert [name for name in names if not name.isalnum()] == []
