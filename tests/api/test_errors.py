@@ -212,6 +212,9 @@ def mistreated(value: Any) -> list[Any]:
     strange: list[Any] = [[CANARY], {"a": CANARY}, [{"a": [CANARY]}], CANARY * 1000]
     if isinstance(value, list):
         strange[0] = [CANARY * 1000]
+    if isinstance(value, dict):
+        # Free JSON takes any object, but for what no response could hold.
+        strange[1] = {"a": f"{CANARY}\0"}
     return strange if isinstance(value, str | None) else [*strange, CANARY]
 
 

@@ -6,7 +6,7 @@ which a request takes up what an earlier one was answered.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -30,6 +30,8 @@ ABOUT_METHODS: Final = ("unsupported_method", "allow_header_conformance")
 # allow is told there. What is wrong with a request as a whole has tests of its own.
 ABOUT_BODIES: Final = ("negative_data_rejection",)
 OF_MANY_ROWS: Final = r"/(bulk|bulk-delete)$"
+# To this check, an OAuth2 token is none: a request with one gets in without the API key beside it.
+ABOUT_KEYS: Final = ("ignored_auth",)
 # Any text that is long enough is a password, be it one that the generator takes for none.
 OF_NO_FORMAT: Final = r"violates `format` at /properties/(new_)?password\b"
 # What is answered to requests that are as documented. A made-up If-Match is nobody's ETag: 412.
@@ -46,7 +48,7 @@ class Effort:
     edges: bool
     seed: int | None = None
 
-    def config(self, paths: Iterable[str]) -> dict[str, Any]:
+    def config(self, paths: Mapping[str, Any]) -> dict[str, Any]:
         config: dict[str, Any] = {
             "continue-on-failure": True,
             "generation": {
@@ -63,14 +65,15 @@ class Effort:
         return config if self.seed is None else {**config, "seed": self.seed}
 
 
-def exceptions(paths: Iterable[str]) -> Iterator[dict[str, Any]]:
+def exceptions(paths: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """For each path that some checks are left out for: which."""
-    paths = list(paths)
     without_methods = set(shadowed(paths))
-    for path in paths:
+    for path, operations in paths.items():
         names: list[str] = []
         names += ABOUT_METHODS if path in without_methods else ()
         names += ABOUT_BODIES if re.search(OF_MANY_ROWS, path) else ()
+        ways_in = (operation.get("security", ()) for operation in operations.values())
+        names += ABOUT_KEYS if any(len(ways) > 1 for ways in ways_in) else ()
         checks: dict[str, Any] = {name: {"enabled": False} for name in names}
         if re.search(OF_CREDENTIALS, path):
             checks["positive_data_acceptance"] = {"expected-statuses": [*ANSWERS, "400"]}

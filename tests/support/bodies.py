@@ -45,5 +45,14 @@ class BodySender:
             headers=headers,
         )
 
+    async def send_parts(self, route: str, parts: dict[str, tuple[str, bytes, str]]) -> Response:
+        """Send a multipart form."""
+        return await self._api.client.request(
+            method_of(route),
+            path_for(route, **self._ids),
+            files=parts,
+            headers=self._admin.headers,
+        )
+
     async def send_json(self, route: str, body: Any) -> Response:
         return await self.send(route, json.dumps(body))

@@ -35,8 +35,12 @@ def replace_file(code: str, project: Path) -> Path:
 
 
 def _with_rows(text: str, table: str, rows: str) -> str:
-    opening = rf"^ *{table}\b.* = \{{\n"
-    text, found = re.subn(opening, lambda line: line[0] + rows, text, flags=re.MULTILINE)
+    opening = rf"^( *{table}\b.* = \{{)(\}}?)\n"
+
+    def add(line: re.Match[str]) -> str:
+        return f"{line[1]}\n{rows}" + (f"{line[2]}\n" if line[2] else "")
+
+    text, found = re.subn(opening, add, text, flags=re.MULTILINE)
     assert found == 1, f"no table to add to: {table}"
     return text
 

@@ -21,6 +21,8 @@ FILE_BODIES: Final = {
     "POST /api/v1/items/import": ("text/csv", "title\r\nNew\r\n"),
     "POST /api/v1/items/import/ndjson": ("application/x-ndjson", '{"title": "New"}\n'),
 }
+# Route: the parts of a multipart form that it accepts, each a name, its content and its media type.
+UPLOADS: Final[dict[str, dict[str, tuple[str, bytes, str]]]] = {}
 FORM_ROUTES: Final = {"POST /api/v1/auth/token"}
 QUERIES: Final = {"GET /api/v1/items/search": {"q": "thing"}}
 
@@ -113,7 +115,9 @@ def form_for(route: str, account: Account) -> dict[str, str]:
 
 
 def body_of(route: str, account: Account) -> dict[str, Any]:
-    """Return the body as an argument of the HTTP client: JSON, a form or a file."""
+    """Return the body as an argument of the HTTP client: JSON, a form, a file or uploads."""
+    if route in UPLOADS:
+        return {"files": UPLOADS[route]}
     if route in FORM_ROUTES:
         return {"data": form_for(route, account)}
     if route in FILE_BODIES:
