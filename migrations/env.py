@@ -144,7 +144,7 @@ async def run_on_postgresql(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         event.listen(connection.sync_connection, "begin", bound_waits)
         is_locked = await connection.run_sync(prepare_and_compare)
-        # What is idle in a transaction while it waits would be waited for by whoever migrates.
+        # Idle in a transaction, this process would block the one that migrates.
         await connection.rollback()
         async with locked(engine) if is_locked else nullcontext():
             await require_connection(connection)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # As many as show a steady time.
 HASHES: Final = 3
 
-# Of an edited migration, the first few say which one it was.
+# The first few faults are enough to recognise an edited migration.
 MOST_FAULTS: Final = 10
 REPAIR: Final = (
     "a migration was edited after this database had run it: write one that adds what is missing"

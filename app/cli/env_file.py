@@ -36,7 +36,7 @@ def names_in(file: Path) -> list[str]:
 
 
 def configured(name: str) -> str | None:
-    """What the environment, the file or a secret says about one setting, before all are checked."""
+    """Return one setting as the environment, the file or a secret has it, before validation."""
     from pydantic_settings import (
         DotEnvSettingsSource,
         EnvSettingsSource,

@@ -55,7 +55,7 @@ def database_faults(service: Service = DATABASE) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # Of what the command prints.
+        # The reader of our own output has gone: no fault of the database.
         raise
     except DATABASE_ERRORS as error:
         if (fault := _database_fault(error, service, get_settings())) is None:

@@ -1,4 +1,4 @@
-"""Which routes anybody may call without limit: none, unless it says so."""
+"""Rate limiting of anonymous callers: every route, unless it is marked as unlimited."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar

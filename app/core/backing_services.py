@@ -1,4 +1,4 @@
-"""What the application depends on, as its diagnoses name it."""
+"""The services that the application depends on, as its diagnoses name them."""
 
 from dataclasses import replace
 from typing import Final

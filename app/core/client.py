@@ -58,7 +58,7 @@ class Origin:
 def customer_of(address: str) -> str:
     """Return what limits count: an IPv4 address, or the /64 network of an IPv6 address.
 
-    Whoever has one address of such a network has all of them, to take in turn.
+    A client with one address of such a network has them all, and could take them in turn.
     """
     try:
         ip = parse_address(address)

@@ -57,7 +57,7 @@ SECRETS_DIR = Path("/run/secrets")
 # More would be taken from requests in flight.
 MAX_CLOSING_TIME = timedelta(seconds=5)
 
-# What a database's URL must not say, as a setting does, and the remedy.
+# Options that a database's URL must not have, as a setting governs them, and the remedy.
 GOVERNED: Final = {
     **dict.fromkeys(
         ("statement_timeout", "command_timeout", "socket_timeout"),

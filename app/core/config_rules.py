@@ -1,4 +1,4 @@
-"""What makes a configuration unusable or unsafe, and how that is told."""
+"""The rules that refuse an unusable or unsafe configuration, with one line for each fault."""
 
 import re
 from typing import TYPE_CHECKING, Final

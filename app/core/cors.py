@@ -1,4 +1,4 @@
-"""Which pages of other origins may read responses: the Fetch standard's CORS protocol."""
+"""Cross-origin access: the CORS protocol of the Fetch standard."""
 
 from collections.abc import Callable, Collection
 from functools import partial

@@ -14,7 +14,7 @@ from app.core.keepalive import keepalive_options
 
 # How long the store may take to connect, and to answer: it needs a thousandth of it.
 DEADLINE: Final = timedelta(seconds=1)
-# Of no limit: theirs are digests.
+# Belongs to no limit: the keys of limits are digests.
 TRIAL_KEY: Final = "trial"
 
 

@@ -1,4 +1,4 @@
-"""What is checked when another server than `python cli.py serve` runs the application.
+"""Checks for servers other than `python cli.py serve`.
 
 `serve` checks WEB_CONCURRENCY before it starts workers. Another server's number of workers is not
 known here, so each of them claims to be the only one where only one may run.

@@ -37,7 +37,7 @@ class Presence:
         return message
 
     def is_gone(self) -> bool:
-        # Whoever waits for a message now would miss the one that is taken here.
+        # A concurrent receive() would miss the message that is taken here.
         while self._is_complete and not self._is_receiving and not self._is_gone:
             message = _at_once(self._receive)
             if message is None:

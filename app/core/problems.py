@@ -50,7 +50,7 @@ MAX_NAME_LENGTH: Final = 100
 
 # A response with one of these has no content (RFC 9110 §15.3.5, §15.3.6, §15.4.5).
 WITHOUT_CONTENT: Final = {204, 205, 304}
-# What a server can send as the status of a final response.
+# The statuses that a final response can have.
 STATUSES: Final = range(200, 600)
 
 log = structlog.get_logger(__name__)
@@ -163,7 +163,7 @@ async def _on_api_error(request: Request, error: Exception) -> Response:
 
 
 def _log_limit(error: TooManyRequestsError) -> None:
-    # Whoever exceeds a limit must not fill the log.
+    # A client that exceeds a limit must not fill the log.
     left_out = _LIMIT_LINES.take(error.policy)
     if left_out is not None:
         log.warning(

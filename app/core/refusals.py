@@ -17,7 +17,7 @@ from app.server.refusal import Answer, Headers, Refusal
 
 log = structlog.get_logger(__name__)
 
-# Of the headers of these answers, those that a page may not read without being allowed to.
+# The headers of these responses that a page can only read if they are exposed.
 _EXPOSED: Final = b"Retry-After, X-Request-ID"
 _VARY: Final = (b"vary", b"Origin")
 

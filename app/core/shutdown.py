@@ -1,4 +1,4 @@
-"""What ends with the application has a bound in common, whatever its connections do."""
+"""Close everything at shutdown within one bound, whatever the connections do."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 async def close_all(closing: Mapping[str, Coroutine[Any, Any, None]], *, within: timedelta) -> None:
     """Run all at the same time, and cancel those that take longer than `within`.
 
-    What fails or is late is logged by its name, and keeps nothing else from closing.
+    A part that fails or is late is logged by its name, and keeps no other from closing.
     """
     tasks = [asyncio.create_task(close, name=name) for name, close in closing.items()]
     done, late = await asyncio.wait(tasks, timeout=within.total_seconds())

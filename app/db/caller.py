@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Caller:
-    """Of one request. `key` is the same for all requests that have to share.
+    """The caller of one request. `key` is the same for all requests that have to share.
 
     `require_present` raises whatever ends a request whose client is gone, as far as it can tell
     without waiting.

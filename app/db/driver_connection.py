@@ -132,7 +132,7 @@ class RenewingStatement:
 class TransactionConnection(RenewingConnection):
     """Uses no state of a session: whoever pools transactions may assign any session to each.
 
-    What is fetched outside of a transaction gets one of its own. So everything happens under the
+    A fetch outside of a transaction gets one of its own. So everything happens under the
     settings that come with BEGIN, on one session of the server.
     """
 

@@ -1,4 +1,4 @@
-"""What goes wrong while migrations run: which revision, the cause and the remedy."""
+"""Faults of a running migration: its revision, the cause and the remedy."""
 
 import re
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def diagnose_migration(error: Exception, service: Service, *, where: str) -> Dia
     if revision is not None or (isinstance(error, CommandError) and error.__cause__ is None):
         return None
     if isinstance(error, IntegrityError):
-        # Of a constraint that is checked with the COMMIT.
+        # A deferred constraint, which is checked with the COMMIT.
         return _of_statement(error, service)
     found = diagnose(error, service)
     return found and replace(found, cause=f"cannot use {where}: {found.cause}")

@@ -1,4 +1,4 @@
-"""What a database says of its tables, read with a few queries for all of them."""
+"""The tables of a database, reflected with a few queries for all of them."""
 
 import warnings
 from collections.abc import Iterable

@@ -16,10 +16,10 @@ from sqlalchemy.schema import ForeignKeyConstraint, sort_tables_and_constraints
 from app.db.unfit_values import find_unfit
 
 BATCH: Final = 1000
-# What a value raises when it is read as its type, or written as one.
+# Errors of a value that cannot be read or written as its type.
 _BAD_VALUE: Final = (SQLAlchemyError, ValueError, TypeError, LookupError, ArithmeticError)
 
-# Of the driver, and PostgreSQL's class of bad values: their messages quote the value.
+# The driver's own errors, and PostgreSQL's class of bad values: their messages quote the value.
 _QUOTING: Final = ("", "22")
 
 Row = dict[str, Any]

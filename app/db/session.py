@@ -124,7 +124,7 @@ def _create_engine(
         echo=settings.DEBUG,
         hide_parameters=not settings.DEBUG,
         # No overflow: a request that finds the pool empty waits a bounded time, then gets a 503.
-        # What is probed, all who ask at once get: it goes on though one of them is gone.
+        # The result of a probe is shared, so a probe goes on when one of its clients is gone.
         poolclass=FairReadPool if read_only and pool_size is None else FairPool,
         pool_size=pool_size or settings.DATABASE_POOL_SIZE,
         max_overflow=0,

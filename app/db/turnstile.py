@@ -1,11 +1,11 @@
-"""Who is let in next where there is room for a few: a line for each caller."""
+"""Fair admission to a limited number of places: one queue for each caller."""
 
 import asyncio
 from typing import Final
 
 # However many requests a caller has, it gets so many times what stays free, and no more.
 MOST_TO_FREE: Final = 4
-# What belongs to no caller: a command, or the application itself.
+# The key of commands and of the application itself, which belong to no caller.
 NOBODY: Final = ""
 
 _Line = dict[asyncio.Future[None], None]
@@ -18,8 +18,8 @@ class Turnstile:
     that is at most `MOST_TO_FREE` times what then stays free: of ten places one caller alone gets
     eight, two get four each. So whoever comes next does not wait until others are done.
 
-    Of callers that wait, those without a place come first, then those with the fewest; among
-    equals they take turns. Of one caller's requests, the first that came is the first. `NOBODY`
+    Waiting callers without a place come first, then those with the fewest; equals take turns. The
+    requests of one caller are first in, first out. `NOBODY`
     may take every place.
     """
 

@@ -1,4 +1,4 @@
-"""What a role may do in its PostgreSQL, before anything is tried."""
+"""The privileges of a role in PostgreSQL, looked up before anything is tried."""
 
 from dataclasses import dataclass
 from typing import Final

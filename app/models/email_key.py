@@ -14,8 +14,8 @@ _TO_ASCII_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 def email_key(email: str) -> str:
     """Return the canonical key of an address; mail goes to the same domain.
 
-    Of the local part, only the case of ASCII letters is folded: what else a mail server takes for
-    the same mailbox is its own business, and folding more could give one person another's account.
+    Only the case of ASCII letters is folded in the local part. A mail server may treat more
+    spellings as one mailbox, but folding more here could give one person another's account.
     """
     local, at, domain = email.strip().rpartition("@")
     local = unicodedata.normalize("NFC", local).translate(_TO_ASCII_LOWER)

@@ -1,4 +1,4 @@
-"""What a column can hold, checked before the database refuses it or cuts it off.
+"""Checks that a value fits its column, before the database refuses it or cuts it off.
 
 The databases differ: PostgreSQL reports no column, SQLite stores too long a text, and its driver
 fails on integers beyond 64 bits.

@@ -41,7 +41,7 @@ class Narrowed:
         """The first rows in the order."""
         clauses = [part.clause() for part in self.order]
         if self.is_search:
-            # What is found is sorted, and SQLite computes what is shown before it sorts.
+            # SQLite computes the selected columns before it sorts: select keys alone, then join.
             return self.page(reach=count, size=count, offset=0)
         if not self.any_of:
             return self.narrowed.order_by(*clauses).limit(count)

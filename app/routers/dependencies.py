@@ -1,4 +1,4 @@
-"""What several routers need: services that serve others, and a request's time of arrival."""
+"""Dependencies of several routers: services that serve others, and a request's arrival."""
 
 from datetime import datetime
 from typing import Annotated, cast

@@ -30,7 +30,7 @@ log = logging.getLogger("uvicorn.error")
 
 
 class DrainingState(ServerState):
-    """What the connections of a server share."""
+    """The state that the connections of a server share."""
 
     is_draining = False
 

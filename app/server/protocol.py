@@ -70,7 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = False
         self._framing = NO_BODY
         self._may_keep_alive = False
-        # Of the piece that is being parsed.
+        # The size of the piece that is being parsed.
         self._piece = 0
         self._passed_boundary = False
         self._content = 0
@@ -80,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._progress = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_is_for_body = False
-        # Whatever else arrives belongs to no request.
+        # Ignore further input: it belongs to no request.
         self._is_deaf = False
 
     # --- the connection

@@ -19,7 +19,7 @@ __all__ = ["Diagnosis", "Service", "chain", "diagnose", "first_line"]
 
 Recogniser = Callable[[BaseException, Service], Diagnosis | None]
 
-# What a server said itself, before what became of the connection.
+# The server's own error comes before the state of the connection.
 _BY_PROTOCOL: Final[tuple[Recogniser, ...]] = (
     diagnose_postgresql,
     diagnose_sqlite,

@@ -40,7 +40,7 @@ _HANDSHAKES: Final = (
     ("ALERT_HANDSHAKE_FAILURE", "the server refuses the TLS handshake", "see its log"),
 )
 _PAIR: Final = "correct the certificate and key files in {setting}"
-# What the resolver says of names, but for the failures that pass.
+# Codes of a resolver that cannot be reached; the others are about the name.
 _RESOLVER_IS_AWAY: Final = {socket.EAI_AGAIN}
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 _BY_ERRNO: Final[dict[int, tuple[str, str]]] = {

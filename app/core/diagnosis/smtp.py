@@ -1,6 +1,6 @@
-"""What a mail server answers: by the class of the client's error, and without its words.
+"""Faults of a mail server, by the class of the client's error.
 
-Those may hold addresses.
+The server's own words are left out: they may hold addresses.
 """
 
 from typing import Final

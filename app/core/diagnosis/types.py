@@ -17,7 +17,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the program talks to, and where its remedies are to be applied.
+    """A service that the program connects to, and where remedies are to be applied.
 
     `setting` holds its address. `authority` says how to name the certificate authority that it is
     to be trusted by, `tls` how to encrypt or not, `migrate` how to bring a schema up, and `pool`

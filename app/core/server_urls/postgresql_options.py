@@ -18,7 +18,7 @@ SAME: Final = {
     "timeout": "connect_timeout",
     "database": "dbname",
 }
-# What other clients (node-postgres) write for a mode of TLS.
+# Modes of TLS as other clients (node-postgres) write them.
 _OTHER_MODES: Final = {"no-verify": "require", "false": "disable", "0": "disable"}
 _PUBLIC_TLS: Final = ("true", "1")
 _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
