@@ -53,6 +53,12 @@ class InputModel(BaseModel):
         raise ValidationError.from_exception_data(cls.__name__, faults, hide_input=True)
 
 
+def check_sound(value: Any) -> None:
+    """Raise the `PydanticCustomError` of what no response could hold; see `InputModel`."""
+    if not _is_sound(value):
+        raise next(_faults(value, ()))[1]
+
+
 def _is_sound(value: Any) -> bool:
     """Whether there are no `_faults`: level by level, as a megabyte may have 500,000 values."""
     level = [value]

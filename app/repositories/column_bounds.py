@@ -10,11 +10,12 @@ from functools import cache
 from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
-from sqlalchemy import BigInteger, Enum, Integer, Numeric, SmallInteger, String
+from sqlalchemy import JSON, BigInteger, Enum, Integer, Numeric, SmallInteger, String
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from app.core.exceptions import ValidationFailedError
+from app.core.validation import check_sound
 
 # Raises `PydanticCustomError` for a value that does not fit.
 Check = Callable[[Any], None]
@@ -54,6 +55,10 @@ def check_of(column_type: TypeEngine[Any]) -> Check | None:
         return _decimal_check(column_type.precision, column_type.scale or 0)
     if isinstance(column_type, String) and not isinstance(column_type, Enum):
         return None if column_type.length is None else _length_check(column_type.length)
+    if isinstance(column_type, JSON):
+        # For values that came in through no `InputModel`: a row that no response can hold would
+        # break every list with it.
+        return check_sound
     for integer_type, bits in _BITS:
         if isinstance(column_type, integer_type):
             return _range_check(bits)

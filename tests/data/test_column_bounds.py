@@ -1,5 +1,6 @@
 """What columns can hold, by their types; over HTTP: tests/api/test_field_types.py."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +15,10 @@ from app.core.exceptions import ValidationFailedError
 from app.db.session import Database
 from app.models.base import ExactNumeric, UTCDateTime
 from app.repositories.column_bounds import check_of
-from tests.support.parcels import Depot, Parcel
+from tests.support.parcels import Depot, Parcel, repository
 
 WIDE = Numeric(30, 3)
+DEEP: Any = json.loads("[" * 70 + "]" * 70)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +68,35 @@ def test_a_number_that_would_be_rounded_or_refused_does_not_fit(
         check(value)
 
 
-@pytest.mark.parametrize(
-    "column_type", [Float(), Numeric(), Text(), String(), JSON(), UTCDateTime()]
-)
+@pytest.mark.parametrize("column_type", [Float(), Numeric(), Text(), String(), UTCDateTime()])
 def test_a_type_without_bounds_is_not_checked(column_type: TypeEngine[Any]) -> None:
     assert check_of(column_type) is None
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": ["\ud800"]}, ["\0"], {"a": float("nan")}, [[[]]] * 2 + [DEEP]]
+)
+def test_free_json_that_no_response_can_hold_does_not_fit(value: Any) -> None:
+    check = check_of(JSON())
+
+    assert check is not None
+    check({"a": [1, None, "\U0001f400", 1.5]})
+    with pytest.raises(PydanticCustomError):
+        check(value)
+
+
+async def test_free_json_past_the_schemas_is_refused_before_it_is_stored(
+    database: Database,
+) -> None:
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Depot.metadata.create_all)
+    async with database.sessions() as session:
+        values: dict[str, Any] = {"price": Decimal(1), "floors": 1, "quantity": 1, "tally": 1}
+        with pytest.raises(ValidationFailedError) as caught:
+            await repository(session).create(label="x", extra={"a": "\ud800"}, **values)
+
+    assert caught.value.errors is not None
+    assert caught.value.errors[0]["loc"] == ["body", "extra"]
 
 
 @pytest.mark.parametrize(("precision", "scale"), [(19, 2), (2, 3), (4, -1)])
