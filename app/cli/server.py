@@ -75,7 +75,8 @@ def serve() -> None:
         lifespan="on",
         **protocols(settings),
     )
-    run(config, sockets, drain_seconds=settings.drain_seconds)
+    stop_seconds = settings.SHUTDOWN_TIMEOUT_SECONDS
+    run(config, sockets, drain_seconds=settings.drain_seconds, stop_seconds=stop_seconds)
 
 
 def bind(host: str, port: int) -> "list[socket.socket]":
@@ -116,7 +117,11 @@ def protocols(settings: "Settings") -> dict[str, Any]:
 
 
 def run(
-    config: "uvicorn.Config", sockets: "list[socket.socket]", *, drain_seconds: float = 0
+    config: "uvicorn.Config",
+    sockets: "list[socket.socket]",
+    *,
+    drain_seconds: float = 0,
+    stop_seconds: float = DEV_SHUTDOWN_SECONDS,
 ) -> None:
     """Serve on these sockets until the process is told to stop, as `uvicorn.run` does.
 
@@ -126,7 +131,7 @@ def run(
     from uvicorn.supervisors import ChangeReload
 
     from app.core.listening import urls_of
-    from app.server.draining import DrainingServer
+    from app.server.draining import DrainingServer, stop_on_hangup
     from app.server.workers import Workers
 
     logging.getLogger("uvicorn.error").info("Listening on %s", ", ".join(urls_of(sockets)))
@@ -135,10 +140,11 @@ def run(
     if is_shared:
         ChangeReload(config, target=server.run, sockets=sockets).run()
     elif config.workers > 1:
-        workers = Workers(config, sockets, drain_seconds=drain_seconds)
+        workers = Workers(config, sockets, drain_seconds=drain_seconds, stop_seconds=stop_seconds)
         workers.run()
         raise typer.Exit(workers.exit_status)
     else:
+        stop_on_hangup()
         with suppress(KeyboardInterrupt):
             server.run(sockets=sockets)
 

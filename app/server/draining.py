@@ -29,6 +29,16 @@ WORKER_MARGIN_SECONDS: Final = 0.7
 log = logging.getLogger("uvicorn.error")
 
 
+def stop_on_hangup() -> None:
+    """Have SIGHUP stop a server without workers as SIGTERM does, unless it is ignored (`nohup`).
+
+    By default it ends a process at once, with all its connections.
+    """
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:
+        signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
 class DrainingState(ServerState):
     """The state that the connections of a server share."""
 

@@ -19,6 +19,8 @@ POLL_SECONDS: Final = 0.05
 HEALTH_CHECK_SECONDS: Final = 0.5
 # A replacement that is not ready by then leaves the old worker in place.
 START_SECONDS: Final = 60
+# Beyond what a worker may take to stop: it waits for the end of the drain and for the backlog.
+KILL_MARGIN_SECONDS: Final = 3
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger("uvicorn.error")
@@ -43,14 +45,20 @@ class Workers(Multiprocess):
     """Starts, watches, replaces and stops workers.
 
     SIGHUP replaces one after another, and SIGTERM stops all: each drains first. A second SIGTERM
-    or SIGINT cuts that short.
+    or SIGINT cuts that short. A worker that is not gone `stop_seconds` after the drain is killed.
     """
 
     def __init__(
-        self, config: Config, sockets: list[socket.socket], *, drain_seconds: float
+        self,
+        config: Config,
+        sockets: list[socket.socket],
+        *,
+        drain_seconds: float,
+        stop_seconds: float,
     ) -> None:
         super().__init__(config, sockets)
         self._drain_seconds = drain_seconds
+        self._patience = drain_seconds + stop_seconds + KILL_MARGIN_SECONDS
         self._retiring: list[Process] = []
         self._stopping_since: float | None = None
         self.exit_status = 0
@@ -132,6 +140,8 @@ class Workers(Multiprocess):
             if is_open and (is_hurried or time.monotonic() >= began + self._drain_seconds):
                 refuse_new(self.sockets)
                 is_open = False
+            if time.monotonic() >= began + self._patience:
+                _kill(remaining)
             time.sleep(POLL_SECONDS)
 
     def _hurry(self, workers: Sequence[Process]) -> bool:
@@ -146,3 +156,10 @@ class Workers(Multiprocess):
 
 def _running(processes: Sequence[Process]) -> list[Process]:
     return [process for process in processes if process.exitcode is None]
+
+
+def _kill(workers: Sequence[Process]) -> None:
+    for worker in workers:
+        log.error("Worker [%s] did not stop in time: killed", worker.pid)
+        worker.kill()
+        worker.join()

@@ -39,7 +39,7 @@ def main(drain: str, target: str) -> int:
         log_config=None,
     )
     os.write(1, f"port {listener.getsockname()[1]}\n".encode())
-    workers = Workers(config, [listener], drain_seconds=float(drain))
+    workers = Workers(config, [listener], drain_seconds=float(drain), stop_seconds=1)
     workers.run()
     return workers.exit_status
 

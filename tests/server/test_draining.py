@@ -13,7 +13,7 @@ import pytest
 from uvicorn import Config
 
 from app.server import backlog
-from app.server.draining import DrainingServer
+from app.server.draining import DrainingServer, stop_on_hangup
 from app.server.limits import Limits
 from app.server.status import ServerStatus, find_status
 from app.server.workers import Worker
@@ -252,3 +252,19 @@ async def _refusal(server: Running) -> None:
 
 def config() -> Config:
     return Config("nowhere:app", log_config=None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_hangup_stops_like_sigterm_unless_it_is_ignored() -> None:
+    received: list[int] = []
+    before = {each: signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    try:
+        for handler in (signal.SIG_IGN, signal.SIG_DFL):
+            signal.signal(signal.SIGHUP, handler)
+            stop_on_hangup()
+            signal.raise_signal(signal.SIGHUP)
+            assert received == ([signal.SIGTERM] if handler is signal.SIG_DFL else [])
+    finally:
+        for each, previous in before.items():
+            signal.signal(each, previous)

@@ -118,6 +118,15 @@ def test_a_second_signal_ends_the_drain_of_all_workers() -> None:
         assert running.stop() == 0
 
 
+def test_a_worker_that_does_not_stop_is_killed() -> None:
+    with supervised() as running:
+        running.wait_for("lifespan.startup", 2)
+        os.kill(running.pids()[0], signal.SIGSTOP)
+        assert running.stop() == 0
+
+    assert running.count("lifespan.shutdown") == 1
+
+
 def test_workers_that_cannot_start_end_the_command_with_its_status() -> None:
     with supervised(target="nowhere:application") as running:
         assert running.wait() == 3
@@ -134,7 +143,7 @@ def test_a_replacement_that_is_not_ready_leaves_the_old_worker(
 ) -> None:
     handlers = {each: signal.getsignal(each) for each in signal.Signals}
     try:
-        workers = Workers(config(), [], drain_seconds=0)
+        workers = Workers(config(), [], drain_seconds=0, stop_seconds=0)
         old = workers._start()
         workers.processes = [old]
         # As when the command is stopped meanwhile.
