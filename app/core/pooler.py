@@ -14,7 +14,7 @@ class Pooler(str, PyEnum):
 
 
 class PoolerError(ConnectionError):
-    """The pooler in front of the database is not the one that was declared."""
+    """The pooler in front of the database is not as declared, or assigns no server connection."""
 
     def __init__(self, detail: str, remedy: str) -> None:
         super().__init__(f"{detail}; {remedy}")

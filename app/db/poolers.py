@@ -102,8 +102,10 @@ class PooledConnect:
             try:
                 async with asyncio.timeout(timeout):
                     await self._prepare(connection, of_url, *args, **kwargs)
-            except BaseException:
+            except BaseException as error:
                 connection.terminate()
+                if isinstance(error, TimeoutError) and self._pooler is not Pooler.NONE:
+                    raise _no_server_connection() from None
                 raise
         except asyncpg.PostgresError as error:
             if (found := misdeclared(error, self._pooler, setting=self._setting)) is not None:
@@ -206,6 +208,14 @@ def misdeclared(error: BaseException, pooler: Pooler, *, setting: str) -> Pooler
     if getattr(error, "sqlstate", None) in _FOREIGN_STATEMENT:
         return _shared_sessions(pooler, setting=setting)
     return None
+
+
+def _no_server_connection() -> PoolerError:
+    """Return the cause of a pooler that lets a client in, and then runs none of its statements."""
+    return PoolerError(
+        "the pooler in front of the database had no server connection free in time",
+        "raise default_pool_size, lower the pools of its clients, or see if its server answers",
+    )
 
 
 def _shared_sessions(pooler: Pooler, *, setting: str) -> PoolerError:

@@ -1,7 +1,8 @@
 """What DATABASE_POOLER changes, without a pooler; tests/deploy has a real PgBouncer."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import asyncpg
 import pytest
@@ -205,6 +206,41 @@ async def test_a_pooler_that_has_no_second_connection_shares_none(
 
     assert await pooled(timeout=10) is not None
     await session.close()
+
+
+class LeftWaiting:
+    """What a pooler lets in and assigns no server connection to."""
+
+    def transaction(self) -> Self:
+        return self
+
+    async def __aenter__(self) -> None:
+        await asyncio.Event().wait()
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    def terminate(self) -> None:
+        self.is_terminated = True
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [(Pooler.NONE, TimeoutError), (Pooler.SESSION, PoolerError), (Pooler.TRANSACTION, PoolerError)],
+)
+async def test_a_pooler_without_a_server_connection_is_named(
+    mode: Pooler, expected: type[Exception]
+) -> None:
+    """Nothing is wrong with host, port or firewalls."""
+    waiting = LeftWaiting()
+
+    async def connect(**_: Any) -> LeftWaiting:
+        return waiting
+
+    with pytest.raises(expected) as caught:
+        await PooledConnect(mode, {}, setting="P", connect=connect)(timeout=0.01)
+
+    assert ("default_pool_size" in str(caught.value)) == (expected is PoolerError)
+    assert waiting.is_terminated
 
 
 @on_postgresql

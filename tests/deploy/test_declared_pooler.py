@@ -1,11 +1,15 @@
 """DATABASE_POOLER says what is not so: one line says which setting is wrong."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import pytest
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.config import PROJECT_ROOT, Settings
 from tests.data.faults import migrated_database, private_server
@@ -91,6 +95,36 @@ async def test_to_declare_transactions_is_right_for_every_other_database_too(
             answer = await client.get("/health/ready")
 
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+@pytest.mark.parametrize("command", ["cli.py doctor", "-m alembic upgrade head"])
+async def test_a_pooler_whose_connections_are_all_in_use_is_named(
+    server: PostgresServer, url: str, mode: str, command: str
+) -> None:
+    with PgBouncer(server, mode, default_pool_size="1") as pooler:
+        place = pooler.in_front_of(url)
+        environment = os.environ | {
+            "DATABASE_URL": place,
+            "DATABASE_POOLER": mode,
+            "DATABASE_CONNECT_TIMEOUT_SECONDS": "1",
+        }
+        async with one_transaction(place):
+            started = start([sys.executable, *command.split()], environment, cwd=PROJECT_ROOT)
+            ended = await asyncio.to_thread(finish, started)
+
+    assert "default_pool_size" in ended.output
+    assert "firewalls" not in ended.output
+    assert "Traceback" not in ended.output
+
+
+@asynccontextmanager
+async def one_transaction(url: str) -> AsyncIterator[None]:
+    """Keep the only connection of the pooler in use."""
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"statement_cache_size": 0})
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+        yield
 
 
 def configured(url: str, declared: str) -> Settings:
