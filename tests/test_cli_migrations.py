@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 from dirty_equals import IsStr
+from sqlalchemy import text
 
 from app.core.config import PROJECT_ROOT
 from app.db import init_db
+from tests.data.faults import connection_to
 from tests.support.postgres import PostgresServer
 from tests.test_cli import Cli, assert_refused, query, run_here
 
@@ -60,6 +62,17 @@ def test_init_db_refuses_a_database_of_newer_code(cli: Cli) -> None:
     query(cli, "UPDATE alembic_version SET version_num = '9999'")
 
     assert_refused(cli.run("init-db"), "9999")
+
+
+async def test_init_db_names_what_an_edited_migration_did_not_make(
+    tmp_path: Path, database_url: str
+) -> None:
+    """As by the first releases of 0001: the database is at the newest, and requests fail."""
+    async with connection_to(database_url) as connection:
+        await connection.execute(text("DROP TABLE idempotency_keys"))
+    cli = Cli(tmp_path, database_url)
+
+    assert_refused(cli.run("init-db"), "table idempotency_keys is missing", "write a migration")
 
 
 # --- check-migrations

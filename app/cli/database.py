@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.console import progress, say
-from app.cli.faults import Fault, database_name, require_consent
+from app.cli.faults import REPAIR, Fault, database_name, listed, require_consent
 from app.cli.seeding import add_demo_data, add_many_items, say_accounts
 from app.cli.sessions import audit_trail, open_session
 
@@ -26,13 +26,15 @@ commands = typer.Typer()
 
 @commands.command("init-db")
 def init_db() -> None:
-    """Bring the database to the newest migration."""
+    """Bring the database to the newest migration, and check that its schema fits the code."""
     from app.core.config import get_settings
 
     name = database_name(get_settings())
     applied = migrate()
     for migration in applied:
         say(f"applied {migration}")
+    if missing := asyncio.run(_missing()):
+        raise Fault(f"{name} is at the newest migration, but {listed(missing)}", REPAIR)
     say(f"{name} is at the newest migration" + ("" if applied else ": nothing to do"))
 
 
@@ -139,6 +141,18 @@ def migrate() -> list[str]:
             return upgrade()
     except CommandError as error:
         raise Fault(str(error)) from error
+
+
+async def _missing() -> list[str]:
+    """Return what requests need and the schema lacks: a migration may be edited once it has run."""
+    from app.db.schema_check import find_faults
+    from app.db.search_index import search_columns
+    from app.models import Base
+
+    async with open_session(read_only=True) as session:
+        connection = await session.connection()
+        faults = await connection.run_sync(find_faults, Base.metadata, search_columns)
+        return [str(fault) for fault in faults if fault.is_fatal]
 
 
 def _clean_up(

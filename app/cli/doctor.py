@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from app.cli.console import say, say_json
-from app.cli.faults import BRING_UP, Fault, database_name
+from app.cli.faults import BRING_UP, REPAIR, Fault, database_name, listed
 from app.cli.sessions import open_session
 from app.core.backing_services import MAIL, REPLICA, STORE
 from app.core.diagnosis import Service, diagnose
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 
 # As many as show a steady time.
 HASHES: Final = 3
-
-# The first few faults are enough to recognise an edited migration.
-MOST_FAULTS: Final = 10
-REPAIR: Final = (
-    "a migration was edited after this database had run it: write one that adds what is missing"
-)
 
 commands = typer.Typer()
 
@@ -169,17 +163,18 @@ def _migrations(current: set[str], missing: list[str], access: "WriteAccess") ->
     if len(newest) > 1:
         return Finding("migrations", f"the code has {len(newest)} ends, {_names(newest)}", MERGE)
     if current == newest and missing:
-        detail = f"at the newest, {_names(newest)}, but {_listed(missing)}"
+        detail = f"at the newest, {_names(newest)}, but {listed(missing)}"
         return Finding("migrations", detail, REPAIR)
     if current == newest:
         return Finding("migrations", f"at the newest, {_names(newest)}")
     if strange := current - known:
         detail = f"the database is at {_names(strange)}, which this code does not have"
         return Finding("migrations", detail, "deploy the code that has it")
-    where = f"at {_names(current)}" if current else "empty"
+    nothing = "without a recorded revision" if access.has_tables else "empty"
+    where = f"at {_names(current)}" if current else nothing
     detail = f"the database is {where}, not at {_names(newest)}"
     if current and missing:
-        detail += f": {_listed(missing)}"
+        detail += f": {listed(missing)}"
     return Finding("migrations", detail, _way_up(current, access))
 
 
@@ -190,15 +185,10 @@ def _way_up(current: set[str], access: "WriteAccess") -> str:
     if access.is_read_only:
         return "have DATABASE_URL lead to the primary"
     if access.has_tables and not current:
-        return f"it has tables, though: {UNRECORDED}"
+        return UNRECORDED
     if access.grant:
         return f"let the database's owner run, as this role may not create: {access.grant}"
     return BRING_UP
-
-
-def _listed(faults: list[str]) -> str:
-    more = f", and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
-    return ", ".join(faults[:MOST_FAULTS]) + more
 
 
 def _names(revisions: set[str]) -> str:

@@ -1,7 +1,7 @@
 """What may well go wrong, told in one line that says what to do about it."""
 # ruff: noqa: PLC0415
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from app.core.config import Settings
 
 BRING_UP: Final = DATABASE.migrate
+REPAIR: Final = (
+    "write a migration that adds what is missing: this code has none, or one was edited after this "
+    "database had run it"
+)
+# The first few of many show which migration was edited.
+MOST_FAULTS: Final = 10
 
 
 class Fault(typer.TyperException):
@@ -37,6 +43,12 @@ def validation_line(error: "ValidationError") -> str:
     """What is wrong with which value; never the value itself."""
     faults = error.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in faults)
+
+
+def listed(faults: Sequence[str]) -> str:
+    """Join the first few faults of a schema."""
+    more = f", and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
+    return ", ".join(faults[:MOST_FAULTS]) + more
 
 
 def database_name(settings: "Settings") -> str:
