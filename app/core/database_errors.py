@@ -51,8 +51,9 @@ _SQLITE_BUSY: Final = 5
 NO_SCHEMA_SQLITE: Final = ("no such table", "no such column", "has no column named")
 
 
-# How PostgreSQL's driver names a prepared statement that does not fit the schema any more.
-_OUTDATED: Final = {"InvalidCachedStatementError", "OutdatedSchemaCacheError"}
+# A prepared statement that does not fit the schema any more (the driver's names), and a session
+# that the server ended before it got the statement (app/db/driver_connection.py).
+_OUTDATED: Final = {"InvalidCachedStatementError", "OutdatedSchemaCacheError", "SessionEndedError"}
 # The same of a type that was dropped, or dropped and created anew.
 _TYPE_IS_GONE: Final = "cache lookup failed for type"
 
@@ -101,7 +102,7 @@ def is_conflict(error: DBAPIError) -> bool:
 
 
 def is_outdated(error: BaseException) -> bool:
-    """Return whether a statement failed because the schema changed since it was prepared."""
+    """Return whether a statement did nothing as the schema changed, or the session ended."""
     orig = attribute(error, "orig")
     kinds = {type(orig).__name__, type(attribute(orig, "__cause__")).__name__}
     return not kinds.isdisjoint(_OUTDATED) or _TYPE_IS_GONE in first_line(orig)

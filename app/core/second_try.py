@@ -1,8 +1,9 @@
-"""Handle a request once more when the schema changed under its transaction.
+"""Handle a request once more when the schema changed, or its session ended, under its transaction.
 
 PostgreSQL refuses a prepared statement whose result has changed. Outside of a transaction, the
 connection prepares it anew. Inside of one, the transaction is lost, and only the whole can be done
-again: where nothing was committed yet, nobody notices.
+again: where nothing was committed yet, nobody notices. The same holds for a session that the server
+ended, as for a restart, before it got the statement.
 """
 
 from collections.abc import Callable, Coroutine, MutableMapping

@@ -5,15 +5,19 @@ PostgreSQL refuses a prepared statement whose result has changed since it was pr
 them would fail once after such a change.
 """
 
+from time import monotonic
 from typing import Any, Final
 
 import asyncpg
 from asyncpg.exceptions import (
+    InternalClientError,
     InternalServerError,
     InvalidCachedStatementError,
     OutdatedSchemaCacheError,
 )
 
+# The driver's words between a server's goodbye to an idle session and the end of its connection.
+_GOODBYE_IS_READ: Final = "another operation (2) is in progress"
 # PostgreSQL's words for a type that was dropped, or dropped and created anew: XX000 has no other.
 _TYPE_IS_GONE: Final = "cache lookup failed for type"
 
@@ -33,6 +37,21 @@ def is_outdated(error: BaseException) -> bool:
     if isinstance(error, InvalidCachedStatementError | OutdatedSchemaCacheError):
         return True
     return isinstance(error, InternalServerError) and _TYPE_IS_GONE in str(error)
+
+
+class SessionEndings:
+    """Notes when the process last met a session that the server had ended."""
+
+    def __init__(self) -> None:
+        self.latest = 0.0
+
+
+# A server that ends one session most likely stops, and ends them all.
+ENDINGS: Final = SessionEndings()
+
+
+class SessionEndedError(asyncpg.AdminShutdownError):  # type: ignore[misc]  # the driver has no types
+    """The server ended the session before it got a statement: nothing was done."""
 
 
 class RenewingConnection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
@@ -56,12 +75,20 @@ class RenewingConnection(asyncpg.Connection):  # type: ignore[misc]  # the drive
             return await super().execute(query, *args, timeout=timeout)
         try:
             status = await super().execute(query + self.opening, timeout=timeout)
-        except BaseException:
+        except BaseException as error:
             # The driver believes that the transaction began: its next one would be a savepoint.
             self.terminate()
+            if (ended := self.cause_of(error)) is not error:
+                raise ended from None
             raise
         self._begin, self._is_fresh = query, True
         return status
+
+    async def fetch(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().fetch(*args, **options)
+        except InternalClientError as error:
+            raise self.cause_of(error) from None
 
     async def executemany(self, *args: Any, **kwargs: Any) -> Any:
         self._is_fresh = False
@@ -73,7 +100,18 @@ class RenewingConnection(asyncpg.Connection):  # type: ignore[misc]  # the drive
         return statement
 
     async def prepare_now(self, query: str, options: dict[str, Any]) -> Any:
-        return await super().prepare(query, **options)
+        try:
+            return await super().prepare(query, **options)
+        except InternalClientError as error:
+            raise self.cause_of(error) from None
+
+    def cause_of(self, error: BaseException) -> BaseException:
+        """Return `SessionEndedError` if the driver's error means that, else the error itself."""
+        if not isinstance(error, InternalClientError) or _GOODBYE_IS_READ not in str(error):
+            return error
+        self.terminate()
+        ENDINGS.latest = monotonic()
+        return SessionEndedError("the server ended the session while it was idle")
 
     def take_freshness(self) -> bool:
         """Return whether nothing was done in the transaction yet; from now on, something is."""
@@ -108,7 +146,7 @@ class RenewingStatement:
             return await self._statement.fetch(*values)
         except Exception as error:
             if not is_outdated(error):
-                raise
+                raise connection.cause_of(error) from None
             CHANGES.count += 1
             if connection.is_in_transaction():
                 if not is_fresh:

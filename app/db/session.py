@@ -187,6 +187,8 @@ def _renew_useless_connections(writing: AsyncEngine, *reading: AsyncEngine) -> N
 
     So a restart of the server costs no request, and a failover costs one.
     """
+    from app.db.driver_connection import ENDINGS  # noqa: PLC0415  # loads the driver
+
     trusted_since = 0.0
 
     def note_birth(_: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
@@ -197,7 +199,7 @@ def _renew_useless_connections(writing: AsyncEngine, *reading: AsyncEngine) -> N
     ) -> None:
         driver: Any = entry.driver_connection
         # The driver knows without asking the server: this is no round trip.
-        if driver.is_closed() or entry.info["born"] < trusted_since:
+        if driver.is_closed() or entry.info["born"] < max(trusted_since, ENDINGS.latest):
             raise DisconnectionError
 
     def notice_failover(context: ExceptionContext) -> None:

@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
 from app.core.config import Settings
 from app.core.keepalive import keep_alive
+from app.db.driver_connection import RenewingConnection, SessionEndedError
 from app.main import create_app
 from tests.data.faults import TEMPLATE, assert_unavailable, private_server, read, write
 from tests.support.api import Account, Api
@@ -101,6 +103,37 @@ async def test_readiness_after_a_silence_is_200(client: AsyncClient, proxy: Sile
     proxy.fall_silent()
 
     assert (await client.get("/health/ready")).status_code == 200
+
+
+@pytest.mark.settings(DATABASE_IDLE_CHECK_SECONDS=60)
+async def test_sessions_that_the_server_ends_cost_no_request(
+    api: Api, account: Account, proxy: SilentProxy
+) -> None:
+    """A request may come between the server's last message and the end of the connection."""
+    await asyncio.gather(*(write(api, account) for _ in range(3)))
+    await read(api, account)
+    proxy.say_goodbye()
+    await asyncio.sleep(0.05)  # the driver signals nothing
+
+    answers = await asyncio.gather(*(write(api, account) for _ in range(3)), read(api, account))
+
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 200]
+
+
+@pytest.mark.parametrize("use", ["prepare", "fetch", "execute"])
+async def test_a_session_that_ended_is_named_by_its_cause(
+    database_url: str, proxy: SilentProxy, use: str
+) -> None:
+    connection = await asyncpg.connect(
+        database_url.replace("+asyncpg", ""), connection_class=RenewingConnection
+    )
+    proxy.say_goodbye()
+    await asyncio.sleep(0.05)  # the driver signals nothing
+
+    with pytest.raises(SessionEndedError, match="ended the session"):
+        await getattr(connection, use)("BEGIN")
+
+    assert connection.is_closed()
 
 
 @pytest.mark.settings(DATABASE_IDLE_CHECK_SECONDS=60)

@@ -8,6 +8,8 @@ from pathlib import Path
 from tests.support.callers import hang_up
 
 CHUNK = 65_536
+# What PostgreSQL writes to an idle client before it ends the session.
+GOODBYE = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
 
 
 class SilentProxy:
@@ -21,6 +23,7 @@ class SilentProxy:
         self._is_open.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
+        self._to_clients: list[asyncio.StreamWriter] = []
 
     def fall_silent(self) -> None:
         """Swallow what present connections send, and forward new ones."""
@@ -32,11 +35,18 @@ class SilentProxy:
         """Swallow what present and new connections send."""
         self._is_open.clear()
 
+    def say_goodbye(self) -> None:
+        """End the present sessions as PostgreSQL does, up to the moment before it hangs up."""
+        self.fall_silent()
+        for writer in self._to_clients:
+            writer.write(b"E" + (len(GOODBYE) + 4).to_bytes(4) + GOODBYE)
+
     async def _accept(
         self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter
     ) -> None:
         self.accepted += 1
         self._writers.append(to_client)
+        self._to_clients.append(to_client)
         is_open = self._is_open
         from_server, to_server = await asyncio.open_unix_connection(str(self.target))
         self._writers.append(to_server)
