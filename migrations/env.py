@@ -72,6 +72,9 @@ def database_url() -> URL:
     """`-x url=...` on the command line, `sqlalchemy.url` of a caller, else DATABASE_URL."""
     given = context.get_x_argument(as_dictionary=True).get("url")
     configured = context.config.get_main_option("sqlalchemy.url")
+    if given == "":
+        # A variable of the shell that is not set: another database must not take its place.
+        raise CommandError("-x url: it is empty; give a URL, or leave it out for DATABASE_URL")
     if not (url := given or configured):
         return get_settings().database_url
     if context.is_offline_mode():

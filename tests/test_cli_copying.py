@@ -118,6 +118,7 @@ async def test_a_database_that_is_not_at_the_newest_is_refused(
     [
         ("nonsense", "sqlite:///a.db", ("--from: ",)),
         ("sqlite:///a.db", "mysql://a/b", ("--to: ",)),
+        ("sqlite:///a.db", "", ("--to: ",)),
         ("sqlite:///a.db", "sqlite:///./a.db", ("the same database",)),
         ("sqlite:///missing.db", "sqlite:///a.db", ("missing.db does not exist",)),
         (

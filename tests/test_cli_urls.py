@@ -86,6 +86,14 @@ def test_an_unusable_url_of_alembics_command_line_is_one_line(tmp_path: Path) ->
     assert "ary@h" not in told
 
 
+def test_an_empty_url_does_not_mean_another_database(cli: Cli) -> None:
+    """A variable of the shell that is not set would migrate the database of the settings."""
+    finished = run(cli, "-m", "alembic", "-x", "url=", "upgrade", "head")
+
+    [told] = (finished.stdout + finished.stderr).splitlines()
+    assert "-x url: it is empty" in told
+
+
 @pytest.mark.parametrize("source", ["ENV_FILE", "CREDENTIALS_DIRECTORY"])
 def test_an_unusable_source_of_settings_is_one_line_in_alembic_too(
     tmp_path: Path, source: str

@@ -32,7 +32,8 @@ def copy_database(
     from app.core.server_urls.database import name_of
 
     source_url = _read_url(source, "--from")
-    target_url = _read_url(target, "--to") if target else get_settings().database_url
+    # An empty one is refused: most likely, a variable of the shell is not set.
+    target_url = get_settings().database_url if target is None else _read_url(target, "--to")
     if source_url == target_url:
         raise Fault("--from and --to are the same database", "name another one")
     _require_file(source_url)
