@@ -76,7 +76,10 @@ async def test_a_role_without_a_schema_of_its_own_is_told_to_have_one_made(
     async with connection_to(postgres.url(poor.name)) as connection:
         await connection.execute(text("DROP SCHEMA public"))
 
-    assert "CREATE SCHEMA" in failures(Cli(tmp_path, poor.url))["migrations"]["remedy"]
+    own, named = poor.url, f"{poor.url}&search_path=nowhere,public"
+    for url, schema in ((own, poor.name), (named, "nowhere")):
+        remedy = failures(Cli(tmp_path, url))["migrations"]["remedy"]
+        assert f'CREATE SCHEMA "{schema}" AUTHORIZATION "{poor.name}"' in remedy
 
 
 async def test_a_database_that_is_read_only_by_default_is_no_fault(

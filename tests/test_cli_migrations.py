@@ -129,7 +129,7 @@ def test_two_newest_migrations_are_one_line(migration: Path) -> None:
     shutil.copy(migration, rival)
     replace(rival, 'revision: str = "0001"', 'revision: str = "rival"')
 
-    assert_refused(run_here("check-migrations"), "migrations, upgrade: ", "head")
+    assert_refused(run_here("check-migrations"), "migrations, upgrade: ", "alembic merge heads")
 
 
 # --- release-migrations

@@ -101,10 +101,15 @@ def _try(step: str, work: Callable[[], None]) -> None:
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
+    from app.core.backing_services import DATABASE
+    from app.db.migration_faults import diagnose_migration
+
     try:
         work()
     except (CommandError, SQLAlchemyError) as error:
-        raise Fault(f"migrations, {step}: {_first_line(error)}") from error
+        found = diagnose_migration(error, DATABASE, where="the throw-away database")
+        what = found or _first_line(error)
+        raise Fault(f"migrations, {step}: {what}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, MetaData, inspect, text
 
 _ACCESS: Final = text(
     "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',"
-    " current_user, current_database(), current_schema(),"
+    " current_user, current_database(), current_schema(), current_setting('search_path'),"
     " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"
 )
 
@@ -29,12 +29,18 @@ def write_access(connection: Connection, tables: MetaData) -> WriteAccess:
     has_tables = not tables.tables.keys().isdisjoint(inspect(connection).get_table_names())
     if connection.dialect.name != "postgresql":
         return WriteAccess(has_tables)
-    is_read_only, role, database, schema, creates = connection.execute(_ACCESS).one()
-    grant = "" if creates else _grant(role, database, schema)
-    return WriteAccess(has_tables, is_read_only, grant)
+    is_read_only, role, database, schema, path, creates = connection.execute(_ACCESS).one()
+    if creates:
+        return WriteAccess(has_tables, is_read_only)
+    grant = (
+        f'CREATE SCHEMA "{_first_of(path, role)}" AUTHORIZATION "{role}"'
+        if schema is None
+        else f'GRANT USAGE, CREATE ON SCHEMA "{schema}" TO "{role}"'
+    )
+    return WriteAccess(has_tables, is_read_only, f'{grant} (in the database "{database}")')
 
 
-def _grant(role: str, database: str, schema: str | None) -> str:
-    if schema is None:
-        return f'CREATE SCHEMA "{role}" AUTHORIZATION "{role}" (in the database "{database}")'
-    return f'GRANT USAGE, CREATE ON SCHEMA "{schema}" TO "{role}" (in the database "{database}")'
+def _first_of(path: str, role: str) -> str:
+    """Return the first schema that a search path names; without any, the one of the role."""
+    first = path.partition(",")[0].strip().strip('"')
+    return role if first in {"", "$user"} else first
