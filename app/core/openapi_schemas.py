@@ -57,8 +57,10 @@ def name_inline_bodies(openapi: Schema) -> None:
         for media in _contents(operation):
             schema = media["schema"]
             if "title" in schema:
-                openapi["components"]["schemas"][schema["title"]] = schema
-                media["schema"] = {"$ref": REFERENCE.format(model=schema["title"])}
+                # FastAPI titles the response of a plain type "Response List Names".
+                name = schema["title"].replace(" ", "")
+                openapi["components"]["schemas"][name] = schema
+                media["schema"] = {"$ref": REFERENCE.format(model=name)}
 
 
 def _contents(operation: Schema) -> Iterator[Schema]:

@@ -6,13 +6,14 @@ from enum import IntEnum
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI, Form, UploadFile
+from fastapi import FastAPI, File, Form, UploadFile
+from httpx2 import ASGITransport, AsyncClient
 from pydantic import Field, JsonValue, ValidationError
 
 from app.core.imports import FileRefusedError, read_rows
 from app.core.openapi import install_openapi
 from app.core.row_format import RowFormat
-from app.core.validation import TEXTS
+from app.core.validation import TEXTS, InputModel
 from app.schemas.base import Day, ExactDecimal, Int32, JsonObject, Moment, RequestSchema
 from tests.support.json_schema import SchemaReader
 
@@ -23,6 +24,12 @@ class Size(IntEnum):
 
 class Part(RequestSchema):
     count: Annotated[Int32, Field(ge=1, examples=[1])]
+
+
+class PhotoForm(InputModel):
+    label: str
+    count: int
+    photo: UploadFile
 
 
 class Kit(RequestSchema):
@@ -100,7 +107,7 @@ ACCEPTED: list[tuple[str, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def documented() -> dict[str, Any]:
+def application() -> FastAPI:
     app = FastAPI()
 
     @app.post("/kits")
@@ -113,8 +120,17 @@ def documented() -> dict[str, Any]:
     @app.post("/pairs", operation_id="send_pair")
     async def send(left: Part, right: Part) -> None: ...
 
+    @app.post("/forms")
+    async def fill_in(form: Annotated[PhotoForm, File()]) -> str:
+        return f"{form.label} {form.count} {form.photo.size}"
+
     install_openapi(app)
-    return app.openapi()
+    return app
+
+
+@pytest.fixture(scope="module")
+def documented(application: FastAPI) -> dict[str, Any]:
+    return application.openapi()
 
 
 @pytest.mark.parametrize(("field", "value", "place"), REFUSED)
@@ -158,3 +174,20 @@ def test_bodies_that_are_generated_have_readable_names(documented: dict[str, Any
 
     assert {"UploadPhotoBody", "SendPairBody", "Part"} <= names
     assert [name for name in names if not name.isalnum()] == []
+
+
+async def test_a_form_of_texts_and_a_file_is_one_model(
+    application: FastAPI, documented: dict[str, Any]
+) -> None:
+    [kind] = documented["paths"]["/forms"]["post"]["requestBody"]["content"]
+    assert kind == "multipart/form-data"
+
+    async with AsyncClient(transport=ASGITransport(application), base_url="http://test") as client:
+        files = {"photo": b"abc"}
+        sent = {"label": "a", "count": "2"}
+        answers = [
+            await client.post("/forms", data=sent | change, files=files)
+            for change in ({}, {"label": "\0"}, {"count": "two"}, {"other": "1"})
+        ]
+    assert [answer.status_code for answer in answers] == [200, 422, 422, 422]
+    assert answers[0].json() == "a 2 3"

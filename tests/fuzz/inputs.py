@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from schemathesis import Case, HookContext, SerializationContext
 from schemathesis.schemas import BaseSchema
+from schemathesis.transport.serialization import Binary
 
 from app.core.idempotency import KEY_PATTERN, MAX_KEY_LENGTH
 from app.core.openapi_headers import IDEMPOTENCY_KEY
@@ -83,11 +84,17 @@ def page_one_way(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) 
 def page_within_numbers(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
     """Pages end at a row, which a number and a size reach together: a schema has each alone."""
     query = case.query or {}
-    page, size = query.get("page"), query.get("per_page", DEFAULT_PAGE_SIZE)
-    if isinstance(page, int) and isinstance(size, int) and 0 < size <= MAX_PAGE_SIZE:
+    page, size = _number(query.get("page")), _number(query.get("per_page", DEFAULT_PAGE_SIZE))
+    if 0 < size <= MAX_PAGE_SIZE:
         last = MAX_NUMBERED_ROWS // size
         if last < page <= MAX_NUMBERED_ROWS:
             case.query = {**query, "page": last}
+
+
+def _number(value: Any) -> int:
+    """Return 0 for what is no number. At the edges of a schema, numbers are texts."""
+    is_number = isinstance(value, int) or (isinstance(value, str) and value.isdecimal())
+    return int(value) if is_number else 0
 
 
 def take_a_new_key(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
@@ -112,7 +119,7 @@ def upload_what_is_read(context: HookContext, case: Case[Any], kwargs: dict[str,
     meant_to_fit = case.meta is None or case.meta.generation.mode.is_positive
     if parts and meant_to_fit and isinstance(case.body, dict):
         sent: dict[str, Any] = dict(case.body)
-        sent |= {name: content for name, (_, content, _) in parts.items() if name in sent}
+        sent |= {name: Binary(part[1]) for name, part in parts.items() if name in sent}
         case.body = sent
 
 
