@@ -196,10 +196,11 @@ def install_docs_pages(app: FastAPI) -> None:
     With them comes the document that they show.
     """
 
+    # Not `add_route`: the application's dependencies count the callers of its own routes only.
+    @app.get(OPENAPI_PATH, include_in_schema=False)
     async def document(request: Request) -> Response:
         return JSONResponse(_behind(_root_path(request), app.openapi()))
 
-    app.add_route(OPENAPI_PATH, document, include_in_schema=False)
     app.mount(ASSETS_PATH, DocsAssets(directory=_assets_directory()), name="docs-assets")
 
     @app.get("/docs", include_in_schema=False)

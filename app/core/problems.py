@@ -50,6 +50,7 @@ MAX_NAME_LENGTH: Final = 100
 
 # A response with one of these has no content (RFC 9110 §15.3.5, §15.3.6, §15.4.5).
 WITHOUT_CONTENT: Final = {204, 205, 304}
+_OF_CONTENT: Final = {"content-type", "content-length", "content-encoding", "transfer-encoding"}
 # The statuses that a final response can have.
 STATUSES: Final = range(200, 600)
 
@@ -228,11 +229,17 @@ async def _on_framework_error(request: Request, error: Exception) -> Response:
         problem.detail = "The body is not in UTF-8."
     elif text := _text_of(error):
         problem.detail = text
-    headers = {**problem.headers, **(error.headers or {})}
+    # One case, or there would be two of a header that both have.
+    sent = {name.lower(): value for name, value in (*problem.headers.items(), *_headers_of(error))}
     if status == MethodNotAllowedError.status:
-        headers["Allow"] = ", ".join(_allowed_methods(request))
-    problem.headers = headers
+        sent["allow"] = ", ".join(_allowed_methods(request))
+    problem.headers = sent
     return problem_response(problem, request_id_of(request))
+
+
+def _headers_of(error: HTTPException) -> list[tuple[str, str]]:
+    """Return the raiser's headers without those that describe the content, which is ours."""
+    return [each for each in (error.headers or {}).items() if each[0].lower() not in _OF_CONTENT]
 
 
 def _text_of(error: HTTPException) -> str:

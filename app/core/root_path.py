@@ -14,7 +14,7 @@ def check_root_path(value: str) -> str:
     """Raises `ValueError` for what is no path prefix."""
     segments = value.split("/")
     if value and (not _ROOT_PATH.fullmatch(value) or {".", ".."} & set(segments)):
-        raise ValueError("needs the form /svc: a slash first, none at the end, no query, no ..")
+        raise ValueError("needs the form /svc: a slash first, none at the end, no .., no query")
     return value
 
 

@@ -33,7 +33,6 @@ PERMISSIONS: dict[str, tuple[int, int, int]] = {
     "GET /docs/oauth2-redirect": (200, 200, 200),
     "GET /redoc": (200, 200, 200),
     "GET /openapi.json": (200, 200, 200),
-    "HEAD /openapi.json": (200, 200, 200),
     "FILES /docs-assets": (200, 200, 200),
     "POST /api/v1/auth/register": (201, 201, 201),
     "POST /api/v1/auth/login": (200, 200, 200),

@@ -175,7 +175,9 @@ async def test_processes_count_together_while_there_is_a_store(
 
 
 @three_requests
-@pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/docs", "/api/v1/anonymous"])
+@pytest.mark.parametrize(
+    "path", ["/.well-known/jwks.json", "/docs", "/openapi.json", "/api/v1/anonymous"]
+)
 async def test_a_route_without_a_caller_is_counted_by_address(
     app: FastAPI, client: AsyncClient, path: str
 ) -> None:

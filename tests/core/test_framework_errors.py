@@ -40,6 +40,27 @@ async def test_it_keeps_its_status_its_text_and_its_headers(
 
 
 @pytest.mark.parametrize(
+    ("status", "name", "value"),
+    [(401, "www-authenticate", 'Basic realm="x"'), (503, "retry-after", "7")],
+)
+async def test_its_header_replaces_ours_whatever_its_case(
+    app: FastAPI, client: AsyncClient, status: int, name: str, value: str
+) -> None:
+    response = await raising(app, client, HTTPException(status, headers={name: value}))
+
+    assert response.headers.get_list(name) == [value]
+
+
+async def test_its_headers_do_not_describe_our_content(app: FastAPI, client: AsyncClient) -> None:
+    headers = {"content-type": "text/plain", "Content-Length": "3", "allow": "GET"}
+    response = await raising(app, client, HTTPException(405, "x", headers=headers))
+
+    assert problem(response, 405, "method_not_allowed")["detail"] == "x"
+    assert response.headers["content-length"] == str(len(response.content))
+    assert response.headers.get_list("allow") == ["GET, HEAD"]
+
+
+@pytest.mark.parametrize(
     ("status", "code"),
     [(500, "internal_server_error"), (503, "service_unavailable"), (520, "http_520")],
 )
