@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -135,6 +136,18 @@ async def test_hosts_are_tried_in_their_order_until_one_answers() -> None:
     assert await choice() == "anywhere"
     with pytest.raises(ConnectionRefusedError):
         await choice(host=["down"], port=[1])
+
+
+@pytest.mark.parametrize("order", [["starting", "standby"], ["standby", "starting"]])
+async def test_a_server_that_starts_up_is_the_cause_and_not_its_kind(order: list[str]) -> None:
+    async def connect(*, host: str, **_: object) -> None:
+        await asyncio.sleep(0)
+        if host == "standby":
+            raise asyncpg.exceptions.TargetServerAttributeNotMatched
+        raise asyncpg.CannotConnectNowError("the database system is starting up")
+
+    with pytest.raises(asyncpg.CannotConnectNowError):
+        await ServerChoice(connect)(host=order, port=[1, 2], target_session_attrs="primary")
 
 
 async def test_the_driver_connects_where_nothing_else_is_given() -> None:

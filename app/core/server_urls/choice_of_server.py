@@ -36,9 +36,9 @@ class ServerChoice:
     """Calls `connect` with one host after another, as libpq does.
 
     asyncpg has one time limit for all hosts together: a silent one would use it up, and the next
-    one would never be tried. Raises the last host's error, `NoSuitableServerError`, or
-    `RefusedOptionError`: otherwise a setting that the server refuses would look like the error of
-    a statement.
+    one would never be tried. Raises the error of the last host that is away;
+    `NoSuitableServerError` if all answer; or `RefusedOptionError`: otherwise a setting that the
+    server refuses would look like the error of a statement.
     """
 
     def __init__(self, connect: Connect | None = None) -> None:
@@ -63,10 +63,9 @@ class ServerChoice:
                     _raise_refused_option(error)
                     if not _may_do_elsewhere(error):
                         raise
-                    failed = error
-        if isinstance(failed, OSError):
-            raise failed
-        raise NoSuitableServerError(target_session_attrs) from failed
+                    if not _is_other_kind(error):
+                        failed = error
+        raise failed or NoSuitableServerError(target_session_attrs)
 
 
 def _drivers_own() -> Connect:
@@ -94,7 +93,10 @@ def _raise_refused_option(error: Exception) -> None:
 
 
 def _may_do_elsewhere(error: Exception) -> bool:
-    # By its name, as the class has no SQLSTATE: a standby where a primary was asked for.
-    is_other_kind = type(error).__name__ == "TargetServerAttributeNotMatched"
     starts_or_stops = getattr(error, "sqlstate", None) == _CANNOT_CONNECT_NOW
-    return isinstance(error, OSError) or is_other_kind or starts_or_stops
+    return isinstance(error, OSError) or _is_other_kind(error) or starts_or_stops
+
+
+def _is_other_kind(error: Exception) -> bool:
+    # By its name, as the class has no SQLSTATE: a standby where a primary was asked for.
+    return type(error).__name__ == "TargetServerAttributeNotMatched"
