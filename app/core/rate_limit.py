@@ -157,12 +157,13 @@ class _Counters:
                 await question(self._shared)
             except StorageError as error:
                 fields = log_fields(error, STORE)
-                log.warning("limit_store_error", **fields)
                 if not self._goes_on_alone:
+                    # It is logged with its reason when it is answered.
                     why = f"the store of REDIS_URL did not count: {fields['reason']}"
                     raise ServiceUnavailableError(
                         reason=why, remedy=fields.get("remedy", "")
                     ) from None
+                log.warning("limit_store_error", **fields)
                 # Or each request would wait for a store that does not answer.
                 self._alone_until = time.monotonic() + STORE_PAUSE.total_seconds()
             else:

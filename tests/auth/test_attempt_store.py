@@ -70,7 +70,10 @@ async def test_returns_503_when_the_store_cannot_write(
     """LG4: it is full."""
     await redis.config_set("maxmemory", 1)
 
-    assert_unavailable(await attempt(api, account, "login"))
+    with capture_logs() as events:
+        assert_unavailable(await attempt(api, account, "login"))
+    [told] = [event for event in events if "maxmemory" in str(event.get("reason"))]
+    assert told["event"] == "service_unavailable"
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True, RATE_LIMIT_FAIL_OPEN=True)
