@@ -226,6 +226,26 @@ async def test_restarts_in_turn_behind_nginx_and_haproxy_fail_no_request(
     assert min(nginx.outcomes["201"], haproxy.outcomes["201"]) > 10 * restarts
 
 
+async def test_a_page_can_read_the_refusal_of_a_large_body_behind_nginx(
+    server: PostgresServer, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    origin = "https://app.example.com"
+    settings = production(server, valkey, CORS_ORIGINS=origin, DRAIN_SECONDS="0")
+    headers = {"Origin": origin, "Content-Type": "application/json"}
+    port = free_port()
+    async with (
+        Instance(settings, tmp_path / "log") as instance,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        with Nginx(configured("nginx.conf", port, [instance, instance]), port=port):
+            for size in (1_048_577, 4_000_000):
+                response = await client.post("/api/v1/items", content=b"a" * size, headers=headers)
+
+                assert response.status_code == 413
+                assert response.headers.get("Access-Control-Allow-Origin") == origin
+                assert response.json()["code"] == "payload_too_large"
+
+
 # --- what deploy/ says
 
 
