@@ -120,17 +120,17 @@ WRONG: Final = [
     (
         "DATABASE_URL",
         "postgresql://app:canary@db/app?statement_timeout=5000",
-        "DATABASE_URL: statement_timeout does not belong into the URL; set DATABASE_STATEMENT_TIM",
+        "DATABASE_URL: statement_timeout does not belong in the URL; set DATABASE_STATEMENT_TIM",
     ),
     (
         "DATABASE_URL",
         "postgresql://app:canary@db/app?options=-c%20idle_in_transaction_session_timeout=1",
-        "DATABASE_URL: options: idle_in_transaction_session_timeout does not belong into the URL",
+        "DATABASE_URL: options: idle_in_transaction_session_timeout does not belong in the URL",
     ),
     (
         "DATABASE_URL",
         "postgresql://app:canary@db/app?connection_limit=1",
-        "DATABASE_URL: connection_limit does not belong into the URL; set DATABASE_POOL_SIZE",
+        "DATABASE_URL: connection_limit does not belong in the URL; set DATABASE_POOL_SIZE",
     ),
     ("DATABASE_REPLICA_URL", "mysql://app:canary@db/app", "DATABASE_REPLICA_URL: the database"),
     ("REDIS_URL", "canary", "REDIS_URL: not a URL; it needs the form redis://"),

@@ -228,8 +228,8 @@ REFUSED: Final[dict[str, str]] = {
     "postgresql://u:canary@h/app?target_session_attrs=standby": "this one must take writes",
     "postgresql://u:canary@h/app?options=canary": "options needs the form -c%20name=value",
     "postgresql://u:canary@h/app?options=-c%20client_encoding=latin1": "client_encoding must be",
-    "postgresql://u:canary@h/app?options=-c%20lock_timeout=1": "lock_timeout does not belong into",
-    "postgresql://u:canary@h/app?pool_size=5": "pool_size does not belong into the URL; set POOL",
+    "postgresql://u:canary@h/app?options=-c%20lock_timeout=1": "lock_timeout does not belong in",
+    "postgresql://u:canary@h/app?pool_size=5": "pool_size does not belong in the URL; set POOL",
     "sqlite://": "SQLite needs a file",
     "sqlite+aiosqlite:///:memory:": "SQLite needs a file",
     "sqlite:///file::memory:?uri=true": "SQLite needs a file",
@@ -238,7 +238,7 @@ REFUSED: Final[dict[str, str]] = {
     "sqlite:///app.db?mode=ro": "mode: only rwc",
     "sqlite:///app.db?cache=shared": "cache: only private",
     "sqlite:///app.db?immutable=1": "immutable: unknown option",
-    "sqlite:///app.db?pool_size=5": "pool_size does not belong into the URL; set POOL",
+    "sqlite:///app.db?pool_size=5": "pool_size does not belong in the URL; set POOL",
 }
 
 GOVERNED: Final = {"lock_timeout": "set LOCK", "pool_size": "set POOL"}

@@ -79,7 +79,7 @@ def usable_options(options: Mapping[str, str], governed: Mapping[str, str]) -> d
     }
     kept |= _named_tls(kept, binding=options.get("channel_binding") == "require")
     for name in _server_settings(kept).keys() & governed.keys():
-        raise AddressError(f"options: {name} does not belong into the URL; {governed[name]}")
+        raise AddressError(f"options: {name} does not belong in the URL; {governed[name]}")
     if mode := kept.pop("sslmode", None):
         # SQLAlchemy's word, so that a URL with this option alone suits its engines as it stands.
         kept["ssl"] = mode
@@ -121,7 +121,7 @@ def _is_kept(
     name: str, value: str, options: Mapping[str, str], governed: Mapping[str, str]
 ) -> bool:
     if name in governed:
-        raise AddressError(f"{name} does not belong into the URL; {governed[name]}")
+        raise AddressError(f"{name} does not belong in the URL; {governed[name]}")
     if name in _TRANSLATED:
         return True
     if name in _UNMET:

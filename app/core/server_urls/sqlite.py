@@ -43,7 +43,7 @@ def _check_option(
     name: str, value: str, options: Mapping[str, str], governed: Mapping[str, str]
 ) -> None:
     if name in governed:
-        raise AddressError(f"{name} does not belong into the URL; {governed[name]}")
+        raise AddressError(f"{name} does not belong in the URL; {governed[name]}")
     if name not in _DROPPED:
         raise refused_option(name, options, "unknown option; remove it")
     harmless = _DROPPED[name]
