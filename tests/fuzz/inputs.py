@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from schemathesis import Case, HookContext, SerializationContext
 from schemathesis.schemas import BaseSchema
-from schemathesis.transport.serialization import Binary
 
 from app.core.idempotency import KEY_PATTERN, MAX_KEY_LENGTH
 from app.core.openapi_headers import IDEMPOTENCY_KEY
@@ -114,13 +113,11 @@ def change_to_another(context: HookContext, case: Case[Any], kwargs: dict[str, A
 
 
 def upload_what_is_read(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
-    """No schema says how a file begins: where the rest is meant to fit, send what does."""
-    parts = UPLOADS.get(case.operation.label, {})
+    """No schema says how a file begins: where a form is meant to fit, send one that does."""
+    parts = UPLOADS.get(case.operation.label)
     meant_to_fit = case.meta is None or case.meta.generation.mode.is_positive
     if parts and meant_to_fit and isinstance(case.body, dict):
-        sent: dict[str, Any] = dict(case.body)
-        sent |= {name: Binary(part[1]) for name, part in parts.items() if name in sent}
-        case.body = sent
+        kwargs["files"] = parts
 
 
 def know_refresh_token(schema: BaseSchema, caller: LoggedIn) -> None:
