@@ -82,6 +82,21 @@ async def test_a_role_without_a_schema_of_its_own_is_told_to_have_one_made(
         assert f'CREATE SCHEMA "{schema}" AUTHORIZATION "{poor.name}"' in remedy
 
 
+@on_postgresql
+async def test_an_empty_search_path_is_no_empty_database(
+    tmp_path: Path, database_url: str, postgres: PostgresServer
+) -> None:
+    """As `pg_restore` leaves it in a connection of a pooler."""
+    name = database_url.partition("?")[0].rpartition("/")[2]
+    async with connection_to(postgres.url("postgres")) as connection:
+        await connection.execute(text(f"ALTER DATABASE {name} SET search_path = ''"))
+
+    finding = failures(Cli(tmp_path, database_url))["migrations"]
+
+    assert finding["detail"] == "search_path is empty: no table can be found"
+    assert "RECONNECT" in finding["remedy"]
+
+
 async def test_a_database_that_is_read_only_by_default_is_no_fault(
     tmp_path: Path, database_url: str, backend: str, request: pytest.FixtureRequest
 ) -> None:

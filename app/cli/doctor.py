@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from app.core.config import Settings
     from app.db.write_access import WriteAccess
 
+EMPTY_PATH: Final = (
+    "if a pooler is in front, another client such as pg_restore left it: RECONNECT in PgBouncer's"
+    " console, and restore past the pooler; otherwise ALTER ROLE ... SET search_path"
+)
 # As many as show a steady time.
 HASHES: Final = 3
 
@@ -157,6 +161,8 @@ def _migrations(current: set[str], missing: list[str], access: "WriteAccess") ->
     from app.db.init_db import alembic_config
     from app.db.migration_faults import MERGE
 
+    if not access.has_path:
+        return Finding("migrations", "search_path is empty: no table can be found", EMPTY_PATH)
     scripts = ScriptDirectory.from_config(alembic_config())
     known = {script.revision for script in scripts.walk_revisions()}
     newest = set(scripts.get_heads())

@@ -16,12 +16,14 @@ _ACCESS: Final = text(
 class WriteAccess:
     """`grant` is the statement that lets the role create tables, or empty if it may.
 
-    `has_tables` says whether any table of the program is there.
+    `has_tables` says whether any table of the program is there, and `has_path` whether the session
+    looks for tables in any schema.
     """
 
     has_tables: bool
     is_read_only: bool = False
     grant: str = ""
+    has_path: bool = True
 
 
 def write_access(connection: Connection, tables: MetaData) -> WriteAccess:
@@ -37,7 +39,8 @@ def write_access(connection: Connection, tables: MetaData) -> WriteAccess:
         if schema is None
         else f'GRANT USAGE, CREATE ON SCHEMA "{schema}" TO "{role}"'
     )
-    return WriteAccess(has_tables, is_read_only, f'{grant} (in the database "{database}")')
+    grant = f'{grant} (in the database "{database}")'
+    return WriteAccess(has_tables, is_read_only, grant, has_path=path.strip('" ') != "")
 
 
 def _first_of(path: str, role: str) -> str:
