@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -137,6 +138,38 @@ def test_a_backup_of_a_damaged_database_leaves_nothing(cli: Cli, tmp_path: Path)
         back_up(cli.database, tmp_path / "backup.db")
 
     assert not any("backup" in name for name in files_of(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+def test_a_file_that_cannot_be_written_is_named_and_not_what_is_read(
+    cli: Cli, backup: Path, tmp_path: Path
+) -> None:
+    """As on a disk that is full: the other database is well, and is to stay where it is."""
+    query(cli, "UPDATE users SET full_name = hex(zeroblob(50000))")
+    with files_of_at_most(40_960):
+        with pytest.raises(BackupError, match=r"cannot write .*second.db: .*space there"):
+            back_up(cli.database, tmp_path / "second.db")
+        with pytest.raises(BackupError, match=r"cannot write .*app.db: .*space there"):
+            restore(backup, cli.database)
+    query(cli, "PRAGMA journal_mode = WAL")
+    with files_of_at_most(0), pytest.raises(BackupError, match="cannot write"):
+        restore(backup, cli.database)
+
+    assert rows_in(cli.database) == [(1,)]
+    assert "second.db" not in files_of(tmp_path)
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let this process write no larger file."""
+    import resource  # noqa: PLC0415  # absent on Windows
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("command", ["backup-database", "restore-database"])

@@ -15,7 +15,17 @@ from typing import Final
 LOCK_WAIT_SECONDS: Final = 10
 # A process that uses the database keeps its lock until it ends: waiting is of no use.
 RESTORE_WAIT_SECONDS: Final = 1
+# The extended codes of SQLite have more bits above these.
+_CODE_BITS: Final = 0xFF
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What only a file that is written can cause: the other one is opened to be read.
+_UNWRITABLE: Final = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR_WRITE",
+    "SQLITE_IOERR_FSYNC",
+    "SQLITE_IOERR_TRUNCATE",
+)
 SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 
 
@@ -35,7 +45,7 @@ def back_up(database: Path, target: Path) -> None:
     """
     _require_absent(target)
     partial = target.with_name(f"{target.name}.partial")
-    with _new_file(partial), _explained(database):
+    with _new_file(partial), _explained(database, written=target):
         with (
             closing(_open(database, "ro", LOCK_WAIT_SECONDS)) as source,
             closing(_open(partial, "rw", LOCK_WAIT_SECONDS)) as copy,
@@ -62,7 +72,7 @@ def restore(backup: Path, database: Path) -> None:
         closing(_open_backup(backup)) as source,
         made,
         closing(_open_alone(database)) as target,
-        _explained(database),
+        _explained(backup, written=database),
     ):
         _copy(source, target)
     _flush(database)
@@ -114,7 +124,7 @@ def _open_alone(database: Path) -> sqlite3.Connection:
     try:
         target = _open(database, "rwc", RESTORE_WAIT_SECONDS)
     except sqlite3.Error as error:
-        raise BackupError(f"cannot write {database}: {error}", "check its folder") from error
+        raise _unwritable(database, error) from error
     try:
         # Leaving WAL needs every other connection closed, and removes the -wal and -shm files.
         target.execute("PRAGMA journal_mode = DELETE")
@@ -123,15 +133,18 @@ def _open_alone(database: Path) -> sqlite3.Connection:
         target.execute("COMMIT")
     except sqlite3.Error as error:
         target.close()
-        if _is_locked(error):
+        code = getattr(error, "sqlite_errorcode", 0) & _CODE_BITS
+        if code in _LOCKED:
             raise BackupError(f"{database} is in use", "stop the application first") from error
+        if code not in _DAMAGED:
+            raise _unwritable(database, error) from error
         remedy = "move it away, with its -wal and -shm files, and repeat"
         raise BackupError(f"{database} is damaged: {error}", remedy) from error
     return target
 
 
-def _is_locked(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED
+def _unwritable(file: Path, error: Exception) -> BackupError:
+    return BackupError(f"cannot write {file}: {error}", "check its folder, and the space there")
 
 
 def _require_absent(target: Path) -> None:
@@ -175,12 +188,14 @@ def _new_database(database: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(file: Path) -> Iterator[None]:
+def _explained(read: Path, *, written: Path | None = None) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        remedy = "check the file, and the space on the disk"
-        raise BackupError(f"cannot use {file}: {error}", remedy) from error
+        name = getattr(error, "sqlite_errorname", "")
+        if written is not None and name.startswith(_UNWRITABLE):
+            raise _unwritable(written, error) from error
+        raise BackupError(f"cannot use {read}: {error}", "check the file") from error
 
 
 def _remove_side_files(database: Path) -> None:
