@@ -235,6 +235,7 @@ REFUSED: Final[dict[str, str]] = {
     "sqlite:///file::memory:?uri=true": "SQLite needs a file",
     "sqlite://app.db": "SQLite has no host: three slashes",
     "sqlite:////": "SQLite needs a file, and / is a folder",
+    f"sqlite:////{'x' * 300}": "cannot use /x",
     "sqlite:///app.db?mode=ro": "mode: only rwc",
     "sqlite:///app.db?cache=shared": "cache: only private",
     "sqlite:///app.db?immutable=1": "immutable: unknown option",

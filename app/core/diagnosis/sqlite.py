@@ -9,8 +9,8 @@ _RULES: Final[tuple[Rule, ...]] = (
     (
         "SQLITE_CANTOPEN",
         "",
-        "the file cannot be opened: its folder is missing, or may not be used by this user",
-        "create the folder that {setting} names, and let this user write in it",
+        "the file cannot be opened: this user may not use it, or its folder; or that is missing",
+        "let this user read and write the file of {setting} and its folder, or create the folder",
     ),
     ("SQLITE_READONLY", "", "the file or its folder may not be written by this user", _WRITABLE),
     ("SQLITE_PERM", "", "the file may not be used by this user", _WRITABLE),

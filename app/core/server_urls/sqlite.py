@@ -34,9 +34,17 @@ def read_sqlite_url(parts: Parts, governed: Mapping[str, str], *, root: Path) ->
         # Reads and writes have a connection each, and each would see a database of its own.
         raise AddressError(f"SQLite needs a file: {FORM}")
     file = root / path
-    if file.is_dir():
+    if _is_folder(file):
         raise AddressError(f"SQLite needs a file, and {file} is a folder")
     return URL.create(DRIVER, database=str(file))
+
+
+def _is_folder(file: Path) -> bool:
+    try:
+        return file.is_dir()
+    except OSError as error:
+        # A folder on the way may not be used, or the name is too long.
+        raise AddressError(f"cannot use {file}: {error.strerror}") from None
 
 
 def _check_option(
