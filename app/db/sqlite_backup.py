@@ -19,7 +19,7 @@ RESTORE_WAIT_SECONDS: Final = 1
 _CODE_BITS: Final = 0xFF
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-# What only a file that is written can cause: the other one is opened to be read.
+# Faults of the file that is written: the other one is opened to be read.
 _UNWRITABLE: Final = (
     "SQLITE_FULL",
     "SQLITE_IOERR_WRITE",
