@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
     )
     app.state.collaborators = Collaborators.from_settings(settings)
     app.state.database = db or Database(settings)
+    app.state.limited_by_address = {}
     _add_middleware(app, settings)
     install_problem_handlers(app)
     install_prepared_responses(app)

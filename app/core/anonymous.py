@@ -28,6 +28,12 @@ def is_limited_by_address(dependant: Dependant) -> bool:
     )
 
 
+def leave_out(dependant: Dependant, call: Callable[..., Any]) -> None:
+    """Take a dependency that returns nothing off a route."""
+    # A new list: the request at hand may be walking the old one.
+    dependant.dependencies = [each for each in dependant.dependencies if each.call is not call]
+
+
 def _calls(dependant: Dependant) -> Iterator[Any]:
     yield dependant.call
     for dependency in dependant.dependencies:

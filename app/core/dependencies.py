@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
 
-from fastapi import Depends, Path, Request, Security
+from fastapi import Depends, FastAPI, Path, Request, Security
+from fastapi.routing import iter_route_contexts
 from fastapi.security import SecurityScopes
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.anonymous import is_limited_by_address
+from app.core.anonymous import is_limited_by_address, leave_out
 from app.core.bearer import BearerDependency, bearer_token
 from app.core.client import MAX_OPERATION_LENGTH, Client, Origin
 from app.core.exceptions import (
@@ -92,12 +93,24 @@ async def count_anonymous(request: Request) -> None:
 
     A dependency of every route. Raises `TooManyRequestsError`.
     """
-    route = request.scope["route"]
-    limited: bool | None = getattr(route, "is_limited_by_address", None)
-    if limited is None:
-        limited = route.is_limited_by_address = is_limited_by_address(route.dependant)
-    if limited:
+    if _is_limited_by_address(request.app, request.scope["route"]):
         await collaborators_of(request).requests.count_stranger(client_of(request).address)
+
+
+def _is_limited_by_address(app: FastAPI, route: object) -> bool:
+    """Whether to count, found once; where not, the dependency is left out from then on."""
+    # By application, as several may include the same route.
+    known: dict[int, bool] = app.state.limited_by_address
+    if id(route) not in known:
+        # A router may be included with dependencies that the route itself does not have.
+        contexts = iter_route_contexts(app.routes)
+        dependants = [each.dependant for each in contexts if each.original_route is route]
+        known[id(route)] = any(map(is_limited_by_address, dependants))
+        for each in dependants:
+            if not is_limited_by_address(each):
+                # Even a dependency that does nothing takes time.
+                leave_out(each, count_anonymous)
+    return known[id(route)]
 
 
 @BearerDependency

@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
 from app.core.anonymous import unlimited
 from app.core.config import Settings
+from app.core.dependencies import count_anonymous, get_token_user
 from app.db.session import Database
 from app.models import AuditEvent
 from tests.support.api import Account, Api, bearer
@@ -205,6 +207,45 @@ async def test_a_router_of_the_framework_is_counted_too(app: FastAPI, client: As
     app.include_router(router)
 
     assert statuses([await client.get(f"/plain/{n}") for n in range(4)]) == [200, 200, 200, 429]
+
+
+async def test_a_route_that_counts_nobody_by_address_is_rid_of_the_dependency(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    @app.get("/unlimited")
+    @unlimited
+    async def probe() -> None: ...
+
+    @app.get("/limited")
+    async def limited() -> None: ...
+
+    for path, left in (
+        ("/unlimited", []),
+        ("/health/live", []),
+        ("/limited", [count_anonymous]),
+    ):
+        assert (await client.get(path)).status_code == 200
+        [route] = [each for each in iter_route_contexts(app.routes) if each.path == path]
+        assert [each.call for each in route.dependant.dependencies] == left
+
+
+@three_requests
+async def test_a_router_that_is_included_with_a_caller_is_counted_by_user(
+    app: FastAPI, client: AsyncClient, api: Api
+) -> None:
+    router = APIRouter()
+
+    @router.get("/included")
+    async def included() -> None: ...
+
+    app.include_router(router, dependencies=[Depends(get_token_user)])
+    accounts = [await api.register() for _ in range(2)]
+    found = [
+        [(await client.get("/included", headers=each.headers)).status_code for _ in range(3)]
+        for each in accounts
+    ]
+
+    assert found == [[200] * 3] * 2
 
 
 @three_requests
