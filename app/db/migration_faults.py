@@ -19,6 +19,7 @@ UNRECORDED: Final = (
     "record the revision that the database is at (alembic stamp REVISION), or use an empty one"
 )
 MERGE: Final = 'join them: alembic merge heads -m "Join two branches"'
+BRING_UP: Final = "bring it there: alembic upgrade head"
 _UNKNOWN: Final = re.compile(r"Can't locate revision identified by '([^']*)'")
 
 
@@ -75,6 +76,8 @@ def _of_revisions(error: CommandError) -> Diagnosis | None:
         return Diagnosis(cause, "deploy the code that has it")
     if "Multiple head revisions" in str(error):
         return Diagnosis("the migrations have two ends or more", MERGE)
+    if "not up to date" in str(error):
+        return Diagnosis("the database is not at the newest migration", BRING_UP)
     return None
 
 

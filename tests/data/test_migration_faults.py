@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,12 +61,16 @@ def write(folder: Path, body: str, *, revision: str = "bad", below: str | None =
     (folder / f"{revision}.py").write_text(source)
 
 
-def line_of(config: Config) -> str:
+def upgrade(config: Config) -> None:
+    command.upgrade(config, "head")
+
+
+def line_of(config: Config, run: Callable[[Config], object] = upgrade) -> str:
     with (
         pytest.raises(CommandError) as caught,
         in_one_line(DATABASE, where="the database"),
     ):
-        command.upgrade(config, "head")
+        run(config)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -158,6 +163,12 @@ async def test_two_ends(config: Config, folder: Path) -> None:
     assert "alembic merge heads" in await asyncio.to_thread(line_of, config)
 
 
+async def test_a_comparison_with_a_database_that_is_behind(config: Config, folder: Path) -> None:
+    write(folder, "pass")
+
+    assert "alembic upgrade head" in await asyncio.to_thread(line_of, config, command.check)
+
+
 async def test_a_revision_of_newer_code(config: Config, database_url: str) -> None:
     async with connection_to(database_url) as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = 'feedbeef'"))
@@ -177,7 +188,7 @@ async def test_a_database_that_is_away() -> None:
 
 
 def test_what_alembic_or_the_lock_says_stays() -> None:
-    for error in (CommandError("Target database is not up to date."), MigrationLockError("late")):
+    for error in (CommandError("Path doesn't exist: versions"), MigrationLockError("late")):
         with pytest.raises(CommandError) as caught, in_one_line(DATABASE, where="it"):
             raise error
         assert str(caught.value) == str(error)
