@@ -102,18 +102,14 @@ def _try(step: str, work: Callable[[], None]) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from app.core.backing_services import DATABASE
-    from app.db.migration_faults import diagnose_migration
+    from app.core.diagnosis import first_line
+    from app.db.migration_faults import in_one_line
 
     try:
-        work()
+        with in_one_line(DATABASE, where="the throw-away database"):
+            work()
     except (CommandError, SQLAlchemyError) as error:
-        found = diagnose_migration(error, DATABASE, where="the throw-away database")
-        what = found or _first_line(error)
-        raise Fault(f"migrations, {step}: {what}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+        raise Fault(f"migrations, {step}: {first_line(str(error))}") from error
 
 
 def _describe(difference: Any) -> str:

@@ -242,7 +242,7 @@ async def test_doctor_names_what_the_schema_lacks(tmp_path: Path, database_url: 
     (line,) = [line for line in finished.stdout.splitlines() if line.startswith("FAILED")]
     assert finished.returncode == 1
     assert FATAL[damage] in line
-    assert "write one that adds what is missing" in line
+    assert "write a migration that adds what is missing" in line
 
 
 @on_sqlite
