@@ -84,7 +84,9 @@ class RequestMiddleware:
         exchange = _Exchange(scope, receive, send, self._max_body, self._cross_origin)
         try:
             if self._hosts.allows(scope):
-                with calling(exchange.caller):
+                # The exchange must not keep the caller: a cycle of the two would leave each request
+                # to the garbage collector.
+                with calling(Caller(_share_of(scope), exchange.require_client)):
                     await exchange.run(self.app)
             else:
                 await exchange.refuse(UntrustedHostError())
@@ -141,7 +143,6 @@ class _Exchange:
         sends_body = self._announced not in {"", "0"} or "transfer-encoding" in headers
         self._max_body = body_limit(scope, max_body) if sends_body else max_body
         self._presence = Presence(receive, sends_body=sends_body)
-        self.caller = Caller(_share_of(scope), self._require_client)
 
     async def run(self, app: ASGIApp) -> None:
         if (refused := self._unreadable()) is not None:
@@ -196,7 +197,7 @@ class _Exchange:
         response = problem_response(error, self._request_id)
         await response(self._scope, self._presence.receive, self.send)
 
-    def _require_client(self) -> None:
+    def require_client(self) -> None:
         if not self._is_answered and self._presence.is_gone():
             raise ClientDisconnect
 

@@ -1,8 +1,12 @@
+import asyncio
 import gc
 import runpy
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from starlette.types import Message
 
 from app.core.config import PROJECT_ROOT, Settings
 from app.main import create_app, process_lifespan
@@ -33,3 +37,41 @@ def test_a_server_collects_rarely_while_it_loads_too() -> None:
     runpy.run_path(str(PROJECT_ROOT / "cli.py"))
 
     assert gc.get_threshold() == (50_000, 20, 50)
+
+
+async def test_a_request_leaves_nothing_to_the_collector(app: FastAPI) -> None:
+    """Cycles would keep each request until a collection, which then pauses all the others."""
+    scope: dict[str, Any] = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/health/live",
+        "raw_path": b"/health/live",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"testserver")],
+        "client": ("127.0.0.1", 1),
+        "server": ("t", 80),
+    }
+
+    async def receive() -> Message:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async def send(_: Message) -> None: ...
+
+    async def ask(times: int) -> None:
+        for _ in range(times):
+            await asyncio.create_task(app({**scope, "state": {}}, receive, send))
+
+    await ask(10)
+    gc.collect()
+    gc.disable()
+    try:
+        await ask(100)
+        found = gc.collect()
+    finally:
+        gc.enable()
+
+    assert found < 100
