@@ -1,33 +1,70 @@
-"""First rows, and many: what `seed` and `dev` add."""
+"""Demo data: first rows to develop with, and many to measure with."""
 # ruff: noqa: PLC0415
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Annotated
 
-from app.cli.console import progress, say
-from app.cli.sessions import audit_trail, open_session
+import typer
+
+from mscr.cli.audit import audit_trail
+from mscr.cli.command_line import project_of
+from mscr.cli.console import progress, say, say_accounts
+from mscr.cli.database_sessions import open_session
+from mscr.cli.faults import Fault, require_consent
 
 if TYPE_CHECKING:
-    from app.core.config import Settings
-    from app.db.init_db import DemoAccount
+    from mscr.project import Project
+    from mscr.services.demo_accounts import DemoAccount
+
+commands = typer.Typer()
 
 
-async def add_demo_data(settings: "Settings", *, command: str) -> "list[DemoAccount]":
+@commands.command()
+def seed(
+    context: typer.Context,
+    items: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=5_000_000,
+            help="Instead, add items until there are this many, for owners that cannot log in.",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Run in production too.")] = False,
+) -> None:
+    """Add demo accounts with new passwords, and demo items, for development."""
+    from app.db.init_db import ADMIN_EMAIL, DEMO_ITEMS, USER_EMAIL
+
+    project = project_of(context)
+    require_consent(project.get_settings(), yes=yes)
+    if items is not None:
+        added = asyncio.run(add_many_items(project, items))
+        say(f"added {added} items: there are now at least {items}")
+        return
+    accounts = asyncio.run(add_demo_data(project, command="seed"))
+    if not accounts:
+        say(f"an account {ADMIN_EMAIL} or {USER_EMAIL} already exists: nothing was changed")
+        return
+    say(f"added {DEMO_ITEMS} items and these accounts, whose passwords are shown only now:")
+    say_accounts(accounts)
+
+
+async def add_demo_data(project: "Project", *, command: str) -> "list[DemoAccount]":
+    from app.core.config import get_settings
     from app.db.init_db import SEED_STEPS, seed_demo_data
 
     with progress("seeding", SEED_STEPS) as advance:
-        async with open_session() as session:
-            audit = audit_trail(session, command)
-            return await seed_demo_data(session, settings, audit, on_step=advance)
+        async with open_session(project) as session:
+            audit = audit_trail(project, session, command)
+            return await seed_demo_data(session, get_settings(), audit, on_step=advance)
 
 
-async def add_many_items(wanted: int) -> int:
-    from app.db.many_items import seed_many_items
+async def add_many_items(project: "Project", wanted: int) -> int:
+    try:
+        from benchmarks.many_items import seed_many_items
+    except ModuleNotFoundError as error:
+        raise Fault("the folder benchmarks, which generates the items, does not exist") from error
 
     with progress("seeding", wanted) as advance:
-        async with open_session() as session:
+        async with open_session(project) as session:
             return await seed_many_items(session, wanted, on_items=advance)
-
-
-def say_accounts(accounts: "list[DemoAccount]") -> None:
-    for account in accounts:
-        say(f"  {account.email:<20} {account.password}  ({account.role.value})")

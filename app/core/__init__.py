@@ -1,1 +1,1 @@
-"""What every layer may use."""
+"""Settings, dependencies, errors, responses and security, for every layer."""

@@ -1,16 +1,16 @@
 """The two mails about a registration.
 
-Neither has the name, nor anything else that was typed beside the address: whoever registers an
-address of somebody else must not decide what that person reads.
+Warning: never include the name, or any other input except the address. Otherwise an attacker who
+registers the address of another person decides what that person reads.
 """
 
-from datetime import timedelta
 from typing import Final
 
-from app.mail.message import Mail
+from mscr.core.config import Settings
+from mscr.mail.message import Mail
 
-# The page of the front end that sends the token to the API. In the fragment, which browsers keep to
-# themselves: a query would be in logs and Referer headers (ASVS v14.2.1).
+# The page of the front end that sends the token to the API. The token is in the fragment, which
+# browsers do not send: a query would appear in logs and Referer headers (ASVS v14.2.1).
 LINK: Final = "{public_url}/confirm-registration#token={token}"
 
 CONFIRM: Final = """\
@@ -30,21 +30,24 @@ Hello,
 somebody tried to register at {app_name} with this address, which has an account already. Nothing
 about the account has changed.
 
-If it was you, log in with the password that you have. If it was not, there is nothing to do.
+If it was you, log in with your password. If it was not, you need not do anything.
 """
 
 
-def link_mail(
-    recipient: str, token: str, *, app_name: str, public_url: str, lifetime: timedelta
-) -> Mail:
-    """The mail with the link that makes the account."""
-    link = LINK.format(public_url=public_url, token=token)
-    minutes = int(lifetime.total_seconds() // 60)
-    text = CONFIRM.format(app_name=app_name, minutes=minutes, link=link)
-    return Mail(recipient, f"Confirm your registration at {app_name}", text)
+class RegistrationMails:
+    def __init__(self, settings: Settings) -> None:
+        self._app_name = settings.APP_NAME
+        self._public_url = settings.public_url
+        self._lifetime = settings.registration_link_lifetime
 
+    def link(self, recipient: str, token: str) -> Mail:
+        """Return the mail with the link that creates the account."""
+        link = LINK.format(public_url=self._public_url, token=token)
+        minutes = int(self._lifetime.total_seconds() // 60)
+        text = CONFIRM.format(app_name=self._app_name, minutes=minutes, link=link)
+        return Mail(recipient, f"Confirm your registration at {self._app_name}", text)
 
-def taken_mail(recipient: str, *, app_name: str) -> Mail:
-    """Tells the owner of an account that somebody tried its address. Nothing in it acts."""
-    text = TAKEN.format(app_name=app_name)
-    return Mail(recipient, f"You have an account at {app_name}", text)
+    def taken(self, recipient: str) -> Mail:
+        """Return the notice that somebody tried to register this address. It contains no link."""
+        text = TAKEN.format(app_name=self._app_name)
+        return Mail(recipient, f"You have an account at {self._app_name}", text)

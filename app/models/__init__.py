@@ -1,6 +1,6 @@
 """All models: importing this package fills `Base.metadata`."""
 
-from app.models.audit_event import AuditAction, AuditEvent, AuditOutcome
+from app.models.audit_event import AuditEvent
 from app.models.base import (
     Base,
     PublicIdMixin,
@@ -13,6 +13,7 @@ from app.models.item import Item, ItemStatus
 from app.models.refresh_token import RefreshToken
 from app.models.tag import Tag, item_tags
 from app.models.user import User, UserRole
+from mscr.models.audit_event import AuditAction, AuditOutcome
 
 __all__ = [
     "AuditAction",

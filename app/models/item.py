@@ -1,12 +1,14 @@
-"""The example resource: something with an owner and a state."""
+"""The example resource: an item with an owner and a status."""
 
 from enum import Enum as PyEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Enum, ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Base, PublicIdMixin, TimestampMixin, VersionMixin
+from mscr.models.enum_type import enum_type
+from mscr.models.indexes import deleted_index, living_index
 
 if TYPE_CHECKING:
     from app.models.tag import Tag
@@ -19,7 +21,7 @@ class ItemStatus(str, PyEnum):
     ARCHIVED = "archived"
 
 
-# What lists are restricted to, and then sorted by.
+# The columns that lists filter by, and then sort by.
 LISTED_BY = (
     ("owner_id", "created_at"),
     ("owner_id", "updated_at"),
@@ -31,66 +33,30 @@ LISTED_BY = (
 )
 
 
-def _list_index(*columns: str) -> Index:
-    """Of the living: no page has to step over deleted rows. It breaks ties as lists do."""
-    return Index(
-        f"ix_items_{'_'.join(columns)}",
-        *columns,
-        "public_id",
-        # The words of the queries themselves: SQLite compares text.
-        sqlite_where=text("is_deleted IS 0"),
-        postgresql_where=text("is_deleted IS false"),
-    )
-
-
 class Item(Base, TimestampMixin, PublicIdMixin, VersionMixin):
     __tablename__ = "items"
     __table_args__ = (
-        *(_list_index(*columns) for columns in LISTED_BY),
-        # Whatever the locale sorts by: this is for the beginning of a title.
-        Index(
-            "ix_items_title_prefix",
-            "title",
-            postgresql_ops={"title": "text_pattern_ops"},
-            sqlite_where=text("is_deleted IS 0"),
-            postgresql_where=text("is_deleted IS false"),
+        # `public_id` is the tie-breaker, as in lists.
+        *(living_index(f"ix_items_{'_'.join(by)}", *by, "public_id") for by in LISTED_BY),
+        # An index for prefix matches on the title must not depend on the database's collation.
+        living_index(
+            "ix_items_title_prefix", "title", postgresql_ops={"title": "text_pattern_ops"}
         ),
-        # Of deleted rows alone: for the lists of what can be restored.
-        Index(
-            "ix_items_owner_id_deleted_at",
-            "owner_id",
-            "deleted_at",
-            "public_id",
-            sqlite_where=text("is_deleted = 1"),
-            postgresql_where=text("is_deleted"),
-        ),
-        Index(
-            "ix_items_deleted_at",
-            "deleted_at",
-            "public_id",
-            sqlite_where=text("is_deleted = 1"),
-            postgresql_where=text("is_deleted"),
-        ),
+        deleted_index("ix_items_owner_id_deleted_at", "owner_id", "deleted_at", "public_id"),
+        deleted_index("ix_items_deleted_at", "deleted_at", "public_id"),
     )
 
     title: Mapped[str] = mapped_column(String(200))
     description: Mapped[str | None] = mapped_column(String(5000))
     status: Mapped[ItemStatus] = mapped_column(
-        Enum(
-            ItemStatus,
-            name="status",
-            native_enum=False,
-            create_constraint=True,
-            length=20,
-            values_callable=lambda states: [state.value for state in states],
-        ),
+        enum_type(ItemStatus, name="status", length=20),
         default=ItemStatus.DRAFT,
         server_default=ItemStatus.DRAFT.value,
     )
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
 
     owner: Mapped["User"] = relationship(back_populates="items", lazy="raise")
-    # Written by `ItemRepository.set_tags`, which the row's version has to know of.
+    # Written only by `ItemRepository.set_tags`, which also increments the row's version.
     tags: Mapped[list["Tag"]] = relationship(
         secondary="item_tags",
         secondaryjoin="and_(Tag.id == item_tags.c.tag_id, Tag.is_deleted.is_(False))",

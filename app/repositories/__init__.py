@@ -1,1 +1,1 @@
-"""Named queries: one repository a model."""
+"""Named queries: one repository for each model."""

@@ -2,23 +2,23 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, Select, func, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ScalarSelect, Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import with_expression
 
 from app.core.exceptions import TagNameTakenError
-from app.core.pagination import PageRequest, Slice
 from app.models.item import Item
 from app.models.tag import NAME_UNIQUE_INDEX, Tag, item_tags, tag_key
-from app.repositories.base import BaseRepository, SortColumns
-from app.repositories.integrity import violates_unique
+from app.repositories.base import OwnedRepository, SortColumns
+from mscr.queries.integrity import violates_unique
+from mscr.queries.pagination import PageRequest, Slice
+from mscr.queries.upsert import insert_or_get
 
 SORTABLE: SortColumns = {"name": Tag.name_key, "created_at": Tag.created_at}
 
 
-class TagRepository(BaseRepository[Tag]):
+class TagRepository(OwnedRepository[Tag]):
     def __init__(self, session: AsyncSession) -> None:
         super().__init__(Tag, session)
 
@@ -26,9 +26,10 @@ class TagRepository(BaseRepository[Tag]):
         return (await self.session.scalars(self._owned(public_id, owner_id))).one_or_none()
 
     async def lock_owned(self, public_id: UUID, owner_id: int) -> Tag | None:
-        """Like `find_owned`, locked until the end of the transaction; items may be linked to it."""
-        # A full lock would keep links out as well: whoever renames it to a name that is just being
-        # made for an item, which gets this tag too, would wait for one who waits for them.
+        """Find a tag and lock it until the transaction ends. Others may still link items to it."""
+        # FOR UPDATE would also block inserts of links (a foreign key takes FOR KEY SHARE). A rename
+        # to a name that a concurrent request is inserting, for an item that also gets this tag,
+        # would then deadlock.
         statement = self._owned(public_id, owner_id).with_for_update(key_share=True)
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one_or_none()
@@ -39,44 +40,36 @@ class TagRepository(BaseRepository[Tag]):
             return await self.create(owner_id=owner_id, name=name, name_key=tag_key(name))
 
     async def rename(self, tag: Tag, name: str) -> None:
-        """Raises `TagNameTakenError`. The same name in other capitals is the tag's own."""
+        """Raises `TagNameTakenError`. A change of case only is allowed."""
         async with self._unless_taken(tag.owner_id, name, by_other_than=tag):
             await self.update(tag, name=name, name_key=tag_key(name))
 
     async def obtain(self, owner_id: int, names: Sequence[str]) -> Sequence[Tag]:
-        """The owner's tags of these names; what is missing is made, once by any number at once."""
+        """Return the owner's tags of these names, and insert missing ones.
+
+        Concurrent calls insert no duplicate.
+        """
         if not names:
             return []
-        # Of one in several spellings, the first is kept.
+        # Deduplicate names that differ in case only: keep the first spelling.
         wanted = {tag_key(name): name for name in reversed(names)}
         named = self._select().where(Tag.owner_id == owner_id, Tag.name_key.in_(wanted))
         found = list(await self.session.scalars(named))
-        # In one order, so that of two that make the same ones neither waits for the other in turn.
+        # Insert in a fixed order, so that two concurrent upserts cannot deadlock.
         missing = sorted(wanted.keys() - {tag.name_key for tag in found})
         if missing:
-            found += await self._upsert(owner_id, {key: wanted[key] for key in missing})
+            rows = [{"owner_id": owner_id, "name": wanted[k], "name_key": k} for k in missing]
+            found += await insert_or_get(self.session, Tag, rows, [Tag.owner_id, Tag.name_key])
         return sorted(found, key=lambda tag: tag.name_key)
 
     async def list_owned(self, request: PageRequest, owner_id: int) -> Slice[Tag]:
-        """With how many items they have."""
+        """List an owner's tags, each with the number of its items."""
         counted = with_expression(Tag.item_count, _living_items())
         statement = self._select().where(Tag.owner_id == owner_id).options(counted)
         return await self._paginate(statement, request, SORTABLE)
 
     def _owned(self, public_id: UUID, owner_id: int) -> Select[Tag]:
         return self._select().filter_by(public_id=str(public_id), owner_id=owner_id)
-
-    async def _upsert(self, owner_id: int, names: dict[str, str]) -> Sequence[Tag]:
-        sqlite_here = self.session.get_bind().dialect.name == "sqlite"
-        rows = [{"owner_id": owner_id, "name": names[key], "name_key": key} for key in names]
-        insert = (sqlite.insert if sqlite_here else postgresql.insert)(Tag).values(rows)
-        # It changes nothing, and unlike DO NOTHING it waits for the other one, and has its row.
-        upsert = insert.on_conflict_do_update(
-            index_elements=[Tag.owner_id, Tag.name_key],
-            index_where=text("is_deleted IS 0" if sqlite_here else "is_deleted IS false"),
-            set_={"name_key": insert.excluded.name_key},
-        )
-        return (await self.session.scalars(upsert.returning(Tag))).all()
 
     @asynccontextmanager
     async def _unless_taken(
@@ -95,7 +88,7 @@ class TagRepository(BaseRepository[Tag]):
 
 
 def _living_items() -> ScalarSelect[int]:
-    # For the rows that are shown, as part of the same statement.
+    # Count for the rows of the page only, in the same statement.
     return (
         select(func.count())
         .select_from(item_tags)

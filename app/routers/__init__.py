@@ -1,1 +1,1 @@
-"""HTTP: one router a resource."""
+"""HTTP: one router for each resource."""

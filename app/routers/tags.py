@@ -9,31 +9,21 @@ from app.core.dependencies import (
     PublicId,
     ReadDbSession,
 )
-from app.core.exceptions import (
-    NotFoundError,
-    ServiceUnavailableError,
-    TagNameTakenError,
-    UnauthorizedError,
-    ValidationFailedError,
-)
-from app.core.openapi import problem_responses
-from app.core.preconditions import Preconditions
-from app.core.request_parameters import query_of
+from app.core.exceptions import TagNameTakenError, ValidationFailedError
 from app.core.responses import PageResponse, SuccessResponse, page_response
-from app.core.routing import Router
 from app.repositories.tag_repository import TagRepository
-from app.routers.idempotency import idempotency_of
-from app.routers.preconditions import preconditions_on
-from app.routers.resource_response import CREATED, Answer
 from app.schemas.tag_schemas import CountedTagResponse, TagListQuery, TagResponse, TagWrite
-from app.services.idempotency_service import IdempotencyService
 from app.services.tag_service import TagService
+from mscr.endpoints.idempotency import idempotency_of
+from mscr.endpoints.preconditions import preconditions_on
+from mscr.endpoints.resource_responder import CREATED, Responder
+from mscr.http.openapi import problem_responses
+from mscr.http.preconditions import Preconditions
+from mscr.http.request_parameters import query_model
+from mscr.http.routing import Router
+from mscr.services.idempotency_service import IdempotencyService
 
-router = Router(
-    prefix="/tags",
-    tags=["Tags"],
-    responses=problem_responses(UnauthorizedError, ValidationFailedError, ServiceUnavailableError),
-)
+router = Router(prefix="/tags", tags=["Tags"], responses=problem_responses(ValidationFailedError))
 
 
 async def get_service(db: DbSession, collaborators: AppCollaborators) -> TagService:
@@ -50,12 +40,10 @@ TagPreconditions = Annotated[Preconditions, preconditions_on(TagResponse)]
 TagIdempotency = Annotated[IdempotencyService, idempotency_of(TagResponse)]
 
 
-@router.get(
-    "", operation_id="list_tags", summary="The caller's tags, with how many items have them"
-)
+@router.get("", summary="List the caller's tags and the number of items of each")
 async def list_tags(
     owner: CurrentPrincipal,
-    query: Annotated[TagListQuery, query_of(TagListQuery)],
+    query: Annotated[TagListQuery, query_model(TagListQuery)],
     service: ReadingService,
 ) -> PageResponse[CountedTagResponse]:
     return page_response(await service.list_page(query, owner), CountedTagResponse)
@@ -64,8 +52,7 @@ async def list_tags(
 @router.post(
     "",
     status_code=201,
-    operation_id="create_tag",
-    summary="Create a tag (items make theirs by themselves)",
+    summary="Create a tag (items create their missing tags)",
     responses=CREATED | problem_responses(TagNameTakenError),
 )
 async def create_tag(
@@ -73,32 +60,26 @@ async def create_tag(
     owner: CurrentPrincipal,
     service: Service,
     idempotency: TagIdempotency,
-    answer: Answer,
+    respond: Responder,
 ) -> SuccessResponse[TagResponse]:
-    return answer.created(await service.create(data, owner, idempotency), TagResponse)
+    return respond.created(await service.create(data, owner, idempotency), TagResponse)
 
 
-@router.get(
-    "/{public_id}",
-    operation_id="get_tag",
-    summary="One tag",
-    responses=problem_responses(NotFoundError),
-)
+@router.get("/{public_id}", summary="Get a tag")
 async def get_tag(
     public_id: PublicId,
     owner: CurrentPrincipal,
     service: ReadingService,
     preconditions: TagPreconditions,
-    answer: Answer,
+    respond: Responder,
 ) -> SuccessResponse[TagResponse]:
-    return answer.show(await service.get(public_id, owner, preconditions), TagResponse)
+    return respond.ok(await service.get(public_id, owner, preconditions), TagResponse)
 
 
 @router.patch(
     "/{public_id}",
-    operation_id="update_tag",
-    summary="Rename a tag, on every item that has it",
-    responses=problem_responses(NotFoundError, TagNameTakenError),
+    summary="Rename a tag on every item that has it",
+    responses=problem_responses(TagNameTakenError),
 )
 async def update_tag(
     public_id: PublicId,
@@ -106,18 +87,14 @@ async def update_tag(
     owner: CurrentPrincipal,
     service: Service,
     preconditions: TagPreconditions,
-    answer: Answer,
+    respond: Responder,
 ) -> SuccessResponse[TagResponse]:
     tag = await service.rename(public_id, data, owner, preconditions)
-    return answer.show(tag, TagResponse)
+    return respond.ok(tag, TagResponse)
 
 
 @router.delete(
-    "/{public_id}",
-    status_code=204,
-    operation_id="delete_tag",
-    summary="Delete a tag, and take it off every item",
-    responses=problem_responses(NotFoundError),
+    "/{public_id}", status_code=204, summary="Delete a tag and remove it from every item"
 )
 async def delete_tag(
     public_id: PublicId,

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from app.core.dependencies import (
     CurrentClient,
@@ -16,28 +16,13 @@ from app.core.dependencies import (
 from app.core.exceptions import (
     ForbiddenError,
     LastAdministratorError,
-    NotFoundError,
     ReauthenticationRequiredError,
-    ServiceUnavailableError,
-    TooManyRequestsError,
-    UnauthorizedError,
     ValidationFailedError,
     WrongPasswordError,
 )
-from app.core.openapi import problem_responses
-from app.core.preconditions import Preconditions
-from app.core.request_parameters import query_of
 from app.core.responses import PageResponse, SuccessResponse, page_response, success_response
-from app.core.routing import Router
 from app.core.security.permissions import Permission
-from app.core.security.principal import Principal
-from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
-from app.repositories.owned_row_repository import OwnedRowRepository
 from app.repositories.user_repository import UserRepository
-from app.routers.dependencies import audit_trail, credential_service, refresh_token_service
-from app.routers.preconditions import preconditions_on
-from app.routers.refresh_cookie import Cookie
-from app.routers.resource_response import Answer
 from app.schemas.user_schemas import (
     AccountDelete,
     UserListQuery,
@@ -47,22 +32,31 @@ from app.schemas.user_schemas import (
 )
 from app.services.directory_service import DirectoryService
 from app.services.user_service import UserService
+from mscr.core.security.principal import Principal
+from mscr.endpoints.account_services import account_deletion_service, credential_service
+from mscr.endpoints.audit import audit_trail
+from mscr.endpoints.preconditions import preconditions_on
+from mscr.endpoints.refresh_transport import Transport
+from mscr.endpoints.resource_responder import Responder
+from mscr.http.openapi import problem_responses
+from mscr.http.preconditions import Preconditions
+from mscr.http.request_parameters import query_model
+from mscr.http.routing import Router
 
 router = Router(
     prefix="/users",
     tags=["Users"],
-    responses=problem_responses(UnauthorizedError, ValidationFailedError, ServiceUnavailableError),
+    responses=problem_responses(ValidationFailedError),
 )
 
 
 async def get_service(request: Request, db: DbSession) -> UserService:
     audit = audit_trail(request, db)
+    user_repo = UserRepository(db)
     return UserService(
-        UserRepository(db),
-        OwnedRowRepository(db),
-        IdempotencyKeyRepository(db),
-        credential_service(request, db, audit),
-        refresh_token_service(request, db, audit),
+        user_repo,
+        credential_service(request, user_repo, audit),
+        account_deletion_service(request, user_repo, audit),
         audit,
     )
 
@@ -79,36 +73,32 @@ AccountPreconditions = Annotated[Preconditions, preconditions_on(UserResponse)]
 ProfilePreconditions = Annotated[Preconditions, preconditions_on(UserPublicResponse)]
 
 
-@router.get("/me", operation_id="get_me", summary="The caller's account")
+@router.get("/me", summary="Get the caller's account")
 async def get_me(
-    principal: CurrentPrincipal, preconditions: AccountPreconditions, answer: Answer
+    principal: CurrentPrincipal, preconditions: AccountPreconditions, respond: Responder
 ) -> SuccessResponse[UserResponse]:
-    # Of the look at the session, which every request takes: it costs no other one.
+    # The account comes from the session look-up of the request: no further query.
     preconditions.check(principal.account)
-    return answer.show(principal.account, UserResponse)
+    return respond.ok(principal.account, UserResponse)
 
 
-@router.patch("/me", operation_id="update_me", summary="Change the caller's account")
+@router.patch("/me", summary="Change the caller's account")
 async def update_me(
     data: UserUpdate,
     user_id: CurrentUserId,
     service: Service,
     preconditions: AccountPreconditions,
-    answer: Answer,
+    respond: Responder,
 ) -> SuccessResponse[UserResponse]:
-    return answer.show(await service.update(user_id, data, preconditions), UserResponse)
+    return respond.ok(await service.update(user_id, data, preconditions), UserResponse)
 
 
 @router.delete(
     "/me",
     status_code=204,
-    operation_id="delete_me",
     summary="Delete the caller's account and its items",
     responses=problem_responses(
-        WrongPasswordError,
-        ReauthenticationRequiredError,
-        LastAdministratorError,
-        TooManyRequestsError,
+        WrongPasswordError, ReauthenticationRequiredError, LastAdministratorError
     ),
 )
 async def delete_me(
@@ -117,21 +107,21 @@ async def delete_me(
     service: Service,
     client: CurrentClient,
     preconditions: AccountPreconditions,
-    cookie: Cookie,
+    transport: Transport,
+    response: Response,
 ) -> None:
     await service.delete_account(principal.user_id, data.password, client, preconditions)
-    cookie.clear()
+    transport.clear(response)
 
 
 @router.get(
     "",
-    operation_id="list_users",
-    summary="All users (administrators)",
+    summary="List all users (administrators)",
     responses=problem_responses(ForbiddenError),
 )
 async def list_users(
     reader: UserReader,
-    query: Annotated[UserListQuery, query_of(UserListQuery)],
+    query: Annotated[UserListQuery, query_model(UserListQuery)],
     directory: Directory,
 ) -> PageResponse[UserResponse]:
     return page_response(await directory.list_page(query, viewer=reader.public_id), UserResponse)
@@ -139,25 +129,22 @@ async def list_users(
 
 @router.get(
     "/{public_id}",
-    operation_id="get_user",
-    summary="A user's public profile",
-    responses=problem_responses(NotFoundError),
+    summary="Get a user's public profile",
 )
 async def get_user(
     public_id: PublicId,
     _: CurrentPrincipal,
     directory: Directory,
     preconditions: ProfilePreconditions,
-    answer: Answer,
+    respond: Responder,
 ) -> SuccessResponse[UserPublicResponse]:
-    return answer.show(await directory.get_public(public_id, preconditions), UserPublicResponse)
+    return respond.ok(await directory.get_public(public_id, preconditions), UserPublicResponse)
 
 
 @router.post(
     "/{public_id}/activate",
-    operation_id="activate_user",
-    summary="Let a user log in again (administrators)",
-    responses=problem_responses(ForbiddenError, NotFoundError),
+    summary="Activate a user (administrators)",
+    responses=problem_responses(ForbiddenError),
 )
 async def activate_user(
     public_id: PublicId, manager: UserManager, service: Service
@@ -167,9 +154,8 @@ async def activate_user(
 
 @router.post(
     "/{public_id}/deactivate",
-    operation_id="deactivate_user",
-    summary="Lock a user out at once (administrators)",
-    responses=problem_responses(ForbiddenError, NotFoundError, LastAdministratorError),
+    summary="Deactivate a user and end all its sessions (administrators)",
+    responses=problem_responses(ForbiddenError, LastAdministratorError),
 )
 async def deactivate_user(
     public_id: PublicId, manager: UserManager, service: Service

@@ -1,1 +1,1 @@
-"""What the API takes and gives: one module a resource."""
+"""Schemas of requests and responses: one module for each resource."""

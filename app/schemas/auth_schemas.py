@@ -1,84 +1,13 @@
-from typing import Annotated, Final, Literal
+"""The fields of a registration. The schemas of logins are in `mscr/schemas/auth_schemas.py`."""
 
-from pydantic import ConfigDict, Field
-
-from app.schemas.base import Email, Password, RequestSchema, ResponseSchema
+from app.schemas.base import Email, Password, RequestSchema
 from app.schemas.user_schemas import FullName
 
-# Room for an access token of any algorithm: whoever sends one is told that it is not good.
-OpaqueToken = Annotated[
-    str, Field(min_length=1, max_length=2048, examples=["AZIGYBEucNCB2KaLl7ZZ-a1B2c3D4e5"])
-]
 
-
+# Fields other than the password become columns of the user, by name. A validator here restricts
+# who may register, whether REGISTRATION_BY_MAIL or not. To close registration, leave its router out
+# of `routers()` in `app/routers/auth.py`.
 class UserRegister(RequestSchema):
     email: Email
     password: Password
     full_name: FullName | None = None
-
-
-class ConfirmRegistrationRequest(RequestSchema):
-    """`token` is what follows `token=` in the mailed link."""
-
-    token: Annotated[
-        str, Field(min_length=1, max_length=8192, examples=["gAAAAABqkxYzT3JpZ2luYWxUZXh0"])
-    ]
-
-
-class LoginRequest(RequestSchema):
-    email: Annotated[str, Field(max_length=254, examples=["ada@example.com"])]
-    password: Password
-
-
-PASSWORD_GRANT: Final = "password"  # noqa: S105  # the name of a grant type
-
-
-class OAuth2Login(RequestSchema):
-    """The fields of RFC 6749 §4.3.2 that count here; a client may send others."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    grant_type: Literal["password"]
-    username: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=254,
-            description="The email address.",
-            examples=["ada@example.com"],
-        ),
-    ]
-    password: Password
-
-
-class RefreshRequest(RequestSchema):
-    refresh_token: OpaqueToken
-
-
-class LogoutRequest(RequestSchema):
-    refresh_token: OpaqueToken
-
-
-class ReauthenticateRequest(RequestSchema):
-    password: Password
-
-
-class ChangePasswordRequest(RequestSchema):
-    current_password: Password
-    new_password: Annotated[Password, Field(examples=["eight dry umbrellas"])]
-
-
-class AccessTokenResponse(ResponseSchema):
-    """RFC 6749 §5.1. `expires_in` is the access token's lifetime in seconds."""
-
-    access_token: str = Field(
-        examples=["eyJhbGciOiJIUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.a1B2c3"]
-    )
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105  # a scheme, not a secret
-    expires_in: int = Field(examples=[900])
-
-
-class TokenResponse(AccessTokenResponse):
-    """RFC 6749 §5.1. `expires_in` is the access token's lifetime in seconds."""
-
-    refresh_token: str = Field(examples=["AZIGYBEucNCB2KaLl7ZZ-a1B2c3D4e5"])

@@ -4,13 +4,12 @@ from uuid import UUID
 
 from pydantic import MISSING, Field, StringConstraints
 
-from app.core.exports import ExportQuery
-from app.core.pagination import RELEVANCE, ListQuery, sort_field
-from app.core.validation import InputModel
 from app.models.item import ItemStatus
 from app.schemas.base import NOT_BLANK, Moment, PublicResource, RequestSchema, SearchText
-from app.schemas.bulk_schemas import RowTarget
 from app.schemas.tag_schemas import TagIds, TagNames, TagReference
+from mscr.core.sort_order import RELEVANCE
+from mscr.schemas.list_schemas import ListQuery, sort_field
+from mscr.schemas.validation import InputModel
 
 Title = Annotated[
     str,
@@ -21,86 +20,74 @@ TitlePrefix = Annotated[str, Field(min_length=1, max_length=200, examples=["Buy"
 Description = Annotated[str, StringConstraints(max_length=5000), Field(examples=["Two litres"])]
 
 
-class ItemRow(RequestSchema):
-    """One item of many, or of a file: rows have no tags."""
-
+class ItemCreate(RequestSchema):
     title: Title
     description: Description | None = None
     status: ItemStatus = ItemStatus.DRAFT
-
-
-class ItemCreate(ItemRow):
     tags: TagNames = Field(
-        [], description="Names of the caller's tags. What there is none of by now, is made."
+        default=[], description="Names of the caller's tags. Missing tags are created."
     )
 
 
-class ItemChange(RequestSchema):
-    """Only what is sent is changed; `null` clears the description, and nothing else."""
+class ItemUpdate(RequestSchema):
+    """Changes only the fields that are sent. Only the description may be null."""
 
     title: Title | MISSING = MISSING
     description: Description | None = None
     status: ItemStatus | MISSING = MISSING
-
-
-class ItemUpdate(ItemChange):
     tags: TagNames | MISSING = Field(
-        MISSING, description="All that it is to have, by the names of its owner's tags."
+        default=MISSING,
+        description="The item's complete set of tags, by the names of its owner's tags.",
     )
-
-
-class ItemUpdateRow(ItemChange, RowTarget):
-    """One item of many, and what to change of it."""
 
 
 class ItemFilters(InputModel):
     status: Annotated[list[ItemStatus], Field(min_length=1, max_length=3)] | None = Field(
-        None, description="Any of these; to be repeated: `status=draft&status=archived`."
+        default=None,
+        description="Any of these, repeated for several: `status=draft&status=archived`.",
     )
     created_at_gte: Moment | None = None
     created_at_lte: Moment | None = None
     updated_at_gte: Moment | None = None
     updated_at_lte: Moment | None = None
     tag: TagIds | None = Field(
-        None, description="Public ids of tags; to be repeated: items with any of them."
+        default=None,
+        description="Public ids of tags, repeated for several: items with any of them.",
     )
     tag_all: TagIds | None = Field(
-        None, description="Public ids of tags; to be repeated: items with all of them."
+        default=None,
+        description="Public ids of tags, repeated for several: items with all of them.",
     )
     title_prefix: TitlePrefix | None = Field(
-        None, description="How the title begins, capitals and all."
+        default=None, description="Prefix of the title, case-sensitive."
     )
     description_null: bool | None = Field(
-        None, description="true: only those without a description; false: only those with one."
+        default=None,
+        description="true: only items without a description; false: only items with one.",
     )
     q: SearchText | None = None
 
 
 class ItemListQuery(ItemFilters, ListQuery):
+    # Each column is also in SORTABLE of `app/repositories/item_view.py`.
     sort: str = sort_field("created_at", "updated_at", "title")
-
-
-class ItemExportQuery(ItemFilters, ExportQuery):
-    """The filters of the list."""
 
 
 class ItemSearchQuery(ItemListQuery):
     sort: str = sort_field(RELEVANCE, "created_at", "updated_at", "title", default=f"-{RELEVANCE}")
-    q: SearchText
+    # Required here. Queries are never assigned to, so that the narrower type is sound.
+    q: SearchText  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
 
 
 class DeletedItemListQuery(ListQuery):
     sort: str = sort_field("deleted_at", "title", default="-deleted_at")
 
 
-class ItemExported(PublicResource):
+class ItemResponse(PublicResource):
     title: str = Field(examples=["Buy milk"])
     description: str | None = Field(examples=["Two litres"])
     status: ItemStatus
     owner_public_id: UUID
-
-
-class ItemResponse(ItemExported):
     tags: list[TagReference]
 
 

@@ -4,17 +4,17 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from app.core.pagination import ListQuery, sort_field
 from app.models.tag import NAME_KEY_LENGTH, NAME_LENGTH, tag_key
 from app.schemas.base import NOT_BLANK, PublicResource, RequestSchema, ResponseSchema
+from mscr.schemas.list_schemas import ListQuery, sort_field
 
 MAX_TAGS: Final = 20
 
 
 def _with_short_key(name: str) -> str:
-    # A sign can stand for a whole sentence, which is what is compared and stored.
+    # Normalization can expand one character to a whole phrase, and the key is stored normalized.
     if len(tag_key(name)) > NAME_KEY_LENGTH:
-        raise PydanticCustomError("tag_name", "Input should be written with plainer characters")
+        raise PydanticCustomError("tag_name", "Input should be written with simpler characters")
     return name
 
 
@@ -42,7 +42,7 @@ class TagListQuery(ListQuery):
 
 
 class TagReference(ResponseSchema):
-    """A tag as what it is put on shows it."""
+    """A tag, as shown on the objects that have it."""
 
     public_id: UUID
     name: str = Field(examples=["home"])
@@ -55,4 +55,6 @@ class TagResponse(PublicResource):
 class CountedTagResponse(TagResponse):
     """In lists only: a number that changes with every item would be in the tag's `ETag`."""
 
-    item_count: int = Field(examples=[3], description="How many items have it, deleted ones apart.")
+    item_count: int = Field(
+        examples=[3], description="Number of items with this tag, without deleted items."
+    )

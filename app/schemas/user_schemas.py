@@ -3,7 +3,6 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from app.core.pagination import ListQuery, sort_field
 from app.models.user import UserRole
 from app.schemas.base import (
     NOT_BLANK,
@@ -13,6 +12,7 @@ from app.schemas.base import (
     RequestSchema,
     ResponseSchema,
 )
+from mscr.schemas.list_schemas import ListQuery, sort_field
 
 FullName = Annotated[
     str,
@@ -22,7 +22,7 @@ FullName = Annotated[
 
 
 class UserUpdate(RequestSchema):
-    """Only what is sent is changed; `null` clears the name."""
+    """Changes only the fields that are sent; `null` clears the name."""
 
     full_name: FullName | None = None
 
@@ -40,7 +40,7 @@ class UserListQuery(ListQuery):
 
 
 class UserResponse(PublicResource):
-    """A user as the user and administrators see it."""
+    """A user, as the user and administrators see it."""
 
     email: str = Field(examples=["ada@example.com"])
     full_name: str | None = Field(examples=["Ada Lovelace"])
@@ -49,7 +49,7 @@ class UserResponse(PublicResource):
 
 
 class UserPublicResponse(ResponseSchema):
-    """A user as everybody who is logged in sees it."""
+    """A user, as every caller sees it."""
 
     public_id: UUID
     full_name: str | None = Field(examples=["Ada Lovelace"])

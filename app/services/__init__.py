@@ -1,1 +1,1 @@
-"""Business rules and transactions: one service a resource."""
+"""Business rules and transactions: one service for each resource."""

@@ -1,13 +1,13 @@
-"""Who there is: what is read of accounts, and changes none."""
+"""Read-only use cases of accounts: lists and profiles."""
 
 from uuid import UUID
 
 from app.core.exceptions import NotFoundError
-from app.core.pagination import Page, Pager
-from app.core.preconditions import Preconditions
 from app.models.user import User
 from app.repositories.user_repository import UserRepository
 from app.schemas.user_schemas import UserListQuery
+from mscr.http.preconditions import Preconditions
+from mscr.queries.pagination import Page, Pager
 
 
 class DirectoryService:
@@ -23,6 +23,6 @@ class DirectoryService:
         return user
 
     async def list_page(self, query: UserListQuery, *, viewer: str) -> Page[User]:
-        request = self._pager.open(query, "users", viewer)
+        request = self._pager.page_request(query, "users", viewer)
         found = await self.user_repo.list_page(request)
-        return self._pager.close(found, request)
+        return self._pager.page(found, request)

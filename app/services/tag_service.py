@@ -1,15 +1,15 @@
-"""Tags: an owner's own words. What others own is answered like what is not there."""
+"""Tags: an owner's words. The tags of others do not exist for the caller (404)."""
 
 from uuid import UUID
 
 from app.core.exceptions import NotFoundError
-from app.core.pagination import Page, Pager
-from app.core.preconditions import Preconditions
-from app.core.security.principal import Principal
 from app.models.tag import Tag
 from app.repositories.tag_repository import TagRepository
 from app.schemas.tag_schemas import TagListQuery, TagWrite
-from app.services.idempotency_service import IdempotencyService
+from mscr.core.security.principal import Principal
+from mscr.http.preconditions import Preconditions
+from mscr.queries.pagination import Page, Pager
+from mscr.services.idempotency_service import IdempotencyService
 
 
 class TagService:
@@ -35,14 +35,14 @@ class TagService:
         return tag
 
     async def list_page(self, query: TagListQuery, owner: Principal) -> Page[Tag]:
-        request = self._pager.open(query, "tags", owner.public_id)
+        request = self._pager.page_request(query, "tags", owner.public_id)
         found = await self.tag_repo.list_owned(request, owner.user_id)
-        return self._pager.close(found, request)
+        return self._pager.page(found, request)
 
     async def rename(
         self, public_id: UUID, data: TagWrite, owner: Principal, preconditions: Preconditions
     ) -> Tag:
-        """On every item at once. Raises `TagNameTakenError`."""
+        """Rename the tag on all its items. Raises `TagNameTakenError`."""
         tag = await self._lock(public_id, owner)
         preconditions.check(tag)
         await self.tag_repo.rename(tag, data.name)
@@ -50,7 +50,7 @@ class TagService:
         return tag
 
     async def delete(self, public_id: UUID, owner: Principal, preconditions: Preconditions) -> None:
-        """Take it off every item, for good: the name is free, and the next of it is a new tag."""
+        """Hard-delete the tag and its links. The name is free again, for a new tag."""
         tag = await self._lock(public_id, owner)
         preconditions.check(tag)
         await self.tag_repo.soft_delete(tag)

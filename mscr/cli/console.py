@@ -1,18 +1,21 @@
-"""How results look. They go to standard output, progress and remarks to standard error."""
+"""Output of commands: results to standard output, progress and remarks to standard error."""
 # ruff: noqa: PLC0415
 
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-# A pipe or a file has no width: nothing in it shall be folded.
+if TYPE_CHECKING:
+    from mscr.services.demo_accounts import DemoAccount
+
+# Pipes and files have no width: their lines must not be folded.
 UNBOUNDED: Final = 10_000
 
 
 def say(line: str) -> None:
-    # At once, also into a pipe: `dev` says where it serves, and then goes on for hours.
+    # Flush, also into a pipe: `dev` prints its URL, and then runs for hours.
     print(line, flush=True)
 
 
@@ -34,14 +37,19 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        # `Text`, so that brackets in a person's name are not taken for markup.
+        # `Text`, so that brackets in a name are not interpreted as markup.
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else UNBOUNDED).print(table)
 
 
+def say_accounts(accounts: "Iterable[DemoAccount]") -> None:
+    for account in accounts:
+        say(f"  {account.email:<20} {account.password}  ({account.role.value})")
+
+
 @contextmanager
 def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, nothing elsewhere. Yields what counts steps that were taken."""
+    """Show a progress bar, on a terminal only. Yields a function that adds completed steps."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -55,5 +63,5 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], N
 
 
 def printable(text: str) -> str:
-    """`text` without control characters, so that what people typed commands no terminal."""
+    """Escape control characters: user input could contain escape sequences for the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

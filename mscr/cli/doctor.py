@@ -1,4 +1,4 @@
-"""Doctor: what is wrong with this installation, and what to do about it."""
+"""The command `doctor`: check the installation, and print a remedy for each failure."""
 # ruff: noqa: PLC0415
 
 import asyncio
@@ -14,21 +14,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from app.cli.console import say, say_json
-from app.cli.faults import BRING_UP, REPAIR, Fault, database_name, listed
-from app.cli.sessions import open_session
-from app.core.backing_services import MAIL, REPLICA, STORE
-from app.core.diagnosis import Service, diagnose
+from mscr.cli.command_line import project_of
+from mscr.cli.console import say, say_json
+from mscr.cli.database_sessions import open_session
+from mscr.cli.faults import BRING_UP, REPAIR, Fault, database_name, listed
+from mscr.connections.backing_services import MAIL, REPLICA, STORE
+from mscr.connections.diagnosis import Service, diagnose
 
 if TYPE_CHECKING:
-    from app.core.config import Settings
-    from app.db.write_access import WriteAccess
+    from mscr.core.config import Settings
+    from mscr.db.write_access import WriteAccess
+    from mscr.project import Project
 
 EMPTY_PATH: Final = (
     "if a pooler is in front, another client such as pg_restore left it: RECONNECT in PgBouncer's"
     " console, and restore past the pooler; otherwise ALTER ROLE ... SET search_path"
 )
-# As many as show a steady time.
+# Enough for a stable measurement.
 HASHES: Final = 3
 
 commands = typer.Typer()
@@ -36,7 +38,7 @@ commands = typer.Typer()
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; `remedy` is empty when nothing is wrong."""
+    """The result of one check. `remedy` is empty if the check passed."""
 
     check: str
     detail: str
@@ -45,10 +47,11 @@ class Finding:
 
 @commands.command()
 def doctor(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check settings, database, migrations, Redis and hashing; say how to mend what fails."""
-    findings = list(_examine())
+    """Check settings, database, migrations, Redis and hashing; print how to fix each failure."""
+    findings = list(_examine(project_of(context)))
     healthy = not any(finding.remedy for finding in findings)
     if as_json:
         say_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
@@ -60,14 +63,14 @@ def doctor(
     raise typer.Exit(0 if healthy else 1)
 
 
-def _examine() -> Iterator[Finding]:
-    yield from _env_file()
-    settings = yield from _settings()
+def _examine(project: "Project") -> Iterator[Finding]:
+    yield from _env_file(project)
+    settings = yield from _settings(project)
     if settings is None:
         return
-    yield from _database(settings)
+    yield from _database(project, settings)
     if settings.DATABASE_REPLICA_URL is not None:
-        yield _service("replica", REPLICA, _replica_answer())
+        yield _service("replica", REPLICA, _replica_answer(project))
     if settings.REDIS_URL is not None:
         yield _service("redis", STORE, _redis_answer(settings))
     if settings.SMTP_URL is not None:
@@ -75,29 +78,26 @@ def _examine() -> Iterator[Finding]:
     yield asyncio.run(_hashing(settings))
 
 
-def _env_file() -> Iterator[Finding]:
-    from app.cli.env_file import env_file, names_in
-    from app.core.config import Settings
+def _env_file(project: "Project") -> Iterator[Finding]:
+    from mscr.cli.env_file import env_file, names_in
 
-    file = env_file()
+    file, settings = env_file(project), project.settings
     if not file.is_file():
         yield Finding(".env", f"{file} does not exist; only environment variables count")
         return
-    known = {*Settings.model_fields, *(f"{name}_FILE" for name in Settings.model_fields)}
-    unknown = [name for name in names_in(file) if name not in known]
+    known = {*settings.model_fields, *(f"{name}_FILE" for name in settings.model_fields)}
+    unknown = [name for name in names_in(file, settings) if name not in known]
     for name in unknown:
-        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        near = difflib.get_close_matches(name, settings.model_fields, n=1)
         remedy = f"rename it to {near[0]}" if near else "remove it: nothing reads it"
-        yield Finding(".env", f"{name} is no setting", remedy)
+        yield Finding(".env", f"{name} is not a setting", remedy)
     if not unknown:
         yield Finding(".env", f"{file} has no unknown names")
 
 
-def _settings() -> "Generator[Finding, None, Settings | None]":
-    from app.core.config import get_settings
-
+def _settings(project: "Project") -> "Generator[Finding, None, Settings | None]":
     try:
-        settings = get_settings()
+        settings = project.get_settings()
     except SystemExit as end:
         for line in str(end.code).splitlines():
             detail = line.removeprefix("Configuration error: ").rstrip(".")
@@ -107,67 +107,67 @@ def _settings() -> "Generator[Finding, None, Settings | None]":
     return settings
 
 
-def _database(settings: "Settings") -> Iterator[Finding]:
+def _database(project: "Project", settings: "Settings") -> Iterator[Finding]:
     path = settings.database_url.database or ""
     if settings.is_sqlite and not Path(path).exists():
-        # Connecting would create it, though not its folder.
+        # Connecting would create the file, but not its folder.
         remedy = _way_to_file(Path(path).absolute().parent)
         yield Finding("database", f"{database_name(settings)} does not exist", remedy)
         return
     try:
-        current, missing, access = asyncio.run(_schema())
+        current, missing, access = asyncio.run(_schema(project))
     except Fault as fault:
         yield Finding("database", fault.detail, fault.remedy)
         return
     if access.is_read_only:
-        detail = f"{database_name(settings)} is read-only: a standby, or set so"
-        yield Finding("database", detail, "have DATABASE_URL lead to the primary")
+        detail = f"{database_name(settings)} is read-only: a standby, or configured so"
+        yield Finding("database", detail, "point DATABASE_URL at the primary")
     else:
-        yield Finding("database", f"{database_name(settings)} answers")
-    yield _migrations(current, missing, access)
+        yield Finding("database", f"{database_name(settings)} responds")
+    yield _migrations(project, current, missing, access)
 
 
 def _way_to_file(folder: Path) -> str:
     if not folder.is_dir():
         return f"create the folder {folder}"
     if not os.access(folder, os.W_OK | os.X_OK):
-        return f"let this user write in the folder {folder}"
+        return f"let this user write to the folder {folder}"
     return BRING_UP
 
 
-async def _schema() -> "tuple[set[str], list[str], WriteAccess]":
-    """Return the revisions that the database is at, what its schema lacks, and what we may do."""
+async def _schema(project: "Project") -> "tuple[set[str], list[str], WriteAccess]":
+    """Return the database's revisions, the faults of its schema, and our write access."""
     from alembic.migration import MigrationContext
 
-    from app.db.schema_check import find_faults
-    from app.db.search_index import search_columns
-    from app.db.write_access import write_access
-    from app.models import Base
+    from mscr.db.schema_check import find_faults
+    from mscr.db.write_access import write_access
 
-    # To write: SQLite takes its lock, so that whoever may not write learns it here.
-    async with open_session() as session:
+    # A writing session takes SQLite's lock, so that missing write access shows here.
+    async with open_session(project) as session:
         connection = await session.connection()
         current = await connection.run_sync(
             lambda sync: set(MigrationContext.configure(sync).get_current_heads())
         )
-        faults = await connection.run_sync(find_faults, Base.metadata, search_columns)
-        access = await connection.run_sync(write_access, Base.metadata)
+        faults = await connection.run_sync(find_faults, project.metadata(), project.search_columns)
+        access = await connection.run_sync(write_access, project.metadata())
         return current, [str(fault) for fault in faults], access
 
 
-def _migrations(current: set[str], missing: list[str], access: "WriteAccess") -> Finding:
+def _migrations(
+    project: "Project", current: set[str], missing: list[str], access: "WriteAccess"
+) -> Finding:
     from alembic.script import ScriptDirectory
 
-    from app.db.init_db import alembic_config
-    from app.db.migration_faults import MERGE
+    from mscr.db.migration_faults import MERGE
+    from mscr.db.migrations import alembic_config
 
     if not access.has_path:
         return Finding("migrations", "search_path is empty: no table can be found", EMPTY_PATH)
-    scripts = ScriptDirectory.from_config(alembic_config())
+    scripts = ScriptDirectory.from_config(alembic_config(project.root))
     known = {script.revision for script in scripts.walk_revisions()}
     newest = set(scripts.get_heads())
     if len(newest) > 1:
-        return Finding("migrations", f"the code has {len(newest)} ends, {_names(newest)}", MERGE)
+        return Finding("migrations", f"the code has {len(newest)} heads, {_names(newest)}", MERGE)
     if current == newest and missing:
         detail = f"at the newest, {_names(newest)}, but {listed(missing)}"
         return Finding("migrations", detail, REPAIR)
@@ -185,11 +185,11 @@ def _migrations(current: set[str], missing: list[str], access: "WriteAccess") ->
 
 
 def _way_up(current: set[str], access: "WriteAccess") -> str:
-    """Return the remedy for a database that is behind: what has to be done first, or all."""
-    from app.db.migration_faults import UNRECORDED
+    """Return the first, or only, remedy for a database that lacks migrations."""
+    from mscr.db.migration_faults import UNRECORDED
 
     if access.is_read_only:
-        return "have DATABASE_URL lead to the primary"
+        return "point DATABASE_URL at the primary"
     if access.has_tables and not current:
         return UNRECORDED
     if access.grant:
@@ -202,7 +202,7 @@ def _names(revisions: set[str]) -> str:
 
 
 def _service(check: str, service: Service, answer: Coroutine[Any, Any, str]) -> Finding:
-    """Return what `answer` returns, or the diagnosis of what it raises."""
+    """Return a finding with the result of `answer`, or with the diagnosis of its exception."""
     try:
         return Finding(check, asyncio.run(answer))
     except Fault as fault:
@@ -213,33 +213,33 @@ def _service(check: str, service: Service, answer: Coroutine[Any, Any, str]) -> 
         return Finding(check, found.cause, found.remedy)
 
 
-async def _replica_answer() -> str:
+async def _replica_answer(project: "Project") -> str:
     from sqlalchemy import text
 
-    async with open_session(replica=True) as session:
+    async with open_session(project, replica=True) as session:
         await session.execute(text("SELECT 1"))
-    return "answers"
+    return "responds"
 
 
 async def _redis_answer(settings: "Settings") -> str:
-    from app.core.counter_store import count_once
+    from mscr.connections.counter_store import count_once
 
-    assert settings.REDIS_URL is not None  # noqa: S101  # or nobody calls this
+    assert settings.REDIS_URL is not None  # noqa: S101  # checked by the caller
     keepalive = timedelta(seconds=settings.TCP_KEEPALIVE_SECONDS)
     await count_once(settings.REDIS_URL.get_secret_value(), keepalive=keepalive)
-    return "answers, and counts"
+    return "responds, and counts"
 
 
 async def _mail_answer(settings: "Settings") -> str:
-    from app.mail.mailer import create_mailer
+    from mscr.mail.mailer import create_mailer
 
     async with asyncio.timeout(settings.SMTP_TIMEOUT_SECONDS):
         await create_mailer(settings).check()
-    return "answers, and lets us in"
+    return "responds, and accepts the login"
 
 
 async def _hashing(settings: "Settings") -> Finding:
-    from app.core.security.password import PasswordService
+    from mscr.core.security.password import PasswordService
 
     times = []
     with closing(PasswordService(settings)) as passwords:

@@ -1,41 +1,49 @@
-"""`.env.example`, made from the settings class: its headings, descriptions, bounds and defaults."""
+"""Generate `.env.example` from the settings class: headings, descriptions, bounds, defaults."""
 
 import inspect
 import re
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from app.cli.env_file import GENERATED_SECRETS
-from app.core.config import PROJECT_ROOT, Settings
+from pydantic_settings import BaseSettings
 
-EXAMPLE: Final = PROJECT_ROOT / ".env.example"
+if TYPE_CHECKING:
+    from mscr.core.config import Settings
+    from mscr.project import Project
 
 HEADER: Final = """\
 # All settings, with their defaults. `make run` copies this file to .env, which git ignores, and
-# fills in the secrets. Uncomment what you change; environment variables win over .env. Any name
-# with _FILE behind it is the path of a file that holds the value.
+# fills in the secrets. Uncomment the settings that you change; environment variables override
+# .env. Any name with the suffix _FILE is the path of a file that contains the value.
 # Written by: python cli.py env-example --write
 """
+# The application's own secrets. Secrets of services that it calls cannot be generated.
+GENERATED_SECRETS: Final = ("SECRET_KEY", "JWT_SECRET_KEY")
 ALTERNATIVES: Final = re.compile(r"\^\(([\w|]+)\)\$")
 
 
-def render() -> str:
-    headings = _headings()
-    schema = Settings.model_json_schema()
+def example_file(project: "Project") -> Path:
+    return project.root / ".env.example"
+
+
+def render(settings: "type[Settings]") -> str:
+    headings = _headings(settings)
+    schema = settings.model_json_schema()
     lines = [HEADER]
     for name, facts in schema["properties"].items():
         if name in headings:
             lines.append(f"# --- {headings[name]}\n")
-        lines += [f"# {' '.join(_sentences(facts, schema))}", _assignment(name), ""]
+        lines += [f"# {' '.join(_sentences(facts, schema))}", _assignment(settings, name), ""]
     return "\n".join(lines)
 
 
-def _headings() -> dict[str, str]:
-    """The `# ---` comments of the class, each by the name of the first setting below it."""
+def _headings(settings: "type[Settings]") -> dict[str, str]:
+    """Return the `# ---` comments of the classes, by the name of the first setting below each."""
     headings: dict[str, str] = {}
     heading = ""
-    for line in inspect.getsource(Settings).splitlines():
+    for line in _source(settings):
         if found := re.fullmatch(r" {4}# --- (.+)", line):
             heading = found[1]
         elif heading and (found := re.match(r" {4}([A-Z][A-Z0-9_]*):", line)):
@@ -44,8 +52,15 @@ def _headings() -> dict[str, str]:
     return headings
 
 
-def _assignment(name: str) -> str:
-    field = Settings.model_fields[name]
+def _source(settings: "type[Settings]") -> Iterator[str]:
+    """Yield the source lines of the classes: base classes with settings first."""
+    for kind in reversed(settings.__mro__):
+        if issubclass(kind, BaseSettings) and kind is not BaseSettings:
+            yield from inspect.getsource(kind).splitlines()
+
+
+def _assignment(settings: "type[Settings]", name: str) -> str:
+    field = settings.model_fields[name]
     if field.is_required() or name in GENERATED_SECRETS:
         return f"{name}="
     text = _as_text(field.get_default(call_default_factory=True))
@@ -73,7 +88,7 @@ def _sentences(facts: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _choices(facts: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    """What an enum or a pattern of alternatives allows, unless the description says so."""
+    """Return the choices of an enum or a pattern, unless the description lists them all."""
     if "$ref" in facts:
         choices = schema["$defs"][facts["$ref"].rpartition("/")[2]]["enum"]
     else:

@@ -1,4 +1,4 @@
-"""What may well go wrong, told in one line that says what to do about it."""
+"""Expected failures of commands, printed as one line with the remedy."""
 # ruff: noqa: PLC0415
 
 from collections.abc import Iterator, Sequence
@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from app.core.backing_services import DATABASE
-from app.core.diagnosis import Service, diagnose, first_line
+from mscr.connections.backing_services import DATABASE
+from mscr.connections.diagnosis import Service, diagnose, first_line
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-    from app.core.config import Settings
+    from mscr.core.config import Settings
 
 BRING_UP: Final = DATABASE.migrate
 REPAIR: Final = (
-    "write a migration that adds what is missing: this code has none, or one was edited after this "
-    "database had run it"
+    "write a migration that adds the missing parts (alembic revision --autogenerate): none does, "
+    "or one was edited after this database had run it"
 )
-# The first few of many show which migration was edited.
+# A few of many faults suffice to identify the migration that was edited.
 MOST_FAULTS: Final = 10
 
 
 class Fault(typer.TyperException):
-    """Ends the command with status 1 and one line: what is wrong, and what to do about it."""
+    """Ends the command with status 1 and one line: the failure and its remedy."""
 
     def __init__(self, detail: str, remedy: str = "") -> None:
         super().__init__(f"{detail}; {remedy}" if remedy else detail)
@@ -34,13 +34,24 @@ class Fault(typer.TyperException):
 
 
 def require_consent(settings: "Settings", *, yes: bool) -> None:
-    """Raises `Fault` in production, unless the caller said `--yes`."""
+    """Raise `Fault` in production without `--yes`."""
     if settings.is_production and not yes:
         raise Fault("this is production, and the command changes data", "repeat it with --yes")
 
 
-def validation_line(error: "ValidationError") -> str:
-    """What is wrong with which value; never the value itself."""
+@contextmanager
+def validation_faults() -> Iterator[None]:
+    """Convert a `ValidationError` to a `Fault` that names each value and its fault."""
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except ValidationError as error:
+        raise Fault(_validation_line(error)) from error
+
+
+def _validation_line(error: "ValidationError") -> str:
+    """Return the name and the fault of each value, never the value itself."""
     faults = error.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in faults)
 
@@ -52,25 +63,24 @@ def listed(faults: Sequence[str]) -> str:
 
 
 def database_name(settings: "Settings") -> str:
-    """Which database the settings mean, without user and password."""
-    from app.core.server_urls.database import name_of
+    """Return a name for the database of the settings, without user and password."""
+    from mscr.connections.urls.database import name_of
 
     return name_of(settings.database_url)
 
 
 @contextmanager
-def database_faults(service: Service = DATABASE) -> Iterator[None]:
-    """Turn an outage, a refusal or a missing schema into a `Fault`; other errors are bugs."""
-    from app.core.config import get_settings
-    from app.core.database_errors import DATABASE_ERRORS
+def database_faults(settings: "Settings", service: Service = DATABASE) -> Iterator[None]:
+    """Convert an outage, a refusal or a missing schema to a `Fault`. Other errors are bugs."""
+    from mscr.db.database_errors import DATABASE_ERRORS
 
     try:
         yield
     except BrokenPipeError:
-        # The reader of our own output has gone: no fault of the database.
+        # The reader of our output has closed the pipe: not a fault of the database.
         raise
     except DATABASE_ERRORS as error:
-        if (fault := _database_fault(error, service, get_settings())) is None:
+        if (fault := _database_fault(error, service, settings)) is None:
             raise
         raise fault from error
 

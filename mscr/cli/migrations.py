@@ -1,4 +1,4 @@
-"""Migrations: whether they are right, and which of them are released."""
+"""Commands that check migrations, and record the released ones."""
 # ruff: noqa: PLC0415
 
 import io
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from app.cli.console import remark, say
-from app.cli.faults import Fault
+from mscr.cli.command_line import project_of
+from mscr.cli.console import remark, say
+from mscr.cli.faults import Fault
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
+    from mscr.project import Project
+
 NEW_MIGRATION: Final = (
-    "databases have run it: undo this, and write a new migration:"
+    "databases have run it: undo the change, and write a new migration:"
     ' alembic revision --autogenerate -m "what it does"'
 )
 
@@ -24,36 +27,38 @@ commands = typer.Typer()
 
 
 @commands.command("check-migrations")
-def check_migrations() -> None:
-    """Run all migrations up, down and up on a throw-away database, and compare the models.
+def check_migrations(context: typer.Context) -> None:
+    """Run all migrations up, down and up on a temporary database, and compare it with the models.
 
-    Released migrations are compared with what was recorded of them.
+    Released migrations are compared with their recorded hashes.
     """
     from alembic import command
 
-    from app.db.init_db import alembic_config
+    from mscr.db.migrations import alembic_config
 
+    project = project_of(context)
     with tempfile.TemporaryDirectory() as folder:
-        config = alembic_config(f"sqlite+aiosqlite:///{folder}/check.db")
+        config = alembic_config(project.root, f"sqlite+aiosqlite:///{folder}/check.db")
         config.stdout = io.StringIO()
         _try("upgrade", lambda: command.upgrade(config, "head"))
         _try("comparison with the models", lambda: _compare(config))
         _try("downgrade", lambda: command.downgrade(config, "base"))
         _try("second upgrade", lambda: command.upgrade(config, "head"))
-    _require_unchanged(_versions())
+    _require_unchanged(_versions(project))
     say("the migrations run up, down and up again, and match the models")
 
 
 @commands.command("release-migrations")
 def release_migrations(
+    context: typer.Context,
     check: Annotated[
-        bool, typer.Option("--check", help="Fail when a released one changed.")
+        bool, typer.Option("--check", help="Fail if a released migration was changed.")
     ] = False,
 ) -> None:
-    """Record the migrations that go into a release: from then on they must not change."""
-    from app.db.released_migrations import RECORD, read_record, record_released
+    """Record the migrations of a release. From then on, they must not change."""
+    from mscr.db.released_migrations import RECORD, read_record, record_released
 
-    folder = _versions()
+    folder = _versions(project_of(context))
     _require_unchanged(folder)
     if check:
         say(f"{len(read_record(folder))} released migrations are unchanged")
@@ -63,16 +68,16 @@ def release_migrations(
     say(f"{folder / RECORD} has all migrations; commit it with the release")
 
 
-def _versions() -> Path:
+def _versions(project: "Project") -> Path:
     from alembic.script import ScriptDirectory
 
-    from app.db.init_db import alembic_config
+    from mscr.db.migrations import alembic_config
 
-    return Path(ScriptDirectory.from_config(alembic_config()).versions)
+    return Path(ScriptDirectory.from_config(alembic_config(project.root)).versions)
 
 
 def _require_unchanged(folder: Path) -> None:
-    from app.db.released_migrations import find_changes
+    from mscr.db.released_migrations import find_changes
 
     try:
         changes = find_changes(folder)
@@ -101,19 +106,19 @@ def _try(step: str, work: Callable[[], None]) -> None:
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from app.core.backing_services import DATABASE
-    from app.core.diagnosis import first_line
-    from app.db.migration_faults import in_one_line
+    from mscr.connections.backing_services import DATABASE
+    from mscr.connections.diagnosis import first_line
+    from mscr.db.migration_faults import in_one_line
 
     try:
-        with in_one_line(DATABASE, where="the throw-away database"):
+        with in_one_line(DATABASE, where="the temporary database"):
             work()
     except (CommandError, SQLAlchemyError) as error:
         raise Fault(f"migrations, {step}: {first_line(str(error))}") from error
 
 
 def _describe(difference: Any) -> str:
-    """Alembic gives a tuple, or a list of them for several changes of one column."""
+    """Describe a difference: a tuple, or a list of tuples for several changes of one column."""
     changes = difference if isinstance(difference, list) else [difference]
     return ", ".join(
         " ".join(str(getattr(part, "name", part)) for part in change if _is_telling(part))

@@ -1,19 +1,19 @@
-"""Changes of an OpenAPI document that break the clients which were generated from the old one.
+"""Find the changes of an OpenAPI document that break clients generated from the old one.
 
-What may be added is no break: operations, optional parameters and fields, fields and values in
-answers, statuses. Whoever takes something away, or asks for more, breaks somebody.
+Additions do not break clients: operations, optional parameters and fields, fields and values in
+responses, statuses. Removals and additional requirements do.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from app.cli.schema_changes import Direction, Schema, SchemaComparison
+from mscr.cli.schema_changes import Direction, Schema, SchemaComparison
 
 Operations = dict[str, Schema]
 
 
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
-    """One line each, sorted."""
+    """Return one line per breaking change, sorted."""
     comparison = _Comparison(old, new)
     return sorted(set(comparison.changes()))
 
@@ -97,12 +97,12 @@ def _parameters(operation: Schema) -> Operations:
 
 
 def _security(route: str, old: list[Any] | None, new: list[Any] | None) -> Iterator[str]:
-    """Every way in that there was is still one, and asks for no more."""
-    # Nothing asked for is one way in, and asks for least.
+    """Yield a line for each old way to authenticate that now requires more."""
+    # Anonymous access is a way that requires nothing.
     ways = new or [{}]
     for way in old or [{}]:
         if not any(_asks_no_more(other, way) for other in ways):
-            yield f"{route}: asks for more than {_named(way)}"
+            yield f"{route}: requires more than {_named(way)}"
 
 
 def _asks_no_more(way: dict[str, list[str]], than: dict[str, list[str]]) -> bool:

@@ -1,4 +1,4 @@
-"""Routes: what the application answers to, and whom."""
+"""The command `routes`: list the routes and who may call them."""
 # ruff: noqa: PLC0415
 
 from collections.abc import Iterator
@@ -6,20 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.console import say_json, say_table
+from mscr.cli.command_line import project_of
+from mscr.cli.console import say_json, say_table
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
+
+    from mscr.project import Project
 
 commands = typer.Typer()
 
 
 @commands.command()
 def routes(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the routes, and who may call them: everybody, users, or who has a permission."""
-    rows = list(_rows())
+    """List the routes and who may call them: everybody, users, or holders of a permission."""
+    rows = list(_rows(project_of(context)))
     if as_json:
         say_json(rows)
         return
@@ -27,18 +31,15 @@ def routes(
     say_table(columns, [[row[column] for column in columns] for row in rows])
 
 
-def _rows() -> Iterator[dict[str, str]]:
+def _rows(project: "Project") -> Iterator[dict[str, str]]:
     from fastapi.routing import iter_route_contexts
 
-    from app.core.config import get_settings
-    from app.main import app
-
-    root = get_settings().ROOT_PATH
-    for route in iter_route_contexts(app.routes):
+    settings = project.get_settings()
+    for route in iter_route_contexts(project.create_app(settings).routes):
         for method in sorted(route.methods or {"ANY"}):
             yield {
                 "method": method,
-                "path": f"{root}{route.path or ''}",
+                "path": f"{settings.ROOT_PATH}{route.path or ''}",
                 "name": getattr(route, "operation_id", None) or route.name or "",
                 "access": _access(getattr(route, "dependant", None)),
             }

@@ -1,6 +1,6 @@
-"""What a changed JSON schema no longer allows, in the words of the document.
+"""Compare JSON schemas for changes that break clients.
 
-A request's schema must go on accepting what it did; a response's must go on promising it.
+A request's schema must still accept every old value. A response's schema must not allow new ones.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any, Final
 Schema = dict[str, Any]
 
 PREFIX: Final = "#/components/schemas/"
-# They say something about values, and forbid none.
+# Keywords that describe values and restrict none.
 ANNOTATIONS: Final = {"title", "description", "default", "examples", "example", "deprecated"}
 LOWER_BOUNDS: Final = {
     *("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"),
@@ -22,7 +22,7 @@ UPPER_BOUNDS: Final = {
 COMPARED_APART: Final = {
     *("type", "const", "enum", "properties", "required", "items", "additionalProperties"),
 }
-# `sort_field` of lists: what matters are the columns, not how they are written.
+# The pattern of `sort_field`. Its columns are compared, not the pattern.
 SORT_PATTERN: Final = re.compile(r"\^-\?\((?P<columns>[\w|]+)\)\(,-\?\((?P=columns)\)\)\*\$")
 
 
@@ -32,7 +32,7 @@ class Direction(PyEnum):
 
 
 class SchemaComparison:
-    """Of two documents, whose schemas refer to their own components."""
+    """Compares schemas of two documents, each of which refers to its own components."""
 
     def __init__(self, old: Schema, new: Schema, direction: Direction) -> None:
         self._old = old
@@ -41,14 +41,14 @@ class SchemaComparison:
         self._under_way: set[tuple[str, str]] = set()
 
     def changes(self, old: Schema, new: Schema, at: str) -> Iterator[str]:
-        """What breaks the clients that know the old one."""
+        """Yield the changes that break clients of the old schema."""
         references = (old.get("$ref", ""), new.get("$ref", ""))
         if all(references) and references in self._under_way:
-            return  # a tree, whose branches are trees
+            return  # a recursive schema
         self._under_way.add(references)
         old_choices = list(_choices(old, self._old))
         new_choices = list(_choices(new, self._new))
-        # Each of these has to fit one of those.
+        # Each needed choice must fit one of the given ones.
         needed, given = (
             (old_choices, new_choices) if self._is_request else (new_choices, old_choices)
         )
@@ -57,12 +57,12 @@ class SchemaComparison:
         self._under_way.discard(references)
 
     def _unfit(self, choice: Schema, others: list[Schema], at: str) -> Iterator[str]:
-        """Nothing when the choice fits one of the others, else why it fits the nearest."""
+        """Yield the faults of the choice with the nearest of the others; none if it fits one."""
         attempts = [
             list(self._pair(choice, other, at)) for other in others if _alike(choice, other)
         ]
         if not attempts:
-            verb = "is no longer accepted" if self._is_request else "may be answered now"
+            verb = "is no longer accepted" if self._is_request else "may be returned now"
             yield f"{at}: {_describe(choice)} {verb}"
         else:
             yield from min(attempts, key=len)
@@ -79,7 +79,7 @@ class SchemaComparison:
             yield from self.changes(old["items"], new["items"], f"{at}[]")
 
     def _values(self, old: Schema, new: Schema, at: str) -> Iterator[str]:
-        # A response may have more: clients are told to expect values that they do not know.
+        # A response may have new values: clients are documented to expect unknown ones.
         if self._is_request and (allowed := _values(new)) is not None:
             before = _values(old)
             if before is None:
@@ -105,7 +105,7 @@ class SchemaComparison:
 
 
 def _choices(schema: Schema, document: Schema) -> Iterator[Schema]:
-    """What a value may be, each choice of one type at most; references are followed."""
+    """Yield the alternatives of a schema, each with one type at most. Follows references."""
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(PREFIX)
         yield from _choices(document["components"]["schemas"][name], document)
@@ -120,7 +120,7 @@ def _choices(schema: Schema, document: Schema) -> Iterator[Schema]:
 
 
 def _alike(choice: Schema, other: Schema) -> bool:
-    """Whether a value of the one may be one of the other at all."""
+    """Whether the two types are compatible."""
     one, another = choice.get("type"), other.get("type")
     return another is None or one == another or (one, another) == ("integer", "number")
 
@@ -134,7 +134,7 @@ def _is_open(schema: Schema) -> bool:
 
 
 def _bounds(old: Schema, new: Schema, at: str) -> Iterator[str]:
-    """Keywords with which fewer values are accepted than before."""
+    """Yield keywords that accept fewer values than before."""
     for keyword in new.keys() - ANNOTATIONS - COMPARED_APART:
         before, now = old.get(keyword), new[keyword]
         if before == now:
@@ -151,7 +151,7 @@ def _bounds(old: Schema, new: Schema, at: str) -> Iterator[str]:
 
 
 def _sort_columns(value: Any) -> list[str]:
-    """The columns that a list may be sorted by, if this is the pattern that says so."""
+    """Return the columns of a sort pattern; empty for any other value."""
     found = SORT_PATTERN.fullmatch(value) if isinstance(value, str) else None
     return found["columns"].split("|") if found else []
 

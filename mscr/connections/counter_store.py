@@ -1,4 +1,4 @@
-"""Redis or Valkey as the store of `limits`, with connections that may have died unnoticed."""
+"""The Redis or Valkey store of rate limit counters, which survives stale connections."""
 
 from datetime import timedelta
 from typing import Any, Final
@@ -10,18 +10,18 @@ from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as StoreTimeoutError
 
-from app.core.keepalive import keepalive_options
+from mscr.connections.keepalive import keepalive_options
 
-# How long the store may take to connect, and to answer: it needs a thousandth of it.
+# Timeout to connect, and for a response, which takes about a thousandth of this.
 DEADLINE: Final = timedelta(seconds=1)
-# Belongs to no limit: the keys of limits are digests.
+# Cannot collide with a limit: the keys of limits are digests.
 TRIAL_KEY: Final = "trial"
 
 
 def open_counter_store(url: str, *, keepalive: timedelta) -> RedisStorage:
-    """Return a store that raises `StorageError` when it fails twice. It connects when used.
+    """Return a store that raises `StorageError` if it fails twice. It connects on first use.
 
-    `url` is redis://, rediss:// or unix://; its options have the last word.
+    `url` is redis://, rediss:// or unix://. Its options override those set here.
     """
     is_local = url.startswith("unix:")
     return RedisStorage(
@@ -36,7 +36,7 @@ def open_counter_store(url: str, *, keepalive: timedelta) -> RedisStorage:
 
 
 async def count_once(url: str, *, keepalive: timedelta) -> None:
-    """Do what limits do: a store that answers may still be full, or read-only.
+    """Increment and delete a trial counter: a store that responds may be full or read-only.
 
     Raises `StorageError`.
     """
@@ -49,17 +49,17 @@ async def count_once(url: str, *, keepalive: timedelta) -> None:
 
 
 async def close_counter_store(storage: RedisStorage) -> None:
-    # The library closes nothing itself, and does not say what type its client is of.
+    # The library does not close its client, and does not annotate the client's type.
     bridge: Any = storage.bridge
     await bridge.get_connection().aclose()
 
 
 def _second_try() -> Any:
-    """Try once more, on a new connection: the store closes idle ones, and firewalls forget them.
+    """Retry once on a new connection: the store closes idle ones, and firewalls drop them.
 
-    After a failover, the old primary says that it is read-only, and its name leads to the new one.
-    When an answer was lost, a repeated increment counts twice: an attempt too many, and never one
-    too few. The store's other commands may be repeated as they are.
+    After a failover the old primary replies that it is read-only, and its host name resolves to
+    the new one. If a response was lost, a retried increment counts twice: one attempt too many,
+    never one too few. The store's other commands are idempotent.
     """
     return Retry(NoBackoff(), 1, (StoreConnectionError, StoreTimeoutError, ReadOnlyError))
 

@@ -1,6 +1,6 @@
 """TCP keepalive: the kernel probes idle connections.
 
-It finds those whose other end has gone, and keeps the rest in the tables of firewalls on the way.
+The probes detect dead peers, and keep the other connections in the tables of firewalls.
 """
 
 import socket
@@ -13,7 +13,7 @@ PROBES: Final = 3
 
 
 def keep_alive(connection: socket.socket, *, after: timedelta) -> None:
-    """Probe a TCP connection that was idle for so long; other sockets stay as they are."""
+    """Probe a TCP connection that was idle for `after`. Other sockets are left unchanged."""
     if connection.family in {socket.AF_INET, socket.AF_INET6}:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in keepalive_options(after).items():
@@ -21,7 +21,7 @@ def keep_alive(connection: socket.socket, *, after: timedelta) -> None:
 
 
 def keepalive_options(after: timedelta) -> dict[int, int]:
-    """Return the TCP options beside SO_KEEPALIVE, as far as this system has them."""
+    """Return the TCP options beside SO_KEEPALIVE that this operating system supports."""
     options = {
         "TCP_KEEPIDLE": int(after.total_seconds()),
         "TCP_KEEPINTVL": INTERVAL_SECONDS,

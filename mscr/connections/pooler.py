@@ -2,11 +2,11 @@
 
 from enum import Enum as PyEnum
 
-from app.core.diagnosis.types import Diagnosis
+from mscr.connections.diagnosis.types import Diagnosis
 
 
 class Pooler(str, PyEnum):
-    """By the names of PgBouncer's `pool_mode`."""
+    """The values of DATABASE_POOLER, named after PgBouncer's `pool_mode`."""
 
     NONE = "none"
     SESSION = "session"
@@ -14,7 +14,7 @@ class Pooler(str, PyEnum):
 
 
 class PoolerError(ConnectionError):
-    """The pooler in front of the database is not as declared, or assigns no server connection."""
+    """The pooler differs from DATABASE_POOLER, or assigned no server connection in time."""
 
     def __init__(self, detail: str, remedy: str) -> None:
         super().__init__(f"{detail}; {remedy}")

@@ -1,4 +1,4 @@
-"""IP addresses and networks, in one spelling: they are compared as values, never as text."""
+"""IP addresses and networks, parsed and normalized: they are compared as values, not as text."""
 
 from ipaddress import (
     IPv4Address,
@@ -13,18 +13,18 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Trusts every peer; for development.
+# Trusts every peer. For development only.
 EVERYBODY: Final = "*"
-# Trusts peers on a unix socket, which have no address: the file's mode says who may connect.
+# Trusts peers on a unix socket, which have no address: the file's mode restricts who may connect.
 UNIX_SOCKET: Final = "unix"
-# The longest spelling, with a zone: 45 characters, and the name of an interface.
+# The longest notation: an IPv6 address of 45 characters with a zone, the name of an interface.
 MAX_LENGTH: Final = 64
 # ::ffff:0:0/96 holds the IPv4 addresses that a dual-stack listener sees (RFC 4291 §2.5.5.2).
 _MAPPED_PREFIX: Final = 96
 
 
 def parse_address(text: str) -> Address:
-    """Parse an address: one that is IPv4-mapped becomes IPv4, and a zone (`%eth0`) is dropped.
+    """Parse an address. An IPv4-mapped one becomes IPv4, and a zone (`%eth0`) is dropped.
 
     Raises `ValueError` for anything else.
     """
@@ -37,7 +37,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_network(text: str) -> Network:
-    """Parse an address or a network, whose host bits are ignored; IPv4-mapped becomes IPv4.
+    """Parse an address or a network. Host bits are ignored, and IPv4-mapped becomes IPv4.
 
     Raises `ValueError` for anything else.
     """
@@ -52,7 +52,7 @@ def parse_network(text: str) -> Network:
 
 
 def canonical_address(text: str) -> str:
-    """Return the one spelling of an address, or the text itself if it is no address."""
+    """Return an address in its canonical notation. Return any other text unchanged."""
     try:
         return str(parse_address(text))
     except ValueError:

@@ -1,12 +1,12 @@
-"""Where a request comes from: counted by limits, shown in the list of sessions, audited."""
+"""The client of a request: counted by rate limits, shown in the list of sessions, audited."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network
 from typing import Final
 
-from app.core.addresses import parse_address
+from mscr.core.addresses import parse_address
 
-# Longer ones are cut: they are shown to people, and stored for each session.
+# Longer values are truncated: they are shown to people, and stored for each session.
 MAX_ADDRESS_LENGTH: Final = 64
 MAX_USER_AGENT_LENGTH: Final = 200
 MAX_OPERATION_LENGTH: Final = 100
@@ -14,20 +14,20 @@ MAX_OPERATION_LENGTH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The address that the server sees, and what the client says it is."""
+    """The client's address, and its User-Agent header."""
 
     address: str
     user_agent: str | None
 
     @classmethod
     def of(cls, address: str, user_agent: str | None) -> "Client":
-        """With everything cut and cleaned that a client could choose."""
+        """Return a client whose values are truncated and free of control characters."""
         agent = _printable(_in_utf_8(user_agent or ""))
         return cls(_printable(address)[:MAX_ADDRESS_LENGTH], agent[:MAX_USER_AGENT_LENGTH] or None)
 
 
 def _in_utf_8(header: str) -> str:
-    """The framework reads headers as Latin-1; most clients send UTF-8."""
+    """Decode a header as UTF-8, which most clients send. The framework decodes it as Latin-1."""
     try:
         return header.encode("latin-1").decode()
     except UnicodeError:
@@ -39,15 +39,16 @@ def _printable(text: str) -> str:
     return printable.strip()
 
 
-# Who may run commands on the machine is not for the application to tell.
+# The application cannot identify the person who runs a command.
 COMMAND_LINE: Final = Client("command line", None)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the audit log says of where an event comes from.
+    """The origin of an audit event.
 
-    `operation` is the route's operation id, or the command; a command has no request.
+    `operation` is the operation id of the route, or the name of the command. A command has no
+    request id.
     """
 
     client: Client
@@ -56,9 +57,9 @@ class Origin:
 
 
 def customer_of(address: str) -> str:
-    """Return what limits count: an IPv4 address, or the /64 network of an IPv6 address.
+    """Return the key that rate limits count by: an IPv4 address, or the /64 of an IPv6 address.
 
-    A client with one address of such a network has them all, and could take them in turn.
+    A client usually controls its whole /64, and could rotate through its addresses.
     """
     try:
         ip = parse_address(address)

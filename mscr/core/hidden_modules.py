@@ -1,4 +1,4 @@
-"""Modules that libraries load wherever they find them, for what is not done here."""
+"""Hide optional modules from libraries that would import them for features not used here."""
 
 import sys
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 @contextmanager
 def hidden(name: str) -> Iterator[None]:
-    """Have what is imported within not find a module, unless it is loaded already."""
+    """Make imports of a module fail within the block, unless it is already loaded."""
     if name in sys.modules:
         yield
         return
-    # Python's own way to say that there is no such module.
-    sys.modules[name] = None  # type: ignore[assignment]  # typed as if there were only modules
+    # For Python, None marks a module as missing.
+    sys.modules[name] = None  # type: ignore[assignment]  # typed for modules only
     try:
         yield
     finally:

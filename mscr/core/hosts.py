@@ -1,14 +1,15 @@
-"""Host names in requests and settings: parsed by their grammar, and compared in one spelling."""
+"""Host names in requests and settings: parsed by their grammar, and normalized to compare."""
 
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Final
 
 from starlette.types import Scope
 
-from app.core.addresses import parse_address
+from mscr.core.addresses import parse_address
 
 # RFC 9110 §7.2: uri-host [":" port]. No user information, path, query or white space.
 _HOST: Final = re.compile(
@@ -18,6 +19,8 @@ _DNS_NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _ORIGIN: Final = re.compile(r"(https?)://(.+)", re.IGNORECASE)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _MAX_PORT: Final = 65_535
+# Longer Host headers are not cached: a DNS name has 253 characters at most.
+_MAX_CACHED: Final = 260
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Host:
 
     @classmethod
     def parse(cls, text: str) -> "Host | None":
-        """Parse the value of a Host header; None for a value that the grammar does not allow."""
+        """Parse the value of a Host header. Return None if the grammar does not allow it."""
         found = _HOST.fullmatch(text)
         if found is None or len(found["port"] or "") > len(str(_MAX_PORT)):
             return None
@@ -46,7 +49,7 @@ class Host:
 
     @property
     def served_name(self) -> str:
-        """The name to compare: an IPv4-mapped address is the IPv4 address."""
+        """The name to compare. An IPv4-mapped address becomes the IPv4 address."""
         return str(parse_address(self.name)) if self.is_ipv6 else self.name
 
     def origin(self, scheme: str) -> str:
@@ -57,7 +60,7 @@ class Host:
 
 
 def canonical_origin(text: str) -> str | None:
-    """Return an http or https origin as browsers write it, or None if the text is no origin."""
+    """Return an http or https origin as browsers write it, or None if the text is not one."""
     found = _ORIGIN.fullmatch(text)
     host = Host.parse(found[2]) if found else None
     if found is None or host is None or "*" in host.name:
@@ -66,7 +69,7 @@ def canonical_origin(text: str) -> str | None:
 
 
 def check_host_pattern(value: str) -> str:
-    """Return the one spelling of `api.example.com`, `*.example.com` or an address.
+    """Return `api.example.com`, `*.example.com` or an address in its canonical form.
 
     Raises `ValueError` for a value that no Host header could match.
     """
@@ -101,10 +104,10 @@ def _hint(value: str) -> str:
 
 
 class HostFilter:
-    """Decides which requests name a host that is served."""
+    """Decides whether the Host header of a request names a served host."""
 
     def __init__(self, patterns: Iterable[str], open_paths: Collection[str] = ()) -> None:
-        """`patterns` are checked ones; without any, every host is served that is well-formed.
+        """`patterns` come from `check_host_pattern`. Without any, every well-formed host is served.
 
         Requests to `open_paths` pass with any host or none: probes call a machine by its address.
         """
@@ -112,15 +115,22 @@ class HostFilter:
         self._names = frozenset(name for name in listed if not name.startswith("*"))
         self._suffixes = tuple(name[1:] for name in listed - self._names)
         self._open_paths = frozenset(open_paths)
+        # Nearly all requests have one of a few hosts.
+        self._cached = lru_cache(maxsize=64)(self._is_served)
 
     def allows(self, scope: Scope) -> bool:
         if scope["path"].removeprefix(scope.get("root_path", "")) in self._open_paths:
             return True
         sent = [value for name, value in scope["headers"] if name == b"host"]
+        if len(sent) == 1 and len(sent[0]) <= _MAX_CACHED:
+            return self._cached(sent[0])
         if not sent:
-            # HTTP/1.0 has no such header.
+            # HTTP/1.0 does not require the header.
             return not self._is_limited
-        host = Host.parse(sent[0].decode("latin-1")) if len(sent) == 1 else None
+        return len(sent) == 1 and self._is_served(sent[0])
+
+    def _is_served(self, sent: bytes) -> bool:
+        host = Host.parse(sent.decode("latin-1"))
         return host is not None and (not self._is_limited or self._serves(host.served_name))
 
     @property

@@ -1,8 +1,8 @@
-"""`Link` headers (RFC 8288): where the other pages of a list are.
+"""`Link` headers (RFC 8288) to the other pages of a list.
 
-The targets are references like `?page=2`, relative to the URL that the client asked for. That one
-alone is sure to reach the application again: behind proxies it has another scheme, host and path
-than the application sees.
+The targets are references like `?page=2`, relative to the URL of the request. Only that URL is
+sure to reach the application: behind proxies, its scheme, host and path differ from those that the
+application sees.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,32 +10,32 @@ from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import urlencode
 
-# Proxies refuse answers whose headers are larger than a few kilobytes, and a search can be long.
+# Proxies refuse responses whose headers exceed a few kilobytes, and a search can be long.
 MAX_LINKS_LENGTH: Final = 4096
 
 Links = dict[str, str]
 
-# What the request's answer will have. Changed in place, so that it reaches the middleware even
-# from a task that was started in between.
+# The links of the current response. Mutated in place, so that the middleware sees links that were
+# announced in another task.
 _announced: ContextVar[Links | None] = ContextVar("announced_links", default=None)
 
 
 def collect_links() -> Links:
-    """Begin a request: what is announced during it arrives in the dictionary that this returns."""
+    """Begin a request. Return the dictionary that collects the links announced during it."""
     links: Links = {}
     _announced.set(links)
     return links
 
 
 def announce_links(links: Mapping[str, str]) -> None:
-    """Have the answer to this request say where these relations (`next`, ...) lead to."""
+    """Add links to the response to this request; `links` maps relations (`next`) to targets."""
     announced = _announced.get()
     if announced is not None:
         announced.update(links)
 
 
 def link_header(links: Mapping[str, str]) -> str:
-    """The header's value. The first of them is always in it, the others as long as it is short."""
+    """Return the header's value: the first link, and others up to MAX_LINKS_LENGTH."""
     return ", ".join(_short_enough(links))
 
 
@@ -49,7 +49,7 @@ def _short_enough(links: Mapping[str, str]) -> Iterator[str]:
 
 
 def query_reference(parameters: Mapping[str, Any], **changed: Any) -> str:
-    """A reference to the same path with these parameters of its query."""
+    """Return a reference to the same path with these query parameters."""
     texts = {name: _as_text(value) for name, value in {**parameters, **changed}.items()}
     return f"?{urlencode(texts, doseq=True)}"
 

@@ -1,4 +1,4 @@
-"""Bounds what clients can write into the log."""
+"""A bound on the log lines that clients can cause."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,14 +12,14 @@ class _Window:
 
 
 class LogBudget:
-    """One line in each interval for each kind of event, of which there are few."""
+    """Allows one line per interval for each kind of event. There are few kinds."""
 
     def __init__(self, interval: timedelta) -> None:
         self._interval = interval.total_seconds()
         self._windows: dict[str, _Window] = {}
 
     def take(self, kind: str) -> int | None:
-        """Return how many lines were left out since the last one, or None to leave this one out."""
+        """Return how many lines were suppressed since the last, or None to suppress this one."""
         now = monotonic()
         window = self._windows.get(kind)
         if window is not None and now < window.ends_at:

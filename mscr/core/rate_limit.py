@@ -1,4 +1,4 @@
-"""Counts attempts and requests: in memory, or shared through Redis or Valkey."""
+"""Rate limits: count attempts and requests in memory, or in Redis or Valkey for all processes."""
 
 import hashlib
 import time
@@ -12,36 +12,37 @@ from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
-from app.core.backing_services import STORE, log_fields
-from app.core.client import customer_of
-from app.core.config import Settings
-from app.core.exceptions import ServiceUnavailableError, TooManyRequestsError
+from mscr.connections.backing_services import STORE, log_fields
+from mscr.core.client import customer_of
+from mscr.core.config import Settings
+from mscr.core.exceptions import ServiceUnavailableError, TooManyRequestsError
 
 log = structlog.get_logger(__name__)
 
-# Of what can be refused without end, the audit log has so much for each subject.
+# Audit repeated refusals at most once per subject and window.
 NEWS: Final = parse("1/15 minutes")
-# Where the quota of each policy comes from.
+# The setting that defines the quota of each policy.
 SETTINGS: Final = {
     "account": "AUTH_RATE_LIMIT_ACCOUNT",
     "address": "AUTH_RATE_LIMIT_ADDRESS",
     "refresh-session": "REFRESH_RATE_LIMIT_SESSION",
     "refresh-address": "REFRESH_RATE_LIMIT_ADDRESS",
     "user": "API_RATE_LIMIT",
-    "stranger": "API_RATE_LIMIT",
+    "stranger": "API_RATE_LIMIT",  # anonymous clients; clients see the name in RateLimit
 }
-# How long a process counts for itself after the store failed it.
+# Time for which a process counts alone after a failure of the store.
 STORE_PAUSE: Final = timedelta(seconds=5)
 
 
 class AttemptLimiter:
     """Limits attempts to log in and to register. Raises `TooManyRequestsError`.
 
-    One counter is for an account from one address, so that a stranger's guesses do not lock the
-    owner out elsewhere (ASVS v6.1.1); the other is for an address, whatever the account.
+    One counter is per account and address, so that an attacker's guesses do not lock the user out
+    elsewhere (ASVS v6.1.1). The other is per address, for all accounts: it slows down credential
+    stuffing.
 
-    Without the shared counters it raises `ServiceUnavailableError`, or with RATE_LIMIT_FAIL_OPEN
-    each process counts for itself.
+    If the store fails, raises `ServiceUnavailableError`; with RATE_LIMIT_FAIL_OPEN, each process
+    counts alone instead.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -54,11 +55,11 @@ class AttemptLimiter:
         await self._counters.count(self._per_account, "account", account, customer_of(address))
 
     async def count_address(self, address: str) -> None:
-        """Where no account is named."""
+        """Count an attempt that names no account."""
         await self._counters.count(self._per_address, "address", customer_of(address))
 
     async def forgive(self, account: str, address: str) -> None:
-        """Forget the account's failures: the password was right."""
+        """Reset the account's failures after a correct password."""
         await self._counters.clear(self._per_account, "account", account, customer_of(address))
 
     async def close(self) -> None:
@@ -67,10 +68,10 @@ class AttemptLimiter:
 
 
 class RequestLimiter:
-    """Limits what is no guess: requests of a caller, and refreshes. Raises `TooManyRequestsError`.
+    """Limits requests of callers, and refreshes. Raises `TooManyRequestsError`.
 
-    Without the shared counters each process counts for itself: this is for fairness, and no reason
-    to answer nobody.
+    If the store fails, each process counts alone: these limits are for fairness, not against
+    guessing, so they fail open.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -82,17 +83,17 @@ class RequestLimiter:
     async def count_user(self, public_id: str) -> None:
         await self._counters.count(self._per_caller, "user", public_id)
 
-    async def count_stranger(self, address: str) -> None:
+    async def count_anonymous(self, address: str) -> None:
         await self._counters.count(self._per_caller, "stranger", customer_of(address))
 
     async def count_refresh(self, session: str, address: str) -> None:
-        """By the session that a token names: from elsewhere, its owner goes on."""
+        """Count per session and address, so that a flood does not stop the user elsewhere."""
         client = customer_of(address)
         await self._counters.count(self._refresh_per_address, "refresh-address", client)
         await self._counters.count(self._refresh_per_session, "refresh-session", session, client)
 
     async def is_news(self, *subject: str) -> bool:
-        """Whether nobody asked about `subject` in the last while; `forget_news` takes it back."""
+        """Return whether `subject` is new in this window, and record it (undo: `forget_news`)."""
         try:
             await self._counters.count(NEWS, "news", *subject)
         except TooManyRequestsError:
@@ -108,9 +109,9 @@ class RequestLimiter:
 
 
 class _Counters:
-    """Counts in the store that processes share, or in memory where there is none.
+    """Counters in the shared store, or in memory if none is configured.
 
-    With `goes_on_alone`, a process whose store fails counts for itself for a while.
+    With `goes_on_alone`, a process counts in memory for STORE_PAUSE after a failure of the store.
     """
 
     def __init__(self, settings: Settings, *, goes_on_alone: bool) -> None:
@@ -122,6 +123,8 @@ class _Counters:
         self._alone_until = 0.0
 
     async def count(self, limit: RateLimitItem, policy: str, *subject: str) -> None:
+        if not self._enabled:
+            return
         key = _digest(policy, *subject)
 
         async def hit(limiter: FixedWindowRateLimiter) -> None:
@@ -140,31 +143,31 @@ class _Counters:
         await self._ask(hit)
 
     async def clear(self, limit: RateLimitItem, policy: str, *subject: str) -> None:
+        if not self._enabled:
+            return
         key = _digest(policy, *subject)
         await self._ask(lambda limiter: limiter.clear(limit, key))
 
     async def close(self) -> None:
         if isinstance(self._storage, RedisStorage):
-            from app.core.counter_store import close_counter_store  # noqa: PLC0415  # as below
+            from mscr.connections.counter_store import close_counter_store  # noqa: PLC0415  # as below
 
             await close_counter_store(self._storage)
 
     async def _ask(self, question: Callable[[FixedWindowRateLimiter], Awaitable[None]]) -> None:
-        if not self._enabled:
-            return
         if time.monotonic() >= self._alone_until:
             try:
                 await question(self._shared)
             except StorageError as error:
                 fields = log_fields(error, STORE)
                 if not self._goes_on_alone:
-                    # It is logged with its reason when it is answered.
-                    why = f"the store of REDIS_URL did not count: {fields['reason']}"
+                    # Logged with its reason when the error response is made.
+                    why = f"the store of REDIS_URL failed to count: {fields['reason']}"
                     raise ServiceUnavailableError(
                         reason=why, remedy=fields.get("remedy", "")
                     ) from None
                 log.warning("limit_store_error", **fields)
-                # Or each request would wait for a store that does not answer.
+                # Otherwise each request would wait for a store that does not respond.
                 self._alone_until = time.monotonic() + STORE_PAUSE.total_seconds()
             else:
                 return
@@ -174,13 +177,13 @@ class _Counters:
 def _storage(settings: Settings) -> Storage:
     if settings.REDIS_URL is None:
         return MemoryStorage()
-    # Those who have no store need not load its client.
-    from app.core.counter_store import open_counter_store  # noqa: PLC0415
+    # Imported here, so that the client of the store is loaded only if it is used.
+    from mscr.connections.counter_store import open_counter_store  # noqa: PLC0415
 
     keepalive = timedelta(seconds=settings.TCP_KEEPALIVE_SECONDS)
     return open_counter_store(settings.REDIS_URL.get_secret_value(), keepalive=keepalive)
 
 
 def _digest(*subject: str) -> str:
-    # Addresses of people stay out of the store, and separators inside them mean nothing.
+    # Keeps personal data out of the store, and makes separators inside the subjects harmless.
     return hashlib.sha256("\0".join(subject).encode()).hexdigest()

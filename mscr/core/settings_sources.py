@@ -1,12 +1,12 @@
-"""Where settings come from: the environment, `.env`, and files that hold one value each.
+"""The sources of settings: the environment, `.env`, and files that contain one value each.
 
-Precedence, the first that has a value: arguments of the call; the environment (NAME, or NAME_FILE
-with the path of a file); `.env` (the same two); a file NAME in systemd's credentials directory; a
-file NAME in the directory of secrets; the default.
+The first of these that has a value wins: arguments of the call; the environment (NAME, or
+NAME_FILE with the path of a file); `.env` (the same two); a file NAME in systemd's credentials
+directory; a file NAME in the directory of secrets; the default.
 
-Surrounding whitespace is removed from every value, and a value that is empty then counts as unset.
-A source that cannot be used is a `SourceError` in the place of the value; `refuse_unreadable`, as a
-validator of all fields, turns it into an error of the setting.
+Surrounding whitespace is removed from every value; an empty value counts as unset. An unusable
+source yields a `SourceError` in place of the value. `refuse_unreadable`, a validator of all
+fields, turns it into an error of the setting.
 """
 
 import os
@@ -22,17 +22,17 @@ from pydantic_settings import (
     SecretsSettingsSource,
 )
 
-# systemd names it by this variable (systemd.exec, LoadCredential=).
+# The variable in which systemd passes the directory (systemd.exec, LoadCredential=).
 CREDENTIALS_DIRECTORY: Final = "CREDENTIALS_DIRECTORY"
 FILE_SUFFIX: Final = "_file"
-# More than any key or list of keys has.
+# Larger than any key or list of keys.
 MAX_BYTES: Final = 65_536
-# What `str.strip` leaves: invisible characters that come along with a copied value.
+# Invisible characters that are copied along with a value, and that `str.strip` keeps.
 _INVISIBLE: Final = "\ufeff\u200b\u2060"
 
 
 class SourceError(ValueError):
-    """Takes the place of a value that could not be read; it does not quote the value."""
+    """Stands for a value that could not be read. The message does not quote the value."""
 
 
 def customized_sources(
@@ -42,7 +42,7 @@ def customized_sources(
     dotenv: PydanticBaseSettingsSource,
     secrets: PydanticBaseSettingsSource,
 ) -> tuple[PydanticBaseSettingsSource, ...]:
-    """Return what `settings_customise_sources` is to return, given its arguments."""
+    """Return the result of `settings_customise_sources`, given its arguments."""
     directories = [os.environ.get(CREDENTIALS_DIRECTORY)]
     if isinstance(secrets, SecretsSettingsSource) and secrets.secrets_dir is not None:
         directories.append(str(secrets.secrets_dir))
@@ -56,14 +56,14 @@ def customized_sources(
 
 
 def refuse_unreadable(value: Any) -> Any:
-    """Raise a value that is a `SourceError`; return any other one."""
+    """Raise the value if it is a `SourceError`; otherwise return it."""
     if isinstance(value, SourceError):
         raise value
     return value
 
 
 def stripped(value: Any) -> Any:
-    """Return text without surrounding whitespace and invisible characters."""
+    """Strip surrounding whitespace and invisible characters from text."""
     if not isinstance(value, str):
         return value
     while value != (shorter := value.strip().strip(_INVISIBLE)):
@@ -72,9 +72,9 @@ def stripped(value: Any) -> Any:
 
 
 def read_value(file: Path) -> str | SourceError:
-    """Return the stripped text of a file that holds one value."""
+    """Return the stripped text of a file that contains one value."""
     try:
-        # Opening a pipe or a device could wait, or never end.
+        # Opening a pipe or a device could block.
         if not stat.S_ISREG(file.stat().st_mode):
             return SourceError(f"{file} is not a file")
         with file.open("rb") as opened:
@@ -99,7 +99,7 @@ def _from_variables(
     for name in settings_cls.model_fields:
         if path := stripped(variables.get(name.lower() + FILE_SUFFIX)):
             variable = f"{name}{FILE_SUFFIX.upper()}"
-            set_twice = SourceError(f"{variable} is set too; keep one of them")
+            set_twice = SourceError(f"{variable} is also set; keep one of them")
             values[name] = set_twice if name in values else _read_named(Path(path), variable)
     return values
 
@@ -107,7 +107,7 @@ def _from_variables(
 def _from_directory(
     settings_cls: type[BaseSettings], directory: Path
 ) -> dict[str, str | SourceError]:
-    """Read the files that are named after settings, in capitals or not."""
+    """Read the files that are named after settings, ignoring case."""
     try:
         files = {file.name.lower(): file for file in sorted(directory.iterdir())}
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Close everything at shutdown within one bound, whatever the connections do."""
+"""Close all resources at shutdown within one deadline."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping
@@ -11,9 +11,9 @@ log = structlog.get_logger(__name__)
 
 
 async def close_all(closing: Mapping[str, Coroutine[Any, Any, None]], *, within: timedelta) -> None:
-    """Run all at the same time, and cancel those that take longer than `within`.
+    """Run all concurrently, and cancel those that take longer than `within`.
 
-    A part that fails or is late is logged by its name, and keeps no other from closing.
+    A failed or late one is logged by its name, and does not keep the others from closing.
     """
     tasks = [asyncio.create_task(close, name=name) for name, close in closing.items()]
     done, late = await asyncio.wait(tasks, timeout=within.total_seconds())

@@ -1,4 +1,4 @@
-"""Concurrent callers share one call."""
+"""Deduplicate concurrent calls: all share the result of one (against a thundering herd)."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,9 +9,9 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Runs one call at a time, and gives its result to all who ask for it meanwhile.
+    """Runs one call at a time, and shares its result with all concurrent callers.
 
-    The call goes on when a caller is cancelled: others wait for it.
+    Cancelling a caller does not cancel the call, as others may await it.
     """
 
     def __init__(self) -> None:
@@ -19,12 +19,12 @@ class SingleFlight(Generic[T]):
         self._ends_at = 0.0
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]], *, within: timedelta) -> T:
-        """Return the result of `work`, or of the call of it that is running.
+        """Return the result of `work`, or of the call that is already running.
 
-        Raises `TimeoutError` when it takes longer than `within`, and whatever `work` raises.
+        Raises `TimeoutError` if it takes longer than `within`, and whatever `work` raises.
         """
         async with asyncio.timeout(within.total_seconds()):
-            # A call that was cancelled at its deadline may take time to clean up.
+            # A call cancelled at its deadline may still be cleaning up: wait for its end.
             while self._call and not self._call.done() and _now() > self._ends_at:
                 await asyncio.wait([self._call])
             if self._call is None or self._call.done():
@@ -34,7 +34,7 @@ class SingleFlight(Generic[T]):
             return await asyncio.shield(self._call)
 
     async def close(self) -> None:
-        """Cancel the running call, and wait for its end."""
+        """Cancel the running call, and wait until it has ended."""
         if self._call is not None:
             self._call.cancel()
             await asyncio.wait([self._call])
@@ -50,6 +50,6 @@ async def _bounded(work: Callable[[], Coroutine[Any, Any, T]], within: timedelta
 
 
 def _retrieve(call: "asyncio.Task[Any]") -> None:
-    # Every caller may be gone: asyncio would log an exception that nobody retrieves.
+    # All callers may be cancelled; asyncio would then log an exception that was never retrieved.
     if not call.cancelled():
         call.exception()

@@ -1,9 +1,10 @@
-"""Whether a column of the database can hold what the code's type of it needs."""
+"""Compare column types: can a column of the database hold all values of the model's type?"""
 
 from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
+    REAL,
     BigInteger,
     Boolean,
     Date,
@@ -22,7 +23,7 @@ from sqlalchemy.types import NullType, TypeEngine
 
 Type = TypeEngine[Any]
 
-# A value of one is none of another. Types that are in no family are not compared.
+# Types of different families have no values in common. Types without a family are not compared.
 _FAMILIES: Final[tuple[tuple[type[Type], ...], ...]] = (
     (Boolean,),
     (Integer,),
@@ -37,10 +38,10 @@ _FAMILIES: Final[tuple[tuple[type[Type], ...], ...]] = (
 
 
 def is_unfit(actual: Type, needed: Type, dialect: Dialect) -> bool:
-    """Whether values of `needed` are refused or changed: wider types are fit."""
-    needed = plain_type(needed, dialect)
+    """Return whether `actual` refuses or changes some values of `needed`. Wider types are fit."""
     if isinstance(actual, NullType) or actual.compile(dialect) == needed.compile(dialect):
         return False
+    needed = plain_type(needed, dialect)
     family = _family(needed)
     if family is None or _family(actual) is None:
         return False
@@ -48,7 +49,7 @@ def is_unfit(actual: Type, needed: Type, dialect: Dialect) -> bool:
 
 
 def plain_type(type_: Type, dialect: Dialect) -> Type:
-    """The type without decorators, in the variant of the dialect."""
+    """Return the type without its `TypeDecorator`s, in the dialect's variant."""
     found = type_.dialect_impl(dialect)
     return plain_type(found.impl_instance, dialect) if isinstance(found, TypeDecorator) else found
 
@@ -60,14 +61,21 @@ def _family(type_: Type) -> tuple[type[Type], ...] | None:
 def _is_narrower(actual: Type, needed: Type, dialect: Dialect) -> bool:
     if isinstance(needed, Integer):
         return dialect.name != "sqlite" and _width(actual) < _width(needed)
+    if isinstance(needed, Float) and isinstance(actual, Float):
+        return dialect.name != "sqlite" and _bits(actual) < _bits(needed)
     if isinstance(needed, DateTime):
         return bool(needed.timezone and not getattr(actual, "timezone", False))
-    # Without a bound, anything fits; a bound of none at all is larger than any.
+    # A column without a bound fits anything. A column with one cannot fit a type without.
     bounds = [(getattr(actual, name, None), getattr(needed, name, None)) for name in _BOUNDS]
     return any(has is not None and (wants is None or has < wants) for has, wants in bounds)
 
 
 _BOUNDS: Final = ("length", "precision", "scale")
+
+
+def _bits(type_: Float[Any]) -> int:
+    """Return the digits of the mantissa. PostgreSQL reports DOUBLE PRECISION for FLOAT, with 53."""
+    return type_.precision or (24 if isinstance(type_, REAL) else 53)
 
 
 def _width(type_: Type) -> int:

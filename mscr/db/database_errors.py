@@ -1,4 +1,4 @@
-"""What a database's error means to a client: try again, conflict, or bad value."""
+"""Map errors of the database to responses: retry later (503), conflict (409), bad value (422)."""
 
 from typing import Final
 
@@ -6,22 +6,22 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 
-from app.core.error_attributes import attribute, first_line
-from app.core.exceptions import (
+from mscr.connections.error_attributes import attribute, first_line
+from mscr.core.exceptions import (
     APIError,
     ConflictError,
     EditConflictError,
     ServiceUnavailableError,
     ValidationFailedError,
 )
-from app.core.violations import is_fault_of_ours
+from mscr.db.violations import is_fault_of_ours
 
 
 class UnreachableError(ConnectionError):
-    """A connection could not be made: nothing was asked of the database."""
+    """No connection could be made, so no statement was sent."""
 
 
-# ConnectionError and TimeoutError: what connecting to PostgreSQL ends with (app/db/session.py).
+# ConnectionError and TimeoutError come from failed connects to PostgreSQL (mscr/db/engine.py).
 DATABASE_ERRORS: Final[tuple[type[Exception], ...]] = (
     DBAPIError,
     PoolTimeoutError,
@@ -41,28 +41,28 @@ _TRY_AGAIN_CLASSES: Final = (
     "55",  # lock timeout
     "57",  # statement timeout, shutdown, crash
 )
-# A serialization failure, and a deadlock: the transaction was ended for the sake of another one.
+# Serialization failure and deadlock: PostgreSQL rolled the transaction back in favour of another.
 _CONFLICTS: Final = ("40001", "40P01")
 # The extended codes of SQLite have more bits above these.
 _SQLITE_CODE_BITS: Final = 0xFF
-# As in `sqlite3`, which is not imported: on PostgreSQL nobody else does.
+# The constant of `sqlite3`, which is not imported here: on PostgreSQL nothing else needs it.
 _SQLITE_BUSY: Final = 5
-# What SQLite says of a database that was not migrated, or not far enough.
+# SQLite's messages for a database that was not migrated, or not far enough.
 NO_SCHEMA_SQLITE: Final = ("no such table", "no such column", "has no column named")
 
 
-# A prepared statement that does not fit the schema any more (the driver's names), and a session
-# that the server ended before it got the statement (app/db/driver_connection.py).
+# The driver's names for a cached plan or type that does not fit the schema any more, and for a
+# session that the server ended before it got the statement (mscr/db/driver_connection.py).
 _OUTDATED: Final = {"InvalidCachedStatementError", "OutdatedSchemaCacheError", "SessionEndedError"}
-# The same of a type that was dropped, or dropped and created anew.
+# PostgreSQL's message for a type that was dropped, or dropped and created anew.
 _TYPE_IS_GONE: Final = "cache lookup failed for type"
 
 
 def database_problem(error: BaseException) -> APIError:
-    """Return the answer to an error; an `APIError` (500) for a fault of ours. Never raises."""
+    """Return the error response to send; `APIError` (500) for a bug of ours. Never raises."""
     if isinstance(error, BaseExceptionGroup):
         problems = [database_problem(each) for each in error.exceptions]
-        # A fault of ours is the one to know of.
+        # A bug of ours takes precedence over outages.
         return next((each for each in problems if type(each) is APIError), problems[0])
     if isinstance(error, StaleDataError):
         return EditConflictError()
@@ -91,9 +91,10 @@ def _is_refused_value(orig: object, driver_error: object) -> bool:
 
 
 def is_conflict(error: DBAPIError) -> bool:
-    """Whether the same transaction may succeed when it is done again.
+    """Return whether the same transaction may succeed if it is retried.
 
-    Not after a lock timeout on PostgreSQL: whoever holds the lock has had its time.
+    Deadlocks, serialization failures, outdated statements and SQLite's "busy" may. A lock timeout
+    of PostgreSQL is not retried: the request has waited long enough for the holder of the lock.
     """
     orig = attribute(error, "orig")
     code = attribute(orig, "sqlite_errorcode", 0)
@@ -102,18 +103,24 @@ def is_conflict(error: DBAPIError) -> bool:
 
 
 def is_outdated(error: BaseException) -> bool:
-    """Return whether a statement did nothing as the schema changed, or the session ended."""
+    """Return whether the statement had no effect because the schema changed or the session ended.
+
+    This covers cached plans that do not fit the new schema.
+    """
     orig = attribute(error, "orig")
     kinds = {type(orig).__name__, type(attribute(orig, "__cause__")).__name__}
     return not kinds.isdisjoint(_OUTDATED) or _TYPE_IS_GONE in first_line(orig)
 
 
 def database_reason(error: BaseException) -> str:
-    """What the database said, for the log; for a bad value, which it would quote, only its kind."""
+    """Return the database's message for the log. For a bad value, return only the error's class.
+
+    The message would quote the value.
+    """
     cause = attribute(error, "orig") or error
     if isinstance(database_problem(error), ValidationFailedError):
         return type(cause).__name__
-    # What follows the first line are details, which quote the row.
+    # The lines after the first are details, which quote the row.
     return first_line(cause)
 
 
@@ -123,7 +130,8 @@ def _sqlstate(orig: object) -> str:
 
 
 def _is_outage(error: DBAPIError, sqlstate: str) -> bool:
-    # A write to a read-only server is one too (app/db/session.py); through get_read_db it is a bug.
+    # A write to a read-only server is an outage too (mscr/db/engine.py). In a session of
+    # get_read_db it is a bug.
     is_invalidated = bool(attribute(error, "connection_invalidated"))
     if sqlstate:
         return is_invalidated or sqlstate.startswith(_TRY_AGAIN_CLASSES)

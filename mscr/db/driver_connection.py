@@ -1,8 +1,9 @@
-"""Connections of asyncpg that survive a change of the schema, and a pooler for transactions.
+"""Connections of asyncpg that survive a change of the schema, and transaction pooling.
 
-PostgreSQL refuses a prepared statement whose result has changed since it was prepared, as by
-`ALTER COLUMN ... TYPE`. Each connection has its own statements, so without this module each of
-them would fail once after such a change.
+PostgreSQL refuses a prepared statement ("cached plan must not change result type") if the types of
+its result have changed since it was prepared, for example by `ALTER COLUMN ... TYPE`. Each
+connection has its own prepared statements. Without this module, each of them would fail once after
+such a change.
 """
 
 from time import monotonic
@@ -16,14 +17,16 @@ from asyncpg.exceptions import (
     OutdatedSchemaCacheError,
 )
 
-# The driver's words between a server's goodbye to an idle session and the end of its connection.
+# The driver's message if it is used after the server has ended an idle session, and before the
+# connection is closed.
 _GOODBYE_IS_READ: Final = "another operation (2) is in progress"
-# PostgreSQL's words for a type that was dropped, or dropped and created anew: XX000 has no other.
+# PostgreSQL's message for a type that was dropped, or dropped and created anew. It has no SQLSTATE
+# but XX000 (internal error).
 _TYPE_IS_GONE: Final = "cache lookup failed for type"
 
 
 class SchemaChanges:
-    """Counts the schema changes that the process has met, on whichever of its connections."""
+    """Counts the schema changes that this process has met, on any of its connections."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -40,25 +43,27 @@ def is_outdated(error: BaseException) -> bool:
 
 
 class SessionEndings:
-    """Notes when the process last met a session that the server had ended."""
+    """Records when this process last met a database session that the server had ended."""
 
     def __init__(self) -> None:
         self.latest = 0.0
 
 
-# A server that ends one session most likely stops, and ends them all.
+# A server that ends one session is most likely shutting down, and ends all of them.
 ENDINGS: Final = SessionEndings()
 
 
 class SessionEndedError(asyncpg.AdminShutdownError):  # type: ignore[misc]  # the driver has no types
-    """The server ended the session before it got a statement: nothing was done."""
+    """The server ended the database session before it got the statement: nothing was done."""
 
 
 class RenewingConnection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
-    """Prepares outdated statements anew: at once outside of a transaction, else if possible.
+    """Prepares outdated statements anew, and executes them again where that is safe.
 
-    Inside of one it is possible for the first statement: the transaction is begun once more. A
-    later statement fails, as the transaction is lost; others are prepared anew before they fail.
+    - Outside of a transaction, and for the first statement of one: prepare anew and execute
+      again. In the latter case, the transaction is rolled back and begun again first.
+    - For a later statement of a transaction: raise the error, because the earlier work is lost.
+    - Other statements, on all connections: prepare anew before their next use.
     """
 
     # SQL that is sent together with BEGIN, in the same round trip.
@@ -76,7 +81,7 @@ class RenewingConnection(asyncpg.Connection):  # type: ignore[misc]  # the drive
         try:
             status = await super().execute(query + self.opening, timeout=timeout)
         except BaseException as error:
-            # The driver believes that the transaction began: its next one would be a savepoint.
+            # asyncpg counts the transaction as begun, and would turn the next into a savepoint.
             self.terminate()
             if (ended := self.cause_of(error)) is not error:
                 raise ended from None
@@ -106,7 +111,7 @@ class RenewingConnection(asyncpg.Connection):  # type: ignore[misc]  # the drive
             raise self.cause_of(error) from None
 
     def cause_of(self, error: BaseException) -> BaseException:
-        """Return `SessionEndedError` if the driver's error means that, else the error itself."""
+        """Return `SessionEndedError` if the server has ended the session, else the error itself."""
         if not isinstance(error, InternalClientError) or _GOODBYE_IS_READ not in str(error):
             return error
         self.terminate()
@@ -114,7 +119,7 @@ class RenewingConnection(asyncpg.Connection):  # type: ignore[misc]  # the drive
         return SessionEndedError("the server ended the session while it was idle")
 
     def take_freshness(self) -> bool:
-        """Return whether nothing was done in the transaction yet; from now on, something is."""
+        """Return whether the transaction is still empty, and mark it as no longer empty."""
         was_fresh, self._is_fresh = self._is_fresh, False
         return was_fresh
 
@@ -168,10 +173,10 @@ class RenewingStatement:
 
 
 class TransactionConnection(RenewingConnection):
-    """Uses no state of a session: whoever pools transactions may assign any session to each.
+    """Uses no state of a server session, for poolers that assign one to each transaction.
 
-    A fetch outside of a transaction gets one of its own. So everything happens under the
-    settings that come with BEGIN, on one session of the server.
+    A fetch outside of a transaction gets a transaction of its own. All statements therefore run
+    under the settings that are sent with BEGIN, on one session of the server.
     """
 
     async def fetch(self, query: str, *values: Any, **options: Any) -> Any:
@@ -182,5 +187,5 @@ class TransactionConnection(RenewingConnection):
 
 
 def transactions_that_begin_with(opening: str) -> type[TransactionConnection]:
-    """Return the class of connections that send these statements with each BEGIN."""
+    """Return a connection class that sends these statements with each BEGIN."""
     return type("TransactionConnection", (TransactionConnection,), {"opening": opening})

@@ -11,9 +11,9 @@ PATIENCE_SECONDS: Final = 2.0
 
 @asynccontextmanager
 async def threads_ended() -> AsyncIterator[None]:
-    """Wait for the daemon threads that began in the block.
+    """Join the daemon threads that were started in the block.
 
-    One that ends after its event loop prints a traceback, below the line that says what is wrong.
+    A thread that outlives its event loop prints a traceback, below the line with the real error.
     """
     before = set(threading.enumerate())
     try:

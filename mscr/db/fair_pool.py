@@ -1,4 +1,4 @@
-"""Connections are shared fairly: no caller holds all of them, and none waits behind another's."""
+"""A fair connection pool: no caller holds all connections, or waits behind another's requests."""
 
 from typing import Any, Final
 
@@ -6,19 +6,21 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util import await_
 
-from app.db.caller import Caller, current_caller
-from app.db.turnstile import NOBODY, Turnstile
+from mscr.db.caller import Caller, current_caller
+from mscr.db.turnstile import NOBODY, Turnstile
 
 
 class FairPool(AsyncAdaptedQueuePool):
-    """A pool that callers of `app.db.caller` share, each in a line of its own.
+    """A connection pool with one waiting queue for each caller (`mscr.db.caller`).
 
-    In SQLAlchemy's own, whoever comes may take a connection before those wake up who wait for it,
-    and sends them to the end of the line; and one caller's requests may hold all of them. Here its
-    queue only keeps what is free: the turnstile lets in no more than there are.
+    SQLAlchemy's pool has two faults. A new request may take a connection before the waiter that was
+    woken up for it, which goes back to the end of the queue (starvation). And one caller's requests
+    may hold all connections. Here, a request first passes the turnstile, which admits as many as
+    there are connections. SQLAlchemy's queue only stores the free ones, and nobody waits there.
     """
 
-    # By its module it would log as the application does, each time that a pool is disposed of.
+    # Named like SQLAlchemy's loggers: by its module, it would log each disposal of a pool at the
+    # application's level.
     _sqla_logger_namespace = "sqlalchemy.pool.FairPool"
 
     def __init__(self, creator: Any, *, pool_size: int, max_overflow: int, **options: Any) -> None:
@@ -32,16 +34,20 @@ class FairPool(AsyncAdaptedQueuePool):
         if not self._turnstile.try_enter(key):
             self._wait(key)
         try:
+            # Refuse a read whose client has disconnected.
             if caller is not None:
                 self._begin(caller)
+            # This does not wait: the turnstile admits no more requests than there are connections.
             entry = super()._do_get()
         except BaseException:
+            # No connection was taken: pass the place on to the next request.
             self._turnstile.leave(key)
             raise
         self._holders[entry] = key
         return entry
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        # First the connection, then the place: the next request finds the connection in the queue.
         super()._do_return_conn(record)
         self._turnstile.leave(self._holders.pop(record))
 
@@ -57,7 +63,7 @@ class FairPool(AsyncAdaptedQueuePool):
 
 
 class FairReadPool(FairPool):
-    """One to read with: whoever is gone by now gets nothing."""
+    """A pool for reading: a request whose client has disconnected gets no connection."""
 
     _sqla_logger_namespace = "sqlalchemy.pool.FairReadPool"
 

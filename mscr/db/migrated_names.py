@@ -1,7 +1,8 @@
-"""Tell what our migrations have made from what others keep in the same database.
+"""Distinguish the tables of our migrations from those of others in the same database.
 
-Autogenerate drops whatever the models do not have: an extension's tables too, unless they are
-left out. A table whose model was removed is in the history, and is dropped.
+Warning: Alembic's autogenerate drops every table that no model declares, including those of
+extensions. This module leaves the tables of others out of the comparison. A table whose model was
+removed is in the migration history, and is dropped.
 """
 
 import ast
@@ -16,15 +17,15 @@ _CREATE_TABLE: Final = re.compile(
     r"\bCREATE\s+(?:UNLOGGED\s+|VIRTUAL\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?\"?(\w+)",
     re.IGNORECASE,
 )
-# SQLAlchemy cuts longer names, which no migration has in that form.
+# SQLAlchemy shortens longer names. The shortened form is in no migration.
 _SHORTENED_LENGTH: Final = 54
 
 
 class MigratedNames:
-    """The names in a history: of tables exactly, of their columns and indexes roughly.
+    """The names in a migration history: tables exactly, columns and indexes roughly.
 
-    A column or an index is one of ours when any migration has its name as a text. `files` are the
-    migrations, oldest first. Downgrades are passed over.
+    A column or an index is ours if any migration contains its name as a string. `files` are the
+    migrations, oldest first. Downgrades are skipped.
     """
 
     def __init__(self, files: Iterable[Path]) -> None:
@@ -36,7 +37,7 @@ class MigratedNames:
     def is_ours(
         self, name: str | None, kind: str, parents: Mapping[str, Any], metadata: MetaData
     ) -> bool:
-        """Whether Alembic may compare, and so drop, what it found: for its `include_name`."""
+        """Return whether Alembic may compare, and so drop, this object (its `include_name`)."""
         if kind == "table":
             return name in self.tables or name in metadata.tables
         table = metadata.tables.get(str(parents.get("table_name")))
@@ -66,7 +67,7 @@ class MigratedNames:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Visit all nodes in their order, except those of downgrades."""
+    """Visit all nodes in source order, except those of downgrades."""
     for child in ast.iter_child_nodes(node):
         if not (isinstance(child, ast.FunctionDef) and child.name == "downgrade"):
             yield child

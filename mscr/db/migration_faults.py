@@ -10,24 +10,24 @@ from typing import Final
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app.core.diagnosis import Diagnosis, Service, diagnose, first_line
-from app.db.migration_lock import MigrationLockError
+from mscr.connections.diagnosis import Diagnosis, Service, diagnose, first_line
+from mscr.db.migration_lock import MigrationLockError
 
-_WRONG_MIGRATION: Final = "correct the migration: none before it has made that"
-ROWS: Final = "correct the rows that are in its way, and run it again: nothing of it was kept"
+_WRONG_MIGRATION: Final = "correct the migration: no earlier one created that object"
+ROWS: Final = "correct the rows that conflict with it, and run it again: it was rolled back"
 UNRECORDED: Final = (
     "record the revision that the database is at (alembic stamp REVISION), or use an empty one"
 )
 MERGE: Final = 'join them: alembic merge heads -m "Join two branches"'
-BRING_UP: Final = "bring it there: alembic upgrade head"
+BRING_UP: Final = "upgrade it: alembic upgrade head"
 _UNKNOWN: Final = re.compile(r"Can't locate revision identified by '([^']*)'")
 
 
 @contextmanager
 def in_one_line(service: Service, *, where: str) -> Iterator[None]:
-    """Raise `CommandError`, which the `alembic` command prints as a line, for what may go wrong.
+    """Raise `CommandError` for expected faults: the `alembic` command prints it as one line.
 
-    A bug in a migration's own Python keeps its traceback. `where` names the database.
+    A bug in a migration's own Python code keeps its traceback. `where` names the database.
     """
     try:
         yield
@@ -50,7 +50,7 @@ def diagnose_migration(error: Exception, service: Service, *, where: str) -> Dia
     if revision is not None or (isinstance(error, CommandError) and error.__cause__ is None):
         return None
     if isinstance(error, IntegrityError):
-        # A deferred constraint, which is checked with the COMMIT.
+        # A deferred constraint, which is checked at COMMIT.
         return _of_statement(error, service)
     found = diagnose(error, service)
     return found and replace(found, cause=f"cannot use {where}: {found.cause}")
@@ -72,10 +72,10 @@ def _frames(traceback: TracebackType | None) -> Iterator[dict[str, object]]:
 
 def _of_revisions(error: CommandError) -> Diagnosis | None:
     if unknown := _UNKNOWN.search(str(error)):
-        cause = f"this code has no revision {unknown[1]}, the database's own or the one asked for"
+        cause = f"this code has no revision {unknown[1]}, which is the database's or was requested"
         return Diagnosis(cause, "deploy the code that has it")
     if "Multiple head revisions" in str(error):
-        return Diagnosis("the migrations have two ends or more", MERGE)
+        return Diagnosis("the migrations have two heads or more", MERGE)
     if "not up to date" in str(error):
         return Diagnosis("the database is not at the newest migration", BRING_UP)
     return None

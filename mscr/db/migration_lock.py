@@ -1,8 +1,16 @@
 """One process migrates a database at a time; the others wait for a bounded time.
 
-On PostgreSQL the lock belongs to a transaction that stays open while the migration runs. A lock of
-a session would outlive its process behind a pooler of transactions. Migrations themselves cannot
-hold it: CREATE INDEX CONCURRENTLY runs outside of any transaction.
+On PostgreSQL the lock is an advisory lock of a transaction, on a connection of its own that stays
+open while the migration runs. The actors and steps:
+
+1. Each process polls for the lock with `pg_try_advisory_xact_lock`, and rolls back in between.
+2. The process that gets it becomes the holder. It migrates on a second connection, and uses the
+   first one every second, so that no server, pooler or NAT drops it as idle.
+3. If the lock's connection breaks all the same, the migration is cancelled: another process may
+   have taken the lock.
+
+A session-level lock would outlive its process behind a pooler in transaction mode. The migration's
+own transaction cannot hold the lock, because CREATE INDEX CONCURRENTLY runs outside of one.
 """
 
 import asyncio
@@ -20,20 +28,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.2
-# A wait that is shorter is not worth a line.
+# Shorter waits are not logged.
 NOTICE_AFTER_SECONDS: Final = 1.0
-# More often than servers, poolers and NATs drop what is idle.
+# Shorter than the idle timeouts of servers, poolers and NATs.
 KEEPALIVE_SECONDS: Final = 1.0
 
 _TAKE: Final = text("SELECT pg_try_advisory_xact_lock(:key)")
-# No deadline of the server or of the role may end the lock before the migration. The names are
-# looked up in pg_settings, as servers before 17 lack the last one.
+# Disable the timeouts of the server or the role that could end the lock before the migration. The
+# names come from pg_settings, because servers before 17 lack the last one.
 _HOLD: Final = text(
     "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN"
     " ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
 )
-# Warning: no SELECT. It would take a snapshot, for whose end CREATE INDEX CONCURRENTLY waits: until
-# the end of our transaction, which waits for the migration.
+# Warning: not a SELECT, which would deadlock. It takes a snapshot, and CREATE INDEX CONCURRENTLY
+# waits for snapshots to end: ours ends with the transaction, which waits for the migration.
 _KEEPALIVE: Final = "SET LOCAL idle_in_transaction_session_timeout = 0"
 _HOLDER: Final = text(
     "SELECT l.pid, a.application_name, a.client_addr FROM pg_locks l"
@@ -48,17 +56,17 @@ _SQLITE_CODE_BITS: Final = 0xFF
 
 
 class MigrationLockError(Exception):
-    """Raised when the lock was not free in time, or was lost; the text is one line for the user."""
+    """The lock was not free in time, or was lost. The text is one line for the user."""
 
 
 @asynccontextmanager
 async def postgresql_lock(
     holder: AsyncConnection, key: int, *, patience: Callable[[], timedelta]
 ) -> AsyncIterator[None]:
-    """Hold the lock on a connection of its own, until the end of the block.
+    """Hold the lock on the connection `holder`, until the end of the block.
 
-    Raises `MigrationLockError` when somebody else holds it for longer than `patience()`. When it is
-    lost, the block is cancelled, and the error raised: another process may migrate by now.
+    Raise `MigrationLockError` if another process holds it for longer than `patience()`. If the lock
+    is lost, cancel the block and raise the same error: another process may migrate by now.
     """
 
     async def attempt() -> str | None:
@@ -66,7 +74,7 @@ async def postgresql_lock(
             await holder.execute(_HOLD)
             return None
         row = (await holder.execute(_HOLDER, {"key": key})).first()
-        # Not kept open: CREATE INDEX CONCURRENTLY, in the process that migrates, would wait for it.
+        # End the transaction: CREATE INDEX CONCURRENTLY of the migrating process would wait for it.
         await holder.rollback()
         return "another process that migrates" + (_described(*row) if row else "")
 
@@ -81,7 +89,7 @@ async def take_sqlite_lock(
 ) -> None:
     """Take the file's write lock, until the end of the caller's transaction.
 
-    Raises `MigrationLockError` when somebody else holds it for longer than `patience()`.
+    Raise `MigrationLockError` if another process holds it for longer than `patience()`.
     """
     await connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(POLL_SECONDS * 1000)}")
 
@@ -101,11 +109,11 @@ async def take_sqlite_lock(
 async def _until_taken(
     attempt: Callable[[], Awaitable[str | None]], patience: Callable[[], timedelta]
 ) -> None:
-    """Make attempts until one returns None; what they return otherwise says who is waited for."""
+    """Call `attempt` until it returns None. Any other result describes the holder of the lock."""
     started = time.monotonic()
     is_told = False
-    # Attempts poll, as no event reaches us from another process. A statement that waits would hold
-    # a snapshot, for whose end CREATE INDEX CONCURRENTLY of the process that migrates would wait.
+    # Poll. A statement that waits would hold a snapshot, and CREATE INDEX CONCURRENTLY of the
+    # process that migrates would wait for its end (a deadlock).
     while (other := await attempt()) is not None:
         waited, longest = time.monotonic() - started, patience().total_seconds()
         if waited > longest:
@@ -123,7 +131,7 @@ def _described(pid: int, application: str | None, address: Any) -> str:
 
 @asynccontextmanager
 async def _kept(holder: AsyncConnection) -> AsyncIterator[None]:
-    """Cancel the block when the holder's connection breaks, and raise `MigrationLockError`."""
+    """Cancel the block if the holder's connection breaks, and raise `MigrationLockError`."""
     migrating = asyncio.current_task()
     assert migrating is not None  # noqa: S101  # this is a coroutine
     driver = (await holder.get_raw_connection()).driver_connection
@@ -144,7 +152,7 @@ async def _kept(holder: AsyncConnection) -> AsyncIterator[None]:
 
 
 async def _keep_alive(driver: Any) -> None:
-    """Use the connection now and then. Raises when it breaks."""
+    """Use the connection regularly until it breaks, then raise an error. It never returns."""
     broken = asyncio.Event()
     driver.add_termination_listener(lambda _: broken.set())
     while not broken.is_set():

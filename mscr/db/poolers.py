@@ -1,8 +1,10 @@
-"""PostgreSQL through a pooler such as PgBouncer, and what tells that there is one.
+"""Connect to PostgreSQL through a pooler such as PgBouncer, and detect a wrongly declared one.
 
-Deadlines and read-only mode are settings of a session. Without a pooler they are startup
-parameters, which poolers refuse. A pooler of sessions keeps what is `SET` after connecting. A
-pooler of transactions keeps nothing: `SET LOCAL` comes with each BEGIN.
+Timeouts and read-only mode are settings of a server session. The pooler decides how to set them:
+
+- Without a pooler they are startup parameters, which poolers refuse.
+- Session pooling keeps settings that are `SET` after connecting.
+- Transaction pooling keeps nothing: `SET LOCAL` is sent with each BEGIN.
 """
 
 import asyncio
@@ -14,19 +16,20 @@ import asyncpg
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from app.core.pooler import Pooler, PoolerError
-from app.db.driver_connection import RenewingConnection, transactions_that_begin_with
+from mscr.connections.pooler import Pooler, PoolerError
+from mscr.db.driver_connection import RenewingConnection, transactions_that_begin_with
 
 Connect = Callable[..., Awaitable[Any]]
 
-# SQLSTATEs of a prepared statement that is another session's, or not there.
+# SQLSTATEs of a prepared statement that does not exist, or that another client has prepared.
 _FOREIGN_STATEMENT: Final = ("26000", "42P05")
-# In the middle of what poolers say; their SQLSTATE is that of many other faults.
+# Parts of poolers' messages. Their SQLSTATE is shared with many other faults.
 _REFUSED_PARAMETER: Final = "startup parameter"
 _STATEMENT_POOLING: Final = "statement pooling"
-# Parameters of a session's start that every pooler takes.
+# Startup parameters that every pooler accepts.
 _PASSED_BY_POOLERS: Final = frozenset({"application_name", "client_encoding"})
-# A second connection shows whether sessions are shared. Where it must wait for one, they are not.
+# A second connection shows whether clients share server sessions. If it must wait for a session,
+# they do not.
 _PROOF_SECONDS: Final = 1.0
 _BACKEND: Final = "SELECT pg_backend_pid(), pg_postmaster_start_time()"
 _IN_FORCE: Final = "SELECT name, setting FROM pg_settings WHERE name = ANY($1)"
@@ -41,7 +44,7 @@ def pooler_arguments(
     setting: str,
     connect: Connect = asyncpg.connect,
 ) -> dict[str, Any]:
-    """Return what SQLAlchemy's `connect_args` need so that the deadlines are in force.
+    """Return the `connect_args` of SQLAlchemy that put the timeouts in force behind this pooler.
 
     `setting` is the name of the setting that declares the pooler, for messages.
     """
@@ -56,9 +59,9 @@ def pooler_arguments(
         server_settings.update(parameters)
     if pooler is Pooler.TRANSACTION:
         opening = _assignments("SET LOCAL", deadlines)
-        # Never the opposite: a standby refuses to begin what may write, and then says why badly.
+        # Never send READ WRITE: a standby refuses it at BEGIN, with a misleading message.
         opening += "SET TRANSACTION READ ONLY;" if read_only else ""
-        # A statement under a name belongs to the session.
+        # Named prepared statements belong to a server session, so disable them.
         arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
         arguments["connection_class"] = transactions_that_begin_with(opening)
     return arguments
@@ -67,9 +70,9 @@ def pooler_arguments(
 def unprepared_arguments(
     pooler: Pooler, *, application_name: str, setting: str, connect: Connect = asyncpg.connect
 ) -> dict[str, Any]:
-    """Return `connect_args` for migrations: no deadlines, and nothing is prepared under a name.
+    """Return `connect_args` for migrations: no timeouts, and no named prepared statements.
 
-    So even a pooler of transactions that nobody declared does no harm.
+    They also work behind a pooler in transaction mode that the settings do not declare.
     """
     arguments: dict[str, Any] = {
         "server_settings": {"application_name": application_name},
@@ -92,7 +95,7 @@ class PooledConnect:
         self._parameters = parameters
         self._setting = setting
         self._connect = connect
-        # The pooler is examined once.
+        # The pooler is examined on the first connection only.
         self._is_proved = False
 
     async def __call__(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:  # noqa: ASYNC109  # the driver's
@@ -114,14 +117,14 @@ class PooledConnect:
         return connection
 
     def _take_settings(self, kwargs: dict[str, Any]) -> dict[str, str]:
-        """Remove what a pooler refuses to take for a session at its start, as a search path."""
+        """Remove and return the URL's startup parameters that poolers refuse (a search path)."""
         if self._pooler is Pooler.NONE:
             return {}
         settings: dict[str, str] = dict(kwargs.get("server_settings", {}))
         names = _PASSED_BY_POOLERS & settings.keys()
         kwargs["server_settings"] = {name: settings.pop(name) for name in names}
         if self._pooler is Pooler.TRANSACTION:
-            # Also against the URL: a statement under a name belongs to the session.
+            # Overrides the URL too: named prepared statements belong to a server session.
             kwargs["statement_cache_size"] = 0
         return settings
 
@@ -145,13 +148,13 @@ class PooledConnect:
     ) -> None:
         if self._pooler is Pooler.NONE:
             await self._require_parameters(connection)
-        # A pooler makes up a process id of its own for each client.
+        # A pooler sends each client an invented process id.
         is_pooled = backend[0][0] != connection.get_server_pid()
         if is_pooled and backend == await self._other_backend(*args, **kwargs):
             raise _shared_sessions(self._pooler, setting=self._setting)
 
     async def _other_backend(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the session of a second connection; None if there is none to be had."""
+        """Return the server session of a second connection, or None if none can be opened."""
         with suppress(OSError, asyncpg.PostgresError):
             async with asyncio.timeout(_PROOF_SECONDS):
                 other = await self._connect(*args, **kwargs)
@@ -165,13 +168,13 @@ class PooledConnect:
         rows = await _in_transaction(connection, _IN_FORCE, list(self._parameters))
         if dict(rows) != self._parameters:
             raise PoolerError(
-                f"{self._setting} is none, and a pooler dropped the deadlines on the way",
+                f"{self._setting} is none, but a pooler dropped the timeouts",
                 f"set {self._setting}=session or transaction, as its pool_mode",
             )
 
 
 def report_shared_sessions(engine: Engine, pooler: Pooler, *, setting: str) -> None:
-    """Raise `PoolerError` for errors that only a pooler causes, as after a change of its mode."""
+    """Raise `PoolerError` for errors that only a pooler causes, e.g. after a change of its mode."""
 
     @event.listens_for(engine, "handle_error")
     def name_the_setting(context: ExceptionContext) -> BaseException | None:
@@ -181,18 +184,18 @@ def report_shared_sessions(engine: Engine, pooler: Pooler, *, setting: str) -> N
 
 
 async def _in_transaction(connection: Any, query: str, *values: Any) -> Any:
-    """Run a query so that any pooler lets it: on one session, and prepared under no name."""
+    """Run a query that works behind any pooler: in a transaction, and with no named statement."""
     async with connection.transaction():
         statement = await connection.prepare(query, name="")
         return await statement.fetch(*values)
 
 
 def misdeclared(error: BaseException, pooler: Pooler, *, setting: str) -> PoolerError | None:
-    """Return what an error of PostgreSQL, or of its pooler, says against the declared pooler."""
+    """Return a `PoolerError` if the error contradicts the declared pooler, else None."""
     text = str(error)
     if _REFUSED_PARAMETER in text and pooler is Pooler.NONE:
         return PoolerError(
-            f"{setting} is none, and a pooler in front of the database refuses startup parameters",
+            f"{setting} is none, but a pooler in front of the database refuses startup parameters",
             f"set {setting}=session or transaction, as its pool_mode",
         )
     if _REFUSED_PARAMETER in text:
@@ -211,16 +214,17 @@ def misdeclared(error: BaseException, pooler: Pooler, *, setting: str) -> Pooler
 
 
 def _no_server_connection() -> PoolerError:
-    """Return the cause of a pooler that lets a client in, and then runs none of its statements."""
+    """Return the error for a pooler that accepts a client, and then runs none of its statements."""
     return PoolerError(
         "the pooler in front of the database had no server connection free in time",
-        "raise default_pool_size, lower the pools of its clients, or see if its server answers",
+        "raise default_pool_size, reduce the pools of its clients, or check that its server "
+        "responds",
     )
 
 
 def _shared_sessions(pooler: Pooler, *, setting: str) -> PoolerError:
     return PoolerError(
-        f"{setting} is {pooler.value}, but a pooler assigns sessions to each transaction anew",
+        f"{setting} is {pooler.value}, but a pooler assigns another session to each transaction",
         f"set {setting}=transaction",
     )
 
@@ -230,7 +234,7 @@ def _assignments(verb: str, parameters: Mapping[str, str]) -> str:
 
 
 def _configurations(settings: Mapping[str, str], *, is_local: bool) -> str:
-    """Return SQL that gives settings values as they stand in a URL: lists, too, are one text."""
+    """Return SQL that sets the values of a URL's parameters, each as one text (lists as well)."""
     return "".join(
         f"SELECT set_config({_quoted(name)}, {_quoted(value)}, {str(is_local).lower()});"
         for name, value in settings.items()

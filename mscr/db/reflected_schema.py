@@ -1,4 +1,4 @@
-"""The tables of a database, reflected with a few queries for all of them."""
+"""Reflect all tables of a database with a few queries, not several for each table (N+1)."""
 
 import warnings
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ Key = tuple[str | None, str]
 _INVALID_INDEXES: Final = text(
     "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE NOT indisvalid"
 )
-# SQLAlchemy leaves out those of expressions.
+# SQLAlchemy does not reflect SQLite's indexes on expressions.
 _SQLITE_INDEXES: Final = text("SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index'")
 
 
 class IndexShape(NamedTuple):
-    """An index or a unique constraint. `columns` is None where one of them is an expression."""
+    """The comparable parts of an index or unique constraint; `columns` is None for expressions."""
 
     is_unique: bool
     columns: frozenset[str] | None
@@ -42,7 +42,7 @@ class IndexShape(NamedTuple):
         return cls(unique, _all_named(found["column_names"]), partial)
 
     def is_like(self, other: "IndexShape") -> bool:
-        """Whether they are the same, as far as both say."""
+        """Return whether both are equal, without the columns if one has an expression."""
         comparable = self.columns is not None and other.columns is not None
         return (
             self.is_unique is other.is_unique
@@ -52,7 +52,7 @@ class IndexShape(NamedTuple):
 
 
 class ReflectedSchema:
-    """The tables of `metadata` and of `more`, by schema and name."""
+    """The reflected tables of `metadata` and of `more`, by schema and name."""
 
     def __init__(
         self, connection: Connection, metadata: MetaData, more: Iterable[str] = ()
@@ -98,7 +98,7 @@ class ReflectedSchema:
                 self.indexes[None, table].setdefault(name, shape)
 
     def _drop_invalid(self, connection: Connection) -> None:
-        # A CREATE INDEX CONCURRENTLY that failed leaves one, which guards nothing.
+        # A failed CREATE INDEX CONCURRENTLY leaves an invalid index, which guarantees nothing.
         invalid = set(connection.scalars(_INVALID_INDEXES))
         for found in self.indexes.values():
             for name in invalid & found.keys():

@@ -1,6 +1,6 @@
-"""Released migrations do not change: databases have run them, and never will again.
+"""Detect edits of released migrations: databases that have run one never run it again.
 
-A file has the SHA-256 of each released migration. It is written when a release is made.
+The record has the SHA-256 of each released migration. It is written when a release is made.
 """
 
 import hashlib
@@ -12,9 +12,9 @@ _LINE_SEPARATOR: Final = "  "  # as sha256sum writes
 
 
 def record_released(folder: Path) -> list[str]:
-    """Record the migrations of `folder` that are not recorded yet; their names.
+    """Record the migrations of `folder` that are not recorded yet. Return their names.
 
-    Call it only when `find_changes` finds nothing: a record is never replaced.
+    Call it only when `find_changes` finds nothing: a released migration keeps its hash.
     """
     recorded, present = read_record(folder), _present(folder)
     new = sorted(present.keys() - recorded.keys())
@@ -28,7 +28,7 @@ def record_released(folder: Path) -> list[str]:
 
 
 def find_changes(folder: Path) -> list[str]:
-    """Name each recorded migration that was edited, renamed or removed, in a line."""
+    """Return a line for each recorded migration that was edited, renamed or removed."""
     present = _present(folder)
     names = {hash_: name for name, hash_ in present.items()}
     changes = []
@@ -42,7 +42,7 @@ def find_changes(folder: Path) -> list[str]:
 
 
 def read_record(folder: Path) -> dict[str, str]:
-    """Return the hashes of the released migrations, by file name. Raises `ValueError`."""
+    """Return the hashes of the released migrations, by file name. Raise `ValueError` if damaged."""
     file = folder / RECORD
     if not file.is_file():
         return {}
@@ -50,7 +50,7 @@ def read_record(folder: Path) -> dict[str, str]:
     for line in file.read_text(encoding="utf-8").splitlines():
         hash_, _, name = line.partition(_LINE_SEPARATOR)
         if len(hash_) != hashlib.sha256().digest_size * 2 or not name:
-            raise ValueError(f"{RECORD} has a line that is no hash and a name")
+            raise ValueError(f"{RECORD} has a line that is not a hash and a name")
         recorded[name] = hash_
     return recorded
 
@@ -60,6 +60,6 @@ def _present(folder: Path) -> dict[str, str]:
 
 
 def _hash(file: Path) -> str:
-    # A checkout on Windows may have other line ends.
+    # A checkout on Windows may have CRLF line ends.
     content = file.read_bytes().replace(b"\r\n", b"\n")
     return hashlib.sha256(content).hexdigest()

@@ -1,7 +1,7 @@
-"""Copy all rows of one database into another, which has the same tables and no rows.
+"""Copy all rows of a database into another one, which has the same tables and no rows.
 
-Values go by name and through their types, so the databases may be of different kinds. All of it
-is one transaction on the target, and one snapshot of the source.
+Columns are matched by name, and values are converted by their types, so one database may be SQLite
+and the other PostgreSQL. The copy is one transaction on the target, one snapshot of the source.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import ForeignKeyConstraint, sort_tables_and_constraints
 
-from app.db.unfit_values import find_unfit
+from mscr.db.unfit_values import find_unfit
 
 BATCH: Final = 1000
 # Errors of a value that cannot be read or written as its type.
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 class CopyError(Exception):
-    """Nothing was copied. The text names the table, and the row and its column if it is known."""
+    """Nothing was copied. The text names the table and, if they are known, row and column."""
 
 
 async def copy_rows(
@@ -37,9 +37,13 @@ async def copy_rows(
     batch: int = BATCH,
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> dict[str, int]:
-    """Copy every row of every table; how many there were, by table. The caller commits.
+    """Copy every row of every table. Return the number of rows by table. The caller commits.
 
-    Raises `CopyError` for a table that is not empty, and for a value that the target refuses.
+    Raise `CopyError` if a table is not empty, or if the target refuses a value.
+
+    1. Lock the target's tables (PostgreSQL), and check that they are empty.
+    2. Copy tables in the order of their foreign keys. Keys in a cycle are deferred meanwhile.
+    3. Move each sequence past the highest key, and compare the number of rows.
     """
     tables, circular = _in_order(metadata.tables.values())
     await _begin(source, target, tables)
@@ -56,7 +60,7 @@ async def copy_rows(
 async def _begin(source: AsyncConnection, target: AsyncConnection, tables: Sequence[Table]) -> None:
     for connection in (source, target):
         if connection.dialect.name == "postgresql":
-            # Deadlines meant for requests; the copy takes as long as it takes.
+            # These timeouts are meant for requests. A copy may run for any time.
             for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
                 await connection.exec_driver_sql(f"SET LOCAL {name} = 0")
     if target.dialect.name == "postgresql":
@@ -69,7 +73,7 @@ async def _begin(source: AsyncConnection, target: AsyncConnection, tables: Seque
 
 
 def _in_order(tables: Iterable[Table]) -> tuple[list[Table], list[ForeignKeyConstraint]]:
-    """Sort the tables: referred ones first. Foreign keys that no order satisfies come second."""
+    """Return the tables, referenced ones first, and the foreign keys that no order satisfies."""
     order: list[Table] = []
     circular: list[ForeignKeyConstraint] = []
     sort: Callable[..., Any] = sort_tables_and_constraints  # it has no annotations
@@ -86,14 +90,16 @@ def _in_order(tables: Iterable[Table]) -> tuple[list[Table], list[ForeignKeyCons
 async def _checked_at_the_end(
     target: AsyncConnection, constraints: Sequence[ForeignKeyConstraint]
 ) -> AsyncIterator[None]:
-    """Let rows refer to rows that come later in this block."""
+    """Defer these foreign keys: rows may refer to rows that are inserted later in this block."""
     if target.dialect.name == "sqlite":
         await target.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         yield
         broken = (await target.exec_driver_sql("PRAGMA foreign_key_check")).first()
         if broken is not None:
             table, row, referred, _ = tuple(broken)
-            raise CopyError(f"table {table}, row {row} refers to one that is not in {referred}")
+            raise CopyError(
+                f"table {table}, row {row} refers to a row that is missing in {referred}"
+            )
         return
     altered = [await _alter_of(target, constraint) for constraint in constraints]
     for alter in altered:
@@ -103,7 +109,7 @@ async def _checked_at_the_end(
         try:
             await target.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
         except SQLAlchemyError as error:
-            raise CopyError(f"a row refers to one that is not there: {_reason(error)}") from error
+            raise CopyError(f"a row refers to a missing row: {_reason(error)}") from error
     for alter, constraint in zip(altered, constraints, strict=True):
         end = "INITIALLY DEFERRED" if constraint.initially == "DEFERRED" else ""
         kind = "DEFERRABLE" if constraint.deferrable else "NOT DEFERRABLE"
@@ -131,7 +137,7 @@ async def _copy_table(
     on_rows: Callable[[int], None],
 ) -> int:
     count = 0
-    # Those that the database computes cannot be written.
+    # Generated columns cannot be written.
     columns = [column for column in table.columns if column.computed is None]
     statement = select(*columns).order_by(*table.primary_key.columns)
     statement = statement.execution_options(yield_per=batch)
@@ -147,7 +153,7 @@ async def _copy_table(
 
 
 async def _write(target: AsyncConnection, table: Table, rows: list[Row]) -> None:
-    """Write the rows at once; where that fails, in halves, down to the row that is at fault."""
+    """Insert the rows at once. If that fails, bisect to find the row at fault."""
     error = await _insert(target, table, rows)
     if error is None:
         return
@@ -172,7 +178,7 @@ async def _insert(target: AsyncConnection, table: Table, rows: list[Row]) -> Exc
 async def _unreadable(
     source: AsyncConnection, table: Table, columns: Sequence[Column[Any]], error: Exception
 ) -> CopyError:
-    """Find the first value that cannot be read, a column at a time."""
+    """Return the error that names the first value that cannot be read. Tries column by column."""
     key = list(table.primary_key.columns) or list(columns)
     for column in columns:
         count = await _count_readable(source, select(column).order_by(*key))
@@ -196,7 +202,7 @@ async def _count_readable(source: AsyncConnection, values: Select[Any]) -> int:
 
 
 async def _number_on(target: AsyncConnection, table: Table) -> None:
-    """Have the next row's key come after the highest one."""
+    """Set the table's sequence, so that the next key comes after the highest one."""
     column = table.autoincrement_column
     if column is None or target.dialect.name != "postgresql":
         return
@@ -219,10 +225,10 @@ def _name_of(table: Table, row: Row) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Say why, without the values that a driver quotes."""
+    """Return the reason without the values that a driver quotes."""
     cause = error.orig if isinstance(error, StatementError) else error
     sqlstate = getattr(cause, "sqlstate", None) or ""
-    told = hasattr(cause, "sqlite_errorcode") or sqlstate[:2] not in _QUOTING
-    if not told:
+    is_quotable = hasattr(cause, "sqlite_errorcode") or sqlstate[:2] not in _QUOTING
+    if not is_quotable:
         return f"the database refuses it ({sqlstate or type(cause).__name__})"
     return str(cause).partition("\n")[0].rpartition(">: ")[2]

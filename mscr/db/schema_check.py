@@ -1,7 +1,7 @@
 """Compare the schema of a database with the tables that the code declares.
 
-The code's needs have to be met, no more: tables, columns and longer texts that a newer release has
-added are fine, so that old processes can run beside a new schema.
+The schema must have all that the code needs, and may have more: tables, columns and longer texts of
+a newer release. Old processes can therefore run on a newer schema (a rolling deployment).
 """
 
 import re
@@ -26,25 +26,25 @@ from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.column_types import is_unfit
-from app.db.reflected_schema import IndexShape, ReflectedSchema
+from mscr.db.column_types import is_unfit
+from mscr.db.reflected_schema import IndexShape, ReflectedSchema
 
 log = structlog.get_logger(__name__)
 
-# Columns that no model declares, by table, for the dialect of this name.
+# Returns (table, column) for the columns that no model declares, for the dialect of this name.
 Undeclared = Callable[[str], Iterable[tuple[str, str]]]
 
 _LOCK_TIMEOUT: Final = "55P03"
-# Much shorter than the patience of a probe.
+# Much shorter than the timeout of a probe.
 _LOCK_WAIT_MILLISECONDS: Final = 300
 _LITERAL: Final = re.compile(r"'([^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaFault:
-    """A need of the code that the schema does not meet.
+    """A requirement of the code that the schema does not meet.
 
-    `is_fatal`: requests fail or give wrong answers. The others cost speed or a safeguard.
+    `is_fatal`: requests fail or return wrong results. Other faults cost speed or a safeguard.
     """
 
     detail: str
@@ -61,7 +61,7 @@ class SchemaState(str, PyEnum):
 
 
 class SchemaCheck:
-    """Compares until the schema is right, and never again in the life of the process."""
+    """Compares until the schema passes once, and never again in the life of the process."""
 
     def __init__(self, metadata: MetaData, undeclared: Undeclared) -> None:
         self._metadata = metadata
@@ -70,9 +70,9 @@ class SchemaCheck:
         self._logged: list[str] = []
 
     async def passes(self, connection: AsyncConnection) -> bool:
-        """Whether the code can run on this schema. Logs what is missing, once.
+        """Return whether the code can run on this schema. Log what is missing, once.
 
-        While somebody holds a table locked, it passes, and is compared the next time.
+        While a table is locked, return True, and compare the next time.
         """
         if self._passed:
             return True
@@ -91,9 +91,9 @@ class SchemaCheck:
         if connection.dialect.name == "sqlite":
             return await connection.run_sync(find_faults, self._metadata, self._undeclared)
         driver: Any = (await connection.get_raw_connection()).driver_connection
-        # In autocommit, a transaction of its own.
+        # An autocommit connection needs a transaction for SET LOCAL.
         async with nullcontext() if driver.is_in_transaction() else _transaction(connection):
-            # What PostgreSQL says of an index or a default waits for whoever changes the table.
+            # Reading the definition of an index or a default waits while the table is altered.
             await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MILLISECONDS}")
             return await connection.run_sync(find_faults, self._metadata, self._undeclared)
 
@@ -112,14 +112,14 @@ async def _transaction(connection: AsyncConnection) -> AsyncIterator[None]:
     except DBAPIError:
         await connection.exec_driver_sql("ROLLBACK")
         raise
-    # After a cancellation, there is no connection any more.
+    # Not in a `finally`: after a cancellation, there is no connection any more.
     await connection.exec_driver_sql("ROLLBACK")
 
 
 def find_faults(
     connection: Connection, metadata: MetaData, undeclared: Undeclared
 ) -> list[SchemaFault]:
-    """List what the tables of `metadata`, and the undeclared columns, lack: fatal faults first."""
+    """List faults in the tables of `metadata` and the undeclared columns, fatal ones first."""
     others = list(undeclared(connection.dialect.name))
     found = ReflectedSchema(connection, metadata, [table for table, _ in others])
     faults = [fault for table in metadata.tables.values() for fault in _table(found, table)]
@@ -144,7 +144,7 @@ def _table(found: ReflectedSchema, table: Table) -> Iterator[SchemaFault]:
             detail = f"column {table.name}.{name}, which this code does not write, has no default"
             yield SchemaFault(detail)
     if found.keys[key] != {column.name for column in table.primary_key.columns}:
-        yield SchemaFault(f"the primary key of {table.name} is missing, or another one")
+        yield SchemaFault(f"the primary key of {table.name} is missing or different")
     yield from _indexes(found, table, found.indexes[key])
     yield from _references(table, found.foreign_keys[key])
     yield from _checks(found, table, found.checks[key])
@@ -167,15 +167,15 @@ def _column(
         needed = column.type.compile(found.dialect)
         yield SchemaFault(f"{name} is {actual['type'].compile(found.dialect)}, not {needed}")
     if column.nullable and not actual["nullable"]:
-        yield SchemaFault(f"{name} takes no null")
+        yield SchemaFault(f"{name} does not accept null")
     if actual["nullable"] and not column.nullable and not column.primary_key:
-        yield SchemaFault(f"{name} takes nulls", is_fatal=False)
+        yield SchemaFault(f"{name} accepts null", is_fatal=False)
     if _needs_default(column, found.dialect.name) and _must_be_given(actual):
         yield SchemaFault(f"{name} has no default")
 
 
 def _needs_default(column: Column[Any], dialect: str) -> bool:
-    # SQLite numbers the rows by itself.
+    # SQLite generates integer keys without a default.
     if column is column.table.autoincrement_column:
         return dialect != "sqlite"
     return column.server_default is not None and column.default is None
@@ -187,24 +187,24 @@ def _indexes(
     prepare = found.dialect.identifier_preparer
     for index in sorted(table.indexes, key=_name):
         name = str(prepare.format_index(index)).strip('"')
-        # Unique ones are found by their name when they are violated.
+        # A violation of a unique index is recognized by the index's name.
         kind = "unique index" if index.unique else "index"
         needed = IndexShape.declared(index, found.dialect.name)
         if name not in actual:
             yield SchemaFault(f"{kind} {name} is missing", is_fatal=bool(index.unique))
         elif index.unique and not needed.is_like(actual[name]):
-            yield SchemaFault(f"{kind} {name} is another one")
+            yield SchemaFault(f"{kind} {name} is different")
     for constraint in sorted(table.constraints, key=_name):
         if not isinstance(constraint, UniqueConstraint):
             continue
         columns = frozenset(column.name for column in constraint.columns)
         needed = IndexShape(is_unique=True, columns=columns, is_partial=False)
         given = _name_of(constraint, found)
-        # Without a name, it is found by its columns.
+        # A constraint without a name is looked up by its columns.
         candidates = [actual.get(given)] if given else actual.values()
         if needed not in candidates:
             label = given or f"of {table.name} ({', '.join(sorted(columns))})"
-            yield SchemaFault(f"unique constraint {label} is missing, or another one")
+            yield SchemaFault(f"unique constraint {label} is missing or different")
 
 
 def _name_of(constraint: Constraint, found: ReflectedSchema) -> str | None:
@@ -214,7 +214,7 @@ def _name_of(constraint: Constraint, found: ReflectedSchema) -> str | None:
 
 
 def _name(part: Index | Constraint) -> str:
-    # Sets have no order, and the log is to repeat nothing.
+    # Sort: sets have no order, and another order of the same faults would be logged again.
     return str(part.name)
 
 
@@ -236,7 +236,7 @@ def _checks(
         if name not in actual:
             yield SchemaFault(f"check {name} is missing", is_fatal=False)
             continue
-        # The words of an enum. A newer release may know more of them.
+        # The values of an enum. A newer release may have added some.
         options = {"literal_binds": True}
         needed = str(constraint.sqltext.compile(dialect=found.dialect, compile_kwargs=options))
         if missing := set(_LITERAL.findall(needed)) - set(_LITERAL.findall(actual[name])):

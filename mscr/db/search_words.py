@@ -1,22 +1,23 @@
-"""What search takes for a word, the same for what is stored and for what is asked.
+"""Split a text into words for full-text search, the same way for rows and for queries.
 
-PostgreSQL does the same in a function of its own (`search_words`, made by a migration), SQLite
-calls this one. A change here needs a migration that changes that function and fills the index anew.
+Warning: a change here needs a migration that changes PostgreSQL's function `search_words` likewise,
+and rebuilds the index. PostgreSQL uses its own function, which a migration creates; SQLite calls
+this one.
 """
 
 import re
 import unicodedata
 from typing import Final
 
-# Longer ones are cut: no index takes words of any length.
+# Longer words are truncated: indexes limit the length of a word.
 MAX_WORD_LENGTH: Final = 100
 
 _ACCENTS: Final = re.compile("[\u0300-\u036f]+")
-# Nothing stands between the words of Chinese and Japanese: each character is one.
+# Chinese and Japanese have no separators between words: each character counts as a word.
 _IDEOGRAPHS: Final = re.compile(
     "([\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])"
 )
-# Controls, spaces, punctuation, symbols and emoji, as ranges: what is a letter depends on the
+# Controls, spaces, punctuation, symbols and emoji, as ranges. A class such as \w depends on the
 # locale in PostgreSQL, and on the version of Unicode everywhere.
 _SEPARATORS: Final = re.compile(
     "[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u00d7\u00f7\u02b9-\u02ff\u055a-\u055f"
@@ -29,7 +30,7 @@ _SEPARATORS: Final = re.compile(
 _CAPITALS: Final = {
     letter: letter.lower() for letter in map(chr, range(0x41, 0x590)) if letter.lower() != letter
 }
-# Letters with a part that is no accent to Unicode, but is left out on many a keyboard.
+# Letters that Unicode does not decompose into a base and an accent. Many people type the base.
 _PLAIN: Final = {
     **dict.fromkeys("ĐđÐð", "d"),
     **dict.fromkeys("Øø", "o"),
@@ -44,7 +45,7 @@ _FOLDED: Final = str.maketrans(_CAPITALS | _PLAIN)
 
 
 def search_words(text: str) -> str:
-    """The words of a text in the form in which they are compared, with a space between them."""
+    """Return the words of a text, folded for comparison (case, accents), separated by spaces."""
     bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
     folded = unicodedata.normalize("NFC", bare).translate(_FOLDED)
     spaced = _SEPARATORS.sub(" ", _IDEOGRAPHS.sub(r" \1 ", folded))

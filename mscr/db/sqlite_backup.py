@@ -1,6 +1,6 @@
-"""Back up an SQLite database that is in use, and restore one that is not.
+"""Back up an SQLite database that is in use, and restore one that is not in use.
 
-Never copy the file: what was written last is in the -wal file beside it.
+Warning: a copy of the file alone loses data. The last writes are in the -wal file beside it.
 """
 
 import os
@@ -11,15 +11,15 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
-# For whoever holds the whole database: another backup's start, or a restore.
+# How long to wait while another process locks the whole database: a backup's start, or a restore.
 LOCK_WAIT_SECONDS: Final = 10
-# A process that uses the database keeps its lock until it ends: waiting is of no use.
+# Short: a process that uses the database keeps its lock until it exits.
 RESTORE_WAIT_SECONDS: Final = 1
 # The extended codes of SQLite have more bits above these.
 _CODE_BITS: Final = 0xFF
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-# Faults of the file that is written: the other one is opened to be read.
+# Errors that concern the file that is written, not the one that is read.
 _UNWRITABLE: Final = (
     "SQLITE_FULL",
     "SQLITE_IOERR_WRITE",
@@ -30,7 +30,7 @@ SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 
 
 class BackupError(Exception):
-    """A backup or a restore that cannot be done; nothing was changed."""
+    """A backup or restore was refused or failed. Nothing was changed."""
 
     def __init__(self, detail: str, remedy: str) -> None:
         super().__init__(f"{detail}; {remedy}")
@@ -39,9 +39,9 @@ class BackupError(Exception):
 
 
 def back_up(database: Path, target: Path) -> None:
-    """Write the database as it is at this moment, whoever writes to it, into a new file.
+    """Write a snapshot of the database into a new file, while other processes may write to it.
 
-    The file appears when it is complete, checked and on the disk. Raises `BackupError`.
+    The file gets its name when it is complete, checked and flushed to disk. Raise `BackupError`.
     """
     _require_absent(target)
     partial = target.with_name(f"{target.name}.partial")
@@ -51,7 +51,7 @@ def back_up(database: Path, target: Path) -> None:
             closing(_open(partial, "rw", LOCK_WAIT_SECONDS)) as copy,
         ):
             _copy(source, copy)
-            # A single file, which can be read from where nothing can be written.
+            # Without WAL, the backup is a single file, and can be read on a read-only medium.
             copy.execute("PRAGMA journal_mode = DELETE")
             _require_intact(copy, database)
         _flush(partial)
@@ -61,9 +61,9 @@ def back_up(database: Path, target: Path) -> None:
 
 
 def restore(backup: Path, database: Path) -> None:
-    """Replace the whole database by a backup, in one transaction. Raises `BackupError`.
+    """Replace the whole database by a backup, in one transaction.
 
-    Refuses while another process has the database open.
+    Raise `BackupError`, also if another process has the database open.
     """
     if database.exists() and backup.exists() and backup.samefile(database):
         raise BackupError(f"{backup} is the database itself", "name a backup")
@@ -80,7 +80,7 @@ def restore(backup: Path, database: Path) -> None:
 
 
 def read_revisions(backup: Path, table: str = "alembic_version") -> set[str]:
-    """Return the migrations that a backup is at; none when it has no such table."""
+    """Return the revisions that a backup is at, or an empty set if it has no such table."""
     with closing(_open_backup(backup)) as source, _explained(backup):
         known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
         if source.execute(known, (table,)).fetchone() is None:
@@ -95,11 +95,11 @@ def _open(file: Path, mode: str, wait: float) -> sqlite3.Connection:
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Copy all pages in one step, and so one moment. Raises `sqlite3.OperationalError`."""
+    """Copy all pages in one step, so of one moment. Raise `sqlite3.OperationalError`."""
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
 
     def give_up(status: int, _: int, __: int) -> None:
-        # By itself, `backup` waits for a lock without end.
+        # `backup` itself waits for a lock without a limit.
         if status in _LOCKED and time.monotonic() > deadline:
             raise sqlite3.OperationalError("database is locked")
 
@@ -120,7 +120,7 @@ def _open_backup(backup: Path) -> sqlite3.Connection:
 
 
 def _open_alone(database: Path) -> sqlite3.Connection:
-    """Open the database so that no other process can, until the connection is closed."""
+    """Open the database and lock out all other processes until the connection is closed."""
     try:
         target = _open(database, "rwc", RESTORE_WAIT_SECONDS)
     except sqlite3.Error as error:
@@ -138,7 +138,7 @@ def _open_alone(database: Path) -> sqlite3.Connection:
             raise BackupError(f"{database} is in use", "stop the application first") from error
         if code not in _DAMAGED:
             raise _unwritable(database, error) from error
-        remedy = "move it away, with its -wal and -shm files, and repeat"
+        remedy = "move it away, with its -wal and -shm files, and run this again"
         raise BackupError(f"{database} is damaged: {error}", remedy) from error
     return target
 
@@ -161,11 +161,11 @@ def _require_intact(connection: sqlite3.Connection, file: Path) -> None:
 
 @contextmanager
 def _new_file(file: Path) -> Iterator[None]:
-    """Create an empty file that only its owner reads; remove it when the block fails."""
+    """Create an empty file with mode 0600. Remove it if the block fails."""
     try:
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError as error:
-        remedy = "another backup is running, or was killed: then remove the file"
+        remedy = "another backup is running; if it was killed, remove the file"
         raise BackupError(f"{file} exists already", remedy) from error
     except OSError as error:
         raise BackupError(f"cannot write {file}: {error.strerror}", "name another file") from error
@@ -176,8 +176,8 @@ def _new_file(file: Path) -> Iterator[None]:
 
 @contextmanager
 def _new_database(database: Path) -> Iterator[None]:
-    """Make a new database in this block: nothing of an earlier one, nothing when it fails."""
-    # SQLite would take the files of a database that is gone for the new one's.
+    """Create a database in this block. If the block fails, remove it with its side files."""
+    # SQLite would apply the -wal or -journal file of a database that is gone to the new one.
     _remove_side_files(database)
     try:
         yield
@@ -204,8 +204,8 @@ def _remove_side_files(database: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the disk keep a file, or a folder with the names in it."""
-    # Windows opens no folder.
+    """Flush a file to disk, or a folder with its entries (fsync)."""
+    # Windows cannot open a folder.
     with suppress(PermissionError):
         descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
         try:

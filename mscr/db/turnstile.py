@@ -3,55 +3,60 @@
 import asyncio
 from typing import Final
 
-# However many requests a caller has, it gets so many times what stays free, and no more.
+# A caller holds at most this many times the number of places that stay free.
 MOST_TO_FREE: Final = 4
-# The key of commands and of the application itself, which belong to no caller.
+# The key of commands and of the application's own tasks, which have no caller.
 NOBODY: Final = ""
 
 _Line = dict[asyncio.Future[None], None]
 
 
 class Turnstile:
-    """Lets in as many as there are places, and keeps each caller from taking all of them.
+    """Admits as many requests as there are places, and never all of them for one caller.
 
-    A caller without a place gets one as long as there are any. Those who have some get more while
-    that is at most `MOST_TO_FREE` times what then stays free: of ten places one caller alone gets
-    eight, two get four each. So whoever comes next does not wait until others are done.
+    A caller without a place gets one while any is free. A caller with places gets another one if it
+    then holds at most `MOST_TO_FREE` times the places that stay free: of ten places, one caller
+    alone gets eight, two get four each. The next caller therefore need not wait until others are
+    done.
 
-    Waiting callers without a place come first, then those with the fewest; equals take turns. The
-    requests of one caller are first in, first out. `NOBODY`
-    may take every place.
+    Waiting callers without a place come first, then the one with the fewest; equals take turns.
+    The requests of one caller are first in, first out. `NOBODY` may take every place.
     """
 
     def __init__(self, places: int) -> None:
         self._free = places
         self._held: dict[str, int] = {}
-        # Callers in the order of their turns, each with its requests in theirs.
+        # Callers in the order of their turns, each with its requests in the order of arrival.
         self._waiting: dict[str, _Line] = {}
 
     def try_enter(self, caller: str) -> bool:
-        """Enter, if it is possible at once; `leave` after it."""
+        """Take a place if that is possible at once. Call `leave` afterwards."""
         if not self._may_enter(caller):
             return False
         self._enter(caller)
         return True
 
     async def wait(self, caller: str, *, seconds: float) -> None:
-        """Enter after waiting; `leave` after it. Raises `TimeoutError`."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Wait for a place and take it. Raise `TimeoutError`. Call `leave` afterwards."""
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
         self._waiting.setdefault(caller, {})[turn] = None
+        # Costs a third of `asyncio.timeout`, and under load every request waits.
+        deadline = loop.call_later(seconds, _end, turn)
         try:
-            async with asyncio.timeout(seconds):
-                await turn
+            await turn
         except BaseException:
-            if turn.done() and not turn.cancelled():
-                # It came at the last moment.
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                # A place was given at the moment of the cancellation: pass it on.
                 self.leave(caller)
             else:
                 self._forget(caller, turn)
             raise
+        finally:
+            deadline.cancel()
 
     def leave(self, caller: str) -> None:
+        """Free a place, and admit the next waiting requests."""
         self._free += 1
         self._held[caller] -= 1
         if not self._held[caller]:
@@ -64,6 +69,7 @@ class Turnstile:
 
     def _may_enter(self, caller: str) -> bool:
         share = self._share(caller)
+        # After another request of this caller, one place less stays free.
         return self._free > 0 and (share == 0 or share < MOST_TO_FREE * (self._free - 1))
 
     def _enter(self, caller: str) -> None:
@@ -71,8 +77,8 @@ class Turnstile:
         self._held[caller] = self._held.get(caller, 0) + 1
 
     def _next(self) -> str:
-        # Behind the first without a place nobody is looked at: hundreds may wait, and of those
-        # before there are no more than places.
+        # Stop at the first caller without a place: hundreds may wait, and the callers before it
+        # all hold a place, so they are no more than there are places.
         for caller in self._waiting:
             if not self._share(caller):
                 return caller
@@ -83,9 +89,9 @@ class Turnstile:
         turn = next(iter(line))
         del line[turn]
         if line:
-            # Behind the others.
+            # The caller's next request goes to the end of the turns.
             self._waiting[caller] = line
-        # Cancelled, it has not woken up to forget itself.
+        # A cancelled request is skipped: its task has not run yet to remove it.
         if not turn.done():
             self._enter(caller)
             turn.set_result(None)
@@ -95,3 +101,8 @@ class Turnstile:
         line.pop(turn, None)
         if not line:
             self._waiting.pop(caller, None)
+
+
+def _end(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_exception(TimeoutError())

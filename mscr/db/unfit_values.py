@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Dialect,
+    Enum,
     Integer,
     LargeBinary,
     SmallInteger,
@@ -13,11 +14,11 @@ from sqlalchemy import (
     Table,
 )
 
-from app.db.column_types import plain_type
+from mscr.db.column_types import plain_type
 
 
 def find_unfit(table: Table, row: dict[str, Any], dialect: Dialect) -> str | None:
-    """Name the first column whose value does not fit, and say why; never the value itself."""
+    """Return the first column whose value does not fit, with the reason but without the value."""
     for column in table.columns:
         if column.key in row and (fault := _fault(column, row[column.key], dialect)):
             return f"{column.name} {fault}"
@@ -26,7 +27,7 @@ def find_unfit(table: Table, row: dict[str, Any], dialect: Dialect) -> str | Non
 
 def _fault(column: Column[Any], value: Any, dialect: Dialect) -> str | None:
     if value is None:
-        return None if column.nullable else "is null, which the column does not take"
+        return None if column.nullable else "is null, which the column does not accept"
     type_ = plain_type(column.type, dialect)
     if isinstance(type_, String) and isinstance(value, str):
         return _text_fault(value, type_.length)
@@ -34,11 +35,13 @@ def _fault(column: Column[Any], value: Any, dialect: Dialect) -> str | None:
         bits = _bits(type_)
         in_range = -(2 ** (bits - 1)) <= value < 2 ** (bits - 1)
         return None if in_range else f"is a number outside of {bits} bits"
+    if isinstance(type_, Enum):
+        # A subclass of String, whose value is a member. The type itself checks it.
+        return None
     expected = {String: str, Integer: int, LargeBinary: bytes}
     for kind, python_type in expected.items():
-        # An enum's value is no text; its own type checks it.
         if isinstance(type_, kind) and not isinstance(value, python_type):
-            return f"is no {python_type.__name__}, but {type(value).__name__}"
+            return f"should be {python_type.__name__}, but is {type(value).__name__}"
     return None
 
 

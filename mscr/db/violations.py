@@ -1,26 +1,26 @@
-"""Violated constraints that no client can cause: the application or the database is at fault."""
+"""Constraint violations that no client can cause: a bug, or a damaged database."""
 
 from typing import Any, Final
 
 from sqlalchemy.exc import IntegrityError
 
-from app.core.error_attributes import attribute
+from mscr.connections.error_attributes import attribute
 
 # PostgreSQL's SQLSTATEs (appendix A of its manual).
 _NOT_NULL: Final = "23502"
 _UNIQUE: Final = "23505"
-# SQLite's extended result codes; the second is of tables without an integer key.
+# SQLite's extended result codes. The second key code is that of tables without an integer key.
 _SQLITE_NOT_NULL: Final = 1299
 _SQLITE_PRIMARY_KEY: Final = (1555, 2579)
 
 
 def is_fault_of_ours(error: IntegrityError) -> bool:
-    """Whether a key that the database generates was taken, or a value missing that we owe."""
+    """Return whether a generated primary key was a duplicate, or a required value was null."""
     return violates_primary_key(error) or _violates_not_null(error)
 
 
 def violates_primary_key(error: IntegrityError) -> bool:
-    """Whether a row has this key already: after a bad restore, the sequence may lag behind."""
+    """Return whether the primary key is a duplicate: after a bad restore, a sequence may lag."""
     code = attribute(error.orig, "sqlite_errorcode")
     if code is not None:
         return code in _SQLITE_PRIMARY_KEY
@@ -28,7 +28,7 @@ def violates_primary_key(error: IntegrityError) -> bool:
         return False
     cause = driver_error(error)
     constraint = str(attribute(cause, "constraint_name"))
-    # By our naming convention, or by PostgreSQL's own.
+    # Named by our naming convention, or by PostgreSQL's default.
     table = attribute(cause, "table_name", "")
     return constraint.startswith("pk_") or constraint == f"{table}_pkey"
 

@@ -1,4 +1,4 @@
-"""The privileges of a role in PostgreSQL, looked up before anything is tried."""
+"""Look up the privileges of a PostgreSQL role before anything is written."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,10 +14,10 @@ _ACCESS: Final = text(
 
 @dataclass(frozen=True, slots=True)
 class WriteAccess:
-    """`grant` is the statement that lets the role create tables, or empty if it may.
+    """The privileges that migrations need.
 
-    `has_tables` says whether any table of the program is there, and `has_path` whether the session
-    looks for tables in any schema.
+    `grant` is the statement that permits the role to create tables, or empty if it may already.
+    `has_tables`: some tables of the application exist. `has_path`: the search path has a schema.
     """
 
     has_tables: bool
@@ -27,7 +27,7 @@ class WriteAccess:
 
 
 def write_access(connection: Connection, tables: MetaData) -> WriteAccess:
-    """Return what the server says; on SQLite, the transaction that is begun has the answer."""
+    """Return the role's privileges. On SQLite only `has_tables`: BEGIN has shown write access."""
     has_tables = not tables.tables.keys().isdisjoint(inspect(connection).get_table_names())
     if connection.dialect.name != "postgresql":
         return WriteAccess(has_tables)
@@ -44,6 +44,6 @@ def write_access(connection: Connection, tables: MetaData) -> WriteAccess:
 
 
 def _first_of(path: str, role: str) -> str:
-    """Return the first schema that a search path names; without any, the one of the role."""
+    """Return the first schema of a search path or, if it has none, the role's own schema."""
     first = path.partition(",")[0].strip().strip('"')
     return role if first in {"", "$user"} else first

@@ -1,8 +1,8 @@
-"""A whole list at once: read in batches, each by a short query, and sent as it is read.
+"""The query and the batches of an export: a whole list, sent while it is read.
 
-Between the batches no connection is held. So a client that reads slowly, or not at all, keeps
-nothing from others, no timeout of the database ends a long export, and nothing is held up that
-waits for old transactions to end.
+Each batch is read by a short query, and no connection is held between batches. Therefore a client
+that reads slowly, or not at all, blocks nobody else, no database timeout ends a long export, and
+no old transaction holds up others.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -10,9 +10,11 @@ from typing import Final, TypeVar
 
 from pydantic import Field
 
-from app.core.pagination import PageRequest, sort_field, sort_keys
-from app.core.row_format import RowFormat
-from app.core.validation import InputModel
+from mscr.core.sort_order import sort_keys
+from mscr.endpoints.row_format import RowFormat
+from mscr.queries.pagination import PageRequest
+from mscr.schemas.list_schemas import sort_field
+from mscr.schemas.validation import InputModel
 
 T = TypeVar("T")
 
@@ -23,17 +25,17 @@ BATCH_SIZE: Final = 500
 class ExportQuery(InputModel):
     """Query parameters of an export. A resource adds the filters of its list.
 
-    Only by columns that never change: a row that changes its place could be there twice, or not
-    at all.
+    It sorts only by columns that never change: a row that moves during the export could appear
+    twice, or not at all.
     """
 
     sort: str = sort_field("created_at")
     format: RowFormat | None = Field(
-        None, description="Goes before the Accept header; by default, NDJSON."
+        default=None, description="Takes precedence over the Accept header. Default: NDJSON."
     )
 
     def page_request(self) -> PageRequest:
-        """For the first batch."""
+        """Return the request for the first batch."""
         names = type(self).model_fields.keys() - ExportQuery.model_fields.keys()
         return PageRequest(
             size=BATCH_SIZE,
@@ -46,7 +48,7 @@ class ExportQuery(InputModel):
 
 
 async def begun(batches: AsyncGenerator[Sequence[T], None]) -> AsyncIterator[Sequence[T]]:
-    """The same, with the first batch read: if that fails, it can still be answered as an error."""
+    """Read the first batch early, so that its failure still gets an error response."""
     first: list[Sequence[T]] = []
     async for batch in batches:
         first.append(batch)

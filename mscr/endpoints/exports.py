@@ -1,4 +1,4 @@
-"""Answers with a whole list, as a file that is sent while it is read."""
+"""Responses with a whole list, as a file that is sent while it is read."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Any
@@ -9,22 +9,23 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from app.core.exports import ExportQuery
-from app.core.openapi import Responses
-from app.core.openapi_headers import refer_to
-from app.core.row_format import RowFormat, encode, encode_head
+from mscr.endpoints.export_rows import ExportQuery
+from mscr.endpoints.row_format import RowFormat, encode, encode_head
+from mscr.http.openapi import Responses
+from mscr.http.openapi_headers import refer_to
+from mscr.schemas.examples import example_of
 
 
 class _UncancelledResponse(StreamingResponse):
-    """Its content is read to the end of a step, though the client goes away meanwhile.
+    """A streaming response that finishes the current step when the client disconnects.
 
-    The framework's own cancels it, and again whatever it then does to tidy up. A query on SQLite
-    could not even close its connection, and left traces of that in the log.
+    The framework's own response cancels the step, and then cancels its clean-up too. A query on
+    SQLite could not even close its connection, and left tracebacks in the log.
     """
 
     async def __call__(
         self,
-        scope: Scope,  # noqa: ARG002  # the framework calls every response so
+        scope: Scope,  # noqa: ARG002  # the framework passes it to every response
         receive: Receive,  # noqa: ARG002  # likewise
         send: Send,
     ) -> None:
@@ -34,7 +35,7 @@ class _UncancelledResponse(StreamingResponse):
 
 
 class ExportResponse:
-    """Of one request."""
+    """The response to one export."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -48,10 +49,10 @@ class ExportResponse:
         *,
         name: str,
     ) -> StreamingResponse:
-        """The rows, each shown through `schema`, in a file of this name.
+        """Return the rows, each shown through `schema`, as a file of this name.
 
-        An error in the middle cuts the connection: there is no end of a file that is not whole. For
-        a client that is gone, no more batches are read.
+        An error in the middle cuts the connection, so that a truncated file never looks complete.
+        After the client disconnects, no more batches are read.
         """
         row_format = query.format or preferred_format(self._accept)
         disposition = f'attachment; filename="{name}.{row_format.value}"'
@@ -71,9 +72,9 @@ class ExportResponse:
 
 
 def preferred_format(accept: str) -> RowFormat:
-    """That of the two which the header gives the higher weight; NDJSON if it says nothing of them.
+    """Return the format with the higher weight in an Accept header; NDJSON if neither is higher.
 
-    A header that allows neither is not obeyed (RFC 9110 §12.5.1): the client sees what it got.
+    A header that allows neither is ignored (RFC 9110 §12.5.1): Content-Type names the format.
     """
     weights = dict(_weights(accept))
     csv = weights.get(RowFormat.CSV.media_type, weights.get("text/*", 0.0))
@@ -92,7 +93,7 @@ def _weights(accept: str) -> Iterator[tuple[str, float]]:
 
 
 def file_content(example: BaseModel) -> dict[str, Any]:
-    """`content` of a body or a response: a file of rows like this one."""
+    """Return `content` of a body or a response in OpenAPI: a file of rows like this one."""
     schema = type(example)
     name = schema.__name__.removesuffix("Response")
     return {
@@ -109,9 +110,15 @@ def file_content(example: BaseModel) -> dict[str, Any]:
     }
 
 
-def export_of(example: BaseModel) -> Responses:
-    """`responses=` of a route that exports rows like this one."""
-    description = "The file. If the connection is cut before its end, it is not all of it."
+def export_of(schema: type[BaseModel], **values: Any) -> Responses:
+    """Return the `responses=` of a route that exports rows of this schema.
+
+    `values` are the example's values of fields without `examples`.
+    """
+    example = example_of(schema, **values)
+    description = (
+        "The file. If the connection is cut before the end of the response, the file is incomplete."
+    )
     headers = refer_to("Content-Disposition")
     return {200: {"description": description, "headers": headers, "content": file_content(example)}}
 

@@ -1,6 +1,6 @@
-"""Files of rows that come in: all of a file's rows are good, or the file is refused.
+"""Parse and validate imported files: all rows are valid, or the whole file is refused.
 
-What is wrong is told by its line, the file's first being 1, and never with the value.
+Faults name their line, counted from 1, and never quote a value.
 """
 
 from collections.abc import Collection
@@ -8,14 +8,14 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from app.core.exceptions import ValidationFailedError
-from app.core.problems import MAX_FAULTS, field_problems
-from app.core.row_format import RowFormat, RowsUnreadableError, decode
-from app.core.validation import TEXTS
+from mscr.core.exceptions import ValidationFailedError
+from mscr.endpoints.row_format import RowFormat, RowsUnreadableError, decode
+from mscr.schemas.problem_schemas import MAX_FAULTS, field_problems
+from mscr.schemas.validation import TEXTS
 
 RowT = TypeVar("RowT", bound=BaseModel)
 
-# They are written by one statement in one transaction, and checked before that, all of them.
+# All rows are validated first, and then written by one statement in one transaction.
 MAX_IMPORT_ROWS: Final = 5000
 
 
@@ -25,17 +25,18 @@ class FileRefusedError(ValidationFailedError):
     detail = "Nothing was imported: some lines are not valid."
 
     def __init__(self, faults: list[dict[str, Any]], *, lines: int) -> None:
-        told = f"{lines} of its lines {'is' if lines == 1 else 'are'} not valid"
-        super().__init__(f"Nothing was imported: {told if lines else 'there are no rows'}.")
+        cause = f"{lines} of its lines {'is' if lines == 1 else 'are'} not valid"
+        super().__init__(f"Nothing was imported: {cause if lines else 'there are no rows'}.")
         self.errors = faults[:MAX_FAULTS]
 
 
 def read_rows(
     content: bytes, row_format: RowFormat, schema: type[RowT], *, ignoring: Collection[str] = ()
 ) -> list[RowT]:
-    """The rows of a file, but for the fields of `ignoring`. Takes long: not for the event loop.
+    """Return the validated rows of a file, without the fields of `ignoring`.
 
-    Raises `FileRefusedError` with the faults of as many lines as there is room for.
+    Warning: this is slow, so call it in a thread and not on the event loop. Raises
+    `FileRefusedError` with the first `MAX_FAULTS` faults.
     """
     context = TEXTS if row_format is RowFormat.CSV else None
     reader = _Reader(schema, frozenset(ignoring) - schema.model_fields.keys(), context)

@@ -1,4 +1,4 @@
-"""Routes that take a file of rows."""
+"""Dependencies and the response of routes that import a file of rows."""
 
 import asyncio
 from collections.abc import Collection
@@ -7,52 +7,57 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from app.core.bulk import ImportResult
-from app.core.exceptions import UnsupportedMediaTypeError
-from app.core.imports import FileRefusedError, read_rows
-from app.core.media_types import text_media_type
-from app.core.openapi import Responses, problem_responses
-from app.core.responses import SuccessResponse, success_response
-from app.core.row_format import RowFormat
-from app.routers.exports import file_content
-from app.routers.idempotency import idempotency_of
-from app.routers.request_options import RequestOptions, refuse_repeated
-from app.schemas.bulk_schemas import ImportResponse
-from app.services.idempotency_service import IdempotencyService
+from mscr.core.exceptions import UnsupportedMediaTypeError
+from mscr.endpoints.exports import file_content
+from mscr.endpoints.idempotency import idempotency_of
+from mscr.endpoints.import_rows import FileRefusedError, read_rows
+from mscr.endpoints.request_options import RequestOptions, refuse_repeated
+from mscr.endpoints.resource_responder import ResourceResponder
+from mscr.endpoints.row_format import RowFormat
+from mscr.http.media_types import text_media_type
+from mscr.http.openapi import Responses, problem_responses
+from mscr.http.representation import represent
+from mscr.http.responses import SuccessResponse
+from mscr.schemas.bulk_schemas import ImportResponse
+from mscr.services.idempotency_service import IdempotencyService
+from mscr.services.rows import ImportResult
 
 ImportIdempotency = Annotated[IdempotencyService, idempotency_of(ImportResponse)]
-# `responses=` of a route that imports.
+# `responses=` of an import route.
 IMPORT: Final[Responses] = {
-    200: {"model": SuccessResponse[ImportResponse], "description": "A dry run: all lines are good"},
+    200: {
+        "model": SuccessResponse[ImportResponse],
+        "description": "A dry run: all lines are valid",
+    },
     **problem_responses(UnsupportedMediaTypeError, FileRefusedError),
 }
 
 
 class ImportOptions(RequestOptions):
-    dry_run: bool = Field(default=False, description="Check the file, and write nothing: 200.")
+    dry_run: bool = Field(default=False, description="Validate the file and write nothing: 200.")
 
 
-class ImportReport:
-    """The answer of one request."""
+class ImportReport(ResourceResponder):
+    """The response to one import."""
 
-    def __init__(self, response: Response, *, dry_run: bool) -> None:
-        self._response = response
+    def __init__(self, request: Request, response: Response, *, dry_run: bool) -> None:
+        super().__init__(request, response)
         self.dry_run = dry_run
 
     def report(self, result: ImportResult) -> SuccessResponse[ImportResponse]:
         if self.dry_run:
             self._response.status_code = 200
-        return success_response(ImportResponse.model_validate(result))
+        return self._send(represent(self._request, result, ImportResponse), ImportResponse)
 
 
 async def get_report(
     request: Request, response: Response, options: Annotated[ImportOptions, Query()]
 ) -> ImportReport:
     refuse_repeated(request)
-    return ImportReport(response, dry_run=options.dry_run)
+    return ImportReport(request, response, dry_run=options.dry_run)
 
 
-ImportAnswer = Annotated[ImportReport, Depends(get_report)]
+ImportResponder = Annotated[ImportReport, Depends(get_report)]
 
 
 def rows_of(
@@ -61,13 +66,13 @@ def rows_of(
     ignoring: type[BaseModel],
     formats: Collection[RowFormat] = tuple(RowFormat),
 ) -> Any:
-    """Annotates the rows of the file that is the body, each as `schema` has it.
+    """Annotate the rows of the file in the body, each validated by `schema`.
 
-    The `Content-Type` names the format: one of `formats`, else 415.
+    Declare this after the caller; otherwise files of anonymous clients are read. The `Content-Type`
+    names the format: one of `formats`, else 415. Columns that only `ignoring` has are accepted and
+    dropped.
 
-    What `ignoring` shows beyond that may be there too, and is not taken over. Its use:
-    `ItemRows = Annotated[list[ItemCreate], rows_of(ItemCreate, ignoring=ItemResponse)]`, after the
-    caller: whoever is not logged in has no file read.
+    Usage: `ItemRows = Annotated[list[ItemCreate], rows_of(ItemCreate, ignoring=ItemResponse)]`.
     """
 
     async def get_rows(request: Request) -> list[BaseModel]:

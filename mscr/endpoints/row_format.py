@@ -1,10 +1,11 @@
-"""Rows as text: CSV (RFC 4180) and NDJSON, in both directions.
+"""Write and read rows as text: CSV (RFC 4180) and NDJSON.
 
-What is written is read again as it was, and no spreadsheet takes a cell of it for a formula.
+Reading returns exactly what was written, and no spreadsheet takes a cell for a formula.
 """
 
 import csv
 import io
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic_core import from_json
 
-from app.core.problems import MAX_NAME_LENGTH
+from mscr.schemas.problem_schemas import MAX_NAME_LENGTH
 
-# A formula would be run by the spreadsheet of whoever opens the file, with their rights (OWASP CSV
-# injection). After one quote it is text. A cell that begins with quotes itself, and an empty text,
-# which a cell without one is not, get one more: so that reading takes off what writing put there.
+# A spreadsheet would run a formula with the rights of the person who opens the file (OWASP CSV
+# injection). A quote before it makes it text. Texts that begin with quotes, and empty texts (an
+# empty cell means null), get a quote too, so that reading removes exactly what writing added.
 _MARKED: Final = re.compile(r"'*(?:[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20]|\Z)")
 _MARK: Final = "'"
 
@@ -27,7 +28,7 @@ _QUOTED: Final = re.compile(r'"((?:[^"]++|"")*+)"')
 _PLAIN: Final = re.compile(r'[^",\r\n]*+')
 _END: Final = re.compile(r",|\r\n|\n|\r|\Z")
 _LINE_BREAK: Final = re.compile(r"\r\n|\n|\r")
-# With which spreadsheets of other languages part cells, and call that CSV.
+# Spreadsheets in other languages separate cells with these, and still call the file CSV.
 _OTHER_SEPARATORS: Final = re.compile(r"[;\t|]")
 
 
@@ -41,7 +42,7 @@ class RowFormat(str, PyEnum):
 
 
 class RowsUnreadableError(ValueError):
-    """The text is not of its format. What it says has nothing of the text but a column's name."""
+    """The text is not in its format. The message quotes nothing of it but a column's name."""
 
     def __init__(self, line: int, message: str, kind: str, *, column: str | None = None) -> None:
         super().__init__(message)
@@ -50,14 +51,14 @@ class RowsUnreadableError(ValueError):
         self._column = column
 
     def fault(self) -> dict[str, Any]:
-        """As the errors of a 422, with the column as the place."""
+        """Return the fault as one of the errors of a 422, with the column as its location."""
         loc = [] if self._column is None else [self._column[:MAX_NAME_LENGTH]]
         return {"loc": loc, "msg": str(self), "type": self._kind}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row, or what is wrong with its text; the file's first line is 1."""
+    """A row, or the fault of its text. The file's first line is 1."""
 
     number: int
     values: dict[str, Any] | RowsUnreadableError
@@ -75,22 +76,22 @@ def encode(rows: Iterable[BaseModel], row_format: RowFormat) -> bytes:
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:
     text = io.StringIO(newline="")
-    # Each cell in quotes, so that one with a semicolon in it stays one cell where that parts cells.
+    # Quote every cell, so that no semicolon splits one where semicolons separate cells.
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows(rows)
     return text.getvalue().encode()
 
 
 def _cell(value: Any) -> str:
     if not isinstance(value, str):
-        return "" if value is None else str(value)
+        return "" if value is None else json.dumps(value, ensure_ascii=False)
     return f"{_MARK}{value}" if _MARKED.match(value) else value
 
 
 def decode(content: bytes, row_format: RowFormat, *, columns: Collection[str]) -> Iterator[Line]:
-    """The rows of a file. Raises `RowsUnreadableError` where it cannot be read any further.
+    """Yield the rows of a file. Raises `RowsUnreadableError` where it cannot be read any further.
 
-    A CSV file's header may have these columns. What is asked of NDJSON's fields is the schema's
-    affair, as each line has its own.
+    The header of a CSV file may have these columns. The fields of NDJSON are left to the schema,
+    because each line has its own.
     """
     content = content.removeprefix(_BOM)
     if row_format is RowFormat.NDJSON:
@@ -124,12 +125,12 @@ def _csv_lines(text: str, columns: Collection[str]) -> Iterator[Line]:
     for place, name in enumerate(head):
         if name in head[:place]:
             raise RowsUnreadableError(
-                number, "This column is there twice", "csv_columns", column=name
+                number, "This column occurs twice", "csv_columns", column=name
             )
         if name not in columns:
             message = "There is no such column"
             if len(head) == 1 and _OTHER_SEPARATORS.search(name):
-                message += ": cells are parted by commas"
+                message += ": cells are separated by commas"
             raise RowsUnreadableError(number, message, "csv_columns", column=name)
     for number, cells in records:
         yield Line(number, _named(number, head, cells))
@@ -141,7 +142,7 @@ def _named(
     if len(cells) != len(head):
         message = f"The line should have as many cells as there are columns: {len(head)}"
         return RowsUnreadableError(number, message, "csv_cells")
-    # What an empty cell stands for is a value that is not sent.
+    # An empty cell means that the value is not sent.
     return {name: _value(cell) for name, cell in zip(head, cells, strict=True) if cell}
 
 
@@ -150,21 +151,21 @@ def _value(cell: str) -> str:
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each record, and the number of its first line.
+    """Yield the number of each record's first line, and its cells.
 
-    The csv module lets quotes pass that are not where RFC 4180 has them, and then reads on.
+    The csv module is too lenient: it accepts quotes where RFC 4180 does not, and reads on.
     """
     position, number, first, cells = 0, 1, 1, list[str]()
     while position < len(text) or cells:
         quoted = _QUOTED.match(text, position)
         found = quoted or _PLAIN.match(text, position)
-        assert found is not None  # noqa: S101  # the second one matches anything, or nothing
+        assert found is not None  # noqa: S101  # `_PLAIN` matches an empty text too
         cells.append(quoted[1].replace('""', '"') if quoted else found[0])
         number += len(_LINE_BREAK.findall(found[0]))
         end = _END.match(text, found.end())
         if end is None:
             is_open = quoted is None and text.startswith('"', position)
-            message = "This quote is never closed" if is_open else "A quote is where none may be"
+            message = "This quote is never closed" if is_open else "A quote is not allowed here"
             raise RowsUnreadableError(number, message, "csv_quote")
         position = end.end()
         if end[0] != ",":
@@ -172,6 +173,6 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
             number += 1
             first, cells = number, []
         elif position == len(text):
-            # After the last comma there is one more, with nothing in it.
+            # After a trailing comma there is one more cell, which is empty.
             yield first, [*cells, ""]
             return

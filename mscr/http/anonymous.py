@@ -1,11 +1,11 @@
-"""Rate limiting of anonymous callers: every route, unless it is marked as unlimited."""
+"""Rate limiting of anonymous clients: on every route, unless it is marked as unlimited."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from fastapi.dependencies.models import Dependant
 
-from app.core.bearer import BearerDependency
+from mscr.http.bearer import BearerDependency
 
 CallT = TypeVar("CallT", bound=Callable[..., Any])
 
@@ -13,24 +13,24 @@ _UNLIMITED: Final[set[Any]] = set()
 
 
 def unlimited(call: CallT) -> CallT:
-    """Decorate a route, or a dependency, whose anonymous callers are not to be counted.
+    """Decorate a route or dependency whose anonymous clients are not rate limited.
 
-    That is for probes, and for what counts them more strictly itself.
+    Use it for probes, and for routes that limit anonymous clients more strictly themselves.
     """
     _UNLIMITED.add(call)
     return call
 
 
 def is_limited_by_address(dependant: Dependant) -> bool:
-    """Whether no dependency of the route counts its callers, and none is marked `unlimited`."""
+    """Return whether no dependency of the route counts callers, and none is marked `unlimited`."""
     return not any(
         call in _UNLIMITED or isinstance(call, BearerDependency) for call in _calls(dependant)
     )
 
 
 def leave_out(dependant: Dependant, call: Callable[..., Any]) -> None:
-    """Take a dependency that returns nothing off a route."""
-    # A new list: the request at hand may be walking the old one.
+    """Remove a dependency that returns nothing from a route."""
+    # Make a new list: the current request may be iterating over the old one.
     dependant.dependencies = [each for each in dependant.dependencies if each.call is not call]
 
 

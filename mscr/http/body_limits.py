@@ -1,7 +1,7 @@
-"""Routes whose bodies may be larger, or smaller, than MAX_BODY_BYTES.
+"""Body limits of single routes, larger or smaller than MAX_BODY_BYTES.
 
-`@router.post("/avatar", max_body_size=5_242_880)` is FastAPI's own option. Alone, it would answer
-an announced length in plain text, and a larger body would be refused before it.
+`@router.post("/avatar", max_body_size=5_242_880)` is FastAPI's own option. Without this module, it
+would refuse an announced length in plain text, and could not exceed MAX_BODY_BYTES.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class _Limited(NamedTuple):
 
 
 def body_limit(scope: Scope, default: int) -> int:
-    """Return how many bytes the body of a request may have, before its route is known."""
+    """Return the maximum bytes of a request's body, before its route is found."""
     path = scope["path"].removeprefix(scope.get("root_path", ""))
     for route in _limited_routes(scope["app"]):
         if scope["method"] in route.methods and route.path_regex.match(path):
@@ -27,7 +27,7 @@ def body_limit(scope: Scope, default: int) -> int:
 
 
 def _limited_routes(app: Any) -> Sequence[_Limited]:
-    # Counted, as routers may be added to an application that has served already.
+    # Compare the number of routes: routers may be added to an application that already serves.
     count = len(app.routes)
     known: tuple[int, Sequence[_Limited]] | None = getattr(app.state, "limited_routes", None)
     if known is None or known[0] != count:

@@ -4,37 +4,47 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.core.exceptions import BadRequestError
+from mscr.core.exceptions import BadRequestError
+from mscr.core.logging import loggable
 
 _METHOD: Final = "access-control-request-method"
+_HEADERS: Final = "access-control-request-headers"
+# Reasons to refuse a preflight, each with the setting that allows it; methods have none.
+_SETTINGS: Final = {"origin": "CORS_ORIGINS", "headers": "CORS_ALLOWED_HEADERS"}
+_MAX_LOGGED: Final = 200
+
+log = structlog.get_logger(__name__)
 
 
 class PreflightRefusedError(BadRequestError):
-    """A preflight that asks for an origin, a method or a header that is not allowed."""
+    """A preflight for an origin, a method or a header that is not allowed."""
 
     code = "preflight_refused"
     title = "Preflight refused"
 
     def __init__(self, response: Response) -> None:
-        refused = bytes(response.body).decode().removeprefix("Disallowed CORS ")
+        self.refused = bytes(response.body).decode().removeprefix("Disallowed CORS ")
         headers = {
             name: value
             for name, value in response.headers.items()
             if name.startswith("access-control-") or name == "vary"
         }
-        super().__init__(f"Not allowed from a page of another origin: {refused}.", headers=headers)
+        super().__init__(
+            f"Not allowed from a page of another origin: {self.refused}.", headers=headers
+        )
 
 
 class CrossOriginPolicy:
-    """Adds the headers to every response, those of middleware included, and answers preflights.
+    """Add the CORS headers to every response, also of middleware, and respond to preflights.
 
-    It is not a middleware of its own: outside of the others, its preflights would have no request
-    id, no security headers and no line in the access log; inside, a page could not read a 413.
+    It is not a middleware of its own. Outside the others, its preflights would have no request id,
+    no security headers and no line in the access log. Inside, a page could not read a 413.
     """
 
     def __init__(
@@ -59,11 +69,11 @@ class CrossOriginPolicy:
         self._simple: Final = self._middleware()
 
     def sending(self, send: Send, headers: Headers) -> Send:
-        """Return `send` with the headers for a response to a request with these headers."""
+        """Wrap `send`, so that it adds the headers of a response to a request with `headers`."""
         return partial(self._simple.send, send=send, request_headers=headers)
 
     def preflight(self, scope: Scope, headers: Headers) -> Response | None:
-        """Answer a preflight, or return None for another request.
+        """Return the response to a preflight, or None for any other request.
 
         Raises `PreflightRefusedError`.
         """
@@ -72,8 +82,21 @@ class CrossOriginPolicy:
         middleware = self._middleware(allow_methods=sorted(self._methods()))
         response = middleware.preflight_response(headers)
         if response.status_code >= BadRequestError.status:
-            raise PreflightRefusedError(response)
+            error = PreflightRefusedError(response)
+            _log(error, headers)
+            raise error
         return response
+
+
+def _log(error: PreflightRefusedError, headers: Headers) -> None:
+    """Log the requested origin and headers: a browser shows only that the preflight failed."""
+    log.warning(
+        "preflight_refused",
+        refused=error.refused,
+        settings=[_SETTINGS[each] for each in error.refused.split(", ") if each in _SETTINGS],
+        origin=loggable(headers["origin"][:_MAX_LOGGED]),
+        headers=loggable(headers.get(_HEADERS, "")[:_MAX_LOGGED]),
+    )
 
 
 async def _no_app(_: Scope, __: Receive, ___: Send) -> None:

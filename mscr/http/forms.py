@@ -1,4 +1,4 @@
-"""Reads `application/x-www-form-urlencoded` bodies strictly: UTF-8 alone, each field once."""
+"""Parse `application/x-www-form-urlencoded` bodies strictly: only UTF-8, each field once."""
 
 from typing import Final
 from urllib.parse import parse_qsl
@@ -7,14 +7,14 @@ MAX_FIELDS: Final = 20
 
 
 class FormUnreadableError(ValueError):
-    """Its text is for the client, and quotes nothing of the form."""
+    """The form is not valid. The message is for the client, and quotes nothing of the form."""
 
 
 def read_form(content: bytes) -> dict[str, str]:
     """Return the fields that have a value: an empty one counts as omitted (RFC 6749 §3.2).
 
-    Raises `FormUnreadableError`. The framework's parser replaces undecodable bytes, so that two
-    passwords could become one, and keeps the last of several values.
+    Raises `FormUnreadableError`. The framework's parser is too lenient: it replaces undecodable
+    bytes, so that two passwords could become equal, and keeps the last of several values.
     """
     try:
         text = content.decode()

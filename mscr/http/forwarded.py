@@ -1,17 +1,18 @@
-"""Who the client is behind trusted proxies: `X-Forwarded-For` and `X-Forwarded-Proto`.
+"""The client behind trusted proxies: `X-Forwarded-For` and `X-Forwarded-Proto`.
 
 `Forwarded` (RFC 7239), `X-Forwarded-Host` and `X-Forwarded-Prefix` are not read: a proxy that does
 not set such a header passes on what the client wrote into it.
 """
 
 import re
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Awaitable, Iterable, MutableMapping
 from functools import lru_cache
 from typing import Any, Final
 
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.addresses import (
+from mscr.core.addresses import (
     EVERYBODY,
     MAX_LENGTH,
     UNIX_SOCKET,
@@ -19,11 +20,6 @@ from app.core.addresses import (
     parse_address,
     parse_network,
 )
-from app.core.hidden_modules import hidden
-
-# As in `app.core.logging`: whichever module is loaded first decides what structlog loads.
-with hidden("rich"):
-    import structlog
 
 log = structlog.get_logger(__name__)
 
@@ -31,18 +27,18 @@ FORWARDED_FOR: Final = b"x-forwarded-for"
 FORWARDED_PROTO: Final = b"x-forwarded-proto"
 FORWARDED: Final = b"forwarded"
 _HEADERS: Final = frozenset({FORWARDED_FOR, FORWARDED_PROTO, FORWARDED})
-# More proxies than anybody has in a row. The rest of a longer header is not read.
+# More proxies than any chain has. The rest of a longer header is not read.
 _MAX_HOPS: Final = 32
-# Quotes, brackets and a port around an address; cut there, a longer one is still none.
+# Room for quotes, brackets and a port. A longer entry is no address, and truncated it is none.
 _MAX_ENTRY: Final = MAX_LENGTH + 16
 _WITH_PORT: Final = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<ipv4>[0-9.]*))(?::[0-9]*)?")
 _WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss"}
 
 
 class ForwardedMiddleware:
-    """Replaces the proxy's address and scheme in the scope by those of the client.
+    """Replace the proxy's address and scheme in the scope with those of the client.
 
-    Every client's address is in its one spelling afterwards, whether it was forwarded or not.
+    The client's address is normalized, whether it was forwarded or not.
     """
 
     def __init__(self, app: ASGIApp, trusted: Iterable[str]) -> None:
@@ -52,15 +48,15 @@ class ForwardedMiddleware:
         self._trusts_all = EVERYBODY in names
         self._trusts_unix = self._trusts_all or UNIX_SOCKET in names
         self._networks = [parse_network(name) for name in names - {EVERYBODY, UNIX_SOCKET}]
-        # Parsing takes longer than all the rest.
+        # Cached, because parsing takes longer than all the rest.
         self._peer = lru_cache(maxsize=1024)(self._look_at)
         self._entry = lru_cache(maxsize=1024)(self._read)
         self._warned: set[str] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] in {"http", "websocket"}:
             self._resolve(scope)
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
     def _resolve(self, scope: Scope) -> None:
         client = scope.get("client")
@@ -80,7 +76,7 @@ class ForwardedMiddleware:
             self._warn("let the proxy set X-Forwarded-For; Forwarded is not read", name, sent)
 
     def _look_at(self, host: str) -> tuple[str, bool]:
-        """Return the spelling of a peer's address, and whether it is trusted."""
+        """Return a peer's normalized address, and whether it is trusted."""
         try:
             address = parse_address(host)
         except ValueError:
@@ -88,7 +84,7 @@ class ForwardedMiddleware:
         return str(address), self._trusts(address)
 
     def _read(self, entry: str) -> tuple[str | None, bool]:
-        """Return the spelling of an entry's address, if it is one, and whether it is trusted."""
+        """Return an entry's normalized address, or None, and whether it is trusted."""
         address = _entry_address(entry)
         return (None, False) if address is None else (str(address), self._trusts(address))
 
@@ -100,22 +96,22 @@ class ForwardedMiddleware:
         if FORWARDED_FOR in sent:
             found, hops = self._client(sent[FORWARDED_FOR])
             if found is not None:
-                # Its port is the proxy's affair.
+                # Only the proxy needs the client's port.
                 scope["client"] = (found, 0)
         scheme = _scheme(sent.get(FORWARDED_PROTO, ""), hops)
         if scheme is not None:
             scope["scheme"] = scheme if scope["type"] == "http" else _WEBSOCKET_SCHEMES[scheme]
 
     def _client(self, header: str) -> tuple[str | None, int]:
-        """Return the last address that no trusted proxy has, and its position from the right.
+        """Return the last address that is no trusted proxy's, and its position from the right.
 
-        Each proxy appends the address that it sees. What is left of the first untrusted address,
-        the client may have written itself.
+        Each proxy appends the address that it sees. Entries to the left of the first untrusted
+        address may be forged by the client.
         """
         client: str | None = None
         entries = _last_entries(header)
         for hops, entry in enumerate(entries, start=1):
-            # Longer ones are garbage, and not worth a place in the cache.
+            # Longer entries are garbage, and must not fill the cache.
             address, is_trusted = self._entry(entry[:_MAX_ENTRY])
             # Garbage, or `unknown`: the proxy that reported it is the last known address.
             client = address or client
@@ -124,7 +120,7 @@ class ForwardedMiddleware:
         return client, max(1, len(entries))
 
     def _warn(self, remedy: str, peer: str, sent: dict[bytes, str]) -> None:
-        # Once in each process: every request of a proxy has the header.
+        # Once per process: every request through a proxy has the header.
         if remedy not in self._warned:
             self._warned.add(remedy)
             names = ", ".join(sorted(name.decode() for name in sent))

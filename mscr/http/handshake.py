@@ -1,4 +1,4 @@
-"""The opening of a WebSocket, refused and logged like a request.
+"""The handshake of a WebSocket, refused and logged like a request.
 
 The application has no WebSockets, so the router refuses each with 403. `serve` switches the
 protocol off: there, a handshake is an ordinary request.
@@ -8,14 +8,15 @@ from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
 
-import structlog
 from starlette.types import Message, Receive, Scope, Send
 
-from app.core.exceptions import APIError
-from app.core.logging import loggable
-from app.core.problems import problem_response
+from mscr.core.access_log import AccessLog
+from mscr.core.exceptions import APIError
+from mscr.core.logging import loggable
+from mscr.http.problems import problem_response
+from mscr.http.routing import template_of
 
-log = structlog.get_logger(__name__)
+access_log = AccessLog(__name__)
 
 DENIAL: Final = "websocket.http.response"
 STATUSES: Final = {
@@ -37,7 +38,7 @@ class Handshake:
         await self._send(message)
 
     async def refuse(self, error: APIError) -> None:
-        """Deny with the error where the server can, else with its 403."""
+        """Refuse with this error if the server can send it, otherwise with the server's 403."""
         await self.receive()
         if DENIAL not in self.scope.get("extensions", {}):
             await self.send({"type": "websocket.close", "code": 1008})
@@ -50,9 +51,10 @@ class Handshake:
     def log_access(self) -> None:
         """Log the path, without the query."""
         client = self.scope.get("client")
-        log.info(
+        access_log.write(
             "websocket",
             path=loggable(self.scope["path"]),
+            route=template_of(self.scope),
             status=self._status,
             client=loggable(client[0]) if client else None,
         )

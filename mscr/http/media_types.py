@@ -25,9 +25,9 @@ def is_json(content_type: str) -> bool:
 
 
 def unmet_media_type(content_type: str, route: Any) -> str:
-    """Return what the framework reads as this route's body, or an empty string if it was sent.
+    """Return the media type that this route's body needs, or an empty string if it was sent.
 
-    A route that reads the body by itself is not judged, nor is a request without a type.
+    A route that reads the body itself is not checked, nor is a request without a Content-Type.
     """
     body = getattr(route, "body_field", None)
     if body is None or not content_type:

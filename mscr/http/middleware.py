@@ -1,12 +1,12 @@
-"""The outermost layer, pure ASGI: request id, body limit, headers, access log, last resort."""
+"""The outermost middleware, pure ASGI: request id, body limit, headers, access log, catch-all."""
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final
-from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers
@@ -14,11 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.body_limits import body_limit
-from app.core.client import customer_of
-from app.core.config import Settings
-from app.core.cors import CrossOriginPolicy, PreflightRefusedError
-from app.core.exceptions import (
+from mscr.core.access_log import AccessLog
+from mscr.core.client import customer_of
+from mscr.core.config import Settings
+from mscr.core.exceptions import (
     APIError,
     BadRequestError,
     ContentEncodingError,
@@ -27,21 +26,26 @@ from app.core.exceptions import (
     ServiceUnavailableError,
     UntrustedHostError,
 )
-from app.core.handshake import Handshake
-from app.core.hosts import HostFilter
-from app.core.links import collect_links, link_header
-from app.core.logging import loggable
-from app.core.other_servers import run_lifespan
-from app.core.presence import Presence
-from app.core.problems import problem_response
-from app.db.caller import Caller, calling
+from mscr.core.hosts import HostFilter
+from mscr.core.links import collect_links, link_header
+from mscr.core.logging import loggable
+from mscr.db.caller import Caller, calling
+from mscr.http.body_limits import body_limit
+from mscr.http.cors import CrossOriginPolicy, PreflightRefusedError
+from mscr.http.handshake import Handshake
+from mscr.http.other_servers import run_lifespan
+from mscr.http.presence import Presence
+from mscr.http.problems import problem_response
+from mscr.http.routing import template_of
 
 log = structlog.get_logger(__name__)
+access_log = AccessLog(__name__)
 
-# A client's own id is taken over only when it can do no harm in a log or a header.
+# A client's own request id is accepted only if it is harmless in a log and in a header.
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 # ASVS v3.4: nothing is sniffed, framed, cached or referred. The docs pages bring their own policy.
+# An application replaces or adds a header by middleware of its own: see `app/main.py`.
 SECURITY_HEADERS: Final[dict[bytes, bytes]] = {
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
@@ -50,14 +54,14 @@ SECURITY_HEADERS: Final[dict[bytes, bytes]] = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
 }
-# More than any browser sends. `serve` refuses more while it arrives; other servers take any number
-# of megabytes, and what reads them here may need seconds for each.
+# More than any browser sends. `serve` refuses more while it arrives; other servers accept any
+# number of megabytes, and parsing the headers here may take seconds for each.
 MAX_HEADER_BYTES: Final = 65_536
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class RequestMiddleware:
-    """Wraps every HTTP request and WebSocket handshake; the lifespan passes through."""
+    """Wrap every HTTP request and WebSocket handshake; the lifespan passes through."""
 
     def __init__(
         self,
@@ -66,7 +70,7 @@ class RequestMiddleware:
         open_paths: Collection[str] = (),
         cross_origin: CrossOriginPolicy | None = None,
     ) -> None:
-        """`open_paths` are answered whatever host a request names."""
+        """`open_paths` are served whatever the Host header is."""
         self.app = app
         self._settings = settings
         self._max_body = settings.MAX_BODY_BYTES
@@ -84,8 +88,8 @@ class RequestMiddleware:
         exchange = _Exchange(scope, receive, send, self._max_body, self._cross_origin)
         try:
             if self._hosts.allows(scope):
-                # The exchange must not keep the caller: a cycle of the two would leave each request
-                # to the garbage collector.
+                # The exchange must not hold the caller: a reference cycle of the two would leave
+                # each request to the garbage collector.
                 with calling(Caller(_share_of(scope), exchange.require_client)):
                     await exchange.run(self.app)
             else:
@@ -95,7 +99,7 @@ class RequestMiddleware:
                 exchange.log_access()
 
     async def _shake_hands(self, handshake: Handshake) -> None:
-        """Hold WebSockets to the rules of requests, for other servers than ours and for routes."""
+        """Check handshakes like requests, for servers other than `serve` and WebSocket routes."""
         try:
             if not self._hosts.allows(handshake.scope):
                 await handshake.refuse(UntrustedHostError())
@@ -123,7 +127,6 @@ class _Exchange:
         self._received = 0
         self._status: int | None = None
         self._is_answered = False
-        self._is_head = scope["method"] == "HEAD"
         self._started = time.perf_counter()
         headers = Headers(scope=scope)
         self._headers = headers
@@ -133,8 +136,11 @@ class _Exchange:
         self._announced = headers.get("content-length", "")
         self._encoding = headers.get("content-encoding", "")
         state = scope.setdefault("state", {})
+        # HEAD is GET without the content (RFC 9110 §9.3.2), whatever the route.
+        self._is_head = scope["method"] == "HEAD"
+        self._routed = {**scope, "method": "GET"} if self._is_head else scope
         state["request_id"] = self._request_id
-        # When the request came in, before anything waits: rotation of refresh tokens asks.
+        # The time of arrival, before anything waits: the rotation of refresh tokens needs it.
         state["arrived_at"] = datetime.now(UTC)
         self._state = state
         structlog.contextvars.clear_contextvars()
@@ -151,26 +157,24 @@ class _Exchange:
             await self._run(app)
 
     async def _run(self, app: ASGIApp) -> None:
-        # HEAD is GET without the content (RFC 9110 §9.3.2), whatever the route.
-        scope = {**self._scope, "method": "GET"} if self._is_head else self._scope
         try:
-            await app(scope, self.receive, self.send)
+            await app(self._routed, self.receive, self.send)
         except ClientDisconnect:
-            # It is gone: no fault of ours, and for nobody but the access log.
+            # The client disconnected: no fault of ours, and of interest only for the access log.
             if self._status is None:
                 await self.refuse(BadRequestError())
         except asyncio.CancelledError:
-            # The server stops, and will not wait longer.
+            # The server is stopping and does not wait longer.
             if self._status is None:
                 log.warning(
                     "service_unavailable",
-                    reason="the process stops, and this request took longer than that may",
-                    remedy="raise SHUTDOWN_TIMEOUT_SECONDS if that is too short",
+                    reason="the process is stopping, and this request exceeded its time for that",
+                    remedy="raise SHUTDOWN_TIMEOUT_SECONDS if it is too short",
                 )
                 await self.refuse(ServiceUnavailableError())
             raise
         except Exception:
-            # The last resort: it goes into the log, and the client learns nothing of it.
+            # The catch-all: log the error, and reveal nothing of it to the client.
             log.exception("unhandled_error")
             if self._status is not None:
                 raise
@@ -206,14 +210,14 @@ class _Exchange:
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
             if self._received > self._max_body:
-                # The framework passes this class on from where it reads the body, and no other.
+                # FastAPI lets only this class through where it reads the body.
                 raise HTTPException(PayloadTooLargeError.status)
-            # With its last byte only: headers sent early must not make a late token look early.
+            # Renew it until the last byte: early headers must not make a late token look early.
             self._state["arrived_at"] = datetime.now(UTC)
         return message
 
     async def send(self, message: Message) -> None:
-        # Behind the end, servers say that a client is gone, which only has what it came for.
+        # After the last byte, servers report a disconnect, although the client just has it all.
         self._is_answered = message["type"] == "http.response.body" and not message.get("more_body")
         if message["type"] == "http.response.start":
             self._status = message["status"]
@@ -228,17 +232,18 @@ class _Exchange:
         elif self._is_head:
             await self._send({"type": message["type"], "body": b""})
             if message.get("more_body"):
-                # As if it were gone: nobody reads the rest of a stream.
+                # End a stream as if the client had disconnected: nobody reads the rest.
                 raise ClientDisconnect
             return
         await self._send(message)
 
     def log_access(self) -> None:
         client = self._scope.get("client")
-        log.info(
+        access_log.write(
             "request",
             method=self._scope["method"],
             path=loggable(self._scope["path"]),
+            route=template_of(self._routed),
             status=self._status,
             duration_ms=round((time.perf_counter() - self._started) * 1000, 1),
             client=loggable(client[0]) if client else None,
@@ -246,9 +251,9 @@ class _Exchange:
 
 
 def _share_of(scope: Scope) -> str:
-    """Who shares connections, until a token says more: everybody at an address."""
+    """Return the pool's key of the caller until a token names the user: the client's address."""
     address: str = (scope.get("client") or ("", 0))[0]
-    # IPv4 is what it is: reading it would take longer than all else here.
+    # An IPv4 address is its own key: parsing it would take longer than all else here.
     return f"address {customer_of(address) if ':' in address else address}"
 
 
@@ -258,11 +263,11 @@ def _header_bytes(scope: Scope) -> int:
 
 def _exceeds(content_length: str, limit: int) -> bool:
     number = content_length.lstrip("0")
-    # By its length first: Python refuses to read a number of thousands of digits.
+    # Compare the lengths first: Python refuses to parse a number of thousands of digits.
     return number.isdecimal() and (len(number) > len(str(limit)) or int(number) > limit)
 
 
 def _request_id(offered: str | None) -> str:
     if offered is not None and _REQUEST_ID.fullmatch(offered):
         return offered
-    return uuid4().hex
+    return os.urandom(16).hex()

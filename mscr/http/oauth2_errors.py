@@ -2,19 +2,20 @@
 
 OAuth2 clients read `error` and `error_description` (§5.2) at the top level, and nothing else.
 `OAuth2ErrorMiddleware` adds them to every error of one path, also to those that other middleware
-answers with before a route is found.
+sends before a route is found.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any, Final, Literal, get_args
 
 from pydantic import Field
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.problems import PROBLEM_MEDIA_TYPE, Problem
+from mscr.http.problems import PROBLEM_MEDIA_TYPE
+from mscr.schemas.problem_schemas import Problem
 
 ErrorCode = Literal[
     "invalid_request",
@@ -24,9 +25,9 @@ ErrorCode = Literal[
     "temporarily_unavailable",
 ]
 
-# What `error_description` may not hold (RFC 6749 §5.2).
+# Characters that `error_description` must not contain (RFC 6749 §5.2).
 _UNPRINTABLE: Final = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
-# Try again later. §5.2 has no word for it, so it is that of §4.1.2.1.
+# Retry later. §5.2 has no code for this, so the one of §4.1.2.1 is used.
 _TEMPORARY: Final = {429, 503}
 _SERVER_ERROR: Final = 500
 
@@ -34,7 +35,9 @@ _SERVER_ERROR: Final = 500
 class OAuth2Problem(Problem):
     """A problem of the token endpoint, with RFC 6749's members for OAuth2 clients."""
 
-    error: ErrorCode = Field(description="RFC 6749 §5.2, and of §4.1.2.1 what is missing there.")
+    error: ErrorCode = Field(
+        description="A code of RFC 6749 §5.2, or of §4.1.2.1 for errors that §5.2 lacks."
+    )
     error_description: str = Field(examples=["There is no such resource."])
 
 
@@ -55,22 +58,22 @@ def _error_code(code: str, status: int) -> str:
 
 
 class OAuth2ErrorMiddleware:
-    """Adds RFC 6749's members to the errors of the token endpoint at `path`."""
+    """Add RFC 6749's members to the errors of the token endpoint at `path`."""
 
     def __init__(self, app: ASGIApp, path: str) -> None:
         self.app = app
         self._path = path
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and scope["path"].endswith(self._path):
             root = scope.get("root_path", "")
             if scope["path"].removeprefix(root) == self._path:
                 send = _ErrorSender(send).send
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
 
 class _ErrorSender:
-    """Holds a problem back until it is complete; other responses pass through."""
+    """Buffer a problem until it is complete; pass other responses through."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -94,7 +97,7 @@ class _ErrorSender:
             self._content = json.dumps(problem | oauth2_members(problem)).encode()
             headers["content-length"] = str(len(self._content))
         else:
-            # The response to HEAD: it would be the length without the members.
+            # A response to HEAD: its length would not include the added members.
             del headers["content-length"]
         await self._send(start)
         await self._send({"type": "http.response.body", "body": self._content})
@@ -107,7 +110,7 @@ def _is_problem(start: Message) -> bool:
 def document_oauth2_errors(openapi: dict[str, Any], reference: str) -> None:
     """Add the members to the errors of each operation that is a token URL in this document.
 
-    `reference` has a place for the name of a schema: `{model}`.
+    `reference` is the format of a schema's reference, with the placeholder `{model}`.
     """
     for path in _token_urls(openapi) & openapi["paths"].keys():
         schema = OAuth2Problem.model_json_schema(ref_template=reference, mode="serialization")

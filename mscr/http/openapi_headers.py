@@ -3,27 +3,27 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from app.core.exceptions import (
+from mscr.core.exceptions import (
     ForbiddenError,
     ServiceUnavailableError,
     TooManyRequestsError,
     UnauthorizedError,
 )
-from app.core.idempotency import REPLAYED_HEADER
-from app.core.openapi_schemas import PREFIX, REFERENCE
-from app.core.pagination import PageMeta
-
-# What requests may have, and what their answers have then.
-IF_MATCH: Final = "If-Match"
-IF_NONE_MATCH: Final = "If-None-Match"
-IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+from mscr.http.header_names import (
+    IDEMPOTENCY_KEY,
+    IDEMPOTENCY_REPLAYED,
+    IF_MATCH,
+    IF_NONE_MATCH,
+)
+from mscr.http.openapi_schemas import PREFIX, REFERENCE
+from mscr.schemas.list_schemas import PageMeta
 
 _PAGE_META: Final = {"$ref": REFERENCE.format(model=PageMeta.__name__)}
 _NAME: Final = r'"[a-z-]+"'
 
 HEADERS: Final[dict[str, dict[str, Any]]] = {
     "X-Request-ID": {
-        "description": "The request's id in the log: the client's own X-Request-ID, or a new one.",
+        "description": "The id of the request in the log: the client's X-Request-ID, or a new one.",
         "required": True,
         "schema": {
             "type": "string",
@@ -41,12 +41,12 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         },
     },
     "Retry-After": {
-        "description": "In how many seconds to try again.",
+        "description": "Seconds to wait before a retry.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1, "examples": [2]},
     },
     "RateLimit-Policy": {
-        "description": "The limit that was hit: its name, quota and window in seconds.",
+        "description": "The limit that was exceeded: its name, quota and window in seconds.",
         "required": True,
         "schema": {
             "type": "string",
@@ -55,7 +55,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         },
     },
     "RateLimit": {
-        "description": "What is left of it, and in how many seconds there is more.",
+        "description": "The remaining quota, and the seconds until it is reset.",
         "required": True,
         "schema": {
             "type": "string",
@@ -64,7 +64,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         },
     },
     "ETag": {
-        "description": "Names this version of it, for If-Match and If-None-Match.",
+        "description": "The version of the object, for If-Match and If-None-Match.",
         "schema": {
             "type": "string",
             "pattern": '^"[A-Za-z0-9_-]+"$',
@@ -72,7 +72,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         },
     },
     "Location": {
-        "description": "The path of what was made.",
+        "description": "The path of the new object.",
         "schema": {
             "type": "string",
             "pattern": "^/",
@@ -80,20 +80,21 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         },
     },
     "Content-Disposition": {
-        "description": "That it is a file, and its name.",
+        "description": "Marks the response as a file, and names it.",
         "schema": {
             "type": "string",
-            "pattern": '^attachment; filename="[a-z-]+[.](csv|ndjson)"$',
+            "pattern": '^attachment; filename="[^"]+"$',
             "examples": ['attachment; filename="items.csv"'],
         },
     },
-    REPLAYED_HEADER: {
-        "description": "`true`: the answer of an earlier request with this Idempotency-Key.",
+    IDEMPOTENCY_REPLAYED: {
+        "description": "`true`: the stored response of the first request with this key.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Link": {
-        "description": "Where the other pages are (RFC 8288): `first`, `prev`, `next` and `last` "
-        "of numbered pages, `first` and `next` of cursors. Relative to the URL that was asked for.",
+        "description": "Links to the other pages (RFC 8288): `first`, `prev`, `next` and `last` of "
+        "numbered pages, `first` and `next` of cursors. There is no `last` if further rows have "
+        "cursors only. Relative to the URL of the request.",
         "schema": {
             "type": "string",
             "examples": ['<?page=3&per_page=20>; rel="next", <?page=1&per_page=20>; rel="prev"'],
@@ -110,7 +111,7 @@ BY_STATUS: Final = {
 
 
 def refer_to(*names: str) -> dict[str, Any]:
-    """`headers` of a response: some of `HEADERS`."""
+    """Return `headers` of a response in OpenAPI, by their names in `HEADERS`."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
@@ -120,7 +121,7 @@ def headers_read(operation: dict[str, Any]) -> set[str]:
 
 
 def document_headers(openapi: dict[str, Any]) -> None:
-    """Add them to every response, beside those that a route documents itself."""
+    """Add `HEADERS` to the responses that send them, beside those that a route documents itself."""
     openapi["components"]["headers"] = HEADERS
     for path in openapi["paths"].values():
         for method, operation in path.items():
@@ -141,11 +142,11 @@ def _names_by_request(read: set[str]) -> Iterator[str]:
     if IF_MATCH in read:
         yield "ETag"
     if IDEMPOTENCY_KEY in read:
-        yield REPLAYED_HEADER
+        yield IDEMPOTENCY_REPLAYED
 
 
 def _names_of_page(openapi: dict[str, Any], response: dict[str, Any]) -> Iterator[str]:
-    """A list is told by its `meta`."""
+    """Yield `Link` for a list, which is recognized by its `meta`."""
     shown = response["content"].get("application/json", {}).get("schema", {}).get("$ref", "")
     schema = openapi["components"]["schemas"].get(shown.removeprefix(PREFIX), {})
     if _PAGE_META in schema.get("properties", {}).get("meta", {}).get("anyOf", ()):

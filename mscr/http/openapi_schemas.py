@@ -1,4 +1,4 @@
-"""What the framework leaves unsaid in schemas, or says for Python only."""
+"""Corrections of FastAPI's schemas: missing names and formats, and texts that only suit Python."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,10 +9,13 @@ REFERENCE: Final = "#/components/schemas/{model}"
 PREFIX: Final = REFERENCE.format(model="")
 _NULL: Final = {"type": "null"}
 _GENERATED: Final = "Body_"
+# The media type that FastAPI documents an `UploadFile` with.
+_FILE: Final = "application/octet-stream"
+_BOUNDS: Final = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 
 
 def name_by_title(openapi: Schema) -> None:
-    """Call each component what its model is called: generic ones have longer names by default."""
+    """Name each component after its model: generic ones have longer names by default."""
     schemas = openapi["components"]["schemas"]
     titles = {key: schema.get("title", "") for key, schema in schemas.items()}
     count = Counter(titles.values())
@@ -48,10 +51,10 @@ def name_generated_bodies(openapi: Schema) -> None:
 
 
 def name_inline_bodies(openapi: Schema) -> None:
-    """Move the bodies that a route spells out to the components, where generated types have names.
+    """Move bodies that a route defines inline to the components, so that generated types get names.
 
-    Those are of routes that read the body by themselves, and tell so with `openapi_extra`, or that
-    answer with something else than JSON.
+    Such routes read the body themselves and document it with `openapi_extra`, or respond with
+    something other than JSON.
     """
     for operation in _operations(openapi):
         for media in _contents(operation):
@@ -68,8 +71,36 @@ def _contents(operation: Schema) -> Iterator[Schema]:
         yield from body.get("content", {}).values()
 
 
+def mark_files(openapi: Schema) -> None:
+    """Add `format: binary` to the files of forms: without it, generators take them for strings."""
+    for schema in _of_type("string", openapi["components"]["schemas"]):
+        if schema.get("contentMediaType") == _FILE:
+            schema["format"] = "binary"
+
+
+def write_whole_bounds(openapi: Schema) -> None:
+    """Write the bounds of integers as integers: FastAPI makes floats of them.
+
+    Written as 9.223372036854776e+18, the bound is more than 2**63 and allows refused values.
+    """
+    for schema in _of_type("integer", openapi):
+        for keyword in _BOUNDS & schema.keys():
+            schema[keyword] = int(schema[keyword])
+
+
+def _of_type(name: str, part: Any) -> Iterator[Schema]:
+    if isinstance(part, list):
+        for inner in part:
+            yield from _of_type(name, inner)
+    elif isinstance(part, dict):
+        if part.get("type") == name:
+            yield part
+        for inner in part.values():
+            yield from _of_type(name, inner)
+
+
 def drop_nulls_of_parameters(openapi: Schema) -> None:
-    """What is optional in Python may be null; in a query it is left out, and nothing is null."""
+    """Remove null from optional parameters: a client omits them, and cannot send null."""
     for operation in _operations(openapi):
         for parameter in operation.get("parameters", []):
             parameter["schema"] = _without_null(parameter["schema"])
@@ -79,8 +110,8 @@ def _without_null(schema: Schema) -> Schema:
     if _NULL not in schema.get("anyOf", []):
         return schema
     choices = [choice for choice in schema["anyOf"] if choice != _NULL]
-    told = {name: value for name, value in schema.items() if name != "anyOf"}
-    return {**(choices[0] if len(choices) == 1 else {"anyOf": choices}), **told}
+    others = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**(choices[0] if len(choices) == 1 else {"anyOf": choices}), **others}
 
 
 def _operations(openapi: Schema) -> list[Schema]:

@@ -1,7 +1,7 @@
 """Checks for servers other than `python cli.py serve`.
 
-`serve` checks WEB_CONCURRENCY before it starts workers. Another server's number of workers is not
-known here, so each of them claims to be the only one where only one may run.
+`serve` checks WEB_CONCURRENCY before it starts workers. The number of another server's workers is
+unknown here. Where only one may run, each of them therefore claims to be the only one.
 """
 
 from hashlib import sha256
@@ -9,9 +9,9 @@ from hashlib import sha256
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.config import Settings
-from app.core.sole_process import claim
-from app.server.status import find_status
+from mscr.core.config import Settings
+from mscr.server.sole_process import claim
+from mscr.server.status import find_status
 
 NOT_IN_FORCE = (
     "limits on the size of headers and on slow clients, MAX_CONNECTIONS, KEEP_ALIVE_SECONDS, "

@@ -1,4 +1,4 @@
-"""Whether a client is still there, told without waiting for it."""
+"""Detect a client's disconnect, without waiting for it."""
 
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -12,10 +12,10 @@ _DISCONNECT: Final = "http.disconnect"
 
 
 class Presence:
-    """Passes on what one request's client sends, and looks ahead for its leaving.
+    """Pass on the messages of one request's client, and look ahead for its disconnect.
 
-    The server tells of that where it tells of the body, behind its end. So as long as a body is on
-    its way, nothing is looked at, and the client counts as there.
+    The server reports a disconnect as a message after the body. While a body is still arriving,
+    there is no look-ahead, and the client counts as present.
     """
 
     def __init__(self, receive: Receive, *, sends_body: bool) -> None:
@@ -37,7 +37,7 @@ class Presence:
         return message
 
     def is_gone(self) -> bool:
-        # A concurrent receive() would miss the message that is taken here.
+        # Do not read while the application waits in receive(): it would miss the message read here.
         while self._is_complete and not self._is_receiving and not self._is_gone:
             message = _at_once(self._receive)
             if message is None:
@@ -52,7 +52,7 @@ class Presence:
 
 
 def _at_once(receive: Receive) -> Message | None:
-    """The next message, unless it has yet to come."""
+    """Return the next message if there is one already, else None."""
     step = cast("Generator[Any, None, Message]", receive().__await__())
     try:
         next(step)
@@ -60,6 +60,6 @@ def _at_once(receive: Receive) -> Message | None:
         message: Message = done.value
         return message
     finally:
-        # A coroutine's own, which then lets go of what it waits for.
+        # Closing the coroutine releases what it waits for.
         step.close()
     return None

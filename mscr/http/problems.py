@@ -1,29 +1,27 @@
-"""Errors on the wire: RFC 9457 problem responses for everything that can go wrong.
+"""Error responses: RFC 9457 problems for everything that can go wrong.
 
-`install_problem_handlers` covers our own errors, validation, the framework's answers and the
-database's faults. What nothing else caught is answered by the middleware, from here too.
+`install_problem_handlers` covers our own errors, validation, the framework's errors and those of
+the database. The middleware handles all uncaught errors, and also uses this module.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
-from pydantic import MISSING, BaseModel, Field
 from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.backing_services import DATABASE, log_fields
-from app.core.database_errors import DATABASE_ERRORS, database_problem, database_reason
-from app.core.exceptions import (
+from mscr.connections.backing_services import DATABASE, log_fields
+from mscr.core.exceptions import (
     APIError,
     BadRequestError,
     ForbiddenError,
@@ -39,14 +37,12 @@ from app.core.exceptions import (
     UriTooLongError,
     ValidationFailedError,
 )
-from app.core.log_budget import LogBudget
-from app.core.media_types import unmet_media_type
+from mscr.core.log_budget import LogBudget
+from mscr.db.database_errors import DATABASE_ERRORS, database_problem, database_reason
+from mscr.http.media_types import unmet_media_type
+from mscr.schemas.problem_schemas import field_problems
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
-
-# A body of a megabyte may have 70,000 unknown fields, or one whose name is a megabyte long.
-MAX_FAULTS: Final = 50
-MAX_NAME_LENGTH: Final = 100
 
 # A response with one of these has no content (RFC 9110 §15.3.5, §15.3.6, §15.4.5).
 WITHOUT_CONTENT: Final = {204, 205, 304}
@@ -76,48 +72,12 @@ _BY_STATUS: dict[int, type[APIError]] = {
     )
 }
 
-# Pydantic's messages for these quote a part of what was sent.
-_FIXED_MESSAGES = {
-    "uuid_parsing": "Input should be a valid UUID",
-    "json_invalid": "The body is not valid JSON, in UTF-8",
-    "extra_forbidden": "There is no such field",
-    "model_attributes_type": "Input should be a JSON object",
-}
-# Of the whole body: most often, the client did not say that it sends JSON.
-_NO_OBJECT = "Send a JSON object, with Content-Type: application/json"
-
-
-class FieldProblem(BaseModel):
-    """What is wrong with one value of the request; never the value itself."""
-
-    loc: list[str | int] = Field(description="Where: body, query or path, then the field.")
-    msg: str
-    type: str
-
-
-class Problem(BaseModel):
-    """RFC 9457 problem details. `code` is stable; `detail` is for people and may change."""
-
-    type: str = Field(examples=["urn:problem-type:not_found"])
-    title: str = Field(examples=["Not found"])
-    status: int = Field(examples=[404])
-    detail: str = Field(examples=["There is no such resource."])
-    instance: str = Field(examples=["urn:request:0b9f6d0e54c04e3a8c9a4a4b0a3a5c11"])
-    success: Literal[False]
-    code: str = Field(examples=["not_found"])
-    request_id: str = Field(examples=["0b9f6d0e54c04e3a8c9a4a4b0a3a5c11"])
-    errors: list[FieldProblem] | MISSING = Field(
-        MISSING,
-        description="Which values or rows of the request are at fault; absent if it is none of "
-        "them.",
-    )
-
 
 def problem_response(
     error: APIError, request_id: str, errors: Sequence[Mapping[str, Any]] | None = None
 ) -> Response:
-    """`error` as an `application/problem+json` response."""
-    # Escaped to ASCII: the name of an unknown field may be a lone surrogate, which is no UTF-8.
+    """Return `error` as an `application/problem+json` response."""
+    # Escape to ASCII: an unknown field's name may be a lone surrogate, which is not valid UTF-8.
     content = json.dumps(problem_body(error, request_id, errors), ensure_ascii=True)
     return Response(content, error.status, dict(error.headers), PROBLEM_MEDIA_TYPE)
 
@@ -125,7 +85,7 @@ def problem_response(
 def problem_body(
     error: APIError, request_id: str, errors: Sequence[Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
-    """The members of a problem; `errors` are those of the error itself unless others are given."""
+    """Return the members of a problem. `errors` replaces those of the error itself."""
     body: dict[str, Any] = {
         "type": f"urn:problem-type:{error.code}",
         "title": error.title,
@@ -178,7 +138,7 @@ def _log_limit(error: TooManyRequestsError) -> None:
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
-    """Where and why, from which the submitted `input` is left out: it may be a password."""
+    """Respond with the faults, without the submitted `input`, which may be a password."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
     faults = error.errors()
     if expected := _unmet_media_type(request, faults):
@@ -195,24 +155,6 @@ def _unmet_media_type(request: Request, faults: Sequence[Any]) -> str:
     return unmet_media_type(request.headers.get("content-type", ""), request.scope.get("route"))
 
 
-def field_problems(faults: Sequence[Any]) -> list[dict[str, Any]]:
-    """What validation found, as it is told: without the values, and not without end."""
-    return [
-        {
-            "loc": [p[:MAX_NAME_LENGTH] if isinstance(p, str) else p for p in fault["loc"]],
-            "msg": _message(fault),
-            "type": fault["type"],
-        }
-        for fault in faults[:MAX_FAULTS]
-    ]
-
-
-def _message(fault: Any) -> str:
-    if fault["type"] == "model_attributes_type" and tuple(fault["loc"]) == ("body",):
-        return _NO_OBJECT
-    return str(_FIXED_MESSAGES.get(fault["type"], fault["msg"]))
-
-
 async def _on_framework_error(request: Request, error: Exception) -> Response:
     """Convert an `HTTPException` of the framework, of a library or of the application.
 
@@ -225,16 +167,27 @@ async def _on_framework_error(request: Request, error: Exception) -> Response:
     problem = error_with(status)
     if problem.status >= APIError.status:
         log.error("http_exception", status=status, exc_info=error)
-    elif isinstance(error.__cause__, UnicodeDecodeError):
-        problem.detail = "The body is not in UTF-8."
+    elif fault := _body_fault(error.__cause__):
+        problem.detail = fault
     elif text := _text_of(error):
         problem.detail = text
-    # One case, or there would be two of a header that both have.
+    # In lower case: otherwise a header that both have would be sent twice.
     sent = {name.lower(): value for name, value in (*problem.headers.items(), *_headers_of(error))}
     if status == MethodNotAllowedError.status:
         sent["allow"] = ", ".join(_allowed_methods(request))
     problem.headers = sent
     return problem_response(problem, request_id_of(request))
+
+
+def _body_fault(cause: BaseException | None) -> str:
+    """Return what is wrong with a body that could not be read; FastAPI's own text does not say."""
+    if isinstance(cause, UnicodeDecodeError):
+        return "The body is not in UTF-8."
+    if isinstance(cause, RecursionError):
+        return "The body is nested too deeply."
+    if isinstance(cause, ValueError) and "integer string conversion" in str(cause):
+        return "The body has an integer with too many digits."
+    return ""
 
 
 def _headers_of(error: HTTPException) -> list[tuple[str, str]]:
@@ -248,7 +201,7 @@ def _text_of(error: HTTPException) -> str:
     if detail == _phrase(error.status_code):
         return ""
     try:
-        # FastAPI's own may be any JSON value.
+        # The detail of FastAPI's own exception may be any JSON value.
         return detail if isinstance(detail, str) else json.dumps(jsonable_encoder(detail))
     except (TypeError, ValueError, RecursionError):
         return ""
@@ -260,7 +213,7 @@ def error_with(status: int) -> APIError:
 
 
 def _problem_class(status: int) -> type[APIError]:
-    """Return the class of a status, or a new one in the words of RFC 9110 and the registry."""
+    """Return the error class of a status, or make one from the registered phrase (RFC 9110)."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status not in STATUSES:
@@ -290,17 +243,17 @@ def _allowed_methods(request: Request) -> list[str]:
         if route.path_regex.match(path)
     )
     methods = set().union(*matching)
-    # HEAD goes wherever GET does.
+    # HEAD is allowed wherever GET is.
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 async def _on_database_error(request: Request, error: Exception) -> Response:
     problem = database_problem(error)
     if problem.status == APIError.status and isinstance(error, IntegrityError):
-        # The trace would quote the row.
+        # A traceback would quote the row.
         log.error("database_error", reason=database_reason(error), statement=error.statement)
     elif problem.status == APIError.status:
-        # A fault of ours, as a wrong statement is: its trace, which has no values, says where.
+        # A bug of ours, such as a wrong statement. Its traceback has no values, and shows where.
         log.error("database_error", exc_info=error)
     else:
         fields = log_fields(error, DATABASE)

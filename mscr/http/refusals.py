@@ -1,21 +1,18 @@
-"""The server's answers to what never becomes a request, in the shape of all other errors."""
+"""The server's responses to input that never becomes a request, in the shape of other errors."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-# A worker imports this module first, and structlog must not find rich.
-from app.core.logging import loggable  # isort: skip
+from mscr.core.access_log import AccessLog
+from mscr.core.addresses import canonical_address
+from mscr.core.logging import loggable
+from mscr.http.middleware import SECURITY_HEADERS
+from mscr.http.problems import error_with, problem_response
+from mscr.server.refusal import Answer, Headers, Refusal
 
-import structlog
-
-from app.core.addresses import canonical_address
-from app.core.middleware import SECURITY_HEADERS
-from app.core.problems import error_with, problem_response
-from app.server.refusal import Answer, Headers, Refusal
-
-log = structlog.get_logger(__name__)
+access_log = AccessLog(__name__)
 
 # The headers of these responses that a page can only read if they are exposed.
 _EXPOSED: Final = b"Retry-After, X-Request-ID"
@@ -24,7 +21,7 @@ _VARY: Final = (b"vary", b"Origin")
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Makes the answers; pages of `origins` may read them, if the Origin header has arrived."""
+    """Make the responses. Pages of `origins` may read them, if the Origin header has arrived."""
 
     origins: Collection[str]
     credentials: bool
@@ -33,14 +30,16 @@ class Refusals:
         """Return a problem with a request id of its own, under which it is logged."""
         request_id, status = uuid4().hex, refusal.status
         address = loggable(canonical_address(refusal.client)) if refusal.client else None
-        log.info("request_refused", status=status.value, client=address, request_id=request_id)
+        access_log.write(
+            "request_refused", status=status.value, client=address, request_id=request_id
+        )
         response = problem_response(error_with(status), request_id)
         headers = [h for h in response.raw_headers if h[0] != b"content-length"]
         headers += [*SECURITY_HEADERS.items(), (b"x-request-id", request_id.encode())]
         return Answer([*headers, *self._cross_origin(refusal)], bytes(response.body))
 
     def _cross_origin(self, refusal: Refusal) -> Headers:
-        """Return the headers of the CORS protocol, which the application has no part in here."""
+        """Return the CORS headers, which the application cannot add to these responses."""
         if not self.origins:
             return []
         origin = next((value for name, value in refusal.headers if name == b"origin"), b"")

@@ -1,29 +1,16 @@
-"""A path prefix: a proxy serves the application under `/svc`, and takes it off or passes it on."""
+"""A path prefix: a proxy serves the application under `/svc`, and strips it or passes it on."""
 
-import re
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# Unreserved characters (RFC 3986 §2.3): the same text, encoded or not, for every proxy.
-_ROOT_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
-
-
-def check_root_path(value: str) -> str:
-    """Raises `ValueError` for what is no path prefix."""
-    segments = value.split("/")
-    if value and (not _ROOT_PATH.fullmatch(value) or {".", ".."} & set(segments)):
-        raise ValueError("needs the form /svc: a slash first, none at the end, no .., no query")
-    return value
-
 
 class RootPathMiddleware:
-    """Sets `root_path`, and makes `path` begin with it, as ASGI demands.
+    """Set `root_path`, and make `path` begin with it, as ASGI requires.
 
     Both kinds of proxies work, and so do probes and neighbours that call the application without
-    any proxy. A path that is ambiguous, as `/api/v1` behind the prefix `/api`, is taken as passed
-    on only if the rest of it is one of the application's own paths.
+    any proxy. An ambiguous path, such as `/api/v1` behind the prefix `/api`, counts as passed on
+    only if the rest of it is one of the application's own paths.
     """
 
     def __init__(
@@ -36,7 +23,7 @@ class RootPathMiddleware:
         self._beginnings: frozenset[str] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # A server or a parent application that sets it has completed the path, too.
+        # A server or a parent application that sets `root_path` has also completed the path.
         if scope["type"] in {"http", "websocket"} and not scope.get("root_path"):
             scope["root_path"] = self._root
             if not self._is_passed_on(scope["path"]):
@@ -53,7 +40,7 @@ class RootPathMiddleware:
 
     def _is_own(self, path: str) -> bool:
         if self._beginnings is None:
-            # On the first request: routes are added after middleware.
+            # Computed on the first request: routes are added after middleware.
             self._beginnings = frozenset(_beginning(each) for each in self._own_paths())
         return _beginning(path) in self._beginnings
 

@@ -1,9 +1,9 @@
-"""Handle a request once more when the schema changed, or its session ended, under its transaction.
+"""Retry a request whose transaction was lost to a schema change or an ended database session.
 
-PostgreSQL refuses a prepared statement whose result has changed. Outside of a transaction, the
-connection prepares it anew. Inside of one, the transaction is lost, and only the whole can be done
-again: where nothing was committed yet, nobody notices. The same holds for a session that the server
-ended, as for a restart, before it got the statement.
+PostgreSQL refuses a cached plan whose result type has changed. Outside a transaction, the
+connection prepares the statement again. Inside one, the transaction is lost, and only the whole
+request can be retried, if nothing was committed yet. The same holds for a session that the server
+ended, for a restart for example, before it got the statement.
 """
 
 from collections.abc import Callable, Coroutine, MutableMapping
@@ -14,8 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from app.core.database_errors import is_outdated
-from app.db.session_info import COMMITTED
+from mscr.db.database_errors import is_outdated
+from mscr.db.session_info import COMMITTED
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
@@ -24,12 +24,12 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 log = structlog.get_logger(__name__)
 
-# FastAPI's, for dependencies that end before the response is sent: they have the session.
+# FastAPI's exit stack of dependencies that end before the response is sent, such as the session.
 _STACK: Final = "fastapi_function_astack"
 
 
 def note_session(request: HTTPConnection, info: MutableMapping[Any, Any]) -> None:
-    """Let `COMMITTED` in the session's `info` decide whether the request can be handled again."""
+    """Let `COMMITTED` in the session's `info` decide whether the request can be retried."""
     request.state.session_info = info
 
 

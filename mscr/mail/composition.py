@@ -1,4 +1,4 @@
-"""A mail as servers know it (RFC 5322). Loaded only where there is one to hand it to."""
+"""Compose mails in the format of mail servers (RFC 5322). Loaded only if one is configured."""
 
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -8,13 +8,13 @@ from email.utils import format_datetime, make_msgid
 
 from email_validator import validate_email
 
-from app.mail.message import Mail
+from mscr.mail.message import Mail
 
 
 def compose(mail: Mail, sender: str) -> EmailMessage:
-    """The message, from a sender that is `deliverable`.
+    """Return the message. `sender` comes from `deliverable`.
 
-    Raises `ValueError` for what would add lines to its headers.
+    Raises `ValueError` for line breaks, which would allow header injection.
     """
     message = EmailMessage(policy=SMTP)
     message["From"] = _header_address(sender)
@@ -22,16 +22,17 @@ def compose(mail: Mail, sender: str) -> EmailMessage:
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
-    # RFC 3834 §5: no automatic replies to what no person has written.
+    # RFC 3834 §5: prevents automatic replies.
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
     return message
 
 
 def deliverable(address: str) -> str:
-    """With the domain in ASCII (RFC 5891), and all of it where possible.
+    """Return the address in ASCII if possible, otherwise with its domain in ASCII (RFC 5891).
 
-    Where it is not, the server must know SMTPUTF8. Raises `ValueError` for what is no address.
+    A local part with other characters needs a server with SMTPUTF8. Raises `ValueError` for an
+    invalid address.
     """
     local, _, _ = address.rpartition("@")
     found = validate_email(address, check_deliverability=False)
@@ -39,6 +40,6 @@ def deliverable(address: str) -> str:
 
 
 def _header_address(address: str) -> Address:
-    # By its parts: as a whole it would have to be ASCII.
+    # In two parts: as a whole, the address would have to be ASCII.
     local, _, domain = address.rpartition("@")
     return Address(username=local, domain=domain)

@@ -1,4 +1,4 @@
-"""Sends mails: nobody waits for a mail server, and no mail is tried twice."""
+"""Sends mails in the background: requests do not wait for a mail server. No mail is retried."""
 
 import asyncio
 from datetime import timedelta
@@ -6,21 +6,21 @@ from typing import Final
 
 import structlog
 
-from app.core.backing_services import MAIL, log_fields
-from app.mail.mailer import Mailer
-from app.mail.message import Mail
+from mscr.connections.backing_services import MAIL, log_fields
+from mscr.mail.mailer import Mailer
+from mscr.mail.message import Mail
 
 log = structlog.get_logger(__name__)
 
-# Connections to the mail server at once.
+# Concurrent connections to the mail server.
 MAX_DELIVERIES: Final = 4
 
 
 class MailDispatcher:
-    """Holds the mails of this process that have not left yet, a bounded number of them.
+    """The bounded queue of this process's pending mails.
 
-    A mail that fails is logged, without its address or text, and forgotten: its request may be
-    made again.
+    Warning: a failed mail is lost. It is logged without its address or text; users can repeat the
+    request that sent it.
     """
 
     def __init__(self, mailer: Mailer, *, max_pending: int, timeout: timedelta) -> None:
@@ -31,22 +31,22 @@ class MailDispatcher:
         self._connections = asyncio.Semaphore(MAX_DELIVERIES)
 
     async def post(self, mail: Mail) -> None:
-        """Take a mail, and return before anything is done about it.
+        """Queue a mail, and return before it is sent.
 
-        Where it must not be seen whether there is a mail, or which, this is called as a background
-        task, after the response.
+        Call this as a background task, after the response, if the response time must not reveal
+        whether a mail is sent (timing side channel).
         """
-        # A server that hangs must not fill the memory.
+        # A hanging mail server must not fill the memory.
         if len(self._pending) >= self._max_pending:
             log.error("mail_dropped", reason="too_many_pending")
             return
-        # A task of its own, which keeps the request's id for the log and outlives the request.
+        # The task inherits the request's id for the log, and outlives the request.
         task = asyncio.create_task(self._deliver(mail))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
 
     async def close(self, *, within: timedelta) -> None:
-        """Wait for what is pending, and drop the rest."""
+        """Wait for pending mails, and drop those that are not sent in time."""
         pending = set(self._pending)
         if not pending:
             return
@@ -62,8 +62,8 @@ class MailDispatcher:
             try:
                 async with asyncio.timeout(self._timeout):
                     await self._mailer.send(mail)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the answer has been given
-                # Its text may hold the address, as a server that refuses one repeats it.
+            except Exception as error:  # noqa: BLE001  # the response has been sent
+                # The error's text is not logged: servers repeat a refused address.
                 fields = log_fields(error, MAIL)
                 log.error("mail_not_sent", error=type(error).__name__, **fields)  # noqa: TRY400
             else:

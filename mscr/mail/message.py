@@ -1,11 +1,11 @@
-"""A mail as services know it."""
+"""A mail, as services create it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """Plain text to one person. Left out of every repr, as it may hold a link that acts."""
+    """Plain text to one person. Its repr hides the text, which may contain a link with a token."""
 
     recipient: str
     subject: str

@@ -1,4 +1,4 @@
-"""Mails by SMTP (RFC 6409)."""
+"""Mail delivery by SMTP (RFC 6409)."""
 
 import ssl
 from ipaddress import ip_address
@@ -6,21 +6,21 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
 
-from app.mail.composition import compose, deliverable
-from app.mail.message import Mail
+from mscr.mail.composition import compose, deliverable
+from mscr.mail.message import Mail
 
 
 class SmtpMailer:
-    """Hands mails to a server, a connection each (RFC 6409)."""
+    """Submits mails to a mail server, with a connection for each (RFC 6409)."""
 
     def __init__(self, url: str, *, sender: str) -> None:
         self._url = urlsplit(url)
         self._sender = deliverable(sender)
-        # Once: it reads all the certificates of the machine.
+        # Created once: it reads all certificates of the machine.
         self._tls = ssl.create_default_context()
 
     async def send(self, mail: Mail) -> None:
-        """Raises `aiosmtplib.SMTPException`, `OSError`, and `ValueError` for a bad address."""
+        """Raises `aiosmtplib.SMTPException`, `OSError`, and `ValueError` for an invalid address."""
         client = self._client()
         try:
             await client.connect()
@@ -30,7 +30,7 @@ class SmtpMailer:
             )
             await client.quit()
         finally:
-            # Without a word, when it fails: a server that hangs does not answer to QUIT either.
+            # After a failure, close without QUIT: a hanging server would not respond to it.
             client.close()
 
     async def check(self) -> None:
@@ -49,14 +49,14 @@ class SmtpMailer:
             port=self._url.port,
             username=_unquoted(self._url.username),
             password=_unquoted(self._url.password),
-            # Or the library asks the resolver for the machine's name, however long that takes.
+            # Otherwise the library would look up the machine's name in DNS, which can take long.
             local_hostname=self._sender.rpartition("@")[2],
             use_tls=is_tls,
-            # Required, not tried: whoever is on the way could strip the offer of STARTTLS, and
-            # read the password and the links (RFC 8314 §3).
+            # Required, not opportunistic: a man in the middle could strip the offer of STARTTLS,
+            # and read the password and the links (RFC 8314 §3).
             start_tls=not is_tls and not _is_loopback(self._url),
             tls_context=self._tls,
-            # The dispatcher has one for the whole of it.
+            # The dispatcher has a timeout for the whole delivery.
             timeout=None,
         )
 

@@ -1,4 +1,4 @@
-"""The form in which an email address is one identity: what accounts are looked up by."""
+"""Canonical keys of email addresses: accounts are looked up, and are unique, by them."""
 
 import unicodedata
 from string import ascii_lowercase, ascii_uppercase
@@ -6,16 +6,17 @@ from typing import Final
 
 import idna
 
-# No address begins so: a key of this kind never equals a canonical one.
+# No email address begins with it, so that such a key never equals a canonical key.
 AS_TYPED: Final = ":"
 _TO_ASCII_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def email_key(email: str) -> str:
-    """Return the canonical key of an address; mail goes to the same domain.
+    """Return the canonical key of an address. Its domain stays the one that mail is sent to.
 
-    Only the case of ASCII letters is folded in the local part. A mail server may treat more
-    spellings as one mailbox, but folding more here could give one person another's account.
+    The local part is normalized (NFC), and only its ASCII letters are lower-cased. A mail server
+    may treat more spellings as one mailbox, but folding more here could give one person access to
+    another's account.
     """
     local, at, domain = email.strip().rpartition("@")
     local = unicodedata.normalize("NFC", local).translate(_TO_ASCII_LOWER)
@@ -23,9 +24,9 @@ def email_key(email: str) -> str:
 
 
 def as_typed_key(email: str) -> str:
-    """Return the key of an account whose canonical key belongs to an older one.
+    """Return the key of an account whose canonical key belongs to an older account.
 
-    Only a migration gives it, to accounts that an earlier form of the key held apart.
+    Only a migration assigns such keys: to duplicates that an earlier form of the key distinguished.
     """
     return AS_TYPED + email.strip()
 
@@ -33,8 +34,8 @@ def as_typed_key(email: str) -> str:
 def canonical_domain(domain: str) -> str:
     """Return the A-labels of a domain, by UTS 46 without transitional processing.
 
-    IDNA 2003, as Python's own codec has it, would make strasse.de of straße.de, which is another
-    domain. A text that is no domain name is only lower-cased.
+    Python's own codec implements IDNA 2003, which maps straße.de to strasse.de, a different domain.
+    A text that is no domain name is only lower-cased.
     """
     lowered = domain.translate(_TO_ASCII_LOWER)
     if lowered.isascii() and "xn--" not in lowered:

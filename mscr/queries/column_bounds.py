@@ -1,21 +1,23 @@
-"""Checks that a value fits its column, before the database refuses it or cuts it off.
+"""Check that values fit their columns, before the database refuses or truncates them.
 
-The databases differ: PostgreSQL reports no column, SQLite stores too long a text, and its driver
-fails on integers beyond 64 bits.
+The databases differ: PostgreSQL's error names no column, SQLite stores a text that is too long, and
+its driver fails on integers beyond 64 bits.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import time
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
-from sqlalchemy import JSON, BigInteger, Enum, Integer, Numeric, SmallInteger, String
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy import JSON, BigInteger, Enum, Integer, Numeric, SmallInteger, String, Time
+from sqlalchemy.orm import Mapper
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from app.core.exceptions import ValidationFailedError
-from app.core.validation import check_sound
+from mscr.core.exceptions import ValidationFailedError
+from mscr.models.base import ModelBase
+from mscr.schemas.validation import check_sound
 
 # Raises `PydanticCustomError` for a value that does not fit.
 Check = Callable[[Any], None]
@@ -24,13 +26,13 @@ _BITS: Final = ((BigInteger, 64), (SmallInteger, 16), (Integer, 32))
 
 
 def require_fit(
-    model: type[DeclarativeBase],
+    model: type[ModelBase],
     values: Mapping[str, Any],
     *,
     loc: tuple[str | int, ...] = ("body",),
 ) -> None:
-    """Raise `ValidationFailedError`, with `loc` and the attribute's name, for what does not fit."""
-    checks = _checks(model)
+    """Raise `ValidationFailedError`, with `loc` and the attribute, if a value does not fit."""
+    checks = _checks(model.__mapper__)
     for name in values.keys() & checks.keys():
         try:
             checks[name](values[name])
@@ -41,28 +43,34 @@ def require_fit(
 
 
 @cache
-def _checks(model: type[DeclarativeBase]) -> dict[str, Check]:
-    columns = ((a.key, a.columns[0].type) for a in model.__mapper__.column_attrs)
+def _checks(mapper: Mapper[Any]) -> dict[str, Check]:
+    columns = ((a.key, a.columns[0].type) for a in mapper.column_attrs)
     checks = ((name, check_of(column_type)) for name, column_type in columns)
     return {name: check for name, check in checks if check is not None}
 
 
 def check_of(column_type: TypeEngine[Any]) -> Check | None:
-    """Return the check of a column's type, or None if anything fits that has the type."""
+    """Return the check of a column's type, or None if all values of the type fit."""
     if isinstance(column_type, TypeDecorator):
         return check_of(column_type.impl_instance)
     if isinstance(column_type, Numeric) and column_type.asdecimal and column_type.precision:
         return _decimal_check(column_type.precision, column_type.scale or 0)
     if isinstance(column_type, String) and not isinstance(column_type, Enum):
         return None if column_type.length is None else _length_check(column_type.length)
+    if isinstance(column_type, Time) and not column_type.timezone:
+        return _check_without_offset
     if isinstance(column_type, JSON):
-        # For values that came in through no `InputModel`: a row that no response can hold would
-        # break every list with it.
+        # For values that no `InputModel` has validated: a value that no response can hold would
+        # break every list that contains its row.
         return check_sound
-    for integer_type, bits in _BITS:
-        if isinstance(column_type, integer_type):
-            return _range_check(bits)
-    return None
+    bits = next((bits for kind, bits in _BITS if isinstance(column_type, kind)), None)
+    return None if bits is None else _range_check(bits)
+
+
+def _check_without_offset(value: Any) -> None:
+    """Refuse a time with an offset, which the column would drop."""
+    if isinstance(value, time) and value.tzinfo is not None:
+        raise PydanticCustomError("time_without_offset", "Input should be a time without an offset")
 
 
 def _range_check(bits: int) -> Check:
@@ -104,9 +112,9 @@ def _decimal_check(precision: int, scale: int) -> Check:
 
 
 def _has_places(value: int | Decimal, whole: int, scale: int) -> bool:
-    """Whether that many digits before and after the point are enough to write the number exactly.
+    """Return whether the number has at most so many digits before and after the point.
 
-    Counted, as arithmetic would round to the 28 digits of the context.
+    It counts digits, because decimal arithmetic would round to the 28 digits of its context.
     """
     _, digits, exponent = Decimal(value).as_tuple()
     if not isinstance(exponent, int):

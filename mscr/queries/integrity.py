@@ -1,4 +1,4 @@
-"""Which constraint a write ran into."""
+"""Identify the constraint that a write has violated."""
 
 import re
 from typing import cast
@@ -6,18 +6,18 @@ from typing import cast
 from sqlalchemy import Index, Table, UniqueConstraint
 from sqlalchemy.exc import IntegrityError
 
-from app.core.error_attributes import attribute, first_line
-from app.core.violations import driver_error, violates_primary_key
-from app.models.base import Base
+from mscr.connections.error_attributes import attribute, first_line
+from mscr.db.violations import driver_error, violates_primary_key
+from mscr.models.base import ModelBase
 
 _UNIQUE_SQLSTATE = "23505"
 _SQLITE_UNIQUE = re.compile(r"UNIQUE constraint failed: (?P<columns>[\w., ]+)")
 
 
-def violates_unique(error: IntegrityError, model: type[Base], name: str) -> bool:
-    """Whether `error` says that the unique constraint or index `name` of `model` was violated.
+def violates_unique(error: IntegrityError, model: type[ModelBase], name: str) -> bool:
+    """Return whether the unique constraint or index `name` of `model` was violated.
 
-    PostgreSQL names it; SQLite tells only its columns.
+    PostgreSQL's error has its name, SQLite's only the columns.
     """
     constraint = attribute(driver_error(error), "constraint_name")
     if constraint is not None:
@@ -27,14 +27,17 @@ def violates_unique(error: IntegrityError, model: type[Base], name: str) -> bool
 
 
 def violates_uniqueness(error: IntegrityError) -> bool:
-    """Whether a unique constraint or index was violated that a client can run into."""
+    """Return whether a unique constraint or index was violated by a duplicate from a client.
+
+    Duplicates of primary keys do not count: the database generates those.
+    """
     if violates_primary_key(error):
         return False
     sqlstate = attribute(error.orig, "sqlstate")
     return sqlstate == _UNIQUE_SQLSTATE or _SQLITE_UNIQUE.search(first_line(error.orig)) is not None
 
 
-def _columns(model: type[Base], name: str) -> list[str]:
+def _columns(model: type[ModelBase], name: str) -> list[str]:
     table = cast("Table", model.__table__)
     uniques: list[Index | UniqueConstraint] = [
         *table.indexes,

@@ -4,17 +4,15 @@ from datetime import datetime
 from sqlalchemy import MetaData, Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models.base import Base
 
-
-def soft_deleting_tables(metadata: MetaData = Base.metadata) -> list[Table]:
-    """Every table with soft-deleted rows; what refers to others comes before them."""
+def soft_deleting_tables(metadata: MetaData) -> list[Table]:
+    """Return the tables with soft delete, referring tables before the ones they refer to."""
     tables = reversed(metadata.sorted_tables)
     return [table for table in tables if {"id", "is_deleted", "deleted_at"} <= {*table.c.keys()}]
 
 
 class DeletedRowRepository:
-    """The soft-deleted rows of one table."""
+    """Purge the soft-deleted rows (tombstones) of one table."""
 
     def __init__(self, table: Table, session: AsyncSession) -> None:
         self.table = table
@@ -24,10 +22,10 @@ class DeletedRowRepository:
         await self.session.commit()
 
     async def purge(self, *, before: datetime, after_id: int, batch: int) -> Sequence[int]:
-        """Remove rows that were deleted before this time, in the order of their keys.
+        """Hard-delete rows that were soft-deleted before this time; return their keys.
 
-        The keys of at most `batch` rows, all greater than `after_id`. Rows that somebody holds,
-        to restore or to purge them, are passed over.
+        At most `batch` rows with keys greater than `after_id`, in the order of the keys. Skip rows
+        that another transaction has locked, to restore or to purge them.
         """
         rows = self.table.c
         old = (

@@ -4,11 +4,11 @@ from typing import Final
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
-from app.core.dependencies import AppCollaborators
-from app.core.routing import Router
-from app.schemas.jwks_schemas import JwksResponse
+from mscr.endpoints.requests import AppCollaborators
+from mscr.http.routing import Router
+from mscr.schemas.jwks_schemas import JwksResponse
 
-# For so long, whoever verifies tokens may not have heard of a new key, and may take an old one.
+# For so long, a verifier may not have a new key yet, and may still accept a removed one.
 MAX_AGE: Final = timedelta(minutes=5)
 
 router = Router(prefix="/.well-known", tags=["Keys"])
@@ -21,7 +21,7 @@ class JwkSetJSONResponse(JSONResponse):
 @router.get(
     "/jwks.json",
     operation_id="get_jwks",
-    summary="The public keys that access tokens are verified with",
+    summary="Get the public keys that verify access tokens",
     response_class=JwkSetJSONResponse,
 )
 async def get_jwks(response: Response, collaborators: AppCollaborators) -> JwksResponse:

@@ -1,22 +1,24 @@
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request, Response
 
-from app.core.dependencies import CurrentPrincipal, DbSession, PublicId
-from app.core.exceptions import (
+from mscr.core.exceptions import (
     NotFoundError,
     ServiceUnavailableError,
     UnauthorizedError,
     ValidationFailedError,
 )
-from app.core.openapi import problem_responses
-from app.core.responses import SuccessResponse, success_response
-from app.core.routing import Router
-from app.repositories.refresh_token_repository import RefreshTokenRepository
-from app.routers.dependencies import Audit
-from app.routers.refresh_cookie import Cookie
-from app.schemas.session_schemas import SessionResponse
-from app.services.session_service import SessionService
+from mscr.endpoints.audit import Audit
+from mscr.endpoints.callers import CurrentPrincipal
+from mscr.endpoints.database import DbSession
+from mscr.endpoints.refresh_transport import Transport
+from mscr.endpoints.requests import PublicId, tables_of
+from mscr.http.openapi import problem_responses
+from mscr.http.responses import SuccessResponse, success_response
+from mscr.http.routing import Router
+from mscr.repositories.refresh_token_repository import RefreshTokenRepository
+from mscr.schemas.session_schemas import SessionResponse
+from mscr.services.session_service import SessionService
 
 router = Router(
     prefix="/auth/sessions",
@@ -25,14 +27,14 @@ router = Router(
 )
 
 
-async def get_service(db: DbSession, audit: Audit) -> SessionService:
-    return SessionService(RefreshTokenRepository(db), audit)
+async def get_service(request: Request, db: DbSession, audit: Audit) -> SessionService:
+    return SessionService(RefreshTokenRepository(db, tables_of(request)), audit)
 
 
 Service = Annotated[SessionService, Depends(get_service)]
 
 
-@router.get("", operation_id="list_sessions", summary="Where the caller is logged in")
+@router.get("", summary="List the caller's sessions")
 async def list_sessions(
     principal: CurrentPrincipal, service: Service
 ) -> SuccessResponse[list[SessionResponse]]:
@@ -44,8 +46,7 @@ async def list_sessions(
 @router.delete(
     "",
     status_code=204,
-    operation_id="end_other_sessions",
-    summary="Log out everywhere but here",
+    summary="End the caller's other sessions",
 )
 async def end_other_sessions(principal: CurrentPrincipal, service: Service) -> None:
     await service.end_others(principal)
@@ -54,13 +55,16 @@ async def end_other_sessions(principal: CurrentPrincipal, service: Service) -> N
 @router.delete(
     "/{public_id}",
     status_code=204,
-    operation_id="end_session",
     summary="End one of the caller's sessions",
     responses=problem_responses(NotFoundError, ValidationFailedError),
 )
 async def end_session(
-    public_id: PublicId, principal: CurrentPrincipal, service: Service, cookie: Cookie
+    public_id: PublicId,
+    principal: CurrentPrincipal,
+    service: Service,
+    transport: Transport,
+    response: Response,
 ) -> None:
     await service.end(public_id, principal)
     if str(public_id) == principal.session_id:
-        cookie.clear()
+        transport.clear(response)

@@ -2,7 +2,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.schemas.base import ResponseSchema
+from mscr.schemas.base import ResponseSchema
 
 
 class LivenessResponse(ResponseSchema):

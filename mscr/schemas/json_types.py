@@ -1,7 +1,7 @@
-"""What Pydantic reads although the documented JSON type is another one.
+"""Refuse values of another JSON type than the documented one, which Pydantic would convert.
 
-It takes `"1"` and `true` for an integer, `1` for a boolean, and `0` for a date. The schemas in
-OpenAPI refuse all of these. A client's mistake would be stored as something else.
+Pydantic accepts `"1"` and `true` for an integer, `1` for a boolean, and `0` for a date. The schemas
+in OpenAPI refuse all of these, and a client's mistake would be stored as something else.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _WRONG_TEXT: Final = PydanticCustomError("string_type", "Input should be a valid
 
 
 def wrong_json_type(sent: Any, read: Any) -> PydanticCustomError | None:
-    """Return the fault if `read` was made of a value of another JSON type; else None."""
+    """Return the fault if `read` was converted from a value of another JSON type; else None."""
     if isinstance(read, str) or read is sent:
         return None
     if not isinstance(sent, dict | list | tuple):
@@ -35,7 +35,7 @@ def _members(sent: Any, read: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(read, list | tuple):
         return zip(sent, read, strict=False)
     if isinstance(read, set | frozenset):
-        # In no order: any member has the type of the others.
+        # Sets have no order, so compare all values with one member: all have the same type.
         return ((each, one) for one in islice(read, 1) for each in sent)
     return ()
 

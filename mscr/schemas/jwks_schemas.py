@@ -1,16 +1,17 @@
-"""Public keys as RFC 7517 and RFC 8037 write them. What is not a field here is not shown."""
+"""Public keys in the format of RFC 7517 and RFC 8037. Only the fields here are published."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from app.schemas.base import ResponseSchema
+from mscr.schemas.base import ResponseSchema
 
 
 class PublicKeyResponse(ResponseSchema):
     use: Literal["sig"]
     kid: str = Field(
-        description="The key's thumbprint (RFC 7638); tokens name the key that signed them by it.",
+        description="The key's thumbprint (RFC 7638). The header of a token has the one of the key "
+        "that signed it.",
         examples=["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"],
     )
 

@@ -4,23 +4,25 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.models.refresh_token import RefreshToken
-from app.schemas.base import ResponseSchema
+from mscr.models.refresh_token import RefreshTokenMixin
+from mscr.schemas.base import ResponseSchema
 
 
 class SessionResponse(ResponseSchema):
-    """One login, as its owner sees it. Address and user agent are those of the last refresh."""
+    """A session, as its user sees it. Address and user agent are those of the last refresh."""
 
     public_id: UUID
-    current: bool = Field(description="Whether this request came with it.")
+    current: bool = Field(description="Whether this is the session of the request.")
     address: str | None = Field(examples=["203.0.113.7"])
     user_agent: str | None = Field(examples=["Mozilla/5.0 (X11; Linux x86_64) Firefox/152.0"])
-    created_at: datetime = Field(description="When somebody logged in.")
-    last_used_at: datetime = Field(description="When it was last refreshed.")
-    expires_at: datetime = Field(description="When it ends unless it is refreshed before.")
+    created_at: datetime = Field(description="Time of the login.")
+    last_used_at: datetime = Field(description="Time of the last refresh.")
+    expires_at: datetime = Field(
+        description="Time at which the session ends unless it is refreshed."
+    )
 
     @classmethod
-    def of(cls, session: RefreshToken, *, current: str) -> Self:
+    def of(cls, session: RefreshTokenMixin, *, current: str) -> Self:
         """`current` is the session id of the caller's access token."""
         return cls(
             public_id=UUID(session.public_id),

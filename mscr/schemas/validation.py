@@ -1,4 +1,4 @@
-"""Bases of all input, whether it comes in a body or in a query."""
+"""The base of all input, in bodies and in queries."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-# A response of more than some 250 levels cannot be serialized, so it must not be stored.
+# JSON of more than some 250 levels cannot be serialized in a response, so it must not be stored.
 MAX_NESTING: Final = 64
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset)
 _NUL: Final = PydanticCustomError("string_nul", "Text must not contain the NUL character")
@@ -26,16 +26,17 @@ TEXTS: Final = {"texts": True}
 
 
 def is_text(info: ValidationInfo) -> bool:
-    """Return whether numbers come as texts, because what is validated has nothing else."""
+    """Return whether all values of this input are texts, even numbers."""
     return info.context == TEXTS
 
 
 class InputModel(BaseModel):
-    """Refuses unknown fields, and what could not be stored or sent back.
+    """Refuse unknown fields, and values that could not be stored or returned.
 
-    That is NUL and lone surrogates in texts, numbers that are not finite, and free JSON (`Any`,
-    `dict`, `list`) that has one of these anywhere, or is nested too deeply. PostgreSQL cannot store
-    some of them, SQLite stores what no response can hold: one row would break every list with it.
+    These are NUL and lone surrogates in texts, numbers that are not finite, and free JSON (`Any`,
+    `dict`, `list`) that contains one of these anywhere, or is nested too deeply. PostgreSQL cannot
+    store some of them. SQLite can, but no response can contain them: one such row would break every
+    list that includes it.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
@@ -49,18 +50,20 @@ class InputModel(BaseModel):
             InitErrorDetails(type=fault, loc=location, input=None)
             for location, fault in _faults(value, ())
         ]
-        # Not the custom error by itself: it would name the field, and not the place in it.
+        # Not the custom error alone: it would locate the field, but not the place within it.
         raise ValidationError.from_exception_data(cls.__name__, faults, hide_input=True)
 
 
 def check_sound(value: Any) -> None:
-    """Raise the `PydanticCustomError` of what no response could hold; see `InputModel`."""
+    """Raise `PydanticCustomError` for a value that no response can contain; see `InputModel`."""
     if not _is_sound(value):
         raise next(_faults(value, ()))[1]
 
 
 def _is_sound(value: Any) -> bool:
-    """Whether there are no `_faults`: level by level, as a megabyte may have 500,000 values."""
+    """Return whether there are no `_faults`. Level by level: a megabyte may have 500,000 values."""
+    if isinstance(value, str | float):
+        return _is_storable(value)
     level = [value]
     for _ in range(MAX_NESTING + 1):
         below: list[Any] = []
@@ -80,9 +83,9 @@ def _members(container: Any) -> Iterable[Any]:
 
 
 def _is_storable(value: str | float) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return "\0" not in value and _is_utf_8(value)
+    if isinstance(value, str):
+        return "\0" not in value and _is_utf_8(value)
+    return math.isfinite(value)
 
 
 def _faults(value: Any, location: Location) -> Iterator[tuple[Location, PydanticCustomError]]:

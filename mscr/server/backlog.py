@@ -1,4 +1,4 @@
-"""The end of a listening socket: connections that are already queued are still accepted."""
+"""The backlog of a listening socket at shutdown: queued connections are still accepted."""
 
 import select
 import socket
@@ -25,10 +25,10 @@ _DROP_NEW: Final = (
 
 
 def refuse_new(sockets: Sequence[socket.socket]) -> None:
-    """Have the kernel ignore new connections, for all processes that share the sockets.
+    """Make the kernel ignore new connections, for all processes that share the sockets.
 
-    Closing a listening socket resets whatever is in its queue. Ignored clients try again after a
-    second, and find the port closed or the next server on it. Only Linux can do it.
+    Closing a listening socket resets the connections in its backlog. Ignored clients retry after
+    a second, and find the port closed or the next server on it. Linux only.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -37,12 +37,12 @@ def refuse_new(sockets: Sequence[socket.socket]) -> None:
     for listener in sockets:
         if listener.family == socket.AF_UNIX:
             continue
-        # A sandbox may forbid it. Then whoever connects in the last instant is reset.
+        # A sandbox may forbid it. Then connections of the last instant are reset.
         with suppress(OSError):
             listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
 def is_waiting(sockets: Sequence[socket.socket]) -> bool:
-    """Whether a connection waits to be accepted."""
+    """Whether the backlog has a connection."""
     ready, _, _ = select.select(sockets, [], [], 0)
     return bool(ready)

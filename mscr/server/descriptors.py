@@ -1,4 +1,4 @@
-"""The number of files and connections that a process may have open."""
+"""The limit on open file descriptors of a process, which connections use too."""
 
 import logging
 import sys
@@ -7,10 +7,10 @@ log = logging.getLogger("uvicorn.error")
 
 
 def allow_descriptors(wanted: int) -> int:
-    """Raise our own limit to `wanted` if the system lets us, and return what may be used.
+    """Raise this process's limit towards `wanted`, and return the limit that holds now.
 
-    The usual limit of 1024 is less than a thousand connections and a pool need. A process that has
-    none left can neither accept a connection nor open one to its database.
+    The usual limit of 1024 is too low for a thousand connections and a pool. A process without a
+    free descriptor can neither accept a connection nor open one to its database.
     """
     if sys.platform == "win32":
         return wanted
@@ -23,5 +23,7 @@ def allow_descriptors(wanted: int) -> int:
     allowed = wanted if hard == unlimited else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < wanted:
-        log.warning("%d open files are needed, and %d allowed: raise ulimit -n", wanted, allowed)
+        log.warning(
+            "%d open files are needed, but only %d allowed: raise ulimit -n", wanted, allowed
+        )
     return allowed

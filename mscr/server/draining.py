@@ -1,8 +1,9 @@
-"""uvicorn's server, which loses no request when it stops.
+"""uvicorn's server with a graceful shutdown that loses no request.
 
-On the signal it says that it is draining, and serves on for a while, closing each connection after
-its response: a load balancer notices, and clients go elsewhere. Then the port is closed without
-resetting a connection that is already queued, and requests in flight are finished.
+1. After the signal, the server drains: readiness fails, so that load balancers stop sending
+   requests, while the server continues to serve and closes each connection after its response.
+2. It closes the port without resetting connections in the backlog.
+3. It finishes the requests in flight.
 """
 
 import asyncio
@@ -16,23 +17,24 @@ from typing import Any, Final
 from uvicorn.config import Config
 from uvicorn.server import Server, ServerState
 
-from app.server.backlog import is_waiting, refuse_new
-from app.server.status import STATE_KEY, ServerStatus
+from mscr.server.backlog import is_waiting, refuse_new
+from mscr.server.status import STATE_KEY, ServerStatus
 
 TICK_SECONDS: Final = 0.05
-# Nothing has come for so long, at most so long after the drain.
+# The backlog counts as empty after QUIET_SECONDS without a connection, and in any case
+# BACKLOG_SECONDS after the drain.
 QUIET_SECONDS: Final = 0.15
 BACKLOG_SECONDS: Final = 2.0
-# A worker goes on for longer than its supervisor waits before that refuses new connections.
+# Workers drain for longer than the supervisor waits before it refuses new connections.
 WORKER_MARGIN_SECONDS: Final = 0.7
 
 log = logging.getLogger("uvicorn.error")
 
 
 def stop_on_hangup() -> None:
-    """Have SIGHUP stop a server without workers as SIGTERM does, unless it is ignored (`nohup`).
+    """Make SIGHUP stop a server without workers like SIGTERM, unless it is ignored (`nohup`).
 
-    By default it ends a process at once, with all its connections.
+    By default, SIGHUP ends a process immediately, with all its connections.
     """
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:
@@ -40,15 +42,15 @@ def stop_on_hangup() -> None:
 
 
 class DrainingState(ServerState):
-    """The state that the connections of a server share."""
+    """The state shared by all connections of a server."""
 
     is_draining = False
 
 
 class DrainingServer(Server):
-    """Serves on for `drain_seconds` after the signal; a second interrupt cuts that short.
+    """Continues to serve for `drain_seconds` after the signal. A second interrupt ends the drain.
 
-    Its HTTP protocol must be a `BoundedProtocol`, and WebSockets be off.
+    Requires `BoundedProtocol` as the HTTP protocol, and no WebSockets.
     """
 
     def __init__(self, config: Config, *, drain_seconds: float, is_worker: bool = False) -> None:
@@ -69,7 +71,7 @@ class DrainingServer(Server):
         if not self.should_exit or self._is_hurried:
             super().handle_exit(sig, frame)
         elif sig == signal.SIGINT or not self._is_worker:
-            # To a worker, SIGTERM may come twice: from its supervisor and from the system.
+            # A worker may get SIGTERM twice: from its supervisor and from the system.
             self._is_hurried = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -92,14 +94,14 @@ class DrainingServer(Server):
         deadline = time.monotonic() + seconds
         ticks = 0
         while time.monotonic() < deadline and not self._is_hurried:
-            # It keeps the Date header right.
+            # Updates the Date header.
             await self.on_tick(ticks)
             ticks = (ticks + 1) % 10
             await asyncio.sleep(min(0.1, seconds))
 
     async def _empty_backlog(self, sockets: list[socket.socket]) -> None:
         if not self._is_worker:
-            # Workers share the socket with the next ones.
+            # Workers share their sockets with their replacements.
             refuse_new(sockets)
         now = time.monotonic()
         deadline, quiet_since = now + BACKLOG_SECONDS, now

@@ -1,4 +1,7 @@
-"""How the head of a request says where it ends, and for whom it is (RFC 9112 §3 and §6)."""
+"""The framing and the target of a request, from its head (RFC 9112 §3 and §6).
+
+Ambiguous framing allows request smuggling: it is refused.
+"""
 
 import re
 from functools import lru_cache
@@ -6,7 +9,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from app.server.refusal import Headers, Refused
+from mscr.server.refusal import Headers, Refused
 
 VERSIONS: Final = ("1.1", "1.0")
 # uri-host and port (RFC 3986 §3.2): a Host of another form is malformed, not unknown.
@@ -18,7 +21,7 @@ class Framing(NamedTuple):
     is_chunked: bool = False
 
     def as_head(self) -> bytes:
-        """Return a head with this framing, for a parser that is to read the body only."""
+        """Return a head with this framing, for a parser that reads only the body."""
         if self.is_chunked:
             return b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
         return b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % self.content_length
@@ -33,10 +36,10 @@ def is_host(value: bytes) -> bool:
 
 
 def read_framing(headers: Headers, version: str) -> Framing:
-    """Raise `Refused` for what the parser lets through and other servers read differently."""
+    """Return the framing. Raise `Refused` for a head that other servers could read differently."""
     if version not in VERSIONS:
         raise Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
-    # Counting in C: this runs for each request.
+    # `list.count` runs in C: this code runs for each request.
     names = [name for name, _ in headers]
     hosts = names.count(b"host")
     if hosts != 1 and (hosts or version == "1.1"):
@@ -54,16 +57,16 @@ def read_framing(headers: Headers, version: str) -> Framing:
 
 def _check_coding(value: bytes, version: str) -> None:
     if version == "1.0":
-        # It has no codings, so a proxy may have read another end (RFC 9112 §6.1).
+        # HTTP/1.0 has no codings, so a proxy may have found another end (RFC 9112 §6.1).
         raise Refused(HTTPStatus.BAD_REQUEST)
     if value.strip().lower() != b"chunked":
         raise Refused(HTTPStatus.NOT_IMPLEMENTED)
 
 
 def origin_form(target: bytes, headers: Headers) -> bytes:
-    """Return path and query of an absolute target, whose authority replaces the Host header.
+    """Return path and query of an absolute target, and replace the Host header by its authority.
 
-    Raises `Refused` for anything else, as the authority that CONNECT has.
+    Raises `Refused` for any other target, such as the authority form of CONNECT.
     """
     try:
         url = urlsplit(target.decode("ascii"))

@@ -1,4 +1,4 @@
-"""The sockets that a server listens on: bound before it starts, whatever the number of workers."""
+"""Listening sockets, bound before the server starts, for any number of workers."""
 
 import errno
 import os
@@ -8,16 +8,16 @@ from contextlib import ExitStack
 from ipaddress import ip_address
 from typing import Any, Final
 
-# This address is missing here; another address of the same name may do.
+# This machine lacks the address; another address of the same name may work.
 _MISSING: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _DENIED: Final = (errno.EACCES, errno.EPERM)
-_ANY_ADDRESS: Final = "0.0.0.0 for every IPv4 address, :: for IPv6 as well"
+_ANY_ADDRESS: Final = "0.0.0.0 for every IPv4 address, :: for IPv4 and IPv6"
 
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 class ListenError(OSError):
-    """Nothing can listen there: why, and what to do about it."""
+    """The address cannot be bound. The message has the reason and the remedy."""
 
     def __init__(self, detail: str, remedy: str) -> None:
         super().__init__(f"{detail}; {remedy}")
@@ -26,9 +26,9 @@ class ListenError(OSError):
 
 
 def bind_sockets(host: str, port: int) -> list[socket.socket]:
-    """Bind one socket for each address of the host; `::` accepts IPv4 connections too.
+    """Bind one socket for each address of the host. `::` accepts IPv4 connections too.
 
-    Raises `ListenError`, and then leaves nothing bound.
+    Raises `ListenError`, and then leaves no socket bound.
     """
     name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     missing = None
@@ -64,7 +64,7 @@ def _addresses(host: str, port: int) -> Iterator[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, ValueError) as error:
-        detail = f"the host to listen on, {host!r}, is no address and no known name"
+        detail = f"the host to listen on, {host!r}, is neither an address nor a known name"
         raise ListenError(
             detail, f"set HOST to an address of this machine: {_ANY_ADDRESS}"
         ) from error
@@ -78,14 +78,14 @@ def _bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.sock
         # two servers on one port.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
         if family == socket.AF_INET6:
-            # Set it in both cases: the default differs between systems and servers.
+            # Always set: the default differs between systems and servers.
             both = ip_address(address[0]).is_unspecified
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
         bound.bind(address)
     except BaseException:
         bound.close()
         raise
-    # Worker processes inherit it.
+    # Worker processes inherit the socket.
     bound.set_inheritable(True)
     return bound
 
@@ -96,13 +96,13 @@ def _listen_error(error: OSError, host: str, port: int) -> ListenError:
         other = port % 65_535 + 1
         detail, remedy = f"{place} is taken by another program", f"choose another: PORT={other}"
     elif error.errno == errno.EADDRNOTAVAIL:
-        detail = f"no interface of this machine has the address {host}"
-        remedy = f"set HOST to one that it has: {_ANY_ADDRESS}"
+        detail = f"no network interface of this machine has the address {host}"
+        remedy = f"set HOST to one of its addresses: {_ANY_ADDRESS}"
     elif error.errno == errno.EAFNOSUPPORT:
         detail, remedy = f"this machine has no IPv6 for {place}", "set HOST=0.0.0.0"
     elif error.errno in _DENIED:
         detail = f"this user may not listen on {place}"
-        remedy = "choose a port above 1023, as PORT=8000, behind a proxy"
+        remedy = "choose a port above 1023, such as PORT=8000, behind a proxy"
     else:
         detail, remedy = f"cannot listen on {place}: {error.strerror}", "check HOST and PORT"
     return ListenError(detail, remedy)

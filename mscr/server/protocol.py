@@ -1,7 +1,7 @@
-"""uvicorn's protocol with bounds that hold while the bytes arrive.
+"""uvicorn's HTTP protocol with limits that are enforced while bytes arrive.
 
-The methods that are overridden here, and in the server and its supervisor, are no documented
-interface: uvicorn's minor version is pinned, and a test fails when a hook is gone or changed.
+The methods overridden here, and in the server and its supervisor, are not a documented interface:
+uvicorn's minor version is pinned, and a test fails if a hook is removed or changed.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from app.server.framing import NO_BODY, Framing, origin_form, read_framing
-from app.server.limits import Limits
-from app.server.refusal import Answerer, Headers, Refusal, Refused, plain_answer, render
-from app.server.transport import LingeringTransport
+from mscr.server.framing import NO_BODY, Framing, origin_form, read_framing
+from mscr.server.limits import Limits
+from mscr.server.refusal import Answerer, Headers, Refusal, Refused, plain_answer, render
+from mscr.server.transport import LingeringTransport
 
-# Input is parsed in pieces of this size, so that no piece makes many objects before it is counted.
+# Input is parsed in pieces of this size, which bounds the objects made before they are counted.
 PIECE: Final = 65_536
-# A connection that was accepted at the very end has so long to send its request.
+# Time for a connection that was accepted just before shutdown to send its request.
 FRESH_SECONDS: Final = 1.0
 
 
 class AfterHead:
-    """The callbacks of a parser that reads a body, behind a head that is not to be seen again."""
+    """Callbacks of a parser for a body, which ignore the head that precedes it."""
 
     def __init__(self, protocol: HttpToolsProtocol) -> None:
         self.is_in_head = True
@@ -43,9 +43,10 @@ class AfterHead:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. Refuses what is malformed, too large or too slow, and then closes."""
+    """One connection. Refuses malformed, too large or too slow requests, and then closes."""
 
-    transport: LingeringTransport
+    # Only connection_made assigns it, so that the narrower type is sound.
+    transport: LingeringTransport  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(
         self,
@@ -61,12 +62,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limits = limits or Limits()
         self._answer = answer
         self._is_draining = bool(getattr(server_state, "is_draining", False))
-        # A head up to this many bytes cannot break any bound.
+        # A head up to this many bytes cannot exceed any limit.
         self._harmless = min(self._limits.target_bytes, 4 * self._limits.headers)
         # Raw bytes of an unfinished head.
         self._head = 0
         self.url = b""
-        # A head is complete, and its body is not.
+        # A head is complete, but its body is not.
         self._in_body = False
         self._framing = NO_BODY
         self._may_keep_alive = False
@@ -76,11 +77,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._content = 0
         self._chunks = 0
         self._overhead = 0
-        # Content since the last look at the clock.
+        # Bytes of content since the timer was started.
         self._progress = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_is_for_body = False
-        # Ignore further input: it belongs to no request.
+        # Further input is ignored: it belongs to no request.
         self._is_deaf = False
 
     # --- the connection
@@ -116,7 +117,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forget_timer()
 
     def start_draining(self) -> None:
-        """Close the connection after the response at hand, or else after the next one."""
+        """Close the connection after the current response or, without one, after the next."""
         self._is_draining = True
         if (cycle := self._latest()) is not None:
             cycle.keep_alive = False
@@ -136,7 +137,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, handler)
 
     def _is_receiving(self) -> bool:
-        """Whether a request has begun to arrive, and has not ended."""
+        """Whether a request has partly arrived."""
         scope: HTTPScope | None = self.scope
         return self._in_body or self._head > 0 or (scope is not None and "method" not in scope)
 
@@ -145,7 +146,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return cycle is not None and not cycle.response_complete
 
     def _latest(self) -> RequestResponseCycle | None:
-        """Return the newest request; there may be none yet, although uvicorn's types say so."""
+        """Return the newest request. It may be None, contrary to uvicorn's annotation."""
         return self.cycle
 
     # --- input
@@ -178,7 +179,7 @@ class BoundedProtocol(HttpToolsProtocol):
             cause = error.__context__
             self._refuse(cause.status if isinstance(cause, Refused) else HTTPStatus.BAD_REQUEST)
         if self._passed_boundary:
-            # At most a piece of what follows is not counted.
+            # At most one piece of the next message is not counted.
             self._head = self._overhead = self._content = self._chunks = 0
         elif not self._is_deaf:
             self._count()
@@ -187,17 +188,17 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_lingering:
             self.transport.discard(len(data))
         else:
-            # The responses that are due come first.
+            # Pending responses come first.
             self.flow.pause_reading()
 
     def _count(self) -> None:
-        """Count what the parser has taken and not handed on."""
+        """Count the bytes that the parser has consumed and not passed on."""
         if not self._in_body:
             self._head += self._piece
             if self._head > self._limits.head_bytes:
                 self._refuse(self._too_large())
         elif self._framing.is_chunked:
-            # As in Go: 16 bytes for each chunk, and twice its content, are free.
+            # As in Go: 16 bytes for each chunk, and twice its content, are not counted.
             wasted = self._piece - 3 * self._content - 16 * self._chunks
             self._overhead = max(0, self._overhead + wasted)
             self._content = self._chunks = 0
@@ -205,7 +206,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(HTTPStatus.BAD_REQUEST)
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Go on with HTTP/1.1 (RFC 9110 §7.8), and with the body, which the parser has skipped."""
+        """Continue with HTTP/1.1 (RFC 9110 §7.8), and with the body, which the parser skipped."""
         if self._in_body:
             callbacks = AfterHead(self)
             self.parser = httptools.HttpRequestParser(callbacks)
@@ -216,12 +217,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if rest:
             self._parse(rest)
 
-    # --- what the parser found
+    # --- callbacks of the parser
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # As in the base class, whose call would cost more than all it does.
+        # As in the base class. Calling it would cost more than its work.
         if self._in_body:
-            # Trailers are dropped: they must not pass for headers (RFC 9110 §6.5.1).
+            # Drop trailers: they must not be taken for headers (RFC 9110 §6.5.1).
             return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
@@ -254,7 +255,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if self._framing is not NO_BODY and self.parser.should_upgrade():
-            # It is not: the parser skips the body of such a request.
+            # The message is not complete: the parser skips the body of an upgrade request.
             return
         self._passed_boundary = True
         self._in_body = False
@@ -279,7 +280,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
     def _is_costly(self, framing: Framing) -> bool:
-        """Whether a refusal before the end of the body has to close the connection."""
+        """Whether a refusal before the end of the body must close the connection."""
         is_long = framing.content_length > self._limits.unwanted_body_bytes
         return is_long or framing.is_chunked or self.expect_100_continue
 
@@ -313,11 +314,11 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- refusals
 
     def _is_queued(self) -> bool:
-        """Whether the request that is being received waits behind another one."""
+        """Whether the request being received waits behind another one."""
         return self._in_body and bool(self.pipeline) and self.pipeline[0][0] is self.cycle
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Answer with `status` after the responses that are due, then close."""
+        """Send `status` after the pending responses, then close."""
         self._forget_timer()
         self._is_deaf = True
         if self._is_queued():
@@ -340,7 +341,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._answer_with(status)
 
     def _answer_with(self, status: HTTPStatus) -> None:
-        # Nothing more is said when the request has been answered before the end of its body.
+        # Send nothing more if the response was complete before the end of the body.
         if not self._in_body or not self.cycle.response_complete:
             answer = self._answer(self._refusal(status, self.headers or []))
             is_head = self.parser.get_method() == b"HEAD"

@@ -1,4 +1,4 @@
-"""Answers to what never becomes a request: malformed, too large or too slow."""
+"""Error responses to input that never becomes a request: malformed, too large or too slow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`headers` are those that have been parsed: not all of them, or those of the last request."""
+    """A refused request. `headers` are those parsed so far, or those of the previous request."""
 
     status: HTTPStatus
     client: str | None
     headers: Headers
 
 
-# Makes the answer to a refusal, and logs it.
+# Returns the response to a refusal, and logs it.
 Answerer = Callable[[Refusal], Answer]
 
 
-class Refused(Exception):  # noqa: N818  # control flow inside the protocol, no error of ours
-    """Raised in a callback of the parser to stop it."""
+class Refused(Exception):  # noqa: N818  # control flow inside the protocol, not an error
+    """Raised in a parser's callback to stop parsing."""
 
     def __init__(self, status: HTTPStatus) -> None:
         self.status = status

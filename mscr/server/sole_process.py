@@ -1,4 +1,4 @@
-"""Whether a process is the only one of its kind that its parent has started."""
+"""Detect other processes of the same parent, such as several workers of another server."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-# A supervisor that replaces its only worker starts the next one first.
+# A supervisor that replaces its only worker starts the new one first.
 PATIENCE_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.1
 
@@ -15,9 +15,9 @@ _held: dict[str, int] = {}
 
 
 def claim(name: str, *, patience: float = PATIENCE_SECONDS) -> bool:
-    """Return whether no other child of our parent has claimed `name`, and hold it until we end.
+    """Lock `name` among the children of our parent, until this process ends.
 
-    Raises `OSError` where that cannot be found out.
+    Return False if another child holds it. Raises `OSError` if locks are not available.
     """
     if name in _held:
         return True
@@ -36,7 +36,7 @@ def _open(name: str) -> int:
     if sys.platform == "win32":
         raise OSError("no locks of this kind on Windows")
     path = Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}-{os.getppid()}.lock"
-    # Not through somebody else's link.
+    # O_NOFOLLOW: not through a symbolic link of another user.
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 

@@ -1,9 +1,9 @@
-"""Whether this server is about to stop, for the application to read."""
+"""The server's status (draining or not), for the application to read."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
-# The key in the state of the lifespan, and so of each request, under which the server puts it.
+# The key of the status in the lifespan's state, which each request's scope shares.
 STATE_KEY: Final = "server_status"
 
 

@@ -1,24 +1,26 @@
-"""A transport that closes in a way that the other side sees the last response."""
+"""A transport that lingers on close, so that the client receives the last response."""
 
 import asyncio
 from typing import Any, Protocol
 
-from app.server.limits import Limits
+from mscr.server.limits import Limits
 
 
 class Connection(Protocol):
     def has_unread_input(self) -> bool:
-        """Whether the client is still sending a request that nobody reads to its end."""
+        """Whether the client is still sending a request that will not be read completely."""
+        ...
 
     def on_lingering(self) -> None:
-        """Be called when the last response has been written, and input is discarded."""
+        """Handle the start of lingering: the last response is written, and input is discarded."""
 
 
 class LingeringTransport(asyncio.Transport):
-    """Wraps a connection's transport; `close` lingers where the client is still sending.
+    """Wraps a connection's transport. `close` lingers while the client is still sending.
 
-    Closing a socket with unread input resets the connection, and a reset discards what the client
-    has not read yet. So the writing side is closed first, and input is discarded for a while.
+    Closing a socket with unread input resets the connection, and a reset discards data that the
+    client has not read yet. So the writing side is closed first, and input is discarded for a
+    while.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class LingeringTransport(asyncio.Transport):
         self._unsent = 0
         self._discarded = 0
         self.is_lingering = False
-        # Not a method of ours: it is called for each response.
+        # The wrapped method itself, to save a call for each response.
         self.write = transport.write  # type: ignore[method-assign]
 
     def is_closing(self) -> bool:
@@ -64,7 +66,7 @@ class LingeringTransport(asyncio.Transport):
             self.abort()
 
     def watch_writing(self) -> None:
-        """Abort the connection when its client stops reading."""
+        """Abort the connection if its client reads too slowly."""
         self.forget_timer()
         self._unsent = self._transport.get_write_buffer_size()
         self._timer = self._loop.call_later(self._limits.write_seconds, self._check_writing)
@@ -81,6 +83,9 @@ class LingeringTransport(asyncio.Transport):
             self.abort()
         elif unsent:
             self.watch_writing()
+        else:
+            # The client has read a response that was unsent when lingering ended, and stays.
+            self._timer = self._loop.call_later(self._limits.linger_seconds, self.abort)
 
     def _linger(self) -> None:
         self.is_lingering = True

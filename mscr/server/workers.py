@@ -1,4 +1,4 @@
-"""uvicorn's supervisor of workers, with draining servers and a port that resets nobody."""
+"""uvicorn's supervisor of workers, with draining servers and no reset connections."""
 
 import logging
 import os
@@ -12,14 +12,14 @@ from typing import Final
 from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from app.server.backlog import refuse_new
-from app.server.draining import DrainingServer
+from mscr.server.backlog import refuse_new
+from mscr.server.draining import DrainingServer
 
 POLL_SECONDS: Final = 0.05
 HEALTH_CHECK_SECONDS: Final = 0.5
-# A replacement that is not ready by then leaves the old worker in place.
+# If a replacement is not ready by then, the old worker stays.
 START_SECONDS: Final = 60
-# Beyond what a worker may take to stop: it waits for the end of the drain and for the backlog.
+# Added to a worker's time to stop: it waits for the end of the drain and for the backlog.
 KILL_MARGIN_SECONDS: Final = 3
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -44,8 +44,8 @@ class Worker(Process):
 class Workers(Multiprocess):
     """Starts, watches, replaces and stops workers.
 
-    SIGHUP replaces one after another, and SIGTERM stops all: each drains first. A second SIGTERM
-    or SIGINT cuts that short. A worker that is not gone `stop_seconds` after the drain is killed.
+    SIGHUP replaces them one by one, and SIGTERM stops all: each drains first. A second SIGTERM or
+    SIGINT ends the drain. A worker that has not ended `stop_seconds` after the drain is killed.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Workers(Multiprocess):
             if not replacement.wait_until_ready(START_SECONDS, self.should_exit):
                 replacement.kill()
                 replacement.join()
-                log.error("A new worker was not ready in time: the old ones stay.")
+                log.error("A new worker was not ready in time: keeping the old ones.")
                 return
             self.processes[index] = replacement
             self._retire(old)
@@ -131,7 +131,7 @@ class Workers(Multiprocess):
         self.signal_queue.append(sig)
 
     def _await_end(self) -> None:
-        """Refuse new connections when the drain is over, and wait for the workers."""
+        """Refuse new connections after the drain, and wait for the workers to end."""
         began = self._stopping_since or time.monotonic()
         is_open = True
         remaining = self.processes + self._retiring
@@ -145,7 +145,7 @@ class Workers(Multiprocess):
             time.sleep(POLL_SECONDS)
 
     def _hurry(self, workers: Sequence[Process]) -> bool:
-        """Pass a second signal on, as the one that cuts a drain short."""
+        """Forward a second signal to the workers as SIGINT, which ends their drain."""
         is_hurried = any(sig in STOP_SIGNALS for sig in self.signal_queue)
         self.signal_queue.clear()
         if is_hurried:

@@ -1,25 +1,25 @@
-"""Creating, changing and deleting many rows in one transaction, for the service of any resource."""
+"""Create, change and delete many rows in one transaction, for the service of any resource."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Generic
 
 from pydantic import BaseModel
 
-from app.core.bulk import BulkResult, ImportResult, RowLedger
-from app.core.exceptions import APIError, ConflictError, NotFoundError
-from app.repositories.base import ModelType
-from app.repositories.bulk_repository import BulkRepository
-from app.schemas.bulk_schemas import BulkRequest
-from app.services.idempotency_service import IdempotencyService
+from mscr.core.exceptions import APIError, ConflictError, NotFoundError
+from mscr.repositories.base import ModelType
+from mscr.repositories.bulk_repository import BulkRepository
+from mscr.schemas.bulk_schemas import BulkRequest
+from mscr.services.idempotency_service import IdempotencyService
+from mscr.services.rows import BulkResult, ImportResult, RowLedger
 
 MayWrite = Callable[[ModelType], bool]
 
 
 class BulkService(Generic[ModelType]):
-    """Each row is done as a request of its own would be, and its result noted in the ledger.
+    """Process each row as a single request would, and record its result in the ledger.
 
-    The rights are the caller's: `may_write` says what somebody may change. What they may not is
-    refused like what is not there.
+    `may_write` returns whether the caller may change a row. A row that they may not change gets
+    the same 404 as a missing one.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class BulkService(Generic[ModelType]):
         self._idempotency = idempotency
 
     async def create(self, request: BulkRequest[Any], **columns: Any) -> BulkResult:
-        """`columns` are the same in all rows: whose they are, for one."""
+        """Create the rows. `columns` are the same in all of them, such as the owner."""
         await self._idempotency.begin()
         rows = self._ledger.accept(request.rows)
         made = await self.repo.create_each([columns | row.model_dump() for row in rows.values()])
@@ -60,7 +60,7 @@ class BulkService(Generic[ModelType]):
     async def _lock(
         self, request: BulkRequest[Any], may_write: MayWrite[ModelType]
     ) -> dict[int, tuple[ModelType, Any]]:
-        """What may be written, and the row that is to be done to it, by the row's place."""
+        """Lock the objects that may be written; return each with its row, by position."""
         rows = self._ledger.accept_named(request.rows)
         found = await self.repo.lock_each([row.public_id for row in rows.values()])
         locked: dict[int, tuple[ModelType, Any]] = {}
@@ -91,7 +91,7 @@ class BulkService(Generic[ModelType]):
 
 
 class ImportService(Generic[ModelType]):
-    """Creates what is in a file, in one transaction: all of it or nothing."""
+    """Create the rows of a file in one transaction, all or none."""
 
     def __init__(
         self, repo: BulkRepository[ModelType], idempotency: IdempotencyService, *, dry_run: bool
@@ -101,7 +101,7 @@ class ImportService(Generic[ModelType]):
         self._dry_run = dry_run
 
     async def create(self, rows: Sequence[BaseModel], **columns: Any) -> ImportResult:
-        """`columns` are the same in all rows. A dry run does all of it, and undoes it."""
+        """Create the rows. `columns` are the same in all of them. A dry run is rolled back."""
         await self._idempotency.begin()
         await self.repo.insert_all([columns | row.model_dump() for row in rows])
         result = ImportResult(len(rows), self._dry_run)

@@ -1,18 +1,18 @@
-"""Bringing stored ciphertexts under the newest key, so that the earlier ones can be thrown away."""
+"""Re-encrypt stored values under the newest key, so that earlier keys can be discarded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.core.security.encryption import DecryptionError, EncryptionService
-from app.repositories.encrypted_value_repository import EncryptedValue, EncryptedValueRepository
+from mscr.core.security.encryption import DecryptionError, EncryptionService
+from mscr.repositories.encrypted_value_repository import EncryptedValue, EncryptedValueRepository
 
-# Is told the row's public id, and what is wrong with the value.
+# Called with the row's public id and the fault of its value.
 OnUnreadable = Callable[[str, str], None]
 
 
 @dataclass(slots=True)
 class Rotation:
-    """What a run did with the values of a column, each counted once."""
+    """The result of one run over a column: each value is counted once."""
 
     renewed: int = 0
     current: int = 0
@@ -20,10 +20,10 @@ class Rotation:
 
 
 class EncryptionRotationService:
-    """Rotates the values of one column.
+    """Re-encrypt the values of one column.
 
-    It may be interrupted at any moment and run again, and run several times at once: what is under
-    the newest key is left alone, and what somebody changed meanwhile is not overwritten.
+    It can be interrupted, repeated and run concurrently: it skips values under the newest key, and
+    does not overwrite concurrent changes.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class EncryptionRotationService:
         on_batch: Callable[[int], None],
         on_unreadable: OnUnreadable,
     ) -> Rotation:
-        """Commit each `batch`. What cannot be read stays as it is."""
+        """Re-encrypt all values, and commit after each `batch`. Unreadable values stay."""
         rotation = Rotation()
         last: int | None = None
         while values := await self.value_repo.list_after(last, limit=batch):
@@ -54,16 +54,16 @@ class EncryptionRotationService:
         self, value: EncryptedValue, rotation: Rotation, on_unreadable: OnUnreadable
     ) -> None:
         found: EncryptedValue | None = value
-        # Somebody else's change stays, and is looked at in turn: its key may be an earlier one.
+        # Keep a concurrent change and process it in turn: its key may be an earlier one.
         while found is not None and not await self._settle(found, rotation, on_unreadable):
             found = await self.value_repo.find(found.row_id)
 
     async def _settle(
         self, value: EncryptedValue, rotation: Rotation, on_unreadable: OnUnreadable
     ) -> bool:
-        """False when the value is not the row's any more."""
+        """Process the value. Return False if the row no longer has it (compare-and-swap)."""
         try:
-            # For its context alone: rotating a ciphertext that was moved here would hide that.
+            # Only to verify the context: rotating a ciphertext moved from elsewhere would hide it.
             self._encryption.decrypt(value.ciphertext, context=value.context)
         except DecryptionError as error:
             rotation.unreadable += 1

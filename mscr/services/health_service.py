@@ -1,33 +1,33 @@
 from datetime import timedelta
 from typing import Final
 
-from app.core.exceptions import ServiceUnavailableError
-from app.core.single_flight import SingleFlight
-from app.db.schema_check import SchemaState
-from app.repositories.health_repository import HealthRepository
+from mscr.core.exceptions import ServiceUnavailableError
+from mscr.core.single_flight import SingleFlight
+from mscr.db.schema_check import SchemaState
+from mscr.repositories.health_repository import HealthRepository
 
-# Shorter than the patience of the usual probes.
+# Shorter than the timeout of common probes.
 READY_DEADLINE: Final = timedelta(seconds=2)
 
 
 class HealthService:
-    """Probes at the same time share one look at the database, through `flight`."""
+    """Check readiness. Concurrent probes share one query, through `flight`."""
 
     def __init__(self, repo: HealthRepository, *, flight: SingleFlight[SchemaState]) -> None:
         self._repo = repo
         self._flight = flight
 
     async def check_ready(self) -> None:
-        """Raises `ServiceUnavailableError` when the database does not answer, or is too old.
+        """Raise `ServiceUnavailableError` if the database does not respond or is not migrated.
 
-        Other errors of the database are answered with 503 as everywhere.
+        Other errors of the database become 503 as everywhere.
         """
         try:
             schema = await self._flight.run(self._repo.schema_state, within=READY_DEADLINE)
         except TimeoutError:
             raise ServiceUnavailableError(
-                "The database does not answer.",
-                reason=f"the database did not answer readiness within {READY_DEADLINE}",
+                "The database does not respond.",
+                reason=f"the database did not respond to readiness within {READY_DEADLINE}",
             ) from None
         if schema is SchemaState.MISSING:
             raise ServiceUnavailableError("The database has not been migrated.")

@@ -1,18 +1,18 @@
-"""Removing for good what was deleted long ago."""
+"""Hard-delete rows that were soft-deleted long ago."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from app.models.audit_event import AuditAction
-from app.repositories.deleted_row_repository import DeletedRowRepository
-from app.services.audit_event_service import NOBODY, AuditTrail
+from mscr.models.audit_event import AuditAction
+from mscr.repositories.deleted_row_repository import DeletedRowRepository
+from mscr.services.audit_event_service import NOBODY, AuditTrail
 
 
 class PurgeService:
-    """May be interrupted at any moment and run again, and run several times at once."""
+    """Purge tables. It can be interrupted at any moment, repeated and run concurrently."""
 
     def __init__(self, repos: Sequence[DeletedRowRepository], audit: AuditTrail) -> None:
-        """`repos` in the order in which their tables are purged."""
+        """`repos` are in the order in which their tables are purged."""
         self.repos = repos
         self._audit = audit
         self._is_recorded = False
@@ -20,7 +20,7 @@ class PurgeService:
     async def purge(
         self, *, before: datetime, batch: int, on_batch: Callable[[int], None]
     ) -> dict[str, int]:
-        """Commit each `batch`. How many rows of which table there were."""
+        """Purge rows deleted before this time, and commit each `batch`. Return counts by table."""
         counts = {
             repo.table.name: await self._purge(repo, before, batch, on_batch) for repo in self.repos
         }
@@ -43,7 +43,7 @@ class PurgeService:
         return count
 
     async def _record(self) -> None:
-        """Once a run, together with the first rows that are gone."""
+        """Audit the purge once per run, in the transaction of the first purged rows."""
         if not self._is_recorded:
             await self._audit.record(AuditAction.PURGE_DELETED, NOBODY)
             self._is_recorded = True

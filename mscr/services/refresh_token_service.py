@@ -1,31 +1,31 @@
-"""Token families: how a login starts, is renewed, and ends (RFC 9700 §4.14, ASVS v10.4.5)."""
+"""Sessions: start, refresh token rotation, reuse detection, end (RFC 9700 §4.14, ASVS v10.4.5)."""
 
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
 
 import structlog
 
-from app.core.client import Client
-from app.core.config import Settings
-from app.core.exceptions import InvalidRefreshTokenError, TooManyRequestsError
-from app.core.rate_limit import RequestLimiter
-from app.core.security.jwt import JWTService
-from app.core.security.refresh_token import (
+from mscr.core.client import Client
+from mscr.core.config import Settings
+from mscr.core.exceptions import InvalidRefreshTokenError, TooManyRequestsError
+from mscr.core.rate_limit import RequestLimiter
+from mscr.core.security.jwt import JWTService
+from mscr.core.security.refresh_token import (
     SEED_BYTES,
+    IssuedTokens,
     ParallelUses,
     PresentedToken,
     RefreshTokenCodec,
 )
-from app.models.audit_event import AuditAction
-from app.models.refresh_token import RevocationReason
-from app.models.user import User
-from app.repositories.refresh_token_repository import RefreshTokenRepository
-from app.repositories.token_rotation import TokenFamily
-from app.services.audit_event_service import NOBODY, AuditTrail, Parties
+from mscr.models.account import AccountMixin
+from mscr.models.audit_event import Action, AuditAction
+from mscr.models.refresh_token import RevocationReason
+from mscr.repositories.refresh_token_repository import RefreshTokenRepository
+from mscr.repositories.token_rotation import TokenFamily
+from mscr.services.audit_event_service import NOBODY, AuditTrail, Parties
 
 log = structlog.get_logger(__name__)
 
@@ -34,22 +34,8 @@ log = structlog.get_logger(__name__)
 GATHERING_TIME: Final = timedelta(milliseconds=100)
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedTokens:
-    """What a login or a refresh gives. How it travels is decided in the routers.
-
-    `expires_in` is the access token's lifetime in seconds, by RFC 6749's name; `session_lifetime`
-    is what is left of the session unless it is refreshed before.
-    """
-
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_in: int
-    session_lifetime: timedelta
-
-
 class RefreshTokenService:
-    """Used by other services. Only `rotate` and `revoke`, use cases of their own, commit."""
+    """Start, rotate and end sessions. Only the use cases `rotate` and `revoke` commit."""
 
     def __init__(
         self,
@@ -73,15 +59,15 @@ class RefreshTokenService:
         self._idle_lifetime = settings.refresh_token_idle_lifetime
         self._reuse_interval = settings.refresh_token_reuse_interval
 
-    async def start_family(self, user: User, client: Client, cause: AuditAction) -> IssuedTokens:
-        """Start a login, which ends the oldest ones beyond the limit (ASVS v7.1.2).
+    async def start_family(self, user: AccountMixin, client: Client, cause: Action) -> IssuedTokens:
+        """Start a session, and end the user's oldest ones beyond the limit (ASVS v7.1.2).
 
-        It keeps the `auth_version` that `user` was read with, so that whoever ends all sessions
-        meanwhile ends this one too. `cause` goes into the audit log.
+        The session keeps the `auth_version` that `user` was read with, so that ending all sessions
+        concurrently ends this one too. `cause` goes into the audit log.
         """
         now = _now()
-        # Or parallel logins would not see each other, and exceed the limit together.
-        await self.repo.lock_logins(user.id)
+        # Lock the account: parallel logins would not see each other, and together exceed the limit.
+        await self.repo.lock_sessions(user.id)
         ended = await self.repo.end_oldest(user.id, keep=self._limit - 1, now=now)
         seed = secrets.token_bytes(SEED_BYTES)
         expires_at = now + self._lifetime
@@ -98,7 +84,7 @@ class RefreshTokenService:
             rotated_at=now,
         )
         await self._audit.record(cause, Parties.owner(user.public_id, family.public_id))
-        await self._tell_ended(ended, user.public_id, family.public_id)
+        await self._audit_ended(ended, user.public_id, family.public_id)
         return self._tokens(
             family.public_id, user.public_id, seed, generation=0, now=now, ends_at=idle_expires_at
         )
@@ -106,25 +92,26 @@ class RefreshTokenService:
     async def rotate(self, token: str, *, arrived_at: datetime, client: Client) -> IssuedTokens:
         """Exchange the newest token of a family for its successor.
 
-        An older one is reuse: the family is revoked, and that is committed, before
-        `InvalidRefreshTokenError` is raised. A token that is newer than the row, after a restore,
-        is refused and revokes nothing. `arrived_at` is when the request came in: callers
-        that use one token at the same time all get the same successor.
+        An older token is reuse: the family is revoked and that is committed, before
+        `InvalidRefreshTokenError` is raised. A token that is newer than the row, after a restore
+        of the database, is refused and revokes nothing. `arrived_at` is when the request came in:
+        concurrent requests with one token all get the same successor.
         """
         presented = self._codec.parse(token)
         await self._count_attempt(presented, client)
         if presented is None:
-            _refuse("malformed")
+            _raise_refused("malformed")
         with self._parallel_uses.count(presented.family):
             return await self._rotate(presented, arrived_at, client)
 
     async def _rotate(
         self, presented: PresentedToken, arrived_at: datetime, client: Client
     ) -> IssuedTokens:
-        with self.repo.one_connection():
+        with self.repo.shared_connection():
             family = await self._authenticate(presented)
             now = _now()
             idle_expires_at = min(family.expires_at, now + self._idle_lifetime)
+            # Compare-and-swap on the generation: of concurrent requests with one token, one wins.
             if await self.repo.rotate(
                 family.id,
                 generation=presented.generation,
@@ -133,18 +120,18 @@ class RefreshTokenService:
                 client=client,
             ):
                 successor = presented.generation + 1
-                tokens = self._successor(family, successor, now=now, ends_at=idle_expires_at)
-                # Gives the connection back if it waits.
+                tokens = self._issue_generation(family, successor, now=now, ends_at=idle_expires_at)
+                # This releases the connection if it waits.
                 await self._mark_answered(family, successor)
                 return tokens
-        return await self._without_rotation(presented, arrived_at)
+        return await self._retry_or_reuse(presented, arrived_at)
 
     async def revoke(self, token: str, client: Client) -> None:
-        """End the login that a token of any generation belongs to.
+        """End the session that a token of any generation belongs to.
 
         Unknown tokens are ignored (RFC 7009 §2.2). Raises `TooManyRequestsError`.
         """
-        await self._requests.count_stranger(client.address)
+        await self._requests.count_anonymous(client.address)
         presented = self._codec.parse(token)
         family = await self.repo.find_family(presented.family) if presented else None
         if presented and family and self._codec.verify(presented, family.seed):
@@ -152,14 +139,14 @@ class RefreshTokenService:
         await self.repo.commit()
 
     async def mark_authenticated(self, session_id: str) -> None:
-        """Note that the password was proved once more. The caller commits."""
+        """Record that the password was proved again. The calling service commits."""
         await self.repo.mark_authenticated(session_id, _now())
 
     async def forget_clients(self, user_id: int) -> None:
-        """Remove what sessions say about a person. The caller commits."""
+        """Delete personal data from the user's sessions. The calling service commits."""
         await self.repo.forget_clients(user_id)
 
-    async def _tell_ended(self, sessions: Sequence[str], owner: str, new_session: str) -> None:
+    async def _audit_ended(self, sessions: Sequence[str], owner: str, new_session: str) -> None:
         for session in sessions:
             parties = Parties.owner(owner, new_session, ended_session=session)
             reason = RevocationReason.SESSION_LIMIT.value
@@ -167,7 +154,7 @@ class RefreshTokenService:
 
     async def _end(self, family: TokenFamily, *, is_newest: bool) -> None:
         if await self.repo.revoke(family.id, RevocationReason.LOGOUT, _now()):
-            # An earlier token may be a thief's: it ends the login, and proves no owner.
+            # An earlier token may be a thief's: it ends the session, but is no proof of its owner.
             owner = Parties.owner(family.user_public_id, family.public_id)
             await self._audit.record(AuditAction.LOGOUT, owner if is_newest else _parties(family))
 
@@ -184,64 +171,71 @@ class RefreshTokenService:
     async def _authenticate(self, presented: PresentedToken) -> TokenFamily:
         family = await self.repo.find_family(presented.family)
         if family is None:
-            _refuse("unknown_family")
+            _raise_refused("unknown_family")
         if not self._codec.verify(presented, family.seed):
-            # A guess, or garbage with a family's id in front: it must not end anybody's login.
-            _refuse("bad_mac", session=family.public_id)
+            # A guess, or garbage after a family's id: it must not end anybody's session.
+            _raise_refused("bad_mac", session=family.public_id)
         return family
 
     async def _mark_answered(self, family: TokenFamily, generation: int) -> None:
+        # Without an interval, let the other requests in flight arrive before the first response.
         if not self._reuse_interval and self._parallel_uses.are_several(family.public_id):
             await self.repo.release()
             await asyncio.sleep(GATHERING_TIME.total_seconds())
         await self.repo.mark_answered(family.id, generation=generation)
 
-    async def _without_rotation(
+    async def _retry_or_reuse(
         self, presented: PresentedToken, arrived_at: datetime
     ) -> IssuedTokens:
-        # Anew: another request has rotated, or ended the login, since it was looked at.
+        """Return the successor again for a retry; end the session for a reuse."""
+        # Read the family again: another request has rotated it or ended the session meanwhile.
         family = await self._authenticate(presented)
         now = _now()
         if not family.is_live:
-            await self._refuse_genuine(family, "revoked")
+            await self._record_and_raise(family, "revoked")
         ends_at = min(family.expires_at, family.idle_expires_at)
         if ends_at <= now:
-            await self._refuse_genuine(family, "expired")
+            await self._record_and_raise(family, "expired")
         if presented.generation > family.generation:
-            # Issued, and then forgotten: the database is a restored backup, or a replica that was
-            # promoted without its last writes. Nobody replayed anything.
-            await self._refuse_genuine(family, "newer_than_database")
+            # Issued, and then lost: the database is a restored backup, or a replica that was
+            # promoted without the last writes. This is no replay.
+            await self._record_and_raise(family, "newer_than_database")
         is_predecessor = presented.generation == family.generation - 1
-        if is_predecessor and self._is_excused(family, arrived_at, now):
-            # Whoever hands the successor out first says so first, be it not the one who rotated:
-            # that process may be slow, or dead.
+        if is_predecessor and self._is_retry(family, arrived_at, now):
+            # Mark the successor as returned before the first response with it, whichever request
+            # rotated: the process of that request may be slow, or dead.
             if family.answered_at is None:
                 await self._mark_answered(family, family.generation)
-            return self._successor(family, family.generation, now=now, ends_at=ends_at)
+            return self._issue_generation(family, family.generation, now=now, ends_at=ends_at)
+        # Reuse of a token that was already exchanged, by the owner or a thief: end the session.
         await self.repo.revoke(family.id, RevocationReason.REUSE, now)
-        # Committed with the audit log, before it raises: which would roll the revocation back.
+        # The audit log commits the revocation; the error raised next would roll it back.
         await self._audit.refuse(AuditAction.REFRESH, "reuse_detected", _parties(family))
         raise InvalidRefreshTokenError
 
-    async def _refuse_genuine(self, family: TokenFamily, reason: str) -> NoReturn:
-        """Refuse a token that was good once; unlike garbage, it names a login."""
+    async def _record_and_raise(self, family: TokenFamily, reason: str) -> NoReturn:
+        """Refuse a token that was valid once; unlike garbage, it identifies a session."""
         await self._audit.refuse(
             AuditAction.REFRESH, reason, _parties(family), once_for=family.public_id
         )
         raise InvalidRefreshTokenError
 
-    def _is_excused(self, family: TokenFamily, arrived_at: datetime, now: datetime) -> bool:
-        """Whether the bearer cannot have known the successor, or is let off by the interval."""
+    def _is_retry(self, family: TokenFamily, arrived_at: datetime, now: datetime) -> bool:
+        """Decide whether an honest client may send the predecessor: its retry, not a replay."""
+        # No client has received the successor yet.
         if family.answered_at is None:
             return True
-        # Absolute: with a clock that is behind, a rotation seems to be yet to come.
+        # The response may have been lost, or a second tab sent the same token.
+        # Absolute: if this process's clock is behind, the rotation is in the future.
         if abs(now - family.rotated_at) < self._reuse_interval:
             return True
-        arrived_at += family.read_at - family.asked_at
-        # An answer that is yet to come: the shared clock was set back.
+        # The request was in flight when the successor was first returned, so its sender could not
+        # know the successor. Convert the arrival from this process's clock to the shared one.
+        arrived_at += family.read_at - family.read_at_locally
+        # If `answered_at` is after `read_at`, the shared clock was set back: trust no times.
         return arrived_at <= family.answered_at <= family.read_at
 
-    def _successor(
+    def _issue_generation(
         self, family: TokenFamily, generation: int, *, now: datetime, ends_at: datetime
     ) -> IssuedTokens:
         return self._tokens(
@@ -274,12 +268,12 @@ class RefreshTokenService:
 
 
 def _parties(family: TokenFamily) -> Parties:
-    """Whose login it is. Who brought the token may be somebody else."""
+    """Return the session and its account, without an actor: the bearer may be a thief."""
     return Parties(account=family.user_public_id, session=family.public_id)
 
 
-def _refuse(reason: str, **details: str) -> NoReturn:
-    """One answer outside, distinct events inside (ASVS v16.3.3)."""
+def _raise_refused(reason: str, **details: str) -> NoReturn:
+    """Log the reason and raise the same error for every reason (ASVS v16.3.3)."""
     log.warning("refresh_token_refused", reason=reason, **details)
     raise InvalidRefreshTokenError
 

@@ -1,35 +1,30 @@
-"""Many rows in one request: what becomes of each of them.
+"""The results of the rows of a bulk request or an import.
 
-Each row succeeds or fails by itself, or, if the request is atomic, all of them do.
+Each row succeeds or fails by itself. In an atomic request, all of them do together.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
-from app.core.exceptions import (
+from pydantic import BaseModel
+
+from mscr.core.exceptions import (
     APIError,
     DuplicateRowError,
     PreconditionRequiredError,
     RowsRefusedError,
     ValidationFailedError,
 )
-from app.core.preconditions import EntityTags, Preconditions
-from app.core.problems import MAX_FAULTS, problem_body
-
-# Locks are held for all of them, and one answer has the results of all.
-MAX_BULK_ROWS: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedRow:
-    """What stands in the place of a row that does not fit its schema. `errors` are as in a 422."""
-
-    errors: list[dict[str, Any]]
+from mscr.http.preconditions import EntityTags, Preconditions
+from mscr.http.problems import problem_body
+from mscr.http.representation import Representation
+from mscr.schemas.bulk_schemas import RefusedRow
+from mscr.schemas.problem_schemas import MAX_FAULTS
 
 
 class NamedRow(Protocol):
-    """A row that is about something that is there: `RowTarget` of the schemas."""
+    """A row that names an existing object: `RowTarget` of the schemas."""
 
     public_id: Any
     if_match: str | None
@@ -64,30 +59,30 @@ class ImportResult:
 
 
 class RowLedger:
-    """What became of the rows of one request, by their places in it.
+    """The results of the rows of one request, by position.
 
-    `tag_of` gives the entity tag of what a row is about, as the caller is shown it.
+    `schema` is that of the response with a single object: entity tags are made from it.
     """
 
     def __init__(
         self,
         *,
         request_id: str,
-        tag_of: Callable[[Any], str],
+        schema: type[BaseModel],
         atomic: bool = False,
         if_match_required: bool = False,
     ) -> None:
         self._request_id = request_id
-        self._tag_of = tag_of
+        self._schema = schema
         self._atomic = atomic
         self._if_match_required = if_match_required
         self._results: dict[int, RowResult] = {}
         self._refusals: dict[int, APIError] = {}
 
     def accept(self, rows: Iterable[Any]) -> dict[int, Any]:
-        """The rows that fit their schema, by their places; the others are refused."""
+        """Return the valid rows by position, and refuse the others."""
         accepted: dict[int, Any] = {}
-        # It may be done again, from the start.
+        # A use case may be retried from the start.
         self._results.clear()
         self._refusals.clear()
         for index, row in enumerate(rows):
@@ -100,7 +95,7 @@ class RowLedger:
         return accepted
 
     def accept_named(self, rows: Iterable[Any]) -> dict[int, Any]:
-        """Like `accept`, and each names another object: what was named before is refused."""
+        """Like `accept`, and refuse duplicates: rows with the public id of an earlier one."""
         accepted = self.accept(rows)
         first: dict[Any, int] = {}
         for index, row in accepted.items():
@@ -109,11 +104,11 @@ class RowLedger:
         return {index: accepted[index] for index in first.values()}
 
     def check(self, entity: Any, row: NamedRow) -> None:
-        """Raises `PreconditionFailedError` and `PreconditionRequiredError`, as for one object."""
+        """Raise `PreconditionFailedError` or `PreconditionRequiredError`, as for one object."""
         if row.if_match is None and self._if_match_required:
             raise PreconditionRequiredError
         tags = None if row.if_match is None else EntityTags.parse(row.if_match)
-        Preconditions(self._tag_of, if_match=tags).check(entity)
+        Preconditions(self._schema, if_match=tags).check(entity)
 
     def refuse(self, index: int, error: APIError) -> None:
         self._refusals[index] = error
@@ -121,15 +116,15 @@ class RowLedger:
         self._results[index] = RowResult(index, error.status, problem=problem)
 
     def note(self, index: int, status: int, entity: Any, *, gone: bool = False) -> None:
-        """The row has been done. What is `gone` has no entity tag any more."""
-        etag = None if gone else self._tag_of(entity)
+        """Record the success of a row. An object that is `gone` has no entity tag."""
+        etag = None if gone else Representation(entity, self._schema).etag
         self._results[index] = RowResult(index, status, entity.public_id, etag)
 
     def settle(self) -> None:
-        """If the request is atomic and a row was refused, raises an error that tells all of them.
+        """Raise one error for all refused rows, if the request is atomic and there are any.
 
-        `ValidationFailedError` if a row does not fit its schema, else `RowsRefusedError`. Call it
-        when every row has been tried, and before the commit.
+        It is `ValidationFailedError` if any row is invalid, else `RowsRefusedError`. Call this
+        after all rows have been tried, and before the commit.
         """
         if self._atomic and self._refusals:
             invalid = any(isinstance(e, ValidationFailedError) for e in self._refusals.values())
@@ -141,7 +136,7 @@ class RowLedger:
 
 
 def _one_error(error: APIError, refusals: Mapping[int, APIError]) -> APIError:
-    """The error of the whole request, which tells those of its rows."""
+    """Return the error of the whole request, with the faults of its rows."""
     errors = [
         {**fault, "loc": ["body", "rows", index, *fault["loc"]]}
         for index, refusal in sorted(refusals.items())

@@ -1,15 +1,15 @@
-"""The logins of one user: seen and ended by their owner."""
+"""The sessions of one user: list them, and end them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from app.core.exceptions import NotFoundError
-from app.core.security.principal import Principal
-from app.models.audit_event import AuditAction
-from app.models.refresh_token import RefreshToken
-from app.repositories.refresh_token_repository import RefreshTokenRepository
-from app.services.audit_event_service import AuditTrail, Parties
+from mscr.core.exceptions import NotFoundError
+from mscr.core.security.principal import Principal
+from mscr.models.audit_event import AuditAction
+from mscr.models.refresh_token import RefreshTokenMixin
+from mscr.repositories.refresh_token_repository import RefreshTokenRepository
+from mscr.services.audit_event_service import AuditTrail, Parties
 
 
 class SessionService:
@@ -17,16 +17,17 @@ class SessionService:
         self.refresh_token_repo = refresh_token_repo
         self._audit = audit
 
-    async def list_own(self, principal: Principal) -> Sequence[RefreshToken]:
-        """The sessions that are still good, the one used last first."""
+    async def list_own(self, principal: Principal) -> Sequence[RefreshTokenMixin]:
+        """Return the caller's live sessions, the most recently used first."""
         return await self.refresh_token_repo.list_live(principal.user_id, _now())
 
-    # Like logins, which end sessions too, both lock the account first: of two who lock the rows of
-    # several sessions, one waits there. Their own session's is among them (app/db/own_writes.py).
+    # Like logins, which end sessions too, both methods lock the account before the rows of several
+    # sessions, so that concurrent requests cannot deadlock. The row of the caller's own session is
+    # among them (mscr/db/replica.py).
 
     async def end(self, public_id: UUID, principal: Principal) -> None:
-        """Raises `NotFoundError` for a session of somebody else, and for one that has ended."""
-        await self.refresh_token_repo.lock_logins(principal.user_id)
+        """End a session of the caller. Raises `NotFoundError` if it is not theirs or has ended."""
+        await self.refresh_token_repo.lock_sessions(principal.user_id)
         ended = await self.refresh_token_repo.end_session(
             principal.user_id, public_id=str(public_id), now=_now()
         )
@@ -39,8 +40,8 @@ class SessionService:
         await self.refresh_token_repo.commit()
 
     async def end_others(self, principal: Principal) -> None:
-        """End every session of the caller but the one that asks."""
-        await self.refresh_token_repo.lock_logins(principal.user_id)
+        """End every session of the caller except the one of this request."""
+        await self.refresh_token_repo.lock_sessions(principal.user_id)
         if await self.refresh_token_repo.end_other_sessions(
             principal.user_id, keep=principal.session_id, now=_now()
         ):

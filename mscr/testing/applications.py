@@ -1,4 +1,4 @@
-"""The application once more: beside the one of the fixtures, or with other settings."""
+"""More instances of the application, and clients with other addresses."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -7,24 +7,20 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
-from app.core.config import Settings
-from app.main import create_app
-
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[AsyncClient]:
-    """A client of another process, so to speak, that has these settings."""
-    app = create_app(settings)
+async def running(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """Yield a client of a second instance, which stands for another process."""
     async with app.router.lifespan_context(app), client_from("127.0.0.1", app) as client:
         yield client
 
 
 def new_address() -> str:
-    """An IP address in a network that no other test calls from."""
+    """Return an IP address in a network that no other test uses."""
     return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
 
 
 def client_from(address: str, app: FastAPI) -> AsyncClient:
-    """A client of the application that calls it from this IP address."""
+    """Return a client of the application with this IP address."""
     transport = ASGITransport(app=app, raise_app_exceptions=False, client=(address, 50_000))
     return AsyncClient(transport=transport, base_url="http://testserver")

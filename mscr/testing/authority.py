@@ -1,4 +1,4 @@
-"""A certificate authority for the tests, and what it issues."""
+"""A certificate authority for tests: certificates and revocation lists."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -11,7 +11,10 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Writes PEM files into a folder. `certificate` is the authority's own."""
+    """A certificate authority that writes PEM files into a folder.
+
+    `certificate` is its own certificate.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder

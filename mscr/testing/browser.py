@@ -1,25 +1,25 @@
-"""What pages do when refresh tokens are in a cookie."""
+"""A browser's page for tests of refresh tokens in a cookie."""
 
 from typing import Any, Final
 
 from httpx2 import AsyncClient, Response
 
-from tests.support.api import PASSWORD, Account, account_of
-from tests.support.cookies import CLEARED, OWN_ORIGIN, cookie, set_cookies, token_set
+from mscr.testing.api import PASSWORD, Account, account_of
+from mscr.testing.cookies import CLEARED, OWN_ORIGIN, cookie, set_cookies, token_set
 
 AUTH: Final = "/api/v1/auth"
 CHANGE_PASSWORD: Final = "/api/v1/users/me/change-password"
 
 
 class Browser:
-    """A page that says where it comes from, and sends the cookie that was set last."""
+    """A page that sends its origin, and the cookie that was set last."""
 
     def __init__(self, client: AsyncClient, *, token: str = "") -> None:
         self.client = client
         self.token = token
 
     def another(self) -> "Browser":
-        """One more tab, which has the same cookie now and keeps its own account of it."""
+        """Return another tab, which starts with the same cookie and tracks it separately."""
         return Browser(self.client, token=self.token)
 
     async def request(

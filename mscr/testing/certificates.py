@@ -1,4 +1,4 @@
-"""A certificate for one host name, and the authority that is trusted for it: itself."""
+"""Self-signed certificates for one host name."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,10 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(path: Path, host: str, *, days: int = 1) -> Path:
-    """A PEM file with the key and the certificate, which ends in so many days, or ended before."""
+    """Write a PEM file with a key and its certificate, which expires in so many days.
+
+    With negative `days`, it has expired already.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The project's commands as processes of their own, with an environment that is said in full."""
+"""The project's commands as separate processes with an explicit environment."""
 
 import os
 import subprocess
@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.config import PROJECT_ROOT
-
 ALEMBIC = str(Path(sys.executable).with_name("alembic"))
-# What a process needs to run at all; nothing that decides how the application behaves.
+# Variables that a process needs to run at all; none of them configures the application.
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
@@ -23,10 +21,11 @@ class Ended:
 
 
 def start(
-    command: Sequence[str], environment: Mapping[str, str], *, cwd: Path = PROJECT_ROOT
+    command: Sequence[str], environment: Mapping[str, str], *, cwd: Path | None = None
 ) -> subprocess.Popen[str]:
+    """Start a command in this folder, or else in the current one: that of the project."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    if cwd == PROJECT_ROOT:  # a copy's files are not the project's to count
+    if cwd is None:  # files of a copy are not part of the project's coverage
         inherited |= {k: v for k, v in os.environ.items() if k.startswith("COVERAGE_")}
     return subprocess.Popen(
         command,

@@ -1,4 +1,4 @@
-"""Access tokens that nobody should accept, made from a genuine one."""
+"""Forged access tokens, made from a genuine one."""
 
 import base64
 import hmac
@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-# What a secret stands for is a MAC; what a private key stands for, its signature.
+# A text or bytes is a shared secret and makes a MAC. A private key makes a signature.
 Key = str | bytes | Ed25519PrivateKey | RSAPrivateKey
 RSA_HASHES = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
 
 
 class TokenForger:
-    """Takes a genuine token apart, and signs altered copies of it with the key it is given."""
+    """Decodes a genuine token, and signs altered copies of it with a given key."""
 
     def __init__(self, genuine: str, key: Key) -> None:
         self.header = header_of(genuine)
@@ -33,7 +33,7 @@ class TokenForger:
         key: Key | None = None,
         digest: str = "sha256",
     ) -> str:
-        """`without` names what to leave out of the header and of the claims."""
+        """Return an altered copy; `without` names members to remove from the header and claims."""
         parts = [
             {name: value for name, value in part.items() if name not in without}
             for part in (self.header | dict(header or {}), self.claims | dict(claims or {}))
@@ -43,7 +43,7 @@ class TokenForger:
     def sign(
         self, header: str, claims: str, *, key: Key | None = None, digest: str = "sha256"
     ) -> str:
-        """For JSON that `json.dumps` does not write."""
+        """Sign these texts: for JSON that `json.dumps` does not write."""
         signed = f"{encode(header.encode())}.{encode(claims.encode())}"
         signature = _sign(self.key if key is None else key, signed.encode(), digest)
         return f"{signed}.{encode(signature)}"

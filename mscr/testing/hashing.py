@@ -1,4 +1,4 @@
-"""The pool that hashes passwords, made busy for as long as a test wants."""
+"""Keep the pool that hashes passwords busy during a test."""
 
 import asyncio
 import threading
@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from app.core.security.password import PasswordService
+from mscr.core.security.password import PasswordService
 
-# Longer than any test needs: only a pool that is none lets it come to that.
+# Longer than any test needs: only a hanging test reaches it.
 LIMIT_SECONDS = 10
 
 
 @asynccontextmanager
 async def busy_hashing(passwords: PasswordService, *, jobs: int) -> AsyncIterator[threading.Event]:
-    """Take as many places of the pool, running or waiting; setting the event ends the jobs."""
+    """Occupy this many places of the pool, running or waiting; setting the event ends the jobs."""
     may_end = threading.Event()
     work = partial(may_end.wait, LIMIT_SECONDS)
     busy = [asyncio.create_task(passwords._run(work)) for _ in range(jobs)]
-    # Each of them takes its place in its first step.
+    # Let each task run until it occupies its place in the pool: it does so before its first await.
     await asyncio.sleep(0)
     try:
         yield may_end

@@ -1,4 +1,4 @@
-"""Integer keys that occur nowhere by chance, and a search for them in whatever leaves the app."""
+"""Conspicuous integer keys, and a search for them in responses: integer keys must not leak."""
 
 import base64
 import binascii
@@ -11,51 +11,52 @@ from contextlib import contextmanager
 from httpx2 import Response
 from sqlalchemy import event
 
-from app.models import Base
+from mscr.models.base import ModelBase
 
-# Ten digits, far from any Unix time and any count, and small enough for 32 bits.
+# Ten digits, unlike any Unix time and any count, and small enough for 32 bits.
 FIRST = 1_270_305_070
 STEP = 10_007
-# Lookahead, since a key may begin inside of longer digits.
+# Lookahead, because a key may begin within a longer run of digits.
 _DECIMAL = re.compile(rb"(?=(\d{10}))")
 _HEXADECIMAL = re.compile(rb"(?=([0-9a-fA-F]{8}))")
 _ENCODED = re.compile(rb"[A-Za-z0-9+/_-]{8,}")
 
 
 class IntegerKeys:
-    """Every row that the ORM inserts gets the next key; all of them are remembered."""
+    """Give every row of a base's models the next key before its INSERT, and record all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: type[ModelBase]) -> None:
+        self._base = base
         self._next = itertools.count(FIRST, STEP)
         self.given: set[int] = set()
 
     @contextmanager
     def installed(self) -> Iterator["IntegerKeys"]:
-        event.listen(Base, "before_insert", self._give, propagate=True)
+        event.listen(self._base, "before_insert", self._give, propagate=True)
         try:
             yield self
         finally:
-            event.remove(Base, "before_insert", self._give)
+            event.remove(self._base, "before_insert", self._give)
 
     def found_in(self, response: Response) -> set[int]:
-        """Keys in the headers or the body: as text, and as bytes inside what is base64 there."""
+        """Return the keys in headers and body: in digits, hexadecimal, and inside base64."""
         text = b"\n".join((*itertools.chain(*response.headers.raw), response.content))
         decoded = b"\n".join(_decoded(text))
         return {*_written(text), *_written(decoded), *_packed(decoded)} & self.given
 
-    def _give(self, _mapper: object, _connection: object, target: Base) -> None:
+    def _give(self, _mapper: object, _connection: object, target: ModelBase) -> None:
         target.id = next(self._next)
         self.given.add(target.id)
 
 
 def _written(text: bytes) -> Iterator[int]:
-    """Every number that has as many digits as our keys."""
+    """Yield every number, decimal or hexadecimal, that has as many digits as our keys."""
     yield from (int(digits) for digits in _DECIMAL.findall(text))
     yield from (int(digits, 16) for digits in _HEXADECIMAL.findall(text))
 
 
 def _packed(raw: bytes) -> Iterator[int]:
-    """Every four bytes as a number, in both byte orders."""
+    """Yield every four bytes as a number, in both byte orders."""
     for start in range(4):
         count = max(0, len(raw) - start) // 4
         for order in "<>":
@@ -63,7 +64,7 @@ def _packed(raw: bytes) -> Iterator[int]:
 
 
 def _decoded(text: bytes) -> Iterator[bytes]:
-    # A JWT's parts are separated by dots, so each is found on its own.
+    # The pattern has no dot, so it finds each part of a JWT on its own.
     for word in _ENCODED.findall(text):
         with_padding = word.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(word) % 4)
         try:

@@ -1,6 +1,6 @@
-"""Checks values against the schemas that OpenAPI documents, and makes examples from them.
+"""Validation of values against the schemas of OpenAPI, and examples made from the schemas.
 
-It knows the keywords that our schemas use, and stops at one that it does not know.
+Only the keywords that our schemas use are supported; any other one raises NotImplementedError.
 """
 
 import math
@@ -41,7 +41,7 @@ FORMATS: dict[str, Callable[[str], object]] = {
     "password": str,
     "binary": str,
 }
-# Readers of the documentation make these up by themselves.
+# Documentation tools generate these themselves.
 EXAMPLES: dict[str | None, Any] = {
     "uuid": "01890a5d-ac96-774b-bcce-b302099a8057",
     "date-time": "2026-01-31T12:00:00Z",
@@ -52,13 +52,14 @@ EXAMPLES: dict[str | None, Any] = {
     "boolean": True,
     "null": None,
 }
-# JSON Schema lets the last two describe a text, and validates nothing by them.
+# The last three only describe a value: JSON Schema does not validate them.
 ANNOTATIONS = {
     *("title", "description", "default", "examples"),
-    *("contentMediaType", "contentEncoding"),
+    *("contentMediaType", "contentEncoding", "discriminator"),
 }
+NULL = {"type": "null"}
 KEYWORDS = {
-    *("anyOf", "const", "enum", "type", "format", "items", "prefixItems"),
+    *("anyOf", "oneOf", "const", "enum", "type", "format", "items", "prefixItems"),
     *("properties", "required", "additionalProperties", "propertyNames"),
     *("minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
@@ -66,29 +67,41 @@ KEYWORDS = {
 
 
 class SchemaReader:
-    """Reads schemas that refer to these components."""
+    """Reads schemas that refer to the components of this OpenAPI document."""
 
     def __init__(self, openapi: Schema) -> None:
         self._components = openapi["components"]["schemas"]
+        # The schemas around the one of an example: one that contains itself has an end.
+        self._around: list[str] = []
 
     def faults(self, schema: Schema, value: Any, at: str = "$") -> list[str]:
-        """What is wrong with the value. What is not documented is wrong, too."""
+        """Return what is wrong with the value. Undocumented properties are faults, too."""
         schema = self.resolve(schema)
         if not schema.keys() - ANNOTATIONS:
-            return []  # it takes anything, as free JSON does
+            return []  # free JSON: anything is valid
         if unknown := schema.keys() - KEYWORDS - ANNOTATIONS:
             raise NotImplementedError(f"{at}: {sorted(unknown)}")
-        if "anyOf" in schema:
-            fits = any(not self.faults(choice, value, at) for choice in schema["anyOf"])
+        if choices := choices_of(schema):
+            fits = [choice for choice in choices if not self.faults(choice, value, at)]
             return [] if fits else [f"{at}: {value!r} fits no choice"]
         if not _has_type(schema, value):
             return [f"{at}: {value!r} is not of type {schema['type']}"]
         return [*_scalar_faults(schema, value, at), *self._inner_faults(schema, value, at)]
 
     def example(self, schema: Schema, at: str = "$") -> Any:
-        """A value as the documentation shows it; `LookupError` where it shows none."""
-        schema = self.resolve(schema)
-        if {"type": "null"} in schema.get("anyOf", []):
+        """Return a value as the documentation shows it; raise `LookupError` if it has none."""
+        self._around.append(schema.get("$ref", ""))
+        try:
+            return self._example(self.resolve(schema), at)
+        finally:
+            self._around.pop()
+
+    def is_around(self, schema: Schema) -> bool:
+        """Return whether an example of this schema is being made."""
+        return schema.get("$ref", "") in filter(None, self._around)
+
+    def _example(self, schema: Schema, at: str) -> Any:
+        if NULL in choices_of(schema):
             schema = {"default": None, **schema}
         ready = [schema[k] for k in ("const", "default") if k in schema]
         lists = [schema[k][0] for k in ("examples", "enum") if k in schema]
@@ -99,7 +112,7 @@ class SchemaReader:
         return self._inner_example(schema, at)
 
     def resolve(self, schema: Schema) -> Schema:
-        """The schema that a reference is to, or the schema itself."""
+        """Return the schema that a reference points to, or the schema itself."""
         name = schema.get("$ref", "").removeprefix("#/components/schemas/")
         beside = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
         return {**self._components[name], **beside} if name else schema
@@ -141,14 +154,20 @@ class SchemaReader:
         if "prefixItems" in schema:
             return [self.example(each, f"{at}[]") for each in schema["prefixItems"]]
         if schema.get("type") == "array":
-            return [self.example(schema["items"], f"{at}[]")]
-        if "anyOf" in schema:
-            return self.example(schema["anyOf"][0], at)
+            items = schema["items"]
+            return [] if self.is_around(items) else [self.example(items, f"{at}[]")]
+        if choices := choices_of(schema):
+            return self.example(choices[0], at)
         raise LookupError(f"{at} has no example: give it Field(examples=[...])")
 
 
+def choices_of(schema: Schema) -> list[Schema]:
+    """Return the members of a union. With a discriminator, a value can fit only one of them."""
+    return [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+
+
 def _format(schema: Schema) -> str | None:
-    """FastAPI documents bytes by a media type alone, JSON Schema's own word for them."""
+    """Return the format. FastAPI documents bytes by a media type only, so that is `binary`."""
     return "binary" if "contentMediaType" in schema else schema.get("format")
 
 

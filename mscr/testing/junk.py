@@ -1,8 +1,8 @@
-"""Bodies that are wrong, as bytes, as a client library would not write them."""
+"""Malformed request bodies as raw bytes, which a client library would not write."""
 
 from typing import Final
 
-# Refused wherever JSON is read.
+# Every route that reads JSON refuses these.
 BROKEN_JSON: Final[dict[str, bytes]] = {
     "nothing": b"",
     "blanks": b" \n ",

@@ -1,4 +1,4 @@
-"""Key pairs to sign access tokens with, and the settings that say so."""
+"""Key pairs that sign access tokens, and the settings that configure them."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from app.core.security.key_pairs import PrivateKey, to_line
-from app.core.security.signing_algorithm import SigningAlgorithm
+from mscr.core.security.key_pairs import PrivateKey, to_line
+from mscr.core.security.signing_algorithm import SigningAlgorithm
 
 HS256: Final = SigningAlgorithm.HS256
 EDDSA: Final = SigningAlgorithm.EDDSA
@@ -17,19 +17,19 @@ ASYMMETRIC: Final = (EDDSA, RS256)
 
 
 def name_of(algorithm: SigningAlgorithm) -> str:
-    """For `ids=` of tests that run with several."""
+    """Return the algorithm's name, for `ids=` of parametrized tests."""
     return algorithm.value
 
 
 def key_pair(algorithm: SigningAlgorithm, name: str = "current") -> PrivateKey:
-    """One for each name, the same in the whole process: an RSA key takes a while to make."""
+    """Return the key pair of this name, cached in the process: generating RSA keys is slow."""
     return _new_key_pair(algorithm, name)
 
 
 def signing_settings(
     algorithm: SigningAlgorithm, name: str = "current", *, others: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """`name` signs; the public keys of `others` are accepted and published besides."""
+    """Return settings with which `name` signs; the public keys of `others` are accepted too."""
     if algorithm is HS256:
         return {}
     public = [to_line(key_pair(algorithm, other).public_key()) for other in others]
@@ -43,7 +43,7 @@ def signing_settings(
 def signing_with(
     algorithm: SigningAlgorithm, name: str = "current", *, others: Iterable[str] = ()
 ) -> pytest.MarkDecorator:
-    """A mark: the test's application has these settings."""
+    """Return a mark that gives the test's application these settings."""
     values = signing_settings(algorithm, name, others=others)
     return pytest.mark.settings.with_args(**values)
 

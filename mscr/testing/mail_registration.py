@@ -1,4 +1,4 @@
-"""Registering by mail: what a person does, mailbox included."""
+"""The steps of registration by mail, including the mailbox."""
 
 import re
 import secrets
@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from httpx2 import AsyncClient, Response
 
-from app.db.session import Database
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.mail_server import Delivery, MailServer
+from mscr.db.session import Database
+from mscr.testing.api import PASSWORD, Account, Api
+from mscr.testing.mail_server import Delivery, MailServer
 
 REGISTER: Final = "/api/v1/auth/register"
 CONFIRM: Final = "/api/v1/auth/confirm-registration"
@@ -19,7 +19,7 @@ LINK: Final = re.compile(
 
 
 class MailApi(Api):
-    """Registers in two steps where the application asks for them."""
+    """Registers in two steps, confirmed by mail."""
 
     def __init__(self, client: AsyncClient, database: Database, server: MailServer) -> None:
         super().__init__(client, database)
@@ -41,19 +41,19 @@ class MailApi(Api):
         headers: dict[str, str] | None = None,
         **more: Any,
     ) -> Response:
-        """The first step, with a request id, which otherwise differs in each answer."""
+        """Send the first step with a fixed request id, which otherwise differs in each response."""
         body = {"email": email, "password": password, **more}
         fixed = {"X-Request-ID": "the-same-for-all", **(headers or {})}
         return await self.client.post(REGISTER, json=body, headers=fixed)
 
     async def mail_for(self, email: str, **request: Any) -> Delivery:
-        """What comes to the mailbox after the first step."""
+        """Send the first step and return the mail that arrives."""
         response = await self.ask(email, **request)
         assert response.status_code == 202, response.text
         return await self.server.next()
 
     async def mailed_token(self, email: str, **request: Any) -> str:
-        """What is in the link that comes to the mailbox after the first step."""
+        """Send the first step and return the token of the mailed link."""
         response = await self.ask(email, **request)
         assert response.status_code == 202, response.text
         return link_token(await self.server.next_to(email))

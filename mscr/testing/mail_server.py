@@ -1,4 +1,4 @@
-"""A real mail server on loopback, in the loop of the test."""
+"""A real SMTP server on loopback, in the event loop of the test."""
 
 import asyncio
 import logging
@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-# Longer than any mail takes: only one that never comes lets it come to that.
+# Longer than any mail takes: only a mail that never arrives reaches it.
 LIMIT_SECONDS: Final = 10
-# It tells the addresses that it hears of; the log is for what the application tells.
+# aiosmtpd logs addresses: keep its records out of the application's log.
 logging.getLogger("mail.log").propagate = False
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A mail as it arrived: its envelope, its message, and how the client had come."""
+    """A mail as it arrived: envelope, message, and the client's encryption and login."""
 
     envelope: Envelope
     message: EmailMessage
@@ -38,9 +38,9 @@ class Delivery:
 
 
 class MailServer:
-    """Takes every mail, and keeps it until the test asks for it.
+    """Accepts every mail, and keeps it until the test reads it.
 
-    While `may_answer` is not set, it hangs in the middle of a delivery.
+    While `may_answer` is not set, every delivery hangs after its data.
     """
 
     def __init__(self) -> None:
@@ -57,19 +57,19 @@ class MailServer:
         return f"smtp://127.0.0.1:{self.port}"
 
     async def next(self) -> Delivery:
-        """The oldest mail that was not asked for yet, as soon as it is there."""
+        """Wait for the oldest unread mail and return it."""
         async with asyncio.timeout(LIMIT_SECONDS):
             return await self._deliveries.get()
 
     async def next_to(self, recipient: str) -> Delivery:
-        """The oldest mail to somebody; those to others are lost."""
+        """Wait for the oldest unread mail to this recipient; mails to others are discarded."""
         while (found := await self.next()).recipients != [recipient]:
             pass
         return found
 
     @property
     def waiting(self) -> int:
-        """How many mails arrived that were not asked for."""
+        """Return the number of unread mails."""
         return self._deliveries.qsize()
 
     # The name is aiosmtpd's.
@@ -97,7 +97,7 @@ async def mail_server(
     login: tuple[str, str] | None = None,
     **options: Any,
 ) -> AsyncIterator[MailServer]:
-    """With `tls` it offers STARTTLS, or speaks it from the start; with `login` it asks for it."""
+    """Run a server that offers STARTTLS or implicit TLS if `tls` is given, and requires `login`."""
     found = MailServer()
 
     def authenticate(*arguments: Any) -> AuthResult:

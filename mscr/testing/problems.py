@@ -1,4 +1,4 @@
-"""What every error looks like from outside."""
+"""Assertions on error responses: the problem, the 401 challenge, the faulty fields."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ MEMBERS = {"type", "title", "status", "detail", "instance", "success", "code", "
 
 
 def problem(response: Response, status: int, code: str) -> dict[str, Any]:
-    """The problem of a response, which must have this status and code and the one shape."""
+    """Return the problem of a response; it must have this status and code, and every member."""
     assert (response.status_code, response.headers["content-type"]) == (
         status,
         "application/problem+json",
@@ -23,7 +23,7 @@ def problem(response: Response, status: int, code: str) -> dict[str, Any]:
 
 
 def assert_unauthorized(response: Response, code: str = "unauthorized") -> None:
-    """With a challenge that says whether an access token was sent (RFC 6750 §3)."""
+    """Assert a 401 whose challenge has an error only if a token was sent (RFC 6750 §3)."""
     problem(response, 401, code)
     scheme, _, token = response.request.headers.get("authorization", "").partition(" ")
     refused = code == "unauthorized" and scheme == "Bearer" and token
@@ -32,6 +32,6 @@ def assert_unauthorized(response: Response, code: str = "unauthorized") -> None:
 
 
 def faulty_fields(response: Response) -> list[list[str | int]]:
-    """Where the values are that a 422 complains of."""
+    """Return the locations of the values that a 422 refuses."""
     body = problem(response, 422, "validation_failed")
     return [fault["loc"] for fault in body["errors"]]

@@ -1,4 +1,4 @@
-"""The application in processes of its own, as in production: several at once, and mortal."""
+"""The application in separate processes, as in production: several at once, and killable."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from httpx2 import AsyncClient, AsyncHTTPTransport
 
-from app.core.config import PROJECT_ROOT
-from tests.support import warm_processes
-from tests.support.scratch import Account, ScratchDirectory
+from mscr.testing import warm_processes
+from mscr.testing.scratch import Account, ScratchDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-APP = "app.main:app"
+    from mscr.project import Project
+
 BASE_URL = "http://testserver"
 
 START_TIMEOUT = timedelta(seconds=30)
@@ -29,13 +29,19 @@ POLL_INTERVAL = timedelta(milliseconds=20)
 
 
 class AppProcess:
-    """uvicorn on a unix socket. Its settings are those of the tests' environment, and `settings`.
+    """uvicorn on a unix socket, with the settings of the tests' environment and of `settings`.
 
-    `close` stops it and removes its directory; it goes away too when the tests are killed.
+    `close` stops it and removes its directory. Both also happen when the tests are killed.
     """
 
     def __init__(
-        self, database_url: str, *, app: str = APP, cwd: Path = PROJECT_ROOT, **settings: str
+        self,
+        project: Project,
+        database_url: str,
+        *,
+        app: str | None = None,
+        cwd: Path | None = None,
+        **settings: str,
     ) -> None:
         self._scratch = ScratchDirectory("app", Account())
         self.socket = str(self._scratch.path / "http.sock")
@@ -43,9 +49,9 @@ class AppProcess:
         options = ["--uds", self.socket, "--no-access-log", "--log-level", "warning"]
         environment = {"DATABASE_URL": database_url, "ACCESS_LOG": "false", **settings}
         self._process = warm_processes.start(
-            [sys.executable, "-m", "uvicorn", app, *options],
+            [sys.executable, "-m", "uvicorn", app or project.application, *options],
             os.environ | environment,
-            cwd=cwd,
+            cwd=cwd or project.import_root,
             streams=(Path(os.devnull), self._log, self._log),
         )
         self._scratch.guard(self.pid)
@@ -57,11 +63,11 @@ class AppProcess:
 
     @property
     def log(self) -> str:
-        """What it has printed so far."""
+        """Return its output so far."""
         return self._log.read_text(errors="replace")
 
     def client(self) -> AsyncClient:
-        # Tests assert what is answered, not how fast on a machine with other things to do.
+        # Tests check the response, not how fast it is on a busy machine.
         transport = AsyncHTTPTransport(uds=self.socket)
         return AsyncClient(transport=transport, base_url=BASE_URL, timeout=60)
 
@@ -73,14 +79,14 @@ class AppProcess:
             time.sleep(POLL_INTERVAL.total_seconds())
 
     def wait_until_gone(self) -> int:
-        """The exit status; minus the signal's number when one ended it."""
+        """Wait for its end and return its exit status, or minus the number of a fatal signal."""
         self._process.join(STOP_TIMEOUT.total_seconds())
         if self._process.exitcode is None:
             raise TimeoutError("the application goes on")
         return self._process.exitcode
 
     def stop(self) -> int:
-        """Ask it to finish, as a deployment does, and kill it when it does not."""
+        """Send SIGTERM, as a deployment does, and kill it if it does not end in time."""
         self._process.terminate()
         try:
             return self.wait_until_gone()
@@ -88,7 +94,7 @@ class AppProcess:
             return self.kill()
 
     def kill(self) -> int:
-        """End it without a chance to tidy up, as an out-of-memory killer does."""
+        """Send SIGKILL, as the out-of-memory killer does: it cannot clean up."""
         self._process.kill()
         return self.wait_until_gone()
 
@@ -100,18 +106,24 @@ class AppProcess:
 
 @contextmanager
 def app_processes(
+    project: Project,
     count: int,
     database_url: str,
     *,
-    app: str = APP,
-    cwd: Path = PROJECT_ROOT,
+    app: str | None = None,
+    cwd: Path | None = None,
     **settings: str,
 ) -> Iterator[list[AppProcess]]:
-    """Several processes on one database, all of them ready."""
+    """Run several processes on one database, all of them ready.
+
+    They import `app` (default: the project's application) in `cwd` (default: its import root).
+    """
     with ExitStack() as stack:
-        # All are started before the first is waited for.
+        # Start all of them before waiting for the first.
         processes = [
-            stack.enter_context(closing(AppProcess(database_url, app=app, cwd=cwd, **settings)))
+            stack.enter_context(
+                closing(AppProcess(project, database_url, app=app, cwd=cwd, **settings))
+            )
             for _ in range(count)
         ]
         for process in processes:

@@ -1,4 +1,4 @@
-"""Temporary directories that go away whatever happens, and the user who works in them."""
+"""Temporary directories that are removed even if the tests are killed, and their user."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - only mkdtemp writes here
 
-# A container's /dev/shm has 64 MB unless told otherwise: too small for databases.
+# By default, a container's /dev/shm has 64 MB: too small for databases.
 MINIMUM_MEMORY_BYTES = 1024**3
 
 # The path of a unix socket must fit into 104 bytes on macOS, 108 on Linux; we add up to 40.
 MAXIMUM_PARENT_LENGTH = 60
 
-# A shell that outlives us for a moment. Its input closes however we end, also when we are
-# killed and neither `finally` nor `atexit` runs. Each line it reads is the process to stop
-# then; an empty line means none. Only the end of the whole container leaves something behind.
+# A shell that outlives the tests for a moment. Its input closes however they end, also on SIGKILL,
+# when neither `finally` nor `atexit` runs. Each line it reads names the process to stop then; an
+# empty line means none. Only the end of the whole container leaves something behind.
 KEEPER = """
 while read -r line; do pid=$line; done
 if [ -n "$pid" ] && kill -INT "$pid"; then
@@ -34,7 +34,7 @@ rm -rf -- "$1"
 
 @dataclass(frozen=True)
 class Account:
-    """The user a program runs as; by default the one we are."""
+    """The user that a program runs as; by default the current one."""
 
     user: int | None = None
     group: int | None = None
@@ -54,7 +54,7 @@ class Account:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # Ctrl-C in the terminal is for the tests, which then stop the program in order.
+            # Ctrl-C in the terminal must reach only the tests, which then stop the program cleanly.
             start_new_session=True,
             user=self.user,
             group=self.group,
@@ -62,18 +62,18 @@ class Account:
         )
 
     def may(self, access: str, path: Path) -> bool:
-        """Whether `test` grants it; asked as this user, since every parent has its say."""
+        """Return whether this user has access. Runs `test` as the user: every parent counts too."""
         return self.popen(["test", access, str(path)], cwd=Path("/")).wait() == 0
 
     def take(self, path: Path) -> None:
-        """Make this user the owner of a path and of all beneath it."""
+        """Make this user the owner of a path and of everything below it."""
         if self.user is not None and self.group is not None:
             for each in (path, *path.rglob("*")):
                 os.chown(each, self.user, self.group)
 
 
 class ScratchDirectory:
-    """A new directory for an account, in memory where there is enough of it."""
+    """A new directory for an account, in memory if there is enough of it."""
 
     def __init__(self, name: str, account: Account, *, executable: bool = False) -> None:
         parent = _parent_for(account, executable=executable)
@@ -89,11 +89,11 @@ class ScratchDirectory:
         account.take(self.path)
 
     def guard(self, process_id: int | None) -> None:
-        """Name the process that shall not outlive us; None when there is none any more."""
+        """Name the process to stop if the tests are killed; None means there is none any more."""
         line = f"{process_id or ''}\n"
-        if self._keeper.stdin is not None:
-            self._keeper.stdin.write(line.encode())
-            self._keeper.stdin.flush()
+        assert self._keeper.stdin is not None  # it is a pipe
+        self._keeper.stdin.write(line.encode())
+        self._keeper.stdin.flush()
 
     def remove(self) -> None:
         """Stop the guarded process and remove the directory."""
@@ -113,6 +113,6 @@ def _parent_for(account: Account, *, executable: bool) -> Path:
 def _has_memory(*, executable: bool) -> bool:
     if sys.platform != "linux" or not MEMORY.is_dir():
         return False
-    # Containers often forbid to run programs from there.
+    # Containers often mount it with noexec.
     is_fit = not executable or not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
     return is_fit and shutil.disk_usage(MEMORY).free >= MINIMUM_MEMORY_BYTES

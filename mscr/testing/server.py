@@ -1,4 +1,4 @@
-"""A server for the tests: started, stopped, started again, and surely gone at the end."""
+"""Base class of servers for tests, which can be restarted and are always removed at the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from tests.support.scratch import Account, ScratchDirectory
+from mscr.testing.scratch import Account, ScratchDirectory
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,11 +23,11 @@ POLL_INTERVAL = timedelta(milliseconds=5)
 
 
 class ServerError(RuntimeError):
-    """A server for the tests is not to be had; the text says why and what to do."""
+    """A server for tests is not available; the message has the reason and the remedy."""
 
 
 class Server(ABC):
-    """A context manager: a server of our own, or the one an environment variable points to."""
+    """A context manager: a new server, or the external one that an environment variable names."""
 
     variable: ClassVar[str]
 
@@ -39,7 +39,7 @@ class Server(ABC):
 
     @property
     def is_external(self) -> bool:
-        """Whether it is somebody else's: then it cannot be stopped or started from here."""
+        """Return whether the server is external: then tests cannot stop or start it."""
         return self.external_url is not None
 
     def __enter__(self) -> Self:
@@ -65,14 +65,14 @@ class Server(ABC):
         self.close()
 
     def start(self) -> None:
-        """Start it and wait until it is ready; nothing happens when it runs."""
+        """Start it and wait until it is ready; do nothing if it is running."""
         self._refuse_external()
         if self._process is None:
             self._process = self._launch(self.command())
             self._wait_until_ready(self._process)
 
     def stop(self) -> None:
-        """Stop it, throwing out its clients; nothing happens when it is stopped."""
+        """Stop it and disconnect its clients; do nothing if it is stopped."""
         self._refuse_external()
         if self._process is not None:
             _end(self._process)
@@ -89,15 +89,15 @@ class Server(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Open the scratch directory, and put into it what the first start needs."""
+        """Open the scratch directory, and create the files that the first start needs."""
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What runs the server in the foreground."""
+        """Return the command that runs the server in the foreground."""
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Whether it answers clients."""
+        """Return whether it accepts clients."""
 
     @property
     def scratch(self) -> ScratchDirectory:
@@ -110,7 +110,7 @@ class Server(ABC):
         self._scratch = ScratchDirectory(name, self.account, executable=executable)
 
     def run(self, command: list[str]) -> None:
-        """Run a command in the directory to its end."""
+        """Run a command in the scratch directory to its end."""
         process = self._launch(command)
         try:
             status = process.wait(START_TIMEOUT.total_seconds())
@@ -151,14 +151,14 @@ class Server(ABC):
 
 
 def wheel_directory(package: str) -> Path | None:
-    """Where an installed package lies; it is not imported, as it need not do anything."""
+    """Return the folder of an installed package without importing it."""
     spec = importlib.util.find_spec(package)
     locations = spec.submodule_search_locations if spec else None
     return Path(locations[0]) if locations else None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    # An interrupt tells PostgreSQL to throw out its clients; on SIGTERM it would wait for them.
+    # On SIGINT, PostgreSQL disconnects its clients; on SIGTERM it would wait for them.
     process.send_signal(signal.SIGINT)
     try:
         process.wait(STOP_TIMEOUT.total_seconds())

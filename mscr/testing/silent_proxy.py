@@ -1,19 +1,19 @@
-"""A TCP proxy on loopback that can fall silent, as a firewall does that forgets a connection."""
+"""A TCP proxy on loopback that can drop data silently, as a firewall with expired state does."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from tests.support.callers import hang_up
+from mscr.testing.callers import hang_up
 
 CHUNK = 65_536
-# What PostgreSQL writes to an idle client before it ends the session.
+# PostgreSQL sends this to an idle client before it ends the session.
 GOODBYE = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
 
 
 class SilentProxy:
-    """Forwards to a unix socket. No connection is ever closed because of `fall_silent`."""
+    """A proxy to a unix socket. `fall_silent` never closes a connection."""
 
     def __init__(self, target: Path) -> None:
         self.port = 0
@@ -26,17 +26,17 @@ class SilentProxy:
         self._to_clients: list[asyncio.StreamWriter] = []
 
     def fall_silent(self) -> None:
-        """Swallow what present connections send, and forward new ones."""
+        """Drop all data of current connections, and forward new ones."""
         self._is_open.clear()
         self._is_open = asyncio.Event()
         self._is_open.set()
 
     def swallow_all(self) -> None:
-        """Swallow what present and new connections send."""
+        """Drop all data of current and new connections."""
         self._is_open.clear()
 
     def say_goodbye(self) -> None:
-        """End the present sessions as PostgreSQL does, up to the moment before it hangs up."""
+        """End the current sessions as PostgreSQL does, just before it closes the connections."""
         self.fall_silent()
         for writer in self._to_clients:
             writer.write(b"E" + (len(GOODBYE) + 4).to_bytes(4) + GOODBYE)

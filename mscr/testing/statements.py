@@ -1,18 +1,17 @@
-"""How many SQL statements a request takes."""
+"""Count the SQL statements of a request, for example to find an N+1."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
-from sqlalchemy import Dialect, event
+from sqlalchemy import event
 
-from app.db.session import Database
-from app.repositories.prepared_statement import PreparedStatement
+from mscr.db.compiled_statement import TRACERS
+from mscr.db.session import Database
 
 
 class StatementCounter:
-    """Counts what the application's engines execute: `with queries.at_most(2): ...`."""
+    """Counts the statements of the application's engines: `with queries.at_most(2): ...`."""
 
     def __init__(self, database: Database) -> None:
         engines = {database.engine, database.read_engine, database.replica_engine}
@@ -21,32 +20,32 @@ class StatementCounter:
 
     @contextmanager
     def counted(self) -> Iterator[list[str]]:
-        """The statements of the block, without those that only begin a transaction."""
+        """Collect the statements of the block, without those that only begin a transaction."""
         statements: list[str] = []
 
         def note(_: Any, __: Any, statement: str, *___: Any) -> None:
             if not statement.startswith("BEGIN"):
                 statements.append(statement)
 
-        compiled = PreparedStatement._compile
-
-        def note_prepared(prepared: PreparedStatement, dialect: Dialect) -> Any:
-            # It goes past the engine's events, and asks for this each time.
-            statements.append(str(prepared.statement.compile(dialect=dialect)))
-            return compiled(prepared, dialect)
+        @contextmanager
+        def note_prepared(_: Any, statement: str) -> Iterator[None]:
+            # Prepared statements bypass the engine's events.
+            statements.append(statement)
+            yield
 
         for engine in self._engines:
             event.listen(engine, "before_cursor_execute", note)
+        TRACERS.append(note_prepared)
         try:
-            with patch.object(PreparedStatement, "_compile", note_prepared):
-                yield statements
+            yield statements
         finally:
+            TRACERS.remove(note_prepared)
             for engine in self._engines:
                 event.remove(engine, "before_cursor_execute", note)
 
     @contextmanager
     def at_most(self, number: int) -> Iterator[None]:
-        """Fails a block that executes more, and shows what."""
+        """Fail if the block executes more statements, and list them."""
         with self.counted() as statements:
             yield
         assert len(statements) <= number, "\n".join(statements)

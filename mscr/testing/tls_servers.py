@@ -1,19 +1,19 @@
-"""Servers that get as far as TLS: with this certificate, or without any."""
+"""Servers that only perform a TLS handshake, refuse TLS, or send a greeting."""
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from tests.support.callers import hang_up
+from mscr.testing.callers import hang_up
 
-# What a client of PostgreSQL sends before TLS, and the two answers.
+# A client of PostgreSQL sends an SSLRequest of this length; the server replies S or N.
 SSL_REQUEST_BYTES = 8
 
 
 @asynccontextmanager
 async def postgres_with_tls(context: ssl.SSLContext | None) -> AsyncIterator[int]:
-    """The port of a PostgreSQL, so to speak, that offers TLS; or, without a context, refuses it."""
+    """Yield the port of a mock PostgreSQL that offers TLS, or refuses it without a context."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
@@ -30,7 +30,7 @@ async def postgres_with_tls(context: ssl.SSLContext | None) -> AsyncIterator[int
 
 @asynccontextmanager
 async def server_with_tls(context: ssl.SSLContext) -> AsyncIterator[int]:
-    """The port of a server that speaks TLS from the first byte, and then nothing."""
+    """Yield the port of a server with implicit TLS that closes after the handshake."""
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await hang_up(writer)
@@ -41,7 +41,7 @@ async def server_with_tls(context: ssl.SSLContext) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def server_that_says(greeting: bytes) -> AsyncIterator[int]:
-    """The port of a server that says this to whoever connects, and hangs up."""
+    """Yield the port of a server that sends this to every client and closes the connection."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

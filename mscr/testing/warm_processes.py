@@ -1,7 +1,7 @@
-"""Python commands in processes of their own that start fast.
+"""Python commands in separate processes that start fast.
 
-They are forked from a process that has loaded the libraries, which takes most of the time of a
-short command. Nothing of the application is loaded in it: each command reads its own settings.
+They are forked from a process that has loaded the libraries: loading takes most of the time of a
+short command. That process does not load the application: each command reads its own settings.
 """
 
 import gc
@@ -10,6 +10,7 @@ import os
 import runpy
 import sys
 from collections.abc import Mapping, Sequence
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -43,12 +44,11 @@ LIBRARIES: Final = [
     "uvicorn.protocols.http.httptools_impl",
     __name__,
 ]
-if sys.platform == "win32":
-    # Nothing can be forked: each process loads everything itself.
-    CONTEXT: Final = multiprocessing.get_context("spawn")
-else:
-    CONTEXT: Final = multiprocessing.get_context("forkserver")
-    CONTEXT.set_forkserver_preload(LIBRARIES)
+SPAWNED: Final = multiprocessing.get_context("spawn")
+FORKED: Final = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(LIBRARIES)
+# Windows has no fork: there, each process loads everything itself.
+CONTEXT: SpawnContext | ForkServerContext = SPAWNED if sys.platform == "win32" else FORKED
 
 # Standard input, standard output and standard error, as files.
 Streams = tuple[Path, Path, Path]
@@ -59,7 +59,8 @@ def start(
     command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, streams: Streams
 ) -> BaseProcess:
     """Start `[python, "-m", module, ...]` or `[python, script, ...]`."""
-    _start_server()
+    if CONTEXT is FORKED:
+        _start_server()
     process = CONTEXT.Process(target=_run, args=(command[1:], dict(environment), cwd, streams))
     process.start()
     return process
@@ -73,7 +74,7 @@ def run(
     given: bytes = b"",
     timeout: float,
 ) -> CompletedProcess[bytes]:
-    """What `subprocess.run` gives for the same. Raises `TimeoutError` after so many seconds."""
+    """Return what `subprocess.run` would. Raises `TimeoutError` after so many seconds."""
     with TemporaryDirectory() as folder:
         stdin, stdout, stderr = (Path(folder, name) for name in NAMES)
         stdin.write_bytes(given)
@@ -87,19 +88,23 @@ def run(
 
 
 def _start_server() -> None:
-    """The process to fork from. It ends after coverage was summed up, so it takes no part."""
-    if sys.platform != "win32":
-        measuring = {k: os.environ.pop(k) for k in list(os.environ) if k.startswith("COVERAGE_")}
-        ensure_running()
-        os.environ.update(measuring)
+    """Start the process to fork from, unmeasured: it ends after coverage has been combined."""
+    measuring = {k: os.environ.pop(k) for k in list(os.environ) if k.startswith("COVERAGE_")}
+    ensure_running()
+    os.environ.update(measuring)
 
 
 def _run(arguments: list[str], environment: dict[str, str], cwd: Path, streams: Streams) -> None:
-    # Or each collection would walk, and so copy, what all these processes share.
+    # Otherwise each garbage collection would touch, and so copy, the shared memory (copy-on-write).
     gc.freeze()
     os.environ.clear()
     os.environ.update(environment)
     coverage.process_startup()
+    _execute(arguments, cwd, streams)
+
+
+def _execute(arguments: list[str], cwd: Path, streams: Streams) -> None:
+    """Run the command in its own function: coverage measures only functions entered later."""
     os.chdir(cwd)
     for number, (name, mode, file) in enumerate(zip(NAMES, "raa", streams, strict=True)):
         errors = getattr(sys, f"__{name}__").errors

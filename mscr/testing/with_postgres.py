@@ -1,6 +1,6 @@
-"""Runs a command with a PostgreSQL of its own, whose data goes when the command ends.
+"""Run a command with a new PostgreSQL, whose data is removed when the command ends.
 
-`python -m tests.support.with_postgres make run`
+`python -m mscr.testing.with_postgres make run`
 """
 
 import asyncio
@@ -10,15 +10,18 @@ import shlex
 import signal
 import subprocess
 import sys
+from typing import Final
 
-from tests.support.postgres import PostgresServer
+from mscr.testing.postgres import PostgresServer
+
+USAGE: Final = "name a command: python -m mscr.testing.with_postgres make run"
 
 
 def main(command: list[str]) -> int:
-    # Ctrl-C is for the command, which gets it from the terminal too: we wait for its end.
+    # Ignore Ctrl-C and wait: the command gets it from the terminal, too.
     signal.signal(signal.SIGINT, lambda *_: None)
     with PostgresServer() as server:
-        # A server of TEST_POSTGRES_URL may have other databases.
+        # The server of TEST_POSTGRES_URL may have other databases.
         name = f"borrowed_{secrets.token_hex(4)}"
         asyncio.run(server.create_database(name))
         url = server.url(name)
@@ -32,5 +35,5 @@ def main(command: list[str]) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
-        sys.exit("name a command: python -m tests.support.with_postgres make run")
+        sys.exit(USAGE)
     sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,10 @@
-"""What a role allows. Routes name the permission that they need, never the role."""
+"""The permissions of each role. Routes name the permission that they need, never the role.
+
+The roles themselves are `UserRole` in `app/models/user.py`.
+"""
 
 from enum import Enum as PyEnum
-from typing import Final
+from typing import Final, Protocol
 
 from app.models.user import UserRole
 
@@ -25,3 +28,17 @@ ROLE_PERMISSIONS: Final[dict[UserRole, frozenset[Permission]]] = {
     UserRole.USER: frozenset(),
     UserRole.ADMIN: frozenset(Permission),
 }
+
+
+class HasRole(Protocol):
+    @property
+    def role(self) -> UserRole: ...
+
+
+def allows(account: HasRole, permission: str) -> bool:
+    """Decide whether the caller's account has the permission: `Principal.may()` calls this.
+
+    Raises `ValueError` for an unknown permission.
+    """
+    # A role without a line above has no permission.
+    return Permission(permission) in ROLE_PERMISSIONS.get(account.role, frozenset())

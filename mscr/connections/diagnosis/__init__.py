@@ -1,25 +1,25 @@
-"""The cause of an exception and its remedy, for whoever runs the program.
+"""Diagnose exceptions of backing services: find the cause and the remedy, for operators.
 
-It imports no driver: errors are recognised by their codes, so that nothing is loaded for them.
+No driver is imported: errors are recognised by their codes.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from app.core.diagnosis.network import diagnose_end, diagnose_network
-from app.core.diagnosis.pool import diagnose_pool
-from app.core.diagnosis.postgresql import diagnose_postgresql
-from app.core.diagnosis.redis import diagnose_redis
-from app.core.diagnosis.smtp import diagnose_smtp
-from app.core.diagnosis.sqlite import diagnose_sqlite
-from app.core.diagnosis.types import Diagnosis, Service, first_line
-from app.core.error_attributes import attribute
+from mscr.connections.diagnosis.network import diagnose_end, diagnose_network
+from mscr.connections.diagnosis.pool import diagnose_pool
+from mscr.connections.diagnosis.postgresql import diagnose_postgresql
+from mscr.connections.diagnosis.redis import diagnose_redis
+from mscr.connections.diagnosis.smtp import diagnose_smtp
+from mscr.connections.diagnosis.sqlite import diagnose_sqlite
+from mscr.connections.diagnosis.types import Diagnosis, Service, first_line
+from mscr.connections.error_attributes import attribute
 
 __all__ = ["Diagnosis", "Service", "chain", "diagnose", "first_line"]
 
 Recogniser = Callable[[BaseException, Service], Diagnosis | None]
 
-# The server's own error comes before the state of the connection.
+# The server's own error takes precedence over the state of the connection.
 _BY_PROTOCOL: Final[tuple[Recogniser, ...]] = (
     diagnose_postgresql,
     diagnose_sqlite,
@@ -27,14 +27,15 @@ _BY_PROTOCOL: Final[tuple[Recogniser, ...]] = (
     diagnose_smtp,
     diagnose_pool,
 )
-# A cause of a cause of a cause: no library wraps its errors deeper.
+# Most errors of a chain that are examined. No library nests its errors deeper.
 _DEPTH: Final = 12
 
 
 def diagnose(error: BaseException, service: Service) -> Diagnosis | None:
-    """Return what is wrong with the service and what to do, or None for a fault of the program.
+    """Return the service's fault and its remedy, or None if the program itself is at fault.
 
-    It has no secret in it: no part of a URL, and of a server's words only the first line.
+    The diagnosis contains no secret: no part of a URL, and only the first line of a server's
+    message.
     """
     errors = list(chain(error))
     for known in (_diagnosed, *_BY_PROTOCOL, diagnose_network, diagnose_end):
@@ -45,7 +46,7 @@ def diagnose(error: BaseException, service: Service) -> Diagnosis | None:
 
 
 def _diagnosed(error: BaseException, _: Service) -> Diagnosis | None:
-    """Return what an exception says of itself, in its attribute `diagnosis`."""
+    """Return the diagnosis that an exception carries in its attribute `diagnosis`."""
     found = attribute(error, "diagnosis")
     return found if isinstance(found, Diagnosis) else None
 
@@ -58,7 +59,7 @@ def _recognise(known: Recogniser, error: BaseException, service: Service) -> Dia
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what it was raised from, each once."""
+    """Yield the error and the errors that it wraps or was raised from, each once."""
     seen: list[BaseException] = []
     waiting: list[BaseException] = [error]
     while waiting and len(seen) < _DEPTH:
@@ -73,7 +74,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def _origins(error: BaseException) -> list[BaseException]:
     context = None if error.__suppress_context__ else error.__context__
     grouped = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    # SQLAlchemy's, and that of `limits`.
+    # `orig` is SQLAlchemy's attribute, `storage_error` that of `limits`.
     wrapped = (attribute(error, "orig"), attribute(error, "storage_error"))
     origins = (*grouped, *wrapped, error.__cause__, context)
     return [origin for origin in origins if isinstance(origin, BaseException)]

@@ -1,4 +1,4 @@
-"""Names, addresses, TLS: what goes wrong before a server says anything."""
+"""Diagnose DNS, TCP and TLS: failures before the server sends a response."""
 
 import errno
 import re
@@ -6,46 +6,49 @@ import socket
 import ssl
 from typing import Final
 
-from app.core.diagnosis.types import Diagnosis, Service, first_line
+from mscr.connections.diagnosis.types import Diagnosis, Service, first_line
 
 # OpenSSL's X509_V_ERR_*.
 _CERTIFICATES: Final[dict[int, tuple[str, str]]] = {
     9: ("the server's certificate is not valid yet", "check the clocks of both machines"),
     10: ("the server's certificate has expired", "renew it on the server"),
-    18: ("the server's certificate is self-signed", "{authority}: here, the certificate itself"),
-    19: ("the server's certificate is of an authority that is not trusted", "{authority}"),
-    20: ("the server's certificate is of an authority that is not trusted", "{authority}"),
-    21: ("the server's certificate is of an authority that is not trusted", "{authority}"),
+    18: (
+        "the server's certificate is self-signed",
+        "{authority} (here, the certificate itself)",
+    ),
+    19: ("the server's certificate is from an authority that is not trusted", "{authority}"),
+    20: ("the server's certificate is from an authority that is not trusted", "{authority}"),
+    21: ("the server's certificate is from an authority that is not trusted", "{authority}"),
     62: (
         "the server's certificate is for another host name",
-        "write the host in {setting} as in the certificate",
+        "use the certificate's host name in {setting}",
     ),
     64: (
         "the server's certificate is not for this IP address",
-        "write the host in {setting} as in the certificate",
+        "use the certificate's host name in {setting}",
     ),
 }
-# Parts of OpenSSL's reasons.
+# Substrings of OpenSSL's reasons.
 _HANDSHAKES: Final = (
     ("KEY_VALUES_MISMATCH", "the client's key does not belong to its certificate", "{pair}"),
     ("PEM", "a TLS file that {setting} names is not in PEM", "{pair}"),
     ("NO_START_LINE", "a TLS file that {setting} names is not in PEM", "{pair}"),
     ("NO_CERTIFICATE", "a TLS file that {setting} names has no certificate", "{pair}"),
-    ("CERTIFICATE_REQUIRED", "the server wants a client's certificate", "{pair}"),
-    ("ALERT_UNKNOWN_CA", "the server does not trust the client's certificate", "{pair}"),
-    ("ALERT_BAD_CERTIFICATE", "the server refuses the client's certificate", "{pair}"),
-    ("ALERT_CERTIFICATE", "the server refuses the client's certificate", "{pair}"),
-    ("ALERT_PROTOCOL_VERSION", "the server speaks another version of TLS", "{tls}"),
-    ("UNSUPPORTED_PROTOCOL", "the server speaks another version of TLS", "{tls}"),
+    ("CERTIFICATE_REQUIRED", "the server requires a client certificate", "{pair}"),
+    ("ALERT_UNKNOWN_CA", "the server does not trust the client certificate", "{pair}"),
+    ("ALERT_BAD_CERTIFICATE", "the server refuses the client certificate", "{pair}"),
+    ("ALERT_CERTIFICATE", "the server refuses the client certificate", "{pair}"),
+    ("ALERT_PROTOCOL_VERSION", "the server supports other versions of TLS only", "{tls}"),
+    ("UNSUPPORTED_PROTOCOL", "the server supports other versions of TLS only", "{tls}"),
     ("ALERT_HANDSHAKE_FAILURE", "the server refuses the TLS handshake", "see its log"),
 )
 _PAIR: Final = "correct the certificate and key files in {setting}"
-# Codes of a resolver that cannot be reached; the others are about the name.
+# Resolver codes for an unreachable name server. The others concern the host name.
 _RESOLVER_IS_AWAY: Final = {socket.EAI_AGAIN}
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 _BY_ERRNO: Final[dict[int, tuple[str, str]]] = {
     errno.ECONNREFUSED: (
-        "the connection was refused: nothing listens there",
+        "the connection was refused: no program listens there",
         "start {name}, or correct host and port in {setting}",
     ),
     errno.ENOENT: (
@@ -54,17 +57,17 @@ _BY_ERRNO: Final[dict[int, tuple[str, str]]] = {
     ),
     errno.ENOTDIR: ("a path in {setting} leads through a file", "correct the path"),
     errno.EACCES: (
-        "a socket or file that {setting} names may not be used by this user",
+        "this user may not use a socket or file that {setting} names",
         "give this user the right to read it",
     ),
     errno.EPERM: (
-        "a socket or file that {setting} names may not be used by this user",
+        "this user may not use a socket or file that {setting} names",
         "give this user the right to read it",
     ),
     errno.EHOSTUNREACH: ("there is no route to the host", "check the host in {setting}"),
     errno.ENETUNREACH: ("there is no route to the network", "check the host in {setting}"),
     errno.ETIMEDOUT: (
-        "no answer in time",
+        "no response in time",
         "check host and port in {setting}, and firewalls on the way",
     ),
     errno.EMFILE: ("this process has too many open files", "raise its limit (ulimit -n)"),
@@ -83,7 +86,7 @@ def diagnose_network(error: BaseException, service: Service) -> Diagnosis | None
 
 
 def diagnose_end(error: BaseException, service: Service) -> Diagnosis | None:
-    """The last resort: libraries wrap what they know more about in errors like these."""
+    """Diagnose any other `OSError`. Called last: libraries wrap more specific errors in one."""
     if not isinstance(error, OSError | EOFError):
         return None
     if isinstance(error, ConnectionError | EOFError):
@@ -113,7 +116,7 @@ def _texts(error: BaseException) -> tuple[str, str] | None:
     if isinstance(error, socket.gaierror):
         if error.errno in _RESOLVER_IS_AWAY:
             return (
-                "the host name could not be resolved: no name server answered",
+                "the host name could not be resolved: no name server replied",
                 "check the DNS of this machine, and the host in {setting}",
             )
         return "the host name is unknown", "correct the host in {setting}"
@@ -124,7 +127,7 @@ def _handshake(reason: str) -> tuple[str, str]:
     for part, cause, remedy in _HANDSHAKES:
         if part in reason.upper().replace(" ", "_"):
             return cause, remedy
-    return "what answers there does not speak TLS", "correct the port in {setting}, or {tls}"
+    return "the server there does not speak TLS", "correct the port in {setting}, or {tls}"
 
 
 def _system(error: OSError) -> tuple[str, str] | None:

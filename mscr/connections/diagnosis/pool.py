@@ -1,6 +1,6 @@
-"""A pool of connections in the program itself that had none left: SQLAlchemy's."""
+"""Diagnose an exhausted connection pool: SQLAlchemy's, in this process."""
 
-from app.core.diagnosis.types import Diagnosis, Service
+from mscr.connections.diagnosis.types import Diagnosis, Service
 
 
 def diagnose_pool(error: BaseException, service: Service) -> Diagnosis | None:

@@ -1,11 +1,11 @@
-"""Faults of a mail server, by the class of the client's error.
+"""Diagnose failures of a mail server, by the class of the client's error.
 
-The server's own words are left out: they may hold addresses.
+The server's message is left out: it may contain email addresses.
 """
 
 from typing import Final
 
-from app.core.diagnosis.types import Diagnosis, Rule, Service, apply_rules
+from mscr.connections.diagnosis.types import Diagnosis, Rule, Service, apply_rules
 
 _RULES: Final[tuple[Rule, ...]] = (
     (
@@ -15,7 +15,12 @@ _RULES: Final[tuple[Rule, ...]] = (
         "correct them in {setting}",
     ),
     ("SMTPException", "starttls", "the server does not offer STARTTLS", "{tls}"),
-    ("SMTPException", "auth", "the server takes no user and password", "remove them in {setting}"),
+    (
+        "SMTPException",
+        "auth",
+        "the server does not accept user and password",
+        "remove them in {setting}",
+    ),
     ("SMTPSenderRefused", "", "the server refused the sender", "correct the sender's address"),
     ("SMTPRecipient", "", "the server refused the recipient", "see the server's log"),
     ("SMTPData", "", "the server refused the mail", "see the server's log"),

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-# Longer words of a server are no line any more.
+# Longer messages of a server are truncated.
 _LONGEST: Final = 300
 
 
@@ -17,27 +17,27 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that the program connects to, and where remedies are to be applied.
+    """A service that the program connects to, and the texts of its remedies.
 
-    `setting` holds its address. `authority` says how to name the certificate authority that it is
-    to be trusted by, `tls` how to encrypt or not, `migrate` how to bring a schema up, and `pool`
-    what to do when the program's own connections do not suffice.
+    `setting` is the setting with its address. `authority` explains how to configure its
+    certificate authority, `tls` how to turn TLS on or off, `migrate` how to upgrade its schema,
+    and `pool` what to do when the connection pool is exhausted.
     """
 
     name: str
     setting: str
-    authority: str = "name its certificate authority's file"
-    tls: str = "use TLS where the server does, and only there"
-    migrate: str = "bring its schema up"
+    authority: str = "name the file of its certificate authority"
+    tls: str = "use TLS if the server does, and only then"
+    migrate: str = "upgrade its schema"
     pool: str = "raise the size of the pool"
 
 
-# A code, a part of the server's words, the cause (None: the server's words), the remedy.
+# Prefix of the code, substring of the message, cause (None: the message itself), remedy.
 Rule = tuple[str, str, str | None, str]
 
 
 def apply_rules(rules: Sequence[Rule], code: str, words: str, service: Service) -> Diagnosis | None:
-    """Return what the first rule says whose code begins the error's, and whose words it has."""
+    """Return the diagnosis of the first rule that matches the error's code and its message."""
     for prefix, part, cause, remedy in rules:
         if code.startswith(prefix) and part.lower() in words.lower():
             fields = {
@@ -51,6 +51,6 @@ def apply_rules(rules: Sequence[Rule], code: str, words: str, service: Service) 
 
 
 def first_line(words: str) -> str:
-    """Return the first line: details, which quote values, are in those that follow."""
+    """Return the first line of a message. Later lines have details, which quote values."""
     line = words.strip().partition("\n")[0].strip().rstrip(".")
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."

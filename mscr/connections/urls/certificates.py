@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL: the context that libpq's options describe."""
+"""TLS to PostgreSQL: build the SSL context that libpq's options describe."""
 
 import os
 import ssl
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from app.core.server_urls.parts import AddressError
+from mscr.connections.urls.parts import AddressError
 
-# libpq's words, weakest first. `allow` and `prefer` may end without TLS.
+# libpq's values of sslmode, weakest first. `allow` and `prefer` may fall back to no TLS.
 MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 VERIFIED: Final = ("verify-ca", "verify-full")
 SECURE: Final = ("require", *VERIFIED)
 SYSTEM: Final = "system"
-# Where libpq looks when an option is not given.
+# Default files of libpq, in ~/.postgresql.
 _IN_HOME: Final = {
     "sslrootcert": "root.crt",
     "sslcrl": "root.crl",
@@ -27,9 +27,9 @@ _VERSIONS: Final = {
 
 
 def tls_context(mode: str, options: Mapping[str, str]) -> ssl.SSLContext:
-    """Build the context of `require`, `verify-ca` or `verify-full`. Raises `AddressError`.
+    """Build the context for `require`, `verify-ca` or `verify-full`. Raises `AddressError`.
 
-    Files that are not named come from libpq's variables (PGSSLROOTCERT) or from ~/.postgresql.
+    Files that `options` lacks come from libpq's variables (PGSSLROOTCERT) or from ~/.postgresql.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = mode == "verify-full"
@@ -40,13 +40,13 @@ def tls_context(mode: str, options: Mapping[str, str]) -> ssl.SSLContext:
     context.maximum_version = _version(
         "ssl_max_protocol_version", options, ssl.TLSVersion.MAXIMUM_SUPPORTED
     )
-    # PostgreSQL 17 and newer want it with sslnegotiation=direct.
+    # PostgreSQL 17 and newer require ALPN with sslnegotiation=direct.
     context.set_alpn_protocols(["postgresql"])
     return context
 
 
 def _trust(context: ssl.SSLContext, mode: str, options: Mapping[str, str]) -> bool:
-    """Load the authorities; False if there are none, which only `require` allows."""
+    """Load the authorities. Return False if there are none, which only `require` allows."""
     root = _file("sslrootcert", options)
     if root is None:
         if mode in VERIFIED:
@@ -84,29 +84,29 @@ def _present_certificate(context: ssl.SSLContext, options: Mapping[str, str]) ->
 def trust_authorities(context: ssl.SSLContext, name: str, file: str) -> None:
     """Load the certificates or the revocation list of a file. Raises `AddressError`.
 
-    `name` is the option that names the file.
+    `name` is the option that has the file as its value.
     """
     _check_readable(name, file)
     try:
         context.load_verify_locations(cafile=file)
     except (ssl.SSLError, ValueError):
-        raise AddressError(f"{name}: {file} holds nothing of the kind in PEM") from None
+        raise AddressError(f"{name}: {file} has no such object in PEM") from None
 
 
 def present_certificate(
     context: ssl.SSLContext, names: tuple[str, str, str], values: tuple[str, str | None, str]
 ) -> None:
-    """Load the client's certificate, its key and the key's password. Raises `AddressError`.
+    """Load the client certificate, its key and the key's password. Raises `AddressError`.
 
-    `names` are the options that have these values. Without a file of its own, the key is in the
-    certificate's.
+    `names` are the options that have these values. Without a key file, the key is in the file of
+    the certificate.
     """
     certificate, key, password = values
     _check_readable(names[0], certificate)
     if key:
         _check_readable(names[1], key)
     try:
-        # Without a function of ours, OpenSSL would ask for the password on the terminal.
+        # Without this function, OpenSSL would prompt for the password on the terminal.
         context.load_cert_chain(certificate, key, lambda: password)
     except (ssl.SSLError, ValueError) as error:
         if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":

@@ -1,30 +1,30 @@
-"""Connect to the first of several servers that will do, each with a time limit of its own."""
+"""Failover among the hosts of a URL: connect to the first suitable one, each with a timeout."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
-from app.core.diagnosis.types import Diagnosis, first_line
+from mscr.connections.diagnosis.types import Diagnosis, first_line
 
 Connect = Callable[..., Awaitable[Any]]
 
-# The database system is starting up or shutting down.
+# The server is starting up or shutting down.
 _CANNOT_CONNECT_NOW: Final = "57P03"
-# A server setting that there is not, and a value that it cannot have.
+# An unknown server setting, and an invalid value of one.
 _UNKNOWN_OBJECT: Final = "42704"
 _BAD_VALUE_CLASS: Final = "22"
 
 
 class NoSuitableServerError(ConnectionError):
-    """All servers answer, and none is of the kind that `target_session_attrs` asks for."""
+    """All servers respond, but none is of the kind that `target_session_attrs` requires."""
 
     def __init__(self, target: str) -> None:
-        cause = f"no host is of the kind that target_session_attrs={target} asks for"
+        cause = f"no host is of the kind that target_session_attrs={target} requires"
         super().__init__(cause)
-        self.diagnosis = Diagnosis(cause, "name such a host, or ask for another kind")
+        self.diagnosis = Diagnosis(cause, "name such a host, or require another kind")
 
 
 class RefusedOptionError(ConnectionError):
-    """The server does not take a server setting of the URL."""
+    """The server refuses a server setting of the URL."""
 
     def __init__(self, words: str) -> None:
         cause = f"the server refuses an option of the URL: {words}"
@@ -35,14 +35,16 @@ class RefusedOptionError(ConnectionError):
 class ServerChoice:
     """Calls `connect` with one host after another, as libpq does.
 
-    asyncpg has one time limit for all hosts together: a silent one would use it up, and the next
-    one would never be tried. Raises the error of the last host that is away;
-    `NoSuitableServerError` if all answer; or `RefusedOptionError`: otherwise a setting that the
-    server refuses would look like the error of a statement.
+    asyncpg has one timeout for all hosts together: an unresponsive host would use it up, and the
+    next one would never be tried.
+
+    Raises the error of the last unavailable host, or `NoSuitableServerError` if all responded.
+    Raises `RefusedOptionError` for a refused server setting, which would otherwise look like the
+    error of a statement.
     """
 
     def __init__(self, connect: Connect | None = None) -> None:
-        """Without `connect`, asyncpg's own is used."""
+        """Without `connect`, `asyncpg.connect` is used."""
         self._connect = connect
 
     async def __call__(
@@ -69,7 +71,7 @@ class ServerChoice:
 
 
 def _drivers_own() -> Connect:
-    import asyncpg  # noqa: PLC0415  # who runs on SQLite need not load it
+    import asyncpg  # noqa: PLC0415  # not loaded for SQLite
 
     connect: Connect = asyncpg.connect
     return connect
@@ -98,5 +100,5 @@ def _may_do_elsewhere(error: Exception) -> bool:
 
 
 def _is_other_kind(error: Exception) -> bool:
-    # By its name, as the class has no SQLSTATE: a standby where a primary was asked for.
+    # Compared by name, as the class has no SQLSTATE: a standby where a primary was required.
     return type(error).__name__ == "TargetServerAttributeNotMatched"

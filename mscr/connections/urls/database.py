@@ -1,4 +1,4 @@
-"""The URL of a database: one function that reads it, and one that connects with it."""
+"""Database URLs: one function parses them, another builds the arguments of an engine."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,15 +7,15 @@ from typing import Any, Final
 
 from sqlalchemy.engine import URL
 
-from app.core.server_urls.choice_of_server import ServerChoice
-from app.core.server_urls.parts import AddressError, host_text, split_url
-from app.core.server_urls.postgresql import (
+from mscr.connections.urls.choice_of_server import ServerChoice
+from mscr.connections.urls.parts import AddressError, host_text, split_url
+from mscr.connections.urls.postgresql import (
     PORT,
     hosts_of,
     postgresql_arguments,
     read_postgresql_url,
 )
-from app.core.server_urls.sqlite import read_sqlite_url
+from mscr.connections.urls.sqlite import read_sqlite_url
 
 _POSTGRESQL: Final = ("postgres", "postgresql")
 FORM: Final = "postgresql://user:password@host:5432/name or sqlite:///./app.db"
@@ -25,15 +25,15 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 def read_database_url(
     text: str, *, root: Path, writes: bool = True, governed: Mapping[str, str] = _NOTHING
 ) -> URL:
-    """Return the URL with the drivers for asyncio, and with options in one form.
+    """Return the URL with the asyncio driver, and with its options normalized.
 
     A relative path of SQLite starts at `root`. `writes` is False for a replica. `governed` maps
     options and server settings that must not be in a URL to the remedy.
 
-    Raises `AddressError`: one line that says what to do, without any value.
+    Raises `AddressError`: one line with the remedy, without any value of the URL.
     """
     parts = split_url(text, form=FORM)
-    # Any driver may be named: what the provider's page has is often another language's.
+    # Any driver is accepted: providers often show the URL for another language.
     backend = parts.scheme.partition("+")[0]
     if backend in _POSTGRESQL:
         return read_postgresql_url(parts, governed, writes=writes)
@@ -43,19 +43,20 @@ def read_database_url(
 
 
 def text_of(url: URL) -> str:
-    """Return the URL as text, password included, as both SQLAlchemy and this module read it."""
+    """Return the URL as text, including the password, for SQLAlchemy and this module alike."""
     before, mark, query = url.render_as_string(hide_password=False).partition("?")
-    # To SQLAlchemy a + is a space, and to libpq it is a +.
+    # SQLAlchemy writes a space as +, which libpq reads as a plus sign.
     return f"{before}{mark}{query.replace('+', '%20')}"
 
 
 def connection_of(
     url: URL, *, read_only: bool = False, defaults: Mapping[str, Any] = _NOTHING
 ) -> tuple[URL, dict[str, Any]]:
-    """Return what `create_async_engine` takes: a URL without options, and `connect_args`.
+    """Return the arguments of `create_async_engine`: a URL without options, and `connect_args`.
 
-    With `read_only`, sessions are to be read-only by `default_transaction_read_only`. `defaults`
-    are arguments for what the URL does not say; of `server_settings`, each on its own.
+    `read_only` means that `default_transaction_read_only` makes the sessions read-only.
+    `defaults` are connect arguments that options of the URL override; `server_settings` are
+    overridden one by one.
     """
     if url.get_backend_name() == "sqlite":
         return url, dict(defaults)
@@ -66,7 +67,7 @@ def connection_of(
 
 
 def name_of(url: URL) -> str:
-    """Return which database a URL means, without user and password."""
+    """Return a name for the database of a URL, without user and password."""
     if url.get_backend_name() == "sqlite":
         return f"SQLite {url.database}"
     places = hosts_of(url) or [("localhost", None)]

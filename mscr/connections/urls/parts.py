@@ -1,6 +1,6 @@
-"""Split the URL of a server into its parts, tolerant of what people paste.
+"""Split the URL of a server into its parts, and tolerate unencoded characters.
 
-No message quotes a part of the URL: the part may belong to a password.
+No message quotes a part of the URL: it may belong to a password.
 """
 
 import itertools
@@ -12,21 +12,21 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 MAX_PORT: Final = 65_535
-# An option's name goes into messages. The longest known name has 27 characters; a longer word, or
-# one of other characters, is more likely a piece of a password.
+# Messages quote names of options. The longest known name has 27 characters; a longer word, or one
+# with other characters, is more likely part of a password.
 _OPTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://(.*)", re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-# Letters of any language: they are sent in their ASCII form. Docker allows the underscore.
+# Letters of any language, which are sent as IDNA. Docker allows underscores.
 _HOST: Final = re.compile(r"[\w.-]+")
 _SECRETS: Final = ("password", "sslpassword", "ssl_password")
 ENCODE: Final = (
-    "percent-encode what is special in the password: @ is %40, / is %2F, ? is %3F, # is %23"
+    "percent-encode special characters of the password: @ is %40, / is %2F, ? is %3F, # is %23"
 )
 
 
 class AddressError(ValueError):
-    """One line about an unusable URL, without any value from the URL."""
+    """The URL is unusable. The message is one line, without any value of the URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Parts:
 
 
 def split_url(text: str, *, form: str) -> Parts:
-    """Split a URL; `form` is how it should look. Raises `AddressError`."""
+    """Split a URL; messages show `form` as an example. Raises `AddressError`."""
     text = text.strip()
     _refuse_wrapping(text)
     found = _SCHEME.fullmatch(text)
@@ -77,7 +77,7 @@ def split_host(text: str) -> tuple[str, int | None]:
 
 
 def credentials_text(user: str | None, password: str | None) -> str:
-    """Return `user:password@`, percent-encoded; empty without either."""
+    """Return `user:password@`, percent-encoded, or an empty string without both."""
     if user is None and password is None:
         return ""
     secret = "" if password is None else f":{quote(password, safe='')}"
@@ -85,7 +85,7 @@ def credentials_text(user: str | None, password: str | None) -> str:
 
 
 def host_text(host: str, port: int | None) -> str:
-    """Return `host:port`, an IPv6 address in brackets; a host may also be a socket's path."""
+    """Return `host:port`, with an IPv6 address in brackets. A host may be a socket's path."""
     name = f"[{host}]" if ":" in host and not host.startswith("/") else host
     return f"{name}:{port}" if port else name
 
@@ -100,10 +100,10 @@ def single_options(options: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def refused_option(name: str, options: Iterable[str], reason: str) -> AddressError:
-    """Return the refusal of an option; `options` are all names, in their order.
+    """Return the error for a refused option. `options` are the names of all options, in order.
 
-    It does not name an option that follows a password: it may be the rest of the password, after
-    an & that was not percent-encoded.
+    An option that follows a password is not named: it may be the rest of the password, after an
+    & that was not percent-encoded.
     """
     earlier = itertools.takewhile(lambda other: other != name, options)
     if secret := next((other for other in earlier if other in _SECRETS), None):
@@ -112,7 +112,7 @@ def refused_option(name: str, options: Iterable[str], reason: str) -> AddressErr
 
 
 def whole_number(name: str, value: str, *, lowest: int = 0, highest: int = 1_000_000) -> int:
-    """Raises `AddressError` unless the option is a whole number within its bounds."""
+    """Return an option's value. Raises `AddressError` unless it is an integer within bounds."""
     if not re.fullmatch(r"[0-9]{1,9}", value) or not lowest <= int(value) <= highest:
         raise AddressError(f"{name} needs a whole number from {lowest} to {highest}")
     return int(value)
@@ -131,15 +131,15 @@ def _refuse_wrapping(text: str) -> None:
 
 
 def _split_rest(text: str) -> tuple[str, str, str]:
-    """Return authority, path and query. These URLs have no fragment: a # is an ordinary character.
+    """Return authority, path and query. There is no fragment: # is an ordinary character.
 
-    An @ behind the authority is refused: most likely the password has a / or ? of its own, and the
-    authority ended too early.
+    An @ after the authority is refused: most likely the password contains a / or ?, which ended
+    the authority too early.
     """
     before, _, query = text.partition("?")
     authority, _, path = before.partition("/")
     if "@" in path or "@" in query:
-        raise AddressError(f"an @ behind the host; {ENCODE}")
+        raise AddressError(f"an @ after the host; {ENCODE}")
     return authority, path, query
 
 

@@ -1,11 +1,11 @@
-"""PostgreSQL's URLs: from libpq's form, as providers issue it, to SQLAlchemy's and asyncpg's."""
+"""PostgreSQL URLs: translate libpq's form, which providers issue, for SQLAlchemy and asyncpg."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy.engine import URL
 
-from app.core.server_urls.parts import (
+from mscr.connections.urls.parts import (
     MAX_PORT,
     AddressError,
     Parts,
@@ -14,7 +14,7 @@ from app.core.server_urls.parts import (
     split_host,
     whole_number,
 )
-from app.core.server_urls.postgresql_options import (
+from mscr.connections.urls.postgresql_options import (
     SAME,
     connect_arguments,
     require_writing_target,
@@ -29,7 +29,7 @@ Hosts = list[tuple[str, int | None]]
 
 
 def read_postgresql_url(parts: Parts, governed: Mapping[str, str], *, writes: bool) -> URL:
-    """Return the URL in one form, with the options that are translated and no others.
+    """Return the normalized URL, with only those options that are translated.
 
     `governed` maps options and server settings that must not be in a URL to the remedy. Raises
     `AddressError`.
@@ -40,17 +40,17 @@ def read_postgresql_url(parts: Parts, governed: Mapping[str, str], *, writes: bo
     password = options.get("password", parts.password)
     url = URL.create(
         DRIVER,
-        # A URL shows no password without a user, be it an empty one: then the driver's default.
+        # SQLAlchemy drops a password without a user. An empty user means the driver's default.
         username=options.get("user") or parts.user or (None if password is None else ""),
         password=password,
         database=options.get("dbname") or parts.path,
     )
     if not url.database:
-        raise AddressError(f"it names no database; it needs the form {FORM}")
+        raise AddressError(f"it has no database; it needs the form {FORM}")
     if not hosts and (parts.password or options.get("port")):
-        raise AddressError(f"it names no host; it needs the form {FORM}")
+        raise AddressError(f"it has no host; it needs the form {FORM}")
     url = _placed(url, hosts).update_query_dict(usable_options(options, governed))
-    # Unusable values and files are to be found now, and not with the first connection.
+    # Detect unusable values and files now, rather than at the first connection.
     postgresql_arguments(url, read_only=not writes)
     if writes:
         require_writing_target(options)
@@ -58,7 +58,7 @@ def read_postgresql_url(parts: Parts, governed: Mapping[str, str], *, writes: bo
 
 
 def postgresql_arguments(url: URL, *, read_only: bool) -> tuple[URL, dict[str, Any]]:
-    """Return the URL without its options, and the arguments of `asyncpg.connect` made from them.
+    """Return the URL without its options, and the options as arguments of `asyncpg.connect`.
 
     `server_settings` is always among the arguments. Raises `AddressError`.
     """
@@ -66,13 +66,13 @@ def postgresql_arguments(url: URL, *, read_only: bool) -> tuple[URL, dict[str, A
     arguments = connect_arguments(options, read_only=read_only)
     if hosts := hosts_of(url):
         arguments["host"] = [host for host, _ in hosts]
-        # Said in any case: asyncpg would otherwise follow a PGPORT.
+        # Always set: otherwise asyncpg would use the variable PGPORT.
         arguments["port"] = [port or PORT for _, port in hosts]
     return url.set(query={}), arguments
 
 
 def hosts_of(url: URL) -> Hosts:
-    """Return hosts (names, IP addresses or paths of sockets) and ports; empty if there are none."""
+    """Return the URL's hosts (names, IP addresses or paths of sockets) with their ports."""
     if "host" in url.query:
         return _listed(_texts(url, "host"), ",".join(_texts(url, "port")))
     return [(url.host, url.port)] if url.host else []
@@ -84,7 +84,7 @@ def _texts(url: URL, name: str) -> list[str]:
 
 
 def _hosts(parts: Parts, listed: list[str], options: Mapping[str, str]) -> Hosts:
-    """As for libpq, a host among the options counts, and not the one before them."""
+    """Return the hosts. As in libpq, the option `host` overrides the host of the authority."""
     port = options.get("port", "")
     if listed := [text for text in listed if text]:
         return _listed(listed, port)
@@ -108,7 +108,7 @@ def _listed(texts: list[str], port: str) -> Hosts:
 
 
 def _placed(url: URL, hosts: Hosts) -> URL:
-    """Name one server in the URL itself; sockets and several hosts as SQLAlchemy's URLs do."""
+    """Put a single host into the URL; put sockets and several hosts into SQLAlchemy's options."""
     if len(hosts) == 1 and not hosts[0][0].startswith("/"):
         return url.set(host=hosts[0][0], port=hosts[0][1])
     if not hosts:

@@ -1,16 +1,16 @@
-"""Options of PostgreSQL's URLs: which are translated, which are dropped, and into what."""
+"""Options of PostgreSQL URLs: translate, drop or refuse each one."""
 
 import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from app.core.server_urls.certificates import MODES, SECURE, tls_context
-from app.core.server_urls.parts import AddressError, refused_option, whole_number
+from mscr.connections.urls.certificates import MODES, SECURE, tls_context
+from mscr.connections.urls.parts import AddressError, refused_option, whole_number
 
 MAX_CONNECT_SECONDS: Final = 600
 
-# The words of other clients (SQLAlchemy, JDBC, Prisma) for the same.
+# Names of other clients (SQLAlchemy, JDBC, Prisma) for libpq's options.
 SAME: Final = {
     "ssl": "sslmode",
     "currentSchema": "search_path",
@@ -18,7 +18,7 @@ SAME: Final = {
     "timeout": "connect_timeout",
     "database": "dbname",
 }
-# Modes of TLS as other clients (node-postgres) write them.
+# TLS modes of other clients (node-postgres).
 _OTHER_MODES: Final = {"no-verify": "require", "false": "disable", "0": "disable"}
 _PUBLIC_TLS: Final = ("true", "1")
 _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
@@ -29,9 +29,9 @@ _TRANSLATED: Final = {
     *("target_session_attrs", "statement_cache_size", "prepared_statement_cache_size"),
     *("passfile", "pgbouncer"),
 }
-# Where the connection goes, and as whom.
+# Options for the address and the user of the connection.
 PLACE: Final = ("host", "port", "user", "password", "dbname")
-# Harmless with these values; None: with any. asyncpg does as they say, or they only tune.
+# Harmless with these values, or with any (None): asyncpg does the same, or they only tune.
 _DROPPED: Final[dict[str, tuple[str, ...] | None]] = {
     "channel_binding": ("disable", "prefer", "require"),
     "gssencmode": ("disable", "prefer"),
@@ -51,23 +51,23 @@ _DROPPED: Final[dict[str, tuple[str, ...] | None]] = {
     "uselibpqcompat": None,
     "supa": None,
 }
-# libpq's, for which asyncpg has nothing.
+# Options of libpq that asyncpg does not support.
 _UNMET: Final = {
     *("hostaddr", "service", "servicefile", "require_auth", "requirepeer", "replication"),
     *("krbsrvname", "gsslib", "gssdelegation", "sslcrldir", "sslkeylogfile", "requiressl"),
 }
 _TARGETS: Final = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 _WRITING: Final = ("any", "read-write", "primary")
-# Our reading sessions are read-only by their own setting, by which asyncpg tells servers apart.
-# For them, these ask whether the server is a standby instead.
+# asyncpg evaluates read-write and read-only by the setting that makes our reading sessions
+# read-only. For those, these values check whether the server is a standby instead.
 _READING: Final = {"read-write": "primary", "read-only": "standby"}
 _GUC: Final = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=(.*)", re.DOTALL)
-# Neon's proxy reads these; no server does.
+# Routing words that Neon's proxy reads, and no server.
 _ROUTING: Final = re.compile(r"(endpoint|project)=[\w.-]+")
 
 
 def usable_options(options: Mapping[str, str], governed: Mapping[str, str]) -> dict[str, str]:
-    """Return the options that are translated, with the mode of TLS as `ssl`.
+    """Return the options that are translated, with the TLS mode as `ssl`.
 
     `governed` maps options and server settings that must not be in a URL to the remedy. Raises
     `AddressError` for those, and for options that are unknown or cannot be met.
@@ -81,7 +81,7 @@ def usable_options(options: Mapping[str, str], governed: Mapping[str, str]) -> d
     for name in _server_settings(kept).keys() & governed.keys():
         raise AddressError(f"options: {name} does not belong in the URL; {governed[name]}")
     if mode := kept.pop("sslmode", None):
-        # SQLAlchemy's word, so that a URL with this option alone suits its engines as it stands.
+        # SQLAlchemy's name, so that its engines accept a URL with only this option unchanged.
         kept["ssl"] = mode
     return kept
 
@@ -89,17 +89,17 @@ def usable_options(options: Mapping[str, str], governed: Mapping[str, str]) -> d
 def connect_arguments(options: Mapping[str, str], *, read_only: bool) -> dict[str, Any]:
     """Return arguments of `asyncpg.connect`, always with `server_settings`.
 
-    Raises `AddressError` for values that are not possible.
+    Raises `AddressError` for invalid values.
     """
     arguments: dict[str, Any] = {"server_settings": _server_settings(options)}
     arguments |= _tls_arguments(options)
-    # 0 means without end to libpq: the caller's own limit stays in force.
+    # 0 means no timeout to libpq. Here, the default timeout stays in force.
     if seconds := _number(options, "connect_timeout", highest=MAX_CONNECT_SECONDS):
         arguments["timeout"] = seconds
     for name in ("statement_cache_size", "prepared_statement_cache_size"):
         if name in options:
             arguments[name] = _number(options, name)
-    # asyncpg would follow the variable, for reading connections too.
+    # asyncpg would apply the variable unchecked, and to reading connections too.
     if target := options.get("target_session_attrs", os.environ.get("PGTARGETSESSIONATTRS")):
         arguments["target_session_attrs"] = _target(target, read_only=read_only)
     if "passfile" in options:
@@ -108,12 +108,12 @@ def connect_arguments(options: Mapping[str, str], *, read_only: bool) -> dict[st
 
 
 def require_writing_target(options: Mapping[str, str]) -> None:
-    """Raises `AddressError` if the options ask for a server that takes no writes."""
+    """Raise `AddressError` if the options select a server that does not accept writes."""
     target = options.get("target_session_attrs", "any")
     if target not in _WRITING:
         raise AddressError(
-            f"target_session_attrs={target} asks for a server to read from, and this one must "
-            "take writes; use read-write, or give such a server as the replica"
+            f"target_session_attrs={target} selects a server for reading, but this one must accept "
+            f"writes; use read-write, or configure such a server as the replica"
         )
 
 
@@ -136,10 +136,10 @@ def _is_kept(
 
 
 def _named_tls(options: Mapping[str, str], *, binding: bool) -> dict[str, str]:
-    """Return `sslmode` in libpq's words.
+    """Return `sslmode` with a value of libpq.
 
-    asyncpg has no channel binding. A URL that insists on it gets TLS at least; only a certificate
-    that is verified protects as well.
+    asyncpg does not support channel binding. A URL that requires it gets TLS at least, but only a
+    verified certificate gives the same protection.
     """
     mode = options.get("sslmode")
     if mode in _PUBLIC_TLS:
@@ -168,7 +168,7 @@ def _tls_arguments(options: Mapping[str, str]) -> dict[str, Any]:
     direct = {"direct_tls": True} if negotiation == "direct" else {}
     if mode is None:
         return {}
-    # The two that may end without TLS are for asyncpg, which then tries the other way.
+    # asyncpg handles `allow` and `prefer` itself, which may fall back to no TLS.
     return {"ssl": tls_context(mode, options) if mode in SECURE else mode, **direct}
 
 
@@ -190,14 +190,14 @@ def _server_settings(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Split as PostgreSQL does: at spaces, unless a backslash precedes. `-c x=1` is one word."""
+    """Split at unescaped spaces, as PostgreSQL does. `-c x=1` is one word."""
     joined = re.sub(r"(?<!\S)-c\s+", "-c", text.replace("+", " ").strip())
     for word in re.findall(r"(?:\\.|[^\s\\])+", joined):
         yield re.sub(r"\\(.)", r"\1", word)
 
 
 def _number(options: Mapping[str, str], name: str, *, highest: int = 100_000) -> int:
-    # asyncpg's own URLs take fractions of a second; libpq's do not.
+    # asyncpg's own URLs accept fractions of a second; libpq's do not.
     return whole_number(name, options.get(name, "0"), highest=highest)
 
 

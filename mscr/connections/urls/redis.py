@@ -1,4 +1,4 @@
-"""Redis's and Valkey's URLs, as hosting providers issue them, for redis-py."""
+"""Redis and Valkey URLs: translate those that hosting providers issue for redis-py."""
 
 import re
 import ssl
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from app.core.server_urls.certificates import present_certificate, trust_authorities
-from app.core.server_urls.parts import (
+from mscr.connections.urls.certificates import present_certificate, trust_authorities
+from mscr.connections.urls.parts import (
     AddressError,
     Parts,
     credentials_text,
@@ -38,14 +38,14 @@ _CHOICES: Final = {
         **{word: word for word in ("none", "optional", "required")},
         **{f"CERT_{word}": word.lower() for word in ("NONE", "OPTIONAL", "REQUIRED")},
     },
-    # redis-py takes any other text for true.
+    # redis-py reads any other text as true.
     "ssl_check_hostname": {"true": "true", "True": "true", "1": "true"}
     | {"false": "false", "False": "false", "0": "false"},
 }
 _TRANSLATED: Final = (*_KEY_PAIR, *_SECONDS, *_CHOICES, "ssl_ca_certs")
-# Where the connection goes, and as whom.
+# Options for the address and the user of the connection.
 _PLACE: Final = ("db", "username", "password")
-# Harmless: they tune, or are for another language's client (ioredis).
+# Harmless: they only tune, or are for another client (ioredis).
 _DROPPED: Final = (
     *("family", "socket_keepalive", "health_check_interval", "retry_on_timeout", "client_name"),
     *("protocol", "encoding", "decode_responses", "max_connections"),
@@ -53,9 +53,9 @@ _DROPPED: Final = (
 
 
 def read_redis_url(text: str) -> str:
-    """Return the URL in the form of redis-py, with its port and what it understands.
+    """Return the URL in redis-py's form, with a port and only the options that it supports.
 
-    Raises `AddressError`: one line that says what to do, without any value.
+    Raises `AddressError`: one line with the remedy, without any value of the URL.
     """
     parts = split_url(text, form=FORM)
     scheme = _scheme(parts.scheme)
@@ -83,7 +83,7 @@ def _scheme(scheme: str) -> str:
     if any(word in scheme for word in _DISTRIBUTED):
         raise AddressError("Sentinel and cluster URLs are not supported; name one server")
     if scheme in {"http", "https"}:
-        raise AddressError("this is the URL of a REST interface; take the one with rediss://")
+        raise AddressError("this is the URL of a REST interface; use the one with rediss://")
     if scheme not in _SCHEMES:
         raise AddressError(f"it needs the form {FORM}")
     return _SCHEMES[scheme]
@@ -97,26 +97,26 @@ def _socket(parts: Parts) -> str:
 
 def _server(parts: Parts) -> str:
     if len(parts.hosts) > 1:
-        raise AddressError("several hosts are a cluster's, which is not supported; name one server")
+        raise AddressError("several hosts mean a cluster, which is not supported; name one server")
     host, port = parts.hosts[0] if parts.hosts else ("", None)
     if not host or host.startswith("/"):
-        raise AddressError(f"it names no host; it needs the form {FORM}")
+        raise AddressError(f"it has no host; it needs the form {FORM}")
     return host_text(host, port or PORT)
 
 
 def _database(parts: Parts, options: Mapping[str, str], *, in_path: bool) -> str:
     path = parts.path.strip("/") if in_path else ""
     if path and options.get("db", path) != path:
-        raise AddressError("the database is given twice, behind the host and as db; keep one")
+        raise AddressError("the database is given twice, after the host and as db; keep one")
     text = path or options.get("db", "")
-    return text and str(whole_number("the database (behind the host, or db)", text, highest=9999))
+    return text and str(whole_number("the database (after the host, or db)", text, highest=9999))
 
 
 def _is_kept(name: str, options: Mapping[str, str], *, tls: bool) -> bool:
     if name in _DROPPED:
         return False
     if name in {"ssl", "tls"}:
-        raise refused_option(name, options, "not an option; the scheme rediss:// asks for TLS")
+        raise refused_option(name, options, "not an option; the scheme rediss:// selects TLS")
     if name not in _TRANSLATED:
         raise refused_option(name, options, "unknown option; remove it")
     if name.startswith("ssl_") and not tls:
@@ -138,7 +138,7 @@ def _checked(name: str, value: str, options: Mapping[str, str]) -> str:
 
 
 def _check_files(options: Mapping[str, str]) -> None:
-    """redis-py opens them with the first connection, where what is wrong would be a bug's error."""
+    """Load the files now. redis-py would at the first connection, and fail with a vague error."""
     if "ssl_ca_certs" in options:
         trust_authorities(_context(), "ssl_ca_certs", options["ssl_ca_certs"])
     if "ssl_certfile" in options or "ssl_keyfile" in options:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.core.server_urls.parts import (
+from mscr.connections.urls.parts import (
     AddressError,
     credentials_text,
     host_text,
@@ -17,7 +17,7 @@ FORM: Final = "smtp://user:pass@host:587 or smtps://user:pass@host:465"
 def read_smtp_url(text: str) -> str:
     """Return the URL with user and password percent-encoded.
 
-    Raises `AddressError`: one line that says what to do, without any value.
+    Raises `AddressError`: one line with the remedy, without any value of the URL.
     """
     parts = split_url(text, form=FORM)
     names = [name for name, _ in parts.options]
@@ -28,7 +28,7 @@ def read_smtp_url(text: str) -> str:
     if names:
         raise refused_option(names[0], names, "unknown option; remove it")
     if parts.path.strip("/"):
-        raise AddressError(f"it must end behind the port; the form is {FORM}")
+        raise AddressError(f"it must end after the port; the form is {FORM}")
     if (parts.user is None) != (parts.password is None):
         raise AddressError("it needs a user and a password, or neither")
     credentials = credentials_text(parts.user, parts.password)

@@ -1,4 +1,4 @@
-"""SQLite's URLs: a file, and options that change nothing."""
+"""SQLite URLs: a file, and options that change nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Final
 
 from sqlalchemy.engine import URL
 
-from app.core.server_urls.parts import AddressError, Parts, refused_option, single_options
+from mscr.connections.urls.parts import AddressError, Parts, refused_option, single_options
 
 DRIVER: Final = "sqlite+aiosqlite"
 FORM: Final = "sqlite+aiosqlite:///./app.db, or ////var/lib/app.db for an absolute path"
-# Harmless with these values: the driver does so anyway. None: with any.
+# Harmless with these values, which are the driver's defaults, or with any (None).
 _DROPPED: Final[dict[str, tuple[str, ...] | None]] = {
     "check_same_thread": None,
     "uri": None,
@@ -31,7 +31,7 @@ def read_sqlite_url(parts: Parts, governed: Mapping[str, str], *, root: Path) ->
         raise AddressError(f"SQLite has no host: three slashes, as in {FORM}")
     path = parts.path.removeprefix("file:") if "uri" in options else parts.path
     if path in {"", ":memory:"}:
-        # Reads and writes have a connection each, and each would see a database of its own.
+        # Reads and writes have separate connections, and each would see its own empty database.
         raise AddressError(f"SQLite needs a file: {FORM}")
     file = root / path
     if _is_folder(file):
@@ -43,7 +43,7 @@ def _is_folder(file: Path) -> bool:
     try:
         return file.is_dir()
     except OSError as error:
-        # A folder on the way may not be used, or the name is too long.
+        # A parent folder is not accessible, or the name is too long.
         raise AddressError(f"cannot use {file}: {error.strerror}") from None
 
 

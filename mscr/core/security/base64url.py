@@ -1,4 +1,4 @@
-"""Base64url without padding (RFC 7515 §2), of which one text only stands for any bytes."""
+"""Base64url without padding (RFC 7515 §2), in its canonical form only."""
 
 import base64
 
@@ -8,10 +8,10 @@ def encode(raw: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """Raises `ValueError` for every text that `encode` does not make.
+    """Decode canonical text. Raises `ValueError` for any text that `encode` does not return.
 
-    Base64 as such has several texts for the same bytes: altered padding and unused last bits
-    would make another token of the same worth.
+    Base64 is malleable: with other padding or unused last bits, another text decodes to the same
+    bytes, and would be a second valid token.
     """
     padded = text.encode("ascii") + b"=" * (-len(text) % 4)
     raw = base64.b64decode(padded, altchars=b"-_", validate=True)

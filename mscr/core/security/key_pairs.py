@@ -1,4 +1,4 @@
-"""Key pairs that sign access tokens: read from PEM, named by RFC 7638, shown as RFC 7517 JWKs."""
+"""Key pairs that sign access tokens: PEM, thumbprints (RFC 7638) and JWKs (RFC 7517)."""
 
 import hashlib
 import json
@@ -21,15 +21,15 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from app.core.security import base64url
-from app.core.security.signing_algorithm import SigningAlgorithm
+from mscr.core.security import base64url
+from mscr.core.security.signing_algorithm import SigningAlgorithm
 
 PrivateKey = Ed25519PrivateKey | RSAPrivateKey
 PublicKey = Ed25519PublicKey | RSAPublicKey
 
-# RFC 7518 §3.3: a shorter modulus is no longer out of reach.
+# RFC 7518 §3.3: a shorter modulus can be factored.
 MIN_RSA_BITS: Final = 2048
-# NIST SP 800-57 part 1, table 4: 2048 bits are to be given up after 2030.
+# NIST SP 800-57 part 1, table 4: 2048 bits are disallowed after 2030.
 NEW_RSA_BITS: Final = 3072
 RSA_EXPONENT: Final = 65_537
 
@@ -37,7 +37,7 @@ _PEM_BLOCK: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----
 
 
 class UnusableKeyError(ValueError):
-    """Says what is wrong with a key, in one line for whoever set it, and no part of the key."""
+    """The key is unusable. The message is one line for the operator, without any part of it."""
 
 
 def new_private_key(algorithm: SigningAlgorithm) -> PrivateKey:
@@ -47,7 +47,7 @@ def new_private_key(algorithm: SigningAlgorithm) -> PrivateKey:
 
 
 def read_private_key(text: str, algorithm: SigningAlgorithm) -> PrivateKey:
-    r"""The one key of a setting, whose line breaks are real or written as `\n`.
+    r"""Return the single key of a setting. Line breaks are real or written as `\n`.
 
     Raises `UnusableKeyError`.
     """
@@ -57,9 +57,9 @@ def read_private_key(text: str, algorithm: SigningAlgorithm) -> PrivateKey:
     try:
         key = load_pem_private_key(blocks[0], password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        # TypeError: the key is encrypted. None of the library's words: they may quote the key.
+        # TypeError: the key is encrypted. The library's message is dropped: it may quote the key.
         raise UnusableKeyError(
-            "needs a private key in PEM, whole and without a passphrase"
+            "needs a complete private key in PEM, without a passphrase"
         ) from None
     if not isinstance(key, Ed25519PrivateKey | RSAPrivateKey):
         raise UnusableKeyError(_wrong_type(algorithm))
@@ -68,12 +68,12 @@ def read_private_key(text: str, algorithm: SigningAlgorithm) -> PrivateKey:
 
 
 def read_public_keys(text: str, algorithm: SigningAlgorithm) -> list[PublicKey]:
-    """The keys of a setting, PEM blocks one after another. Raises `UnusableKeyError`."""
+    """Return the keys of a setting, consecutive PEM blocks. Raises `UnusableKeyError`."""
     return [_read_public_key(block, algorithm) for block in _pem_blocks(text)]
 
 
 def to_line(key: PrivateKey | PublicKey) -> str:
-    """The key as PEM in one line, as `.env` and the env files of containers can hold it."""
+    """Return the key as PEM on one line, for `.env` and the env files of containers."""
     if isinstance(key, Ed25519PrivateKey | RSAPrivateKey):
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     else:
@@ -82,20 +82,20 @@ def to_line(key: PrivateKey | PublicKey) -> str:
 
 
 def thumbprint(key: PublicKey) -> str:
-    """RFC 7638: the same name for the key, wherever and by whom it is computed."""
+    """Return the RFC 7638 thumbprint, which is the same wherever it is computed."""
     canonical = json.dumps(_required_members(key), sort_keys=True, separators=(",", ":"))
     return base64url.encode(hashlib.sha256(canonical.encode()).digest())
 
 
 def public_jwk(key: PublicKey, algorithm: SigningAlgorithm) -> dict[str, str]:
-    """The key for others to verify with; made of public members alone."""
+    """Return the JWK for others to verify with. It has public members only."""
     members = _required_members(key)
     return {**members, "use": "sig", "alg": algorithm.value, "kid": thumbprint(key)}
 
 
 def _read_public_key(block: bytes, algorithm: SigningAlgorithm) -> PublicKey:
     if b"PRIVATE KEY-----" in block:
-        raise UnusableKeyError("holds a private key, and is for public ones")
+        raise UnusableKeyError("has a private key, but is for public keys")
     try:
         key = load_pem_public_key(block)
     except (ValueError, UnsupportedAlgorithm):
@@ -111,7 +111,7 @@ def _pem_blocks(text: str) -> list[bytes]:
 
 
 def _require_fit(key: object, algorithm: SigningAlgorithm) -> PublicKey:
-    """RFC 8725 §3.1: a key is for one algorithm."""
+    """Return a key that fits the algorithm (RFC 8725 §3.1). Raises `UnusableKeyError`."""
     if algorithm is SigningAlgorithm.EDDSA and isinstance(key, Ed25519PublicKey):
         return key
     if algorithm is SigningAlgorithm.RS256 and isinstance(key, RSAPublicKey):
@@ -135,5 +135,5 @@ def _required_members(key: PublicKey) -> dict[str, str]:
 
 
 def _unsigned(number: int) -> str:
-    """RFC 7518 §2, Base64urlUInt: big-endian, without leading zeros."""
+    """Encode as Base64urlUInt (RFC 7518 §2): big-endian, without leading zeros."""
     return base64url.encode(number.to_bytes((number.bit_length() + 7) // 8, "big"))

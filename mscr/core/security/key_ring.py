@@ -1,4 +1,4 @@
-"""What signs access tokens, and what is accepted: keys of one algorithm, found by `kid`."""
+"""The keys that sign and verify access tokens: of one algorithm, looked up by `kid`."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from app.core.config import Settings
-from app.core.config_rules import MIN_SECRET_LENGTH
-from app.core.security.key_pairs import (
+from mscr.core.config import Settings
+from mscr.core.security.key_pairs import (
     PrivateKey,
     PublicKey,
     public_jwk,
@@ -16,14 +15,15 @@ from app.core.security.key_pairs import (
     read_public_keys,
     thumbprint,
 )
-from app.core.security.signing_algorithm import SigningAlgorithm
+from mscr.core.security.signing_algorithm import SigningAlgorithm
+from mscr.core.setting_values import MIN_SECRET_LENGTH
 
 VerificationKey = bytes | PublicKey
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """`verification_keys` holds the counterpart of `signing_key`, and those of a rotation."""
+    """The signing key, and all verification keys: its counterpart, and those of a rotation."""
 
     algorithm: SigningAlgorithm
     kid: str
@@ -39,7 +39,7 @@ class KeyRing:
 
     @classmethod
     def of_secrets(cls, secrets: Sequence[SecretStr]) -> "KeyRing":
-        """HS256: the first secret signs. Raises `ValueError` for a short one."""
+        """Return a key ring for HS256: the first secret signs. Raises `ValueError` if short."""
         keys = [secret.get_secret_value().encode() for secret in secrets]
         if any(len(key) < MIN_SECRET_LENGTH for key in keys):
             raise ValueError(f"a signing key needs at least {MIN_SECRET_LENGTH} bytes")
@@ -50,7 +50,7 @@ class KeyRing:
     def of_key_pairs(
         cls, algorithm: SigningAlgorithm, private_key: SecretStr, public_keys: str
     ) -> "KeyRing":
-        """EdDSA or RS256. Raises `UnusableKeyError`."""
+        """Return a key ring for EdDSA or RS256. Raises `UnusableKeyError`."""
         signing_key = read_private_key(private_key.get_secret_value(), algorithm)
         own = signing_key.public_key()
         accepted = [own, *read_public_keys(public_keys, algorithm)]
@@ -58,7 +58,7 @@ class KeyRing:
         return cls(algorithm, thumbprint(own), signing_key, by_kid)
 
     def published(self) -> list[dict[str, str]]:
-        """The public keys as JWKs (RFC 7517 §4); a shared secret is none."""
+        """Return the public keys as JWKs (RFC 7517 §4). Shared secrets are never published."""
         return [
             public_jwk(key, self.algorithm)
             for key in self.verification_keys.values()

@@ -1,6 +1,6 @@
-"""Keys for one purpose each, derived from the root secret (HKDF-Expand, RFC 5869 §2.3).
+"""Keys for a single purpose, derived from the root secret (HKDF-Expand, RFC 5869 §2.3).
 
-A key that leaks, or a token that is taken for another kind, then opens one door only.
+This limits a leaked key, and a token of one kind presented as another, to one purpose.
 """
 
 import hmac
@@ -14,10 +14,10 @@ ENCRYPTION = "encryption"
 
 
 def derive_key(secret: SecretStr, purpose: str) -> bytes:
-    """32 bytes that only `secret` and `purpose` together give."""
+    """Derive 32 bytes from `secret` and `purpose`."""
     return hmac.digest(secret.get_secret_value().encode(), purpose.encode() + b"\x01", "sha256")
 
 
 def derive_keys(current: SecretStr, previous: Sequence[SecretStr], purpose: str) -> list[bytes]:
-    """The key to make things with, then the earlier ones that are still accepted."""
+    """Return the current key, then the previous ones that are still accepted."""
     return [derive_key(secret, purpose) for secret in (current, *previous)]

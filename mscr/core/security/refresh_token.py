@@ -1,19 +1,20 @@
-"""Refresh tokens: opaque, and made anew from the family's row instead of being stored.
+"""Refresh tokens: opaque, and recomputed from the session's row instead of being stored.
 
-A token is the family's public id, its generation, and a MAC over both with the row's seed under
-a key from the settings. The database alone cannot make one, nor can the key alone; any
-generation can be checked, and the successor recomputed, without keeping either.
+A token is the family's public id, its generation, and a MAC over both and the row's seed, with a
+key from the settings. An attacker needs both the database and the key to forge one. Any generation
+can be verified, and the successor recomputed, without storing either.
 """
 
 import hmac
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from app.core.security import base64url
+from mscr.core.security import base64url
 
 MAC_BYTES: Final = 32
 SEED_BYTES: Final = 32
@@ -24,15 +25,29 @@ _TOKEN_BYTES: Final = _ID_BYTES + _GENERATION_BYTES + MAC_BYTES
 
 @dataclass(frozen=True, slots=True)
 class PresentedToken:
-    """What a client sent, taken apart and not yet believed."""
+    """A token that a client sent, parsed but not yet verified."""
 
     family: str
     generation: int
     mac: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class IssuedTokens:
+    """The tokens of a login or a refresh. A `RefreshTransport` sends them in body or cookie.
+
+    `expires_in` is the access token's lifetime in seconds, by RFC 6749's name. `session_lifetime`
+    is the time until the session ends, unless it is refreshed before.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    session_lifetime: timedelta
+
+
 class RefreshTokenCodec:
-    """Makes tokens with the first key, and accepts those of the other keys too."""
+    """Issues tokens with the first key, and verifies those of all keys."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = keys
@@ -44,7 +59,7 @@ class RefreshTokenCodec:
 
     @staticmethod
     def parse(token: str) -> PresentedToken | None:
-        """The token's parts, or None for what cannot be a token of ours."""
+        """Return the token's parts, or None if it is malformed."""
         try:
             raw = base64url.decode(token)
         except ValueError:
@@ -59,7 +74,7 @@ class RefreshTokenCodec:
         )
 
     def verify(self, token: PresentedToken, seed: bytes) -> bool:
-        """Whether this family's seed made it. Constant time: a guess learns nothing."""
+        """Whether the MAC matches the family's seed. Compares in constant time (timing attacks)."""
         head = UUID(token.family).bytes + token.generation.to_bytes(_GENERATION_BYTES, "big")
         return any(hmac.compare_digest(token.mac, self._mac(key, seed, head)) for key in self._keys)
 
@@ -69,7 +84,7 @@ class RefreshTokenCodec:
 
 
 class ParallelUses:
-    """Which families' tokens several requests of this process are using at this moment."""
+    """Counts the concurrent requests of this process that use a token of the same family."""
 
     def __init__(self) -> None:
         self._requests: Counter[str] = Counter()

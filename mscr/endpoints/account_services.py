@@ -1,0 +1,59 @@
+"""Factories of the services of accounts and sessions, for one request."""
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mscr.endpoints.requests import collaborators_of, tables_of
+from mscr.repositories.account_repository import AccountRepository, AccountType
+from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from mscr.repositories.owned_row_repository import OwnedRowRepository
+from mscr.repositories.refresh_token_repository import RefreshTokenRepository
+from mscr.services.account_deletion_service import AccountDeletionService
+from mscr.services.audit_event_service import AuditTrail
+from mscr.services.credential_service import CredentialService
+from mscr.services.refresh_token_service import RefreshTokenService
+
+
+# Plain functions, not dependencies, for the reason given in `mscr.endpoints.requests`.
+def refresh_token_service(
+    request: Request, db: AsyncSession, audit: AuditTrail
+) -> RefreshTokenService:
+    """Return the service of sessions."""
+    collaborators = collaborators_of(request)
+    return RefreshTokenService(
+        RefreshTokenRepository(db, tables_of(request)),
+        audit,
+        codec=collaborators.refresh_tokens,
+        parallel_uses=collaborators.parallel_uses,
+        access_tokens=collaborators.access_tokens,
+        requests=collaborators.requests,
+        settings=collaborators.settings,
+    )
+
+
+def credential_service(
+    request: Request, users: AccountRepository[AccountType], audit: AuditTrail
+) -> CredentialService[AccountType]:
+    """Return the service of passwords."""
+    collaborators = collaborators_of(request)
+    return CredentialService(
+        users,
+        audit,
+        passwords=collaborators.passwords,
+        policy=collaborators.password_policy,
+        attempts=collaborators.attempts,
+    )
+
+
+def account_deletion_service(
+    request: Request, users: AccountRepository[AccountType], audit: AuditTrail
+) -> AccountDeletionService[AccountType]:
+    """Return the service that deletes accounts, in the session of `users`."""
+    db, tables = users.session, tables_of(request)
+    return AccountDeletionService(
+        users,
+        OwnedRowRepository(db, tables.user.registry),
+        IdempotencyKeyRepository(db, tables),
+        refresh_token_service(request, db, audit),
+        audit,
+    )

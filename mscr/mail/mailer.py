@@ -1,0 +1,37 @@
+"""Mailers: deliver mails to a mail server, or in development to the log."""
+
+from typing import Protocol
+
+import structlog
+
+from mscr.core.config import Settings
+from mscr.mail.message import Mail
+
+log = structlog.get_logger(__name__)
+
+
+class Mailer(Protocol):
+    async def send(self, mail: Mail) -> None:
+        """Deliver the mail. Raises any error that prevents it."""
+
+    async def check(self) -> None:
+        """Check the connection. Raises any error that would prevent every delivery."""
+
+
+class ConsoleMailer:
+    """Writes mails to the log, including their links: for development only."""
+
+    async def check(self) -> None:
+        """Do nothing: the log is always available."""
+
+    async def send(self, mail: Mail) -> None:
+        log.info("mail", recipient=mail.recipient, subject=mail.subject, text=mail.text)
+
+
+def create_mailer(settings: Settings) -> Mailer:
+    """Return the mailer. `config_rules` requires SMTP_URL in production if mails are sent."""
+    if settings.SMTP_URL is None:
+        return ConsoleMailer()
+    from mscr.mail.smtp_mailer import SmtpMailer  # noqa: PLC0415  # loaded only if used
+
+    return SmtpMailer(settings.SMTP_URL.get_secret_value(), sender=settings.MAIL_FROM)

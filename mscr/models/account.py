@@ -1,0 +1,35 @@
+"""The columns of the table of users that authentication needs."""
+
+from sqlalchemy import Index, String, text, true
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mscr.models.base import ModelBase, PublicIdMixin
+
+
+def unique_email(name: str) -> Index:
+    """Return a unique index on living rows only: a deleted account's address is free again."""
+    return Index(
+        name,
+        "email_key",
+        unique=True,
+        sqlite_where=text("NOT is_deleted"),
+        postgresql_where=text("NOT is_deleted"),
+    )
+
+
+class AccountMixin(PublicIdMixin, ModelBase):
+    """Columns of an account. The model must add `unique_email()` to its `__table_args__`.
+
+    Columns that the application adds have `sort_order` 0 by default: they come first in a table
+    that is created from the models.
+    """
+
+    email: Mapped[str] = mapped_column(String(320), doc="As typed, for sending to.", sort_order=1)
+    email_key: Mapped[str] = mapped_column(
+        String(320), doc="For looking up; see email_key.py.", sort_order=1
+    )
+    password_hash: Mapped[str] = mapped_column(String(255), sort_order=3)
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=true(), sort_order=5)
+    auth_version: Mapped[int] = mapped_column(
+        default=1, server_default="1", doc="Raised to end every session at once.", sort_order=5
+    )

@@ -1,0 +1,104 @@
+"""The application's tables that the kit reads and writes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import MappedColumn
+
+from mscr.models.account import AccountMixin
+from mscr.models.audit_event import AuditEventMixin
+from mscr.models.base import ModelBase
+from mscr.models.idempotency_key import IdempotencyKeyMixin
+from mscr.models.refresh_token import RefreshTokenMixin
+from mscr.models.uniqueness import unique_names
+
+T = TypeVar("T")
+
+
+class Tables:
+    """The models of one application; a process may have several applications.
+
+    Statements are built from these models once, by `prepared()`.
+    """
+
+    def __init__(
+        self,
+        *,
+        user: type[AccountMixin],
+        refresh_token: type[RefreshTokenMixin],
+        audit_event: type[AuditEventMixin],
+        idempotency_key: type[IdempotencyKeyMixin],
+    ) -> None:
+        """Raise `TypeError`, in one line, if models lack columns, constraints or indexes."""
+        self.user = user
+        self.refresh_token = refresh_token
+        self.audit_event = audit_event
+        self.idempotency_key = idempotency_key
+        self._prepared: dict[Any, Any] = {}
+        # Report missing columns first: their indexes are missing anyway.
+        if missing := [*self._missing_columns()] or [*self._missing_rules()]:
+            raise TypeError("; ".join(missing))
+        self.metadata = user.metadata
+
+    def prepared(self, make: Callable[["Tables"], T]) -> T:
+        """Return the result of `make(self)`, which only the first call computes."""
+        if make not in self._prepared:
+            self._prepared[make] = make(self)
+        found: T = self._prepared[make]
+        return found
+
+    def _missing_columns(self) -> Iterator[str]:
+        """Yield missing columns: a model may have replaced inherited ones."""
+        kinds = (
+            (self.user, AccountMixin, ()),
+            (self.refresh_token, RefreshTokenMixin, ("user_id",)),
+            (self.audit_event, AuditEventMixin, ()),
+            (self.idempotency_key, IdempotencyKeyMixin, ("user_id",)),
+        )
+        for model, mixin, more in kinds:
+            mapped = inspect(model).column_attrs
+            needed = (*_columns_of(mixin), *more)
+            yield from (f"{model.__name__} has no column {n}" for n in needed if n not in mapped)
+
+    def _missing_rules(self) -> Iterator[str]:
+        """Yield missing constraints and indexes: a model's `__table_args__` replace its mixins'."""
+        yield from _not_unique(self.user, "email_key")
+        yield from _not_unique(self.user, "public_id")
+        yield from _not_unique(self.refresh_token, "public_id")
+        yield from _not_unique(self.idempotency_key, "user_id", "operation", "key_digest")
+        yield from _not_indexed(self.refresh_token, "user_id")
+        yield from _not_indexed(self.audit_event, "occurred_at")
+        yield from _not_indexed(self.audit_event, "account_public_id")
+        yield from _not_indexed(self.audit_event, "actor_public_id")
+        yield from self._no_user_key(self.refresh_token)
+        yield from self._no_user_key(self.idempotency_key)
+        if self.audit_event.metadata is not self.user.metadata:
+            yield f"{self.audit_event.__name__} and {self.user.__name__} have different MetaData"
+
+    def _no_user_key(self, model: type[ModelBase]) -> Iterator[str]:
+        users = self.user.__table__
+        keys = model.__table__.c.user_id.foreign_keys
+        if model.metadata is not self.user.metadata or not any(
+            key.column.table is users and key.ondelete == "CASCADE" for key in keys
+        ):
+            yield (
+                f"{model.__name__}.user_id has no foreign key to {self.user.__name__} "
+                "with ON DELETE CASCADE"
+            )
+
+
+def _columns_of(mixin: type[ModelBase]) -> list[str]:
+    declared = (vars(base).items() for base in mixin.__mro__)
+    return [name for items in declared for name, it in items if isinstance(it, MappedColumn)]
+
+
+def _not_unique(model: type[ModelBase], *columns: str) -> Iterator[str]:
+    if columns not in unique_names(model):
+        yield f"{model.__name__} has no unique constraint or index of {', '.join(columns)}"
+
+
+def _not_indexed(model: type[ModelBase], column: str) -> Iterator[str]:
+    indexes = inspect(model).local_table.indexes
+    if not any(index.columns.keys()[:1] == [column] for index in indexes):
+        yield f"{model.__name__} has no index that begins with {column}"

@@ -1,0 +1,75 @@
+"""Look up, create and update the accounts that log in."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from mscr.core.exceptions import EmailTakenError
+from mscr.models.account import AccountMixin
+from mscr.models.email_key import as_typed_key, email_key
+from mscr.models.uniqueness import unique_names
+from mscr.queries.integrity import violates_unique
+from mscr.repositories.base import BaseRepository
+from mscr.repositories.connection import ConnectionMixin
+
+AccountType = TypeVar("AccountType", bound=AccountMixin)
+
+
+class AccountRepository(ConnectionMixin, BaseRepository[AccountType]):
+    async def find_by_email(self, email: str) -> AccountType | None:
+        """Return the account of an address, or None. Prefer the one with exactly this spelling."""
+        as_typed = as_typed_key(email)
+        statement = self._select().where(self.model.email_key.in_((as_typed, email_key(email))))
+        found = (await self.session.scalars(statement)).all()
+        return max(found, key=lambda user: user.email_key == as_typed, default=None)
+
+    async def create_user(self, *, email: str, **values: Any) -> AccountType:
+        """Add an account. Raise `EmailTakenError` if the address or the `public_id` is taken.
+
+        Two parallel requests may both find the address free: the unique index then refuses the
+        second one, with the same error. A taken `public_id` means that another request has created
+        this very account. The savepoint keeps what the transaction wrote before.
+        """
+        if await self.find_by_email(email):
+            raise EmailTakenError
+        try:
+            async with self.savepoint():
+                return await self.create(email=email, email_key=email_key(email), **values)
+        except IntegrityError as error:
+            names = unique_names(self.model)
+            identities = (names[("email_key",)], names[("public_id",)])
+            if any(violates_unique(error, self.model, name) for name in identities):
+                raise EmailTakenError from None
+            raise
+
+    async def lock_active(self, **equal: Any) -> Sequence[int]:
+        """Lock the active accounts whose columns equal the given values. Return their ids.
+
+        They are locked in one order: of two callers, one waits and then sees the other's changes.
+        """
+        statement = (
+            select(self.model.id)
+            .filter_by(**equal)
+            .where(self.model.is_active, self.model.is_deleted.is_(False))
+            .order_by(self.model.id)
+            .with_for_update()
+        )
+        return (await self.session.scalars(statement)).all()
+
+    async def replace_password_hash(self, user_id: int, *, old: str, new: str) -> None:
+        """Compare and swap: set `new` only if the hash is still `old`, to keep a newer password."""
+        await self.session.execute(
+            update(self.model)
+            .where(self.model.id == user_id, self.model.password_hash == old)
+            .values(password_hash=new)
+        )
+
+    async def end_all_sessions(self, user_id: int) -> None:
+        """Raise the account's `auth_version`: sessions with a lower one are not live any more."""
+        await self.session.execute(
+            update(self.model)
+            .where(self.model.id == user_id)
+            .values(auth_version=self.model.auth_version + 1)
+        )

@@ -1,0 +1,118 @@
+"""Registration by mail, which does not reveal who has an account (ASVS v6.3.8)."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Protocol
+
+from uuid_utils.compat import uuid7
+
+from mscr.core.client import Client
+from mscr.core.exceptions import EmailTakenError, InvalidRegistrationTokenError
+from mscr.core.security.registration_token import PendingRegistration, RegistrationTokenCodec
+from mscr.mail.message import Mail
+from mscr.models.audit_event import AuditAction
+from mscr.models.email_key import email_key
+from mscr.repositories.account_repository import AccountRepository, AccountType
+from mscr.services.audit_event_service import NOBODY, AuditTrail, Parties
+from mscr.services.credential_service import CredentialService
+
+
+class Registration(Protocol):
+    """The required fields of a registration. All others become columns of the user, by name."""
+
+    email: str
+    password: str
+
+    def model_dump(self, *, exclude: set[str]) -> dict[str, Any]: ...
+
+
+class RegistrationMails(Protocol):
+    """The texts of the two mails."""
+
+    def link(self, recipient: str, token: str) -> Mail: ...
+    def taken(self, recipient: str) -> Mail: ...
+
+
+class MailRegistrationService(Generic[AccountType]):
+    """Register in two steps: mail a link, then create the account from it.
+
+    `post` sends a mail after the response, so that the mail does not affect the response's time.
+    """
+
+    def __init__(
+        self,
+        user_repo: AccountRepository[AccountType],
+        credentials: CredentialService[AccountType],
+        audit: AuditTrail,
+        *,
+        tokens: RegistrationTokenCodec,
+        pending: type[PendingRegistration],
+        mails: RegistrationMails,
+        post: Callable[[Mail], None],
+    ) -> None:
+        self.user_repo = user_repo
+        self._credentials = credentials
+        self._audit = audit
+        self._tokens = tokens
+        self._pending = pending
+        self._mails = mails
+        self._post = post
+
+    async def request(self, data: Registration, client: Client, *, context: Iterable[str]) -> None:
+        """Mail a link to a free address, and a notice to a taken one.
+
+        Both take the same time, and nothing that is returned or raised differs, against account
+        enumeration. `context` is the texts that the password must not consist of. Raises
+        `ValidationFailedError` for the password, and what the limiter and the hashing pool raise.
+        """
+        self._credentials.check_new(data.password, field="password", context=context)
+        # Never reset here: the count also limits how many mails can be sent to an address.
+        await self._credentials.count_attempt(AuditAction.REGISTER, email_key(data.email), client)
+        owner = await self.user_repo.find_by_email(data.email)
+        await self.user_repo.release()
+        token = await self._issue(data)
+        if owner is None:
+            mail = self._mails.link(data.email, token)
+            await self._audit.record(AuditAction.REQUEST_REGISTRATION, NOBODY)
+            await self.user_repo.commit()
+        else:
+            # Use the account's own spelling of the address: another may be another mailbox.
+            mail = self._mails.taken(owner.email)
+            await self._audit.refuse(AuditAction.REGISTER, EmailTakenError.code, NOBODY)
+        self._post(mail)
+
+    async def confirm(self, token: str, client: Client) -> AccountType:
+        """Create the account of a mailed token, once, without logging in.
+
+        Raises `InvalidRegistrationTokenError`, and `EmailTakenError`, which reveals the account
+        only to somebody who can read mail to its address.
+        """
+        await self._credentials.count_attempt_of_nobody(AuditAction.REGISTER, client)
+        try:
+            registration = self._tokens.read(token, self._pending)
+            await self._credentials.forgive(registration.email, client)
+            user = await self._create(registration)
+        except (EmailTakenError, InvalidRegistrationTokenError) as error:
+            await self._audit.refuse(AuditAction.REGISTER, error.code, NOBODY)
+            raise
+        await self._audit.record(AuditAction.REGISTER, Parties.owner(user.public_id))
+        await self.user_repo.commit()
+        return user
+
+    async def _issue(self, data: Registration) -> str:
+        """Return a token. Taken addresses get one too, against a timing side channel."""
+        registration = self._pending(
+            public_id=str(uuid7()),
+            email=data.email,
+            password_hash=await self._credentials.hash_new(data.password),
+            **data.model_dump(exclude={"email", "password"}),
+        )
+        return self._tokens.issue(registration)
+
+    async def _create(self, registration: PendingRegistration) -> AccountType:
+        earlier = await self.user_repo.get_by_public_id(
+            registration.public_id, include_deleted=True
+        )
+        if earlier is not None and earlier.is_deleted:
+            # Otherwise an old mail would bring back an account that its user has deleted.
+            raise InvalidRegistrationTokenError
+        return await self.user_repo.create_user(**registration.model_dump())

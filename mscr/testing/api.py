@@ -1,0 +1,112 @@
+"""Common first steps of tests (register, log in), over HTTP where possible."""
+
+import secrets
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar
+
+import jwt
+from httpx2 import AsyncClient, Response
+from sqlalchemy import update
+
+from mscr.db.session import Database
+from mscr.testing.cookies import token_set
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Account:
+    """An account, with the tokens of one session."""
+
+    email: str
+    public_id: str
+    tokens: dict[str, Any]
+    password: str = field(default=PASSWORD, repr=False)
+
+    @property
+    def access_token(self) -> str:
+        return str(self.tokens["access_token"])
+
+    @property
+    def refresh_token(self) -> str:
+        return str(self.tokens["refresh_token"])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return bearer(self.access_token)
+
+
+def bearer(access_token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {access_token}"}
+
+
+class Api:
+    """Steps of accounts. Subclass it with the steps of an application's own routes."""
+
+    administrator: ClassVar[Enum]
+    """The role with the most permissions."""
+
+    def __init__(self, client: AsyncClient, database: Database) -> None:
+        self.client = client
+        self._database = database
+
+    async def register(self, email: str | None = None, *, password: str = PASSWORD) -> Account:
+        email = email or f"user-{secrets.token_hex(6)}@example.com"
+        body = {"email": email, "password": password}
+        response = await self.client.post("/api/v1/auth/register", json=body)
+        assert response.status_code == 201, response.text
+        return account_of(email, password, response)
+
+    async def register_admin(self) -> Account:
+        """Register an account and promote it to administrator."""
+        account = await self.register()
+        await self.promote(account)
+        return account
+
+    async def promote(self, account: Account) -> None:
+        """Make this account an administrator."""
+        await promote(account, self._database, self.administrator)
+
+    async def login(self, account: Account) -> Account:
+        """Start another session of the same account."""
+        response = await self.try_login(account.email, account.password)
+        assert response.status_code == 200, response.text
+        return account_of(account.email, account.password, response)
+
+    async def try_login(self, email: str, password: str) -> Response:
+        body = {"email": email, "password": password}
+        return await self.client.post("/api/v1/auth/login", json=body)
+
+    async def example_body(self, route: str, body: Any, account: Account) -> Any:
+        """Return the body that the checks of all routes send as this account.
+
+        Override it for values that do not follow from the schema: a number with a check digit that
+        must be another one each time, or the id of an object that has another name.
+        """
+        return body
+
+    async def refresh(self, refresh_token: str) -> Response:
+        body = {"refresh_token": refresh_token}
+        return await self.client.post("/api/v1/auth/refresh", json=body)
+
+    async def me(self, access_token: str) -> Response:
+        return await self.client.get("/api/v1/users/me", headers=bearer(access_token))
+
+
+async def promote(account: Account, database: Database, role: Enum) -> None:
+    """Give this account a role in the database: the API has no route for that."""
+    user = database.tables.user
+    async with database.sessions.begin() as session:
+        await session.execute(
+            update(user).where(user.public_id == account.public_id).values(role=role)
+        )
+
+
+def account_of(email: str, password: str, response: Response) -> Account:
+    """Return the account of a login's response, with the refresh token of its body or cookie."""
+    tokens = response.json()["data"]
+    tokens.setdefault("refresh_token", token_set(response))
+    # Read from the token: a request to /users/me would be one more in nearly every test.
+    claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
+    return Account(email, claims["sub"], tokens, password)

@@ -1,0 +1,1 @@
+"""Checks of all routes, as classes for the tests of an application: `class TestX(XChecks): ...`."""
