@@ -1,4 +1,4 @@
-"""Many items in one request: each is done, or refused, by itself; or all of them together."""
+"""Bulk requests for items: rows succeed or fail one by one, or all together if atomic."""
 
 import asyncio
 import json
@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from app.core.bulk import MAX_BULK_ROWS
-from app.db.session import Database
-from app.models import Item
-from tests.support.api import Account, Api
-from tests.support.databases import on_sqlite
-from tests.support.problems import MEMBERS, faulty_fields, problem
-from tests.support.routes import random_id
-from tests.support.statements import StatementCounter
-from tests.support.table_rows import all_rows
+from examples.catalogue.db.session import Database
+from examples.catalogue.models import Item
+from examples.catalogue.tests.api import Api
+from mscr.schemas.bulk_schemas import MAX_BULK_ROWS
+from mscr.testing.api import Account
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import MEMBERS, faulty_fields, problem
+from mscr.testing.routes import random_id
+from mscr.testing.statements import StatementCounter
+from mscr.testing.table_rows import all_rows
 
 ITEMS = "/api/v1/items"
 BULK = f"{ITEMS}/bulk"
@@ -34,7 +35,7 @@ async def bulk(
 
 
 def results(response: Response) -> list[dict[str, Any]]:
-    """The results of the rows, in the order in which they were sent."""
+    """Return the results of the rows in the order of the request, after checking their form."""
     assert response.status_code == 200, response.text
     data: dict[str, Any] = response.json()["data"]
     rows: list[dict[str, Any]] = data["rows"]
@@ -43,7 +44,7 @@ def results(response: Response) -> list[dict[str, Any]]:
     assert data["succeeded"] == len(rows) - data["failed"]
     for row in rows:
         if row["problem"] is not None:
-            # As in an answer of their own: where no value is at fault, none is told.
+            # As in a single request: `errors` is present only if a value is at fault.
             told = {"errors"} if row["status"] == 422 else set()
             assert row["problem"].keys() == MEMBERS | told
             assert row["problem"]["status"] == row["status"] >= 400
@@ -73,7 +74,7 @@ async def some_items(api: Api, owner: Account, *names: str, **values: Any) -> li
     return results(response)
 
 
-async def test_rows_are_created_in_their_order_and_bad_ones_keep_none_from_it(api: Api) -> None:
+async def test_rows_are_created_in_order_despite_bad_ones_among_them(api: Api) -> None:
     """IN6."""
     owner = await api.register()
     response = await bulk(
@@ -105,7 +106,7 @@ async def test_rows_are_created_in_their_order_and_bad_ones_keep_none_from_it(ap
     assert (last["description"], last["owner_public_id"]) == ("Two litres", owner.public_id)
 
 
-async def test_rows_are_changed_by_themselves_whatever_becomes_of_the_others(api: Api) -> None:
+async def test_rows_are_updated_independently_of_each_other(api: Api) -> None:
     """AZ2, RC4."""
     owner, other = await api.register(), await api.register()
     [mine, kept, cleared] = await some_items(api, owner, "a", "b", "c", description="old")
@@ -153,7 +154,7 @@ async def test_a_row_that_changes_nothing_makes_no_new_version(api: Api) -> None
     assert [row["etag"] for row in rows] == [first["etag"], second["etag"]]
 
 
-async def test_rows_are_deleted_by_themselves(api: Api) -> None:
+async def test_rows_are_deleted_independently_of_each_other(api: Api) -> None:
     """AZ2, AZ5."""
     owner, other = await api.register(), await api.register()
     [first, second, third] = await some_items(api, owner, "a", "b", "c")
@@ -182,7 +183,7 @@ async def test_rows_are_deleted_by_themselves(api: Api) -> None:
     assert restored.headers["etag"] != first["etag"]
 
 
-async def test_administrators_change_what_is_others(api: Api) -> None:
+async def test_administrators_change_the_items_of_others(api: Api) -> None:
     admin, owner = await api.register_admin(), await api.register()
     [item] = await some_items(api, owner, "a")
     row = {"public_id": item["public_id"]}
@@ -219,10 +220,8 @@ async def test_an_atomic_request_with_one_bad_row_changes_nothing(
 
 
 @on_sqlite
-async def test_an_option_that_is_not_understood_changes_nothing(
-    api: Api, database: Database
-) -> None:
-    """What was to be all or nothing is not half done."""
+async def test_an_unknown_or_repeated_option_changes_nothing(api: Api, database: Database) -> None:
+    """A misspelt `atomic` must not leave half of the rows changed."""
     owner = await api.register()
     [item] = await some_items(api, owner, "a")
     row = {"public_id": item["public_id"]}
@@ -246,7 +245,7 @@ async def test_a_row_without_a_version_is_refused_where_one_is_required(api: Api
     assert codes(await bulk(api, owner, "delete", anything)) == [204]
 
 
-async def test_rows_without_number_are_refused(api: Api, database: Database) -> None:
+async def test_too_many_or_no_rows_are_refused(api: Api, database: Database) -> None:
     """IN6."""
     owner = await api.register()
     before = await all_rows(database)
@@ -256,7 +255,7 @@ async def test_rows_without_number_are_refused(api: Api, database: Database) -> 
     assert await all_rows(database) == before
 
 
-async def test_as_many_statements_are_taken_for_a_hundred_rows_as_for_one(
+async def test_a_hundred_rows_take_as_many_statements_as_one(
     api: Api, queries: StatementCounter
 ) -> None:
     owner = await api.register()
@@ -277,11 +276,11 @@ async def test_as_many_statements_are_taken_for_a_hundred_rows_as_for_one(
         assert set(codes(response)) == {204}
         taken.append([len(creating), len(updating), len(deleting)])
 
-    # The session's lookup; a savepoint around one INSERT or UPDATE; reading before and after.
+    # Looking up the session; a savepoint around one INSERT or UPDATE; reads before and after.
     assert taken == [[7, 8, 4], [7, 8, 4]]
 
 
-async def test_a_repeated_request_is_answered_again_and_done_once(api: Api) -> None:
+async def test_a_repeated_bulk_request_is_replayed(api: Api) -> None:
     """RC3."""
     owner = await api.register()
     rows: list[Any] = [{"title": "a"}, {"title": ""}]
@@ -303,8 +302,8 @@ async def test_a_repeated_request_is_answered_again_and_done_once(api: Api) -> N
         assert answers[1].headers["idempotency-replayed"] == "true"
 
 
-async def test_of_a_row_and_a_single_change_with_one_version_exactly_one_is_made(api: Api) -> None:
-    """RC4: and bulk requests with the same rows in other orders do not block each other."""
+async def test_exactly_one_of_several_concurrent_changes_of_a_version_succeeds(api: Api) -> None:
+    """RC4: and bulk requests with the same rows in opposite orders do not deadlock."""
     owner = await api.register()
     items = await some_items(api, owner, *"abcd")
     for number in range(5):
@@ -327,7 +326,7 @@ async def test_of_a_row_and_a_single_change_with_one_version_exactly_one_is_made
         assert sorted([*statuses[2], alone.status_code]) == [200, 412, 412]
 
 
-async def test_what_a_row_may_be_is_never_an_error_of_ours(api: Api) -> None:
+async def test_no_row_causes_a_server_error(api: Api) -> None:
     """IN3."""
     owner = await api.register()
     [item] = await some_items(api, owner, "a")
@@ -358,7 +357,7 @@ async def test_what_a_row_may_be_is_never_an_error_of_ours(api: Api) -> None:
         assert {row["status"] for row in results(response)} <= expected
 
 
-async def test_nobody_but_the_caller_becomes_the_owner(api: Api, database: Database) -> None:
+async def test_only_the_caller_becomes_the_owner(api: Api, database: Database) -> None:
     """AZ4."""
     owner, other = await api.register(), await api.register()
     columns = [column.name for column in Item.__table__.columns]

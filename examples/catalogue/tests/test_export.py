@@ -1,4 +1,4 @@
-"""A whole list as a file: what is in it, what it costs, and what becomes of it when it fails."""
+"""Exports of whole lists: contents, memory, connections, failures and disconnected clients."""
 
 import asyncio
 import csv
@@ -17,18 +17,20 @@ from sqlalchemy import insert, select, text
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 
-from app.core.exports import BATCH_SIZE, ExportQuery
-from app.core.row_format import RowFormat
-from app.db.session import Database
-from app.models import Item, ItemStatus, User
-from app.models.base import new_public_id
-from app.routers.exports import ExportResponse, preferred_format
-from app.schemas.item_schemas import ItemExported
-from tests.data.faults import connection_to, is_waiting, until
-from tests.support.api import Account, Api
-from tests.support.databases import checked_out, on_postgresql, on_sqlite
-from tests.support.problems import faulty_fields, problem
-from tests.support.processes import app_processes
+from examples.catalogue.db.session import Database
+from examples.catalogue.models import Item, ItemStatus, User
+from examples.catalogue.project import project
+from examples.catalogue.schemas.item_schemas import ItemExported
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.export_rows import BATCH_SIZE, ExportQuery
+from mscr.endpoints.exports import ExportResponse, preferred_format
+from mscr.endpoints.row_format import RowFormat
+from mscr.models.base import new_public_id
+from mscr.testing.api import Account
+from mscr.testing.databases import checked_out, on_postgresql, on_sqlite
+from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.processes import app_processes
+from mscr.testing.waiting import connection_to, is_waiting, until
 
 EXPORT = "/api/v1/items/export"
 small_pool = pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_POOL_TIMEOUT_SECONDS=0.4)
@@ -55,7 +57,7 @@ def from_csv(response: Response) -> list[dict[str, str]]:
 
 
 async def add_items(database: Database, owner: Account, count: int, **values: Any) -> None:
-    """Past the API, which would take minutes."""
+    """Insert items directly: creating them by the API would take minutes."""
     async with database.sessions.begin() as session:
         found = select(User.id).where(User.public_id == owner.public_id)
         row = {"owner_id": await session.scalar(found), "status": ItemStatus.DRAFT, **values}
@@ -75,7 +77,7 @@ async def test_the_export_has_the_rows_of_the_list_in_both_formats(api: Api) -> 
     gone = await api.create_item(viewer)
     await api.client.delete(f"/api/v1/items/{gone['public_id']}", headers=viewer.headers)
 
-    # Files have no tags.
+    # Exported files have no tags.
     for item in (mine, seen):
         del item["tags"]
     lines = await export(api, viewer)
@@ -144,7 +146,7 @@ def test_the_accept_header_chooses_the_format(accept: str, expected: RowFormat) 
     assert preferred_format(accept) is expected
 
 
-async def test_no_row_of_several_batches_is_left_out_or_there_twice(
+async def test_no_row_is_missing_or_duplicated_between_batches(
     api: Api, database: Database
 ) -> None:
     viewer, other = await api.register(), await api.register()
@@ -159,7 +161,7 @@ async def test_no_row_of_several_batches_is_left_out_or_there_twice(
 async def receive_export(
     app: FastAPI, viewer: Account, send: Send, gone: asyncio.Event | None = None
 ) -> None:
-    """Call the application as a server does: the test's client would keep all of the answer."""
+    """Call the application as a server does: the test client would buffer the whole response."""
     left = gone or asyncio.Event()
 
     async def receive() -> dict[str, Any]:
@@ -180,7 +182,7 @@ async def receive_export(
         "client": ("127.0.0.1", 1),
         "server": ("testserver", 80),
     }
-    await app(scope, receive, send)  # type: ignore[arg-type]  # the framework's own idea of a message
+    await app(scope, receive, send)  # type: ignore[arg-type]  # the framework's own message type
 
 
 @on_postgresql
@@ -196,7 +198,7 @@ async def test_an_export_is_never_in_memory_as_a_whole(
         nonlocal sent
         sent += len(message.get("body", b""))
 
-    await receive_export(app, viewer, send)  # what is made once is not counted
+    await receive_export(app, viewer, send)  # builds what is built only once, unmeasured
     for _ in range(4):
         await add_items(database, viewer, 5000, description="long " * 60)
     sent = 0
@@ -212,10 +214,10 @@ async def test_an_export_is_never_in_memory_as_a_whole(
 
 
 @small_pool
-async def test_a_client_that_does_not_read_keeps_no_connection_from_others(
+async def test_a_client_that_does_not_read_holds_no_connection(
     app: FastAPI, api: Api, database: Database
 ) -> None:
-    """RL5, RL18: and leaves none behind when it is gone."""
+    """RL5, RL18: and leaks none when it disconnects."""
     viewer = await api.register()
     await add_items(database, viewer, 2 * BATCH_SIZE)
     stalled = asyncio.Event()
@@ -237,7 +239,7 @@ async def test_a_client_that_does_not_read_keeps_no_connection_from_others(
 
 
 @on_postgresql
-async def test_a_client_that_goes_away_during_a_query_leaves_no_connection(
+async def test_a_client_that_disconnects_during_a_query_leaks_no_connection(
     app: FastAPI, api: Api, database: Database, database_url: str
 ) -> None:
     """RL5."""
@@ -264,7 +266,7 @@ async def test_a_client_that_goes_away_during_a_query_leaves_no_connection(
     assert isinstance(kept[0], asyncio.CancelledError)
 
 
-async def test_nothing_more_is_read_for_a_client_that_is_gone(
+async def test_the_export_stops_reading_rows_when_the_client_disconnects(
     app: FastAPI, api: Api, database: Database
 ) -> None:
     """RL5."""
@@ -285,10 +287,10 @@ async def test_nothing_more_is_read_for_a_client_that_is_gone(
 
 
 @on_sqlite
-async def test_clients_that_go_away_during_an_export_leave_no_trace_in_the_log(
+async def test_clients_that_disconnect_during_an_export_log_no_error(
     api: Api, database: Database, database_url: str
 ) -> None:
-    """RL5: a query that is cancelled again and again, as it gives up, cannot close anything."""
+    """RL5: a query that is cancelled repeatedly while it cleans up cannot close its connection."""
     viewer = await api.register()
     await add_items(database, viewer, 20 * BATCH_SIZE)
     head = f"GET {EXPORT} HTTP/1.1\r\nHost: testserver\r\n"
@@ -300,13 +302,13 @@ async def test_clients_that_go_away_during_an_export_leave_no_trace_in_the_log(
         await reader.readexactly(received)
         writer.transport.abort()
 
-    with app_processes(1, database_url) as [process]:
+    with app_processes(project, 1, database_url) as [process]:
         await asyncio.gather(*(hang_up(process.socket, 1000 * n) for n in range(24)))
         process.stop()
         assert process.log == ""
 
 
-async def test_what_is_to_be_done_after_an_export_is_done() -> None:
+async def test_background_tasks_run_after_an_export() -> None:
     done: list[str] = []
 
     async def no_batches() -> AsyncIterator[list[Any]]:
@@ -324,7 +326,7 @@ async def test_what_is_to_be_done_after_an_export_is_done() -> None:
     assert done[-2:] == ["http.response.body", "background"]
 
 
-async def test_what_fails_before_the_first_row_is_answered_as_an_error(
+async def test_a_failure_before_the_first_row_is_an_error_response(
     api: Api, database: Database
 ) -> None:
     viewer = await api.register()
@@ -334,13 +336,13 @@ async def test_what_fails_before_the_first_row_is_answered_as_an_error(
     problem(response, 500, "internal_error")
 
 
-async def test_what_fails_in_the_middle_cuts_the_connection(
+async def test_a_failure_in_the_middle_cuts_the_connection(
     api: Api, database: Database, database_url: str
 ) -> None:
-    """RL18: whoever reads a part of a file knows that it is one."""
+    """RL18: so that a client can recognise a truncated file."""
     viewer = await api.register()
     await add_items(database, viewer, 3000, description="long " * 300)
-    with app_processes(1, database_url) as [process]:
+    with app_processes(project, 1, database_url) as [process]:
         async with process.client() as client:
             received, cut = 0, False
             async with client.stream("GET", EXPORT, headers=viewer.headers) as response:

@@ -1,4 +1,4 @@
-"""Files of rows that come in: all of a file, or nothing, and what is wrong with which line."""
+"""Imports of files: all lines or nothing, with a report of what is wrong with which line."""
 
 import json
 from contextlib import suppress
@@ -9,15 +9,16 @@ from httpx2 import Response
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.imports import MAX_IMPORT_ROWS, FileRefusedError, read_rows
-from app.core.problems import MAX_FAULTS
-from app.core.row_format import RowFormat, encode, encode_head
-from app.db.session import Database
-from app.schemas.item_schemas import ItemRow
-from tests.support.api import Account, Api
-from tests.support.databases import on_sqlite
-from tests.support.problems import faulty_fields, problem
-from tests.support.table_rows import all_rows
+from examples.catalogue.db.session import Database
+from examples.catalogue.schemas.item_schemas import ItemRow
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.import_rows import MAX_IMPORT_ROWS, FileRefusedError, read_rows
+from mscr.endpoints.row_format import RowFormat, encode, encode_head
+from mscr.schemas.problem_schemas import MAX_FAULTS
+from mscr.testing.api import Account
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.table_rows import all_rows
 
 ITEMS = "/api/v1/items"
 IMPORT = f"{ITEMS}/import"
@@ -76,7 +77,7 @@ async def test_every_line_of_a_good_file_becomes_an_item_of_the_caller(
 
 
 async def test_each_format_has_a_route_of_its_own_for_generated_clients(api: Api) -> None:
-    """They send one media type per operation; the first route has always taken both."""
+    """Generated clients send one media type per operation; the first route accepts both."""
     owner = await api.register()
     path, headers = f"{IMPORT}/ndjson", owner.headers | {"Content-Type": NDJSON}
     good = await api.client.post(path, content='{"title": "a"}', headers=headers)
@@ -88,7 +89,7 @@ async def test_each_format_has_a_route_of_its_own_for_generated_clients(api: Api
     assert NDJSON in problem(csv, 415, "unsupported_media_type")["detail"]
 
 
-# What is sent, and where it is wrong: the line, and the field or column.
+# The media type, the file, and its faults: the line with the field or column.
 BROKEN: list[tuple[str, str | bytes, list[Fault]]] = [
     (CSV, "", [([1], "no_rows")]),
     (CSV, "\n\n", [([1], "no_rows")]),
@@ -128,7 +129,7 @@ BROKEN: list[tuple[str, str | bytes, list[Fault]]] = [
 ]  # fmt: skip
 
 
-async def test_a_bad_line_is_named_and_nothing_of_its_file_is_written(
+async def test_a_bad_line_is_reported_and_its_file_is_not_imported(
     api: Api, database: Database
 ) -> None:
     """IN2, IN3, AZ4, RL19."""
@@ -148,21 +149,21 @@ async def test_a_bad_line_is_named_and_nothing_of_its_file_is_written(
         ("", "there are no rows.", "There should be rows in the file"),
         ("title\n", "there are no rows.", "There should be rows in the file"),
         ('title\na\n"b', "1 of its lines is not valid.", "This quote is never closed"),
-        ('title\na\n"b"c', "1 of its lines is not valid.", "A quote is where none may be"),
+        ('title\na\n"b"c', "1 of its lines is not valid.", "A quote is not allowed here"),
         (
             "title;status\na;b",
             "is not valid.",
-            "There is no such column: cells are parted by commas",
+            "There is no such column: cells are separated by commas",
         ),
         (
             "title\tstatus\na",
             "is not valid.",
-            "There is no such column: cells are parted by commas",
+            "There is no such column: cells are separated by commas",
         ),
         ("title,a;b\na,b", "is not valid.", "There is no such column"),
     ],
 )
-async def test_what_is_wrong_with_a_file_is_told_in_words_that_help(
+async def test_the_problem_of_a_bad_file_explains_its_fault(
     api: Api, content: str, detail: str, message: str
 ) -> None:
     body = problem(await send(api, await api.register(), content), 422, "file_refused")
@@ -172,7 +173,7 @@ async def test_what_is_wrong_with_a_file_is_told_in_words_that_help(
 
 
 @on_sqlite
-async def test_of_very_many_faults_some_are_told_and_all_are_counted(api: Api) -> None:
+async def test_very_many_faults_are_all_counted_but_only_some_reported(api: Api) -> None:
     """RL19."""
     owner = await api.register()
     response = await send(api, owner, "title\n" + "\n".join([" "] * 4000))
@@ -183,7 +184,7 @@ async def test_of_very_many_faults_some_are_told_and_all_are_counted(api: Api) -
 
 
 @on_sqlite
-async def test_rows_without_number_are_refused(api: Api, database: Database) -> None:
+async def test_too_many_rows_are_refused(api: Api, database: Database) -> None:
     """IN6."""
     owner = await api.register()
     rows = [json.dumps({"title": str(n)}) for n in range(MAX_IMPORT_ROWS + 1)]
@@ -195,7 +196,7 @@ async def test_rows_without_number_are_refused(api: Api, database: Database) -> 
 
 
 @on_sqlite
-async def test_a_file_of_another_kind_is_refused(api: Api) -> None:
+async def test_a_file_of_another_media_type_is_refused(api: Api) -> None:
     """IN5."""
     owner = await api.register()
     for kind in ("", "application/json", "text/plain", f"{CSV}; charset=latin-1", "multipart/x"):
@@ -211,7 +212,7 @@ async def test_a_file_that_is_too_large_is_refused(api: Api) -> None:
     problem(await send(api, owner, "title\n" + "a" * 1024), 413, "payload_too_large")
 
 
-async def test_a_file_that_is_sent_again_is_imported_once(api: Api) -> None:
+async def test_a_repeated_file_is_imported_once(api: Api) -> None:
     """RC3."""
     owner, key = await api.register(), {"Idempotency-Key": "k"}
     first = await send(api, owner, "title\na", **key)
@@ -223,10 +224,8 @@ async def test_a_file_that_is_sent_again_is_imported_once(api: Api) -> None:
 
 
 @on_sqlite
-async def test_an_option_that_is_not_understood_imports_nothing(
-    api: Api, database: Database
-) -> None:
-    """A misspelt dry run is no order to write."""
+async def test_an_unknown_or_repeated_option_imports_nothing(api: Api, database: Database) -> None:
+    """A misspelt `dry_run` must not write."""
     owner = await api.register()
     before = await all_rows(database)
     for query, name in (
@@ -242,10 +241,8 @@ async def test_an_option_that_is_not_understood_imports_nothing(
 
 
 @pytest.mark.parametrize(("kind", "name"), [(CSV, "csv"), (NDJSON, "ndjson")])
-async def test_what_was_exported_can_be_imported_by_somebody_else(
-    api: Api, kind: str, name: str
-) -> None:
-    """AZ4: whose it was, and when, is not taken over."""
+async def test_an_export_can_be_imported_by_another_account(api: Api, kind: str, name: str) -> None:
+    """AZ4: the importer becomes the owner, and the rows get new ids."""
     owner, taker = await api.register(), await api.register()
     texts = ["=1+1", "'=1", "''", "-", "@x", 'a "b", c;\r\nd\re\nf', "\ufeffü", "'", "a'"]
     for text in texts:
@@ -270,7 +267,7 @@ TEXTS = st.text(
     max_size=20,
 )
 ROWS = st.builds(ItemRow, title=TEXTS.map("a{}b".format), description=st.none() | TEXTS)
-# Past the rules for titles, which take white space off: any text at all.
+# Titles that bypass validation, which would trim white space: any text at all.
 RAW_ROWS = st.builds(
     lambda row, title: row.model_copy(update={"title": title}),
     ROWS,
@@ -291,7 +288,7 @@ def test_no_cell_is_a_formula(rows: list[ItemRow]) -> None:
 
 
 @given(st.text(st.sampled_from("a,\"\r\n'="), max_size=40), st.binary(max_size=20))
-def test_whatever_is_sent_is_read_or_refused(text: str, junk: bytes) -> None:
+def test_any_content_is_read_or_refused(text: str, junk: bytes) -> None:
     """IN3."""
     for row_format in RowFormat:
         for content in (f"title,description\n{text}".encode(), junk, text.encode() + junk):

@@ -1,0 +1,1 @@
+"""Further applications of the kit, to read and to take parts from."""

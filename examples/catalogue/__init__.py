@@ -1,0 +1,1 @@
+"""Items with tags, bulk requests, imports, exports, search and restore (docs/catalogue.md)."""

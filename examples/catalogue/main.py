@@ -1,0 +1,47 @@
+"""Assembles the catalogue. `app` is what servers import."""
+
+from typing import Final
+
+from fastapi import FastAPI
+
+from examples.catalogue.core.config import Settings, get_settings
+from examples.catalogue.core.permissions import ACCESS, Permission
+from examples.catalogue.db.session import Database, database
+from examples.catalogue.routers import account, auth, items, notes, orders, tags
+from mscr.application import fastapi_options, install
+from mscr.collaborators import Collaborators
+from mscr.models.audit_event import Action
+from mscr.routers import health, sessions
+from mscr.routers.audit_events import audit_event_router
+
+API_PREFIX: Final = "/api/v1"
+
+
+class OwnAction(Action):
+    """The catalogue records no actions of its own."""
+
+
+def create_app(settings: Settings | None = None, db: Database | None = None) -> FastAPI:
+    """Create an application for these settings; by default, the one of the process."""
+    has_process = settings is None
+    if settings is None:
+        settings, db = get_settings(), database
+    app = FastAPI(title=settings.APP_NAME, **fastapi_options(has_process=has_process))
+    for router in (
+        items.router,
+        tags.router,
+        notes.router,
+        orders.router,
+        auth.logins(settings),
+        account.router,
+        sessions.router,
+        audit_event_router(Permission.AUDIT_READ, OwnAction),
+    ):
+        app.include_router(router, prefix=API_PREFIX)
+    app.include_router(health.router)
+    collaborators = Collaborators.from_settings(settings)
+    install(app, collaborators, db or Database(settings), ACCESS, probes=health.router)
+    return app
+
+
+app = create_app()
