@@ -1,4 +1,4 @@
-"""Settings that hold addresses, hosts, origins and paths: one spelling, or one line."""
+"""Settings with addresses, hosts, origins and paths: each is normalized, or refused in one line."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ import pytest
 from app.core.config import Settings
 from tests.test_configuration import SAFE, load_settings
 
-# As people write them, and as they are compared.
+# Values as people write them, and in normal form.
 SPELLED: Final = [
     ("ALLOWED_HOSTS", "API.Example.com", ["api.example.com"]),
     ("ALLOWED_HOSTS", "*.Example.com, my_app", ["*.example.com", "my_app"]),
@@ -59,7 +59,7 @@ EVERYBODY: Final = ("*", "0.0.0.0/0", "::/0", "0.0.0.0/1,128.0.0.0/1", "::ffff:0
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The environment of a safe production, and no other settings."""
+    """Set the environment of a safe production, with no other settings."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name, raising=False)
     for name, value in SAFE.items():
@@ -68,7 +68,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def refusal(environment: pytest.MonkeyPatch, name: str, value: str) -> str:
-    """Return the one line with which the start ends."""
+    """Return the error line with which start-up ends."""
     environment.setenv(name, value)
     with pytest.raises(SystemExit) as refused:
         load_settings()
@@ -77,7 +77,7 @@ def refusal(environment: pytest.MonkeyPatch, name: str, value: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "text", "value"), SPELLED)
-def test_a_value_has_one_spelling(
+def test_a_value_is_normalized(
     environment: pytest.MonkeyPatch, name: str, text: str, value: list[str] | str
 ) -> None:
     environment.setenv(name, text)
@@ -95,7 +95,7 @@ def test_a_host_that_could_not_match_is_refused_with_the_remedy(
 
 @pytest.mark.parametrize("stage", ["production", "development"])
 @pytest.mark.parametrize("value", ORIGINS)
-def test_an_origin_that_no_browser_sends_is_refused_at_every_stage(
+def test_an_origin_that_no_browser_sends_is_refused_in_every_environment(
     environment: pytest.MonkeyPatch, value: str, stage: str
 ) -> None:
     environment.setenv("ENVIRONMENT", stage)
@@ -119,11 +119,11 @@ def test_a_proxy_that_is_no_address_is_refused(environment: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("value", EVERYBODY)
-def test_production_trusts_no_network_with_strangers_in_it(
-    environment: pytest.MonkeyPatch, value: str
-) -> None:
+def test_production_trusts_no_public_network(environment: pytest.MonkeyPatch, value: str) -> None:
     line = refusal(environment, "TRUSTED_PROXIES", value)
-    assert line.startswith("TRUSTED_PROXIES must list addresses of proxies, never everybody's")
+    assert line.startswith(
+        "TRUSTED_PROXIES must list addresses of proxies, and not match every client"
+    )
 
 
 @pytest.mark.parametrize("value", ["svc", "/svc/", "https://example.com/svc"])
@@ -132,7 +132,7 @@ def test_a_prefix_that_is_no_path_is_refused(environment: pytest.MonkeyPatch, va
 
 
 def test_a_public_url_that_is_set_is_complete(environment: pytest.MonkeyPatch) -> None:
-    """The page that links in mails lead to may be elsewhere than the API."""
+    """Links in mails may lead to a page outside the API."""
     environment.setenv("ROOT_PATH", "/svc")
     assert load_settings().public_url == "http://127.0.0.1:8000/svc"
     environment.setenv("PUBLIC_URL", "https://app.example.com/start")

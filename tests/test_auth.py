@@ -1,6 +1,7 @@
-"""A login from its beginning to its end, on one page; `tests/auth/` has every case."""
+"""One session from registration to logout. `tests/auth/` covers every case."""
 
-from tests.support.api import PASSWORD, Api
+from mscr.testing.api import PASSWORD
+from tests.support.api import Api
 
 
 async def test_register_success(api: Api) -> None:

@@ -1,4 +1,4 @@
-"""The command line as a whole: it helps, and it fails with one line and no traceback."""
+"""The command line as a whole: help, and errors of one line without a traceback."""
 
 import json
 import os
@@ -17,15 +17,16 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.core.config import PROJECT_ROOT, Settings
-from tests.support import warm_processes
-from tests.support.postgres import PostgresServer
+from app.project import project
+from mscr.testing import warm_processes
+from mscr.testing.postgres import PostgresServer
 
 TIMEOUT_SECONDS = 60
 Finished = subprocess.CompletedProcess[str]
 
 
 class Cli:
-    """`cli.py` in processes of its own, with settings that are nobody else's."""
+    """`cli.py` in a process of its own, with its own settings."""
 
     def __init__(self, folder: Path, database_url: str = "") -> None:
         self.env_file = folder / ".env"
@@ -42,13 +43,13 @@ class Cli:
 
     @classmethod
     def migrated(cls, folder: Path, template: Path) -> "Cli":
-        """On a copy of the empty database that the tests share."""
+        """Return a command line on a copy of the tests' empty database."""
         cli = cls(folder)
         shutil.copy(template, cli.database)
         return cli
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """The settings of this class and of the call, and none of the tests' own."""
+        """Return the settings of this class and of the call, without those of the tests."""
         ours = {*Settings.model_fields, "ENV_FILE"}
         outside = {name: value for name, value in os.environ.items() if name not in ours}
         return {**outside, **self.settings, **settings}
@@ -69,20 +70,20 @@ class Cli:
         return Finished(finished.args, finished.returncode, out, err)
 
     def json(self, *arguments: str, **settings: str) -> Any:
-        """What a command that succeeds prints with `--json`."""
+        """Run a command with `--json`, which must succeed, and return the JSON it prints."""
         finished = self.run(*arguments, "--json", **settings)
         assert finished.returncode == 0, finished.stderr
         return json.loads(finished.stdout)
 
 
 def run_here(*arguments: str) -> Finished:
-    """A command in this process; only for those that read no settings."""
-    result = CliRunner().invoke(app, arguments)
+    """Run a command in this process, on `project`. Only for commands that read no settings."""
+    result = CliRunner().invoke(app, arguments, obj=project)
     return Finished(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 def assert_refused(finished: Finished, *words: str) -> None:
-    """It failed with one line on standard error, which says all of `words`."""
+    """Assert that it failed with one line on standard error that contains all of `words`."""
     assert finished.returncode == 1
     assert finished.stdout == ""
     assert len(finished.stderr.splitlines()) == 1, finished.stderr
@@ -91,7 +92,7 @@ def assert_refused(finished: Finished, *words: str) -> None:
 
 
 def query(cli: Cli, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    """What the SQLite database answers, asked past the application."""
+    """Query the SQLite database directly, not through the application."""
     with closing(sqlite3.connect(cli.database, isolation_level=None)) as connection:
         return connection.execute(statement, values).fetchall()
 
@@ -132,17 +133,17 @@ def test_help_lists_every_command_when_no_setting_is_usable(tmp_path: Path) -> N
         assert command in finished.stdout
 
 
-def test_without_a_command_it_helps(tmp_path: Path) -> None:
+def test_without_a_command_it_prints_help(tmp_path: Path) -> None:
     finished = Cli(tmp_path).run()
 
     assert finished.returncode == 0
     assert "create-user" in finished.stdout
 
 
-def test_without_the_packages_it_says_how_to_get_them(cli: Cli) -> None:
+def test_without_the_packages_it_names_the_command_that_installs_them(cli: Cli) -> None:
     without_packages = [sys.executable, "-S", *cli.command("list-users")[1:]]
 
-    finished = subprocess.run(  # noqa: S603 - our own command
+    finished = subprocess.run(  # noqa: S603 - the project's own command
         without_packages, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False
     )
 
@@ -160,7 +161,7 @@ def test_an_unknown_command_is_one_line_and_status_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["init-db", "list-users", "routes", "serve"])
-def test_a_bad_configuration_is_told_without_its_values(tmp_path: Path, command: str) -> None:
+def test_a_bad_configuration_is_reported_without_its_values(tmp_path: Path, command: str) -> None:
     finished = Cli(tmp_path).run(command, SECRET_KEY="canary-canary", PORT="many")
 
     assert finished.returncode == 1
@@ -171,7 +172,7 @@ def test_a_bad_configuration_is_told_without_its_values(tmp_path: Path, command:
 
 
 @pytest.mark.parametrize("command", ["init-db", "seed", "list-users"])
-def test_a_database_that_is_away_is_one_line_without_the_password(
+def test_an_unreachable_database_is_one_line_without_the_password(
     tmp_path: Path, command: str
 ) -> None:
     url = f"postgresql+asyncpg://app:canary@127.0.0.1:{free_port()}/app"
@@ -207,7 +208,7 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     cli.database.write_text("This is a letter to my aunt. " * 100)
 
-    assert_refused(cli.run("list-users"), "file is not a database")
+    assert_refused(cli.run("list-users"), "not an SQLite database")
 
 
 def test_an_env_file_in_another_encoding_is_one_line(tmp_path: Path) -> None:
@@ -217,8 +218,8 @@ def test_an_env_file_in_another_encoding_is_one_line(tmp_path: Path) -> None:
     assert_refused(cli.run("list-users"), "not UTF-8")
 
 
-def test_a_fault_that_nobody_expects_keeps_its_traceback(cli: Cli) -> None:
-    # A bug report needs it. Here: the database refuses a row for a reason that we do not know.
+def test_an_unexpected_fault_keeps_its_traceback(cli: Cli) -> None:
+    # A bug report needs the traceback. Here, the database refuses a row for an unknown reason.
     query(cli, "CREATE TRIGGER no BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'no'); END")
     arguments = ("--email=a@example.com", "--password-stdin")
 
@@ -229,8 +230,8 @@ def test_a_fault_that_nobody_expects_keeps_its_traceback(cli: Cli) -> None:
     assert "canary" not in finished.stderr
 
 
-def test_output_into_a_closed_pipe_is_no_traceback(cli: Cli) -> None:
-    with subprocess.Popen(  # noqa: S603 - our own command
+def test_output_into_a_closed_pipe_prints_no_traceback(cli: Cli) -> None:
+    with subprocess.Popen(  # noqa: S603 - the project's own command
         cli.command("list-users"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

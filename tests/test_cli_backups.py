@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from app.db.session import Database
-from app.db.sqlite_backup import BackupError, back_up, restore
+from mscr.db.sqlite_backup import BackupError, back_up, restore
+from mscr.testing.databases import on_sqlite
+from mscr.testing.tokens import rotated, what_opens
 from tests.support.api import Api
-from tests.support.databases import on_sqlite
-from tests.support.tokens import rotated, what_opens
 from tests.test_cli import Cli, assert_refused, query
 from tests.test_cli_database import PRODUCTION
 
@@ -35,7 +35,7 @@ def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
 
 @pytest.fixture
 def backup(cli: Cli, tmp_path: Path) -> Path:
-    """A backup of a database with one user."""
+    """Back up a database with one user."""
     target = tmp_path / "backup.db"
     back_up(cli.database, target)
     return target
@@ -43,7 +43,7 @@ def backup(cli: Cli, tmp_path: Path) -> Path:
 
 @contextmanager
 def in_use(database: Path) -> Iterator[sqlite3.Connection]:
-    """Another process has it open, as a pool does, and nothing under way."""
+    """Keep a connection open without a transaction, as another process's connection pool does."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(COUNT).fetchall()
@@ -62,16 +62,14 @@ def files_of(folder: Path) -> set[str]:
 # --- backup-database
 
 
-def test_a_backup_under_load_has_every_row_that_was_acknowledged_before(
-    cli: Cli, tmp_path: Path
-) -> None:
-    """A copy of the file alone would lack what is in the -wal file."""
+def test_a_backup_under_load_has_every_row_committed_before(cli: Cli, tmp_path: Path) -> None:
+    """A copy of the database file alone would lack the content of the -wal file."""
     acknowledged: list[int] = []
     many, stopped = threading.Event(), threading.Event()
 
     def write() -> None:
         with in_use(cli.database) as connection:
-            # Nothing leaves the -wal file.
+            # Keep everything in the -wal file.
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             while not stopped.is_set():
                 number = len(acknowledged)
@@ -95,7 +93,7 @@ def test_a_backup_under_load_has_every_row_that_was_acknowledged_before(
     assert len(names) >= before
 
 
-def test_a_backup_is_one_file_that_only_its_owner_reads(backup: Path, tmp_path: Path) -> None:
+def test_a_backup_is_one_file_that_only_its_owner_can_read(backup: Path, tmp_path: Path) -> None:
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert {name for name in files_of(tmp_path) if "backup" in name} == {"backup.db"}
     assert rows_in(backup, "PRAGMA journal_mode") == [("delete",)]
@@ -108,7 +106,7 @@ def test_a_backup_overwrites_nothing(cli: Cli, backup: Path) -> None:
     assert backup.read_bytes() == before
 
 
-def test_a_backup_that_is_under_way_or_was_killed_is_told(cli: Cli, tmp_path: Path) -> None:
+def test_a_running_or_killed_backup_is_reported(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "backup.db.partial").touch()
 
     with pytest.raises(BackupError, match=r"backup.db.partial exists already; another backup"):
@@ -117,12 +115,12 @@ def test_a_backup_that_is_under_way_or_was_killed_is_told(cli: Cli, tmp_path: Pa
     assert (tmp_path / "backup.db.partial").exists()
 
 
-def test_a_backup_into_no_folder_is_one_line(cli: Cli, tmp_path: Path) -> None:
+def test_a_backup_into_a_missing_folder_is_one_line(cli: Cli, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match=r"cannot write .* No such file or directory"):
         back_up(cli.database, tmp_path / "missing" / "backup.db")
 
 
-def test_a_backup_of_no_database_is_one_line(tmp_path: Path) -> None:
+def test_a_backup_of_a_missing_database_is_one_line(tmp_path: Path) -> None:
     finished = Cli(tmp_path).run("backup-database", str(tmp_path / "backup.db"))
 
     assert_refused(finished, "does not exist", "init-db")
@@ -141,10 +139,10 @@ def test_a_backup_of_a_damaged_database_leaves_nothing(cli: Cli, tmp_path: Path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
-def test_a_file_that_cannot_be_written_is_named_and_not_what_is_read(
+def test_the_error_of_a_failed_write_names_the_file_that_was_written(
     cli: Cli, backup: Path, tmp_path: Path
 ) -> None:
-    """As on a disk that is full: the other database is well, and is to stay where it is."""
+    """As on a full disk: the database that is only read is healthy and must not be blamed."""
     query(cli, "UPDATE users SET full_name = hex(zeroblob(50000))")
     with files_of_at_most(40_960):
         with pytest.raises(BackupError, match=r"cannot write .*second.db: .*space there"):
@@ -161,7 +159,7 @@ def test_a_file_that_cannot_be_written_is_named_and_not_what_is_read(
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """Let this process write no larger file."""
+    """Limit the size of files that this process may write."""
     import resource  # noqa: PLC0415  # absent on Windows
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -173,7 +171,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("command", ["backup-database", "restore-database"])
-def test_postgresql_has_its_own_programs(tmp_path: Path, command: str) -> None:
+def test_postgresql_is_referred_to_its_own_programs(tmp_path: Path, command: str) -> None:
     cli = Cli(tmp_path, "postgresql+asyncpg://app@127.0.0.1:1/app")
 
     assert_refused(cli.run(command, "x.db"), "PostgreSQL", "pg_dump", "docs/backups.md")
@@ -182,7 +180,7 @@ def test_postgresql_has_its_own_programs(tmp_path: Path, command: str) -> None:
 # --- restore-database
 
 
-def test_a_restore_brings_the_rows_of_the_backup_back(cli: Cli, backup: Path) -> None:
+def test_a_restore_brings_back_the_rows_of_the_backup(cli: Cli, backup: Path) -> None:
     query(cli, "DELETE FROM users")
 
     finished = cli.run("restore-database", str(backup))
@@ -196,7 +194,7 @@ def test_a_restore_brings_the_rows_of_the_backup_back(cli: Cli, backup: Path) ->
 def test_nothing_of_the_old_database_outlives_a_restore(
     cli: Cli, backup: Path, tmp_path: Path
 ) -> None:
-    """Not its -wal file, which SQLite would apply to the new one."""
+    """In particular no -wal file, which SQLite would apply to the restored database."""
     killed = tmp_path / "killed"
     killed.mkdir()
     with in_use(cli.database) as connection:
@@ -210,7 +208,7 @@ def test_nothing_of_the_old_database_outlives_a_restore(
     assert rows_in(killed / "app.db", "SELECT full_name FROM users") == [(None,)]
 
 
-def test_a_restore_makes_a_database_that_is_gone(cli: Cli, backup: Path, tmp_path: Path) -> None:
+def test_a_restore_recreates_a_missing_database(cli: Cli, backup: Path, tmp_path: Path) -> None:
     cli.database.unlink()
     (tmp_path / "app.db-wal").write_bytes(b"of the one that is gone")
     (tmp_path / "app.db-journal").write_bytes(b"likewise")
@@ -226,7 +224,7 @@ def test_a_restore_makes_a_database_that_is_gone(cli: Cli, backup: Path, tmp_pat
 async def test_a_restore_is_refused_while_the_application_runs(
     cli: Cli, backup: Path, api: Api, database_url: str
 ) -> None:
-    """Its connections are idle."""
+    """Even though all its connections are idle."""
     await api.register()
     cli.settings["DATABASE_URL"] = database_url
 
@@ -234,7 +232,7 @@ async def test_a_restore_is_refused_while_the_application_runs(
     assert (await api.register()).access_token
 
 
-def test_a_backup_of_an_earlier_release_is_restored_and_told(cli: Cli, backup: Path) -> None:
+def test_a_backup_of_an_earlier_release_is_restored_and_reported(cli: Cli, backup: Path) -> None:
     with closing(sqlite3.connect(backup)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()
@@ -249,7 +247,7 @@ def test_a_backup_of_an_earlier_release_is_restored_and_told(cli: Cli, backup: P
     ("statement", "words"),
     [
         ("UPDATE alembic_version SET version_num = '9999'", ("9999", "the code that has it")),
-        ("DROP TABLE alembic_version", ("no database of this application",)),
+        ("DROP TABLE alembic_version", ("not a database of this application",)),
     ],
 )
 def test_a_backup_of_other_code_is_refused(
@@ -264,7 +262,7 @@ def test_a_backup_of_other_code_is_refused(
     assert query(cli, "SELECT full_name FROM users") == [("Stays",)]
 
 
-def test_what_is_no_backup_is_refused(cli: Cli, tmp_path: Path) -> None:
+def test_a_file_that_is_no_backup_is_refused(cli: Cli, tmp_path: Path) -> None:
     letter = tmp_path / "letter.db"
     letter.write_bytes(b"This is a letter to my aunt. " * 100)
 
@@ -283,7 +281,7 @@ def test_the_database_is_no_backup_of_itself(cli: Cli) -> None:
         restore(cli.database, cli.database)
 
 
-def test_a_damaged_database_is_to_be_moved_away(cli: Cli, backup: Path) -> None:
+def test_a_damaged_database_is_not_overwritten(cli: Cli, backup: Path) -> None:
     letter = b"This is a letter to my aunt. " * 100
     cli.database.write_bytes(letter)
 
@@ -293,18 +291,18 @@ def test_a_damaged_database_is_to_be_moved_away(cli: Cli, backup: Path) -> None:
     assert cli.database.read_bytes() == letter
 
 
-def test_a_restore_into_no_folder_leaves_nothing(backup: Path, tmp_path: Path) -> None:
+def test_a_restore_into_a_missing_folder_leaves_nothing(backup: Path, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="check its folder"):
         restore(backup, tmp_path / "missing" / "app.db")
 
 
-def test_a_restore_that_fails_makes_no_database(
+def test_a_failed_restore_leaves_no_database(
     backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with a disk that is full."""
+    """As on a full disk."""
     with closing(sqlite3.connect(":memory:")) as closed:
         pass
-    monkeypatch.setattr("app.db.sqlite_backup._open_backup", lambda _: closed)
+    monkeypatch.setattr("mscr.db.sqlite_backup._open_backup", lambda _: closed)
 
     with pytest.raises(BackupError, match=r"cannot use .*closed"):
         restore(backup, tmp_path / "new.db")
@@ -312,10 +310,10 @@ def test_a_restore_that_fails_makes_no_database(
     assert not (tmp_path / "new.db").exists()
 
 
-def test_a_database_that_is_locked_is_backed_up_by_nobody(
+def test_a_locked_database_is_not_backed_up(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.db.sqlite_backup.LOCK_WAIT_SECONDS", 0)
+    monkeypatch.setattr("mscr.db.sqlite_backup.LOCK_WAIT_SECONDS", 0)
     with closing(sqlite3.connect(cli.database, isolation_level=None)) as connection:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
@@ -325,7 +323,7 @@ def test_a_database_that_is_locked_is_backed_up_by_nobody(
     assert not (tmp_path / "backup.db.partial").exists()
 
 
-def test_restoring_in_production_wants_consent(cli: Cli, backup: Path) -> None:
+def test_restoring_in_production_requires_consent(cli: Cli, backup: Path) -> None:
     assert_refused(cli.run("restore-database", str(backup), **PRODUCTION), "--yes")
     assert cli.run("restore-database", str(backup), "--yes", **PRODUCTION).returncode == 0
 
@@ -334,10 +332,10 @@ def test_restoring_in_production_wants_consent(cli: Cli, backup: Path) -> None:
 
 
 @on_sqlite
-async def test_a_client_whose_tokens_the_restored_database_forgot_logs_in_again(
+async def test_a_client_whose_tokens_a_restore_lost_can_log_in_again(
     api: Api, database: Database, tmp_path: Path
 ) -> None:
-    """RT12: its refresh token is refused, its session not ended, and a later session is unknown."""
+    """RT12: its refresh token is refused, its session stays active, a later session is unknown."""
     database_file, backup = tmp_path / "test.db", tmp_path / "sessions.db"
     account = await api.register()
     back_up(database_file, backup)
@@ -352,7 +350,7 @@ async def test_a_client_whose_tokens_the_restored_database_forgot_logs_in_again(
     assert (await api.login(account)).access_token
 
 
-async def test_every_session_is_ended_by_the_command(
+async def test_the_command_revokes_every_session(
     api: Api, database_url: str, tmp_path: Path
 ) -> None:
     """RT12."""
@@ -369,5 +367,5 @@ async def test_every_session_is_ended_by_the_command(
     assert [event["operation"] for event in found.json()["data"]] == ["end-all-sessions"]
 
 
-def test_ending_all_sessions_in_production_wants_consent(cli: Cli) -> None:
+def test_ending_all_sessions_in_production_requires_consent(cli: Cli) -> None:
     assert_refused(cli.run("end-all-sessions", **PRODUCTION), "--yes")

@@ -1,9 +1,8 @@
-"""`copy-database`: everything or nothing, between databases of either kind."""
+"""`copy-database` copies everything or nothing, from SQLite to PostgreSQL and back."""
 
 import asyncio
 import secrets
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,25 +11,28 @@ import pytest
 from sqlalchemy import func, make_url, select, update
 from sqlalchemy.exc import ProgrammingError
 
-from app.cli.copying import _copy, _explained, copy_database
-from app.cli.faults import Fault
 from app.core.config import Settings
 from app.db.session import Database
+from app.main import create_app
 from app.models import Item, User
-from tests.data.faults import connection_to
+from app.project import project
+from mscr.cli import copying
+from mscr.cli.copying import _copy, _explained
+from mscr.cli.faults import Fault
+from mscr.testing.applications import running
+from mscr.testing.databases import on_sqlite
+from mscr.testing.table_rows import all_rows
+from mscr.testing.tokens import rotated
+from mscr.testing.waiting import connection_to
 from tests.support.api import Api
-from tests.support.applications import running
-from tests.support.databases import on_sqlite
-from tests.support.table_rows import all_rows
-from tests.support.tokens import rotated
-from tests.test_cli import Cli, assert_refused, query
+from tests.test_cli import Cli, assert_refused, query, run_here
 
 ITEMS = "/api/v1/items"
 
 
 @pytest.fixture
 def other_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A migrated, empty database of the other kind."""
+    """Yield the URL of a migrated, empty database of the other kind."""
     if backend == "postgresql":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "other.db")
         yield f"sqlite+aiosqlite:///{tmp_path}/other.db"
@@ -43,10 +45,10 @@ def other_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
     asyncio.run(server.drop_database(name))
 
 
-async def test_the_application_goes_on_with_the_other_database(
+async def test_the_application_works_with_the_other_database(
     other_url: str, api: Api, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
-    """Rows, deleted ones too, are the same; sessions go on, searches find, new rows have room."""
+    """All rows match, soft-deleted ones too. Sessions, search and new rows work on the target."""
     account = await api.register()
     gone = await api.create_item(account, title="Gone", tags=["home"])
     await api.create_item(account, title="Grüße \u2603", tags=["home", "work"])
@@ -61,7 +63,7 @@ async def test_the_application_goes_on_with_the_other_database(
     there = settings.model_copy(update={"DATABASE_URL": other_url})
     other = Database(there)
     assert await all_rows(other) == before
-    async with running(there) as client:
+    async with running(create_app(there)) as client:
         elsewhere = Api(client, other)
         await rotated(elsewhere, tokens["refresh_token"])
         found = await client.get(f"{ITEMS}/search?q=grusse", headers=account.headers)
@@ -90,27 +92,27 @@ async def test_a_row_that_does_not_fit_is_one_line_and_nothing_is_written(
 @on_sqlite
 async def test_a_target_with_rows_is_refused(other_url: str, api: Api, database_url: str) -> None:
     await api.register()
-    counts, is_stale = await _copy(make_url(database_url), make_url(other_url), 10, print)
+    counts, is_stale = await _copy(project, make_url(database_url), make_url(other_url), 10, print)
     assert (counts["users"], is_stale) == (1, False)
 
     with pytest.raises(Fault, match=r"the target is not empty.*has rows"):
-        await _copy(make_url(database_url), make_url(other_url), 10, print)
+        await _copy(project, make_url(database_url), make_url(other_url), 10, print)
 
 
 @on_sqlite
-async def test_a_database_that_is_not_at_the_newest_is_refused(
+async def test_a_database_that_is_not_at_head_is_refused(
     other_url: str, database_url: str, tmp_path: Path
 ) -> None:
     old, new, target = (
         make_url(url) for url in (f"sqlite+aiosqlite:///{tmp_path}/old.db", database_url, other_url)
     )
     with pytest.raises(Fault, match=r"old.db is empty.*alembic -x url="):
-        await _copy(old, target, 10, print)
+        await _copy(project, old, target, 10, print)
     async with connection_to(database_url) as connection:
         await connection.exec_driver_sql("ALTER TABLE users DROP COLUMN full_name")
 
     with pytest.raises(Fault, match=r"column users.full_name is missing.*doctor"):
-        await _copy(new, target, 10, print)
+        await _copy(project, new, target, 10, print)
 
 
 @pytest.mark.parametrize(
@@ -128,26 +130,22 @@ async def test_a_database_that_is_not_at_the_newest_is_refused(
         ),
     ],
 )
-def test_an_address_that_cannot_be_used_is_one_line(
-    source: str, target: str, words: tuple[str, ...]
-) -> None:
-    with pytest.raises(Fault) as caught:
-        copy_database(source, target)
+def test_an_unusable_url_is_one_line(source: str, target: str, words: tuple[str, ...]) -> None:
+    refused = run_here("copy-database", "--from", source, "--to", target)
 
-    assert all(word in str(caught.value) for word in words)
-    assert "canary" not in str(caught.value)
+    assert_refused(refused, *words)
+    assert "canary" not in refused.stderr
 
 
-def test_what_is_written_meanwhile_is_not_copied_and_that_is_told(
+def test_concurrent_writes_are_not_copied_and_are_reported(
     tmp_path: Path,
     sqlite_template: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     source = Cli.migrated(tmp_path, sqlite_template)
     shutil.copy(sqlite_template, tmp_path / "target.db")
     add = "INSERT INTO users (public_id, email, email_key, password_hash) VALUES (?, ?, ?, '!')"
-    query(source, "PRAGMA journal_mode = WAL")  # as the application has it
+    query(source, "PRAGMA journal_mode = WAL")  # as the application sets it
     query(source, add, "a", "a", "a")
 
     @contextmanager
@@ -157,13 +155,12 @@ def test_what_is_written_meanwhile_is_not_copied_and_that_is_told(
 
         yield write
 
-    # The package has the group of commands under this name.
-    monkeypatch.setattr(sys.modules["app.cli.copying"], "progress", writing)
-    copy_database(source.url, f"sqlite+aiosqlite:///{tmp_path}/target.db", batch=10)
+    monkeypatch.setattr(copying, "progress", writing)
+    target = f"sqlite+aiosqlite:///{tmp_path}/target.db"
+    finished = run_here("copy-database", "--from", source.url, "--to", target, "--batch", "10")
 
-    printed = capsys.readouterr()
-    assert "copied 1 rows of users" in printed.out
-    assert "written to meanwhile" in printed.err
+    assert "copied 1 rows of users" in finished.stdout
+    assert "written to during the copy" in finished.stderr
     assert query(source, "SELECT count(*) FROM users") == [(2,)]
 
 

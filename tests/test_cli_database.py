@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -10,18 +11,21 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import select
 
-from app.cli.command_line import USAGE_ERROR
-from app.cli.sessions import audit_trail
+from app.cli.seeding import add_many_items
 from app.core.config import PROJECT_ROOT, Settings
 from app.db.init_db import seed_demo_data
 from app.db.session import Database
 from app.models import AuditEvent, Base, Item, ItemStatus, RefreshToken, User
-from app.models.base import utcnow
-from app.repositories.deleted_row_repository import DeletedRowRepository
+from app.project import project
+from mscr.cli.audit import audit_trail
+from mscr.cli.command_line import USAGE_ERROR
+from mscr.cli.faults import Fault
+from mscr.models.base import utcnow
+from mscr.repositories.deleted_row_repository import DeletedRowRepository
+from mscr.testing.databases import on_postgresql, on_sqlite
+from mscr.testing.table_rows import all_rows
+from mscr.testing.walking import fetch
 from tests.support.api import Api
-from tests.support.databases import on_postgresql, on_sqlite
-from tests.support.table_rows import all_rows
-from tests.support.walking import fetch
 from tests.test_cli import Cli, assert_refused, query
 
 
@@ -32,7 +36,7 @@ def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
 
 @pytest.fixture
 def both(tmp_path: Path, database_url: str) -> Cli:
-    """On SQLite, and once more on PostgreSQL."""
+    """Return a command line for each database, SQLite and PostgreSQL."""
     return Cli(tmp_path, database_url)
 
 
@@ -69,7 +73,7 @@ def test_seed_makes_new_passwords_in_each_database(tmp_path: Path, sqlite_templa
     assert len(passwords) == 4
 
 
-def test_seed_keeps_no_password_in_clear(cli: Cli) -> None:
+def test_seed_stores_no_password_in_plaintext(cli: Cli) -> None:
     passwords = passwords_in(cli.run("seed").stdout).values()
 
     content = b"".join(file.read_bytes() for file in cli.database.parent.glob("app.db*"))
@@ -87,9 +91,7 @@ def test_seed_makes_items_in_every_state(cli: Cli) -> None:
     assert query(cli, "SELECT count(*) FROM items") == [(20,)]
 
 
-async def test_seed_changes_nothing_the_second_time_and_says_so(
-    both: Cli, database: Database
-) -> None:
+async def test_a_second_seed_changes_nothing_and_reports_it(both: Cli, database: Database) -> None:
     both.run("seed")
     before = await all_rows(database)
 
@@ -101,9 +103,9 @@ async def test_seed_changes_nothing_the_second_time_and_says_so(
     assert await all_rows(database) == before
 
 
-def test_seed_leaves_an_account_alone_that_has_a_demo_address(cli: Cli) -> None:
+def test_seed_leaves_an_existing_account_with_a_demo_address_alone(cli: Cli) -> None:
     columns = "(public_id, email, email_key, password_hash)"
-    query(cli, f"INSERT INTO users {columns} VALUES ('u', 'U', 'user@example.com', '!')")  # noqa: S608 - no value in it is a stranger's
+    query(cli, f"INSERT INTO users {columns} VALUES ('u', 'U', 'user@example.com', '!')")  # noqa: S608 - no value comes from outside
 
     assert "nothing was changed" in cli.run("seed").stdout
     assert query(cli, "SELECT count(*) FROM users") == [(1,)]
@@ -117,9 +119,9 @@ def test_seed_that_fails_halfway_leaves_nothing(cli: Cli) -> None:
     assert query(cli, "SELECT count(*) FROM users") == [(0,)]
 
 
-def test_two_seeds_at_once_make_one_set(both: Cli) -> None:
+def test_two_concurrent_seeds_create_one_set(both: Cli) -> None:
     processes = [
-        subprocess.Popen(  # noqa: S603 - our own command
+        subprocess.Popen(  # noqa: S603 - the project's own command
             both.command("seed"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -145,10 +147,10 @@ async def test_seed_that_loses_a_race_changes_nothing(
     def somebody_else_is_faster(_: int) -> None:
         columns = "(public_id, email, email_key, password_hash)"
         row = "('u', 'user@example.com', 'user@example.com', '!')"
-        query(cli, f"INSERT OR IGNORE INTO users {columns} VALUES {row}")  # noqa: S608 - no value in it is a stranger's
+        query(cli, f"INSERT OR IGNORE INTO users {columns} VALUES {row}")  # noqa: S608 - no value comes from outside
 
     async with database.sessions() as session:
-        audit = audit_trail(session, "seed")
+        audit = audit_trail(project, session, "seed")
         accounts = await seed_demo_data(session, settings, audit, on_step=somebody_else_is_faster)
 
     assert accounts == []
@@ -156,8 +158,8 @@ async def test_seed_that_loses_a_race_changes_nothing(
     assert events(cli) == set()
 
 
-def test_seed_is_told_in_the_audit_log(cli: Cli) -> None:
-    """AU1: an administrator that nobody registered is one of the accounts."""
+def test_seed_is_in_the_audit_log(cli: Cli) -> None:
+    """AU1: one of the accounts is an administrator, whom nobody registered."""
     cli.run("seed")
 
     told = query(
@@ -178,10 +180,10 @@ def test_seed_obeys_the_longest_minimum_for_passwords(cli: Cli) -> None:
 # --- seed --items
 
 
-async def test_seed_brings_items_to_a_number_and_may_run_twice(
+async def test_seed_adds_items_up_to_a_number_and_may_run_twice(
     both: Cli, api: Api, database: Database
 ) -> None:
-    """With owners whom nobody is, their tags, and items in every state; nobody else's count."""
+    """Seeded items have tags, every status, and owners that cannot log in. Others do not count."""
     await api.create_item(await api.register())
     outputs = [both.run("seed", f"--items={number}").stdout for number in (30, 1500, 1500, 20)]
 
@@ -205,7 +207,7 @@ async def test_seed_brings_items_to_a_number_and_may_run_twice(
     assert failed.status_code == 401
 
 
-def test_seed_that_is_interrupted_goes_on_where_it_was(cli: Cli) -> None:
+def test_an_interrupted_seed_can_be_resumed(cli: Cli) -> None:
     cli.run("seed", "--items=20")
     trigger = (
         "CREATE TRIGGER full BEFORE INSERT ON item_tags BEGIN SELECT RAISE(ABORT, 'full'); END"
@@ -230,7 +232,7 @@ def test_production_refuses_without_consent(cli: Cli, command: str) -> None:
     assert query(cli, "SELECT count(*) FROM users") == [(0,)]
 
 
-def test_production_gets_no_made_up_items_without_consent(cli: Cli) -> None:
+def test_production_gets_no_seeded_items_without_consent(cli: Cli) -> None:
     assert_refused(cli.run("seed", "--items=1", **PRODUCTION), "production", "--yes")
     assert query(cli, "SELECT count(*) FROM users") == [(0,)]
 
@@ -260,7 +262,7 @@ def add_login(
     idle: timedelta | None = None,
     revoked: timedelta | None = None,
 ) -> None:
-    """A login that ended so long ago, in one of the three ways; by default it is alive."""
+    """Insert a session that ended this long ago in one of three ways, or else is active."""
     query(
         cli,
         "INSERT OR IGNORE INTO users (id, public_id, email, email_key, password_hash) "
@@ -286,7 +288,7 @@ def logins(cli: Cli) -> set[str]:
     return {name for (name,) in query(cli, "SELECT public_id FROM refresh_tokens")}
 
 
-def test_cleanup_deletes_what_ended_long_ago_and_nothing_else(cli: Cli) -> None:
+def test_cleanup_deletes_only_sessions_that_ended_long_ago(cli: Cli) -> None:
     add_login(cli, "alive")
     add_login(cli, "expired lately", expired=ENDED_LATELY)
     add_login(cli, "revoked lately", revoked=ENDED_LATELY)
@@ -296,7 +298,7 @@ def test_cleanup_deletes_what_ended_long_ago_and_nothing_else(cli: Cli) -> None:
 
     finished = cli.run("cleanup-tokens")
 
-    assert finished.stdout == "deleted 3 ended logins\n"
+    assert finished.stdout == "deleted 3 ended sessions\n"
     assert logins(cli) == {"alive", "expired lately", "revoked lately"}
 
 
@@ -317,7 +319,7 @@ def test_cleanup_may_run_twice(cli: Cli) -> None:
     finished = cli.run("cleanup-tokens")
 
     assert finished.returncode == 0
-    assert finished.stdout == "deleted 0 ended logins\n"
+    assert finished.stdout == "deleted 0 ended sessions\n"
 
 
 def test_cleanup_keeps_the_batches_it_finished_before_a_fault(cli: Cli) -> None:
@@ -331,7 +333,7 @@ def test_cleanup_keeps_the_batches_it_finished_before_a_fault(cli: Cli) -> None:
     assert len(logins(cli)) == 5
 
     query(cli, "DROP TRIGGER stop")
-    assert cli.run("cleanup-tokens", "--batch=10").stdout == "deleted 5 ended logins\n"
+    assert cli.run("cleanup-tokens", "--batch=10").stdout == "deleted 5 ended sessions\n"
 
 
 # --- cleanup-audit
@@ -349,12 +351,12 @@ def add_event(cli: Cli, name: str, age: timedelta) -> None:
 
 
 def events(cli: Cli) -> set[str]:
-    """But for those that tell of the command itself."""
+    """Return the events, except those about the command itself."""
     told = "SELECT public_id FROM audit_events WHERE action != 'cleanup_audit'"
     return {name for (name,) in query(cli, told)}
 
 
-def test_the_audit_log_keeps_a_year_unless_told_otherwise(cli: Cli) -> None:
+def test_the_audit_log_keeps_a_year_by_default(cli: Cli) -> None:
     add_event(cli, "a year ago", timedelta(days=366))
     add_event(cli, "within a year", timedelta(days=364))
     add_event(cli, "today", timedelta())
@@ -367,20 +369,20 @@ def test_the_audit_log_keeps_a_year_unless_told_otherwise(cli: Cli) -> None:
     assert events(cli) == {"today"}
 
 
-def test_the_audit_log_tells_how_it_was_cleaned_up(cli: Cli) -> None:
-    """AU1: to the end of it, when whoever ran it wanted nothing left."""
+def test_cleaning_up_the_audit_log_is_audited(cli: Cli) -> None:
+    """AU1: the event outlives the clean-up, even if the operator wanted to delete everything."""
     add_event(cli, "today", timedelta())
 
     for options in ((), ("--older-than-days=0", "--batch=1")):
         cli.run("cleanup-audit", *options)
 
     columns = "operation, action, outcome, actor_public_id, address"
-    told = query(cli, f"SELECT {columns} FROM audit_events ORDER BY id")  # noqa: S608 - the test's own names
+    told = query(cli, f"SELECT {columns} FROM audit_events ORDER BY id")  # noqa: S608 - the names are the test's own
     ending = ("cleanup_audit", "success", None, "command line")
     assert told == [("cleanup-audit --older-than-days=0", *ending)]
 
 
-def test_a_clean_up_that_fails_at_once_is_not_told(cli: Cli) -> None:
+def test_a_clean_up_that_deletes_nothing_is_not_audited(cli: Cli) -> None:
     """AU2."""
     add_event(cli, "a year ago", timedelta(days=366))
     trigger = "CREATE TRIGGER stop BEFORE DELETE ON audit_events "
@@ -394,7 +396,7 @@ def test_a_clean_up_that_fails_at_once_is_not_told(cli: Cli) -> None:
 
 
 async def add_rows(database: Database) -> None:
-    """A deleted account with its items and a login, and items of a living one."""
+    """Insert a soft-deleted account with items and a session, and items of a living account."""
     long_ago, lately = utcnow() - timedelta(days=31), utcnow() - timedelta(days=29)
     async with database.sessions.begin() as session:
         gone = User(email="a", email_key="a", password_hash="!", is_deleted=True)
@@ -430,10 +432,10 @@ PURGE = "purge-deleted --older-than-days=30"
 LEFT = {"items": ["living", "new"], "users": ["b"], "logins": [], "events": [PURGE]}
 
 
-async def test_purge_removes_what_was_deleted_long_ago_and_may_run_twice(
+async def test_purge_removes_rows_deleted_long_ago_and_may_run_twice(
     both: Cli, database: Database
 ) -> None:
-    """RL16: an account with all that hangs on it; the audit log says so once."""
+    """RL16: an account goes with all rows that belong to it. The audit log has one event."""
     await add_rows(database)
 
     first = both.run("purge-deleted", "--batch=3")
@@ -459,7 +461,7 @@ async def test_purge_takes_the_age_from_the_settings_or_its_option(
 
 async def test_purge_keeps_the_batches_that_it_finished_before_a_fault(cli: Cli) -> None:
     """RL16."""
-    database = Database(Settings(_env_file=None, DATABASE_URL=cli.url))
+    database = Database(Settings.from_env_file(None, DATABASE_URL=cli.url))
     await add_rows(database)
     trigger = "CREATE TRIGGER stop BEFORE DELETE ON items WHEN old.title = 'old 4' "
     query(cli, trigger + "BEGIN SELECT RAISE(ABORT, 'stop'); END")
@@ -475,8 +477,8 @@ async def test_purge_keeps_the_batches_that_it_finished_before_a_fault(cli: Cli)
 
 
 @on_postgresql
-async def test_of_purges_at_once_each_passes_over_what_others_hold(database: Database) -> None:
-    """RL16: so does one that meets a row which its owner is restoring."""
+async def test_concurrent_purges_skip_rows_that_others_have_locked(database: Database) -> None:
+    """RL16: they also skip a row that its owner is restoring."""
     await add_rows(database)
     before = utcnow() - timedelta(days=30)
     items = Base.metadata.tables["items"]
@@ -494,7 +496,7 @@ async def test_of_purges_at_once_each_passes_over_what_others_hold(database: Dat
 
 
 def add_key(cli: Cli, name: str, *, expires_in: timedelta) -> None:
-    add_login(cli, name)  # and with it the user
+    add_login(cli, name)  # also adds the user
     expires = datetime.now(UTC).replace(tzinfo=None) + expires_in
     query(
         cli,
@@ -505,7 +507,7 @@ def add_key(cli: Cli, name: str, *, expires_in: timedelta) -> None:
     )
 
 
-def test_expired_idempotency_keys_go_in_batches_and_the_others_stay(cli: Cli) -> None:
+def test_only_expired_idempotency_keys_are_deleted_in_batches(cli: Cli) -> None:
     """RL16."""
     for number in range(5):
         add_key(cli, f"expired {number}", expires_in=timedelta(seconds=-1))
@@ -518,3 +520,12 @@ def test_expired_idempotency_keys_go_in_batches_and_the_others_stay(cli: Cli) ->
         "deleted 0 expired idempotency keys\n",
     ]
     assert query(cli, "SELECT operation FROM idempotency_keys") == [("fresh",)]
+
+
+async def test_seeding_items_needs_the_benchmarks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "benchmarks.many_items", None)
+
+    with pytest.raises(Fault, match="the folder benchmarks"):
+        await add_many_items(project, 1)

@@ -1,4 +1,4 @@
-"""`dev`, which `make run` starts."""
+"""`dev`, the command behind `make run`."""
 
 import re
 import signal
@@ -16,7 +16,7 @@ from tests.test_cli_server import STOP_TIMEOUT_SECONDS, Serving, taken_port
 
 
 def newcomer_in(folder: Path) -> Cli:
-    """Somebody who has neither .env nor a database."""
+    """Return a command line with neither .env nor a database, as after a fresh checkout."""
     cli = Cli(folder)
     del cli.settings["SECRET_KEY"], cli.settings["JWT_SECRET_KEY"]
     return cli
@@ -32,19 +32,19 @@ def serving_dev(cli: Cli, **settings: str) -> Serving:
     return Serving(cli, "dev", f"--port={port}", port=port, **settings)
 
 
-# --- the first start, and the next one
+# --- the first start and the second
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cli, Serving]:
-    """A newcomer's first start, which was stopped by its own process id."""
+    """Start for the first time, and stop by a signal to the process alone."""
     cli = newcomer_in(tmp_path_factory.mktemp("first"))
     with serving_dev(cli) as running:
         running.stop()
     return cli, running
 
 
-def test_a_first_start_tells_how_to_log_in_and_ends_with_0(started: tuple[Cli, Serving]) -> None:
+def test_a_first_start_prints_how_to_log_in_and_exits_with_0(started: tuple[Cli, Serving]) -> None:
     cli, running = started
 
     passwords = re.findall(r"^  \S+@example\.com +(\S+)", running.output, re.MULTILINE)
@@ -56,7 +56,7 @@ def test_a_first_start_tells_how_to_log_in_and_ends_with_0(started: tuple[Cli, S
     assert "Traceback" not in running.output
 
 
-def test_a_first_start_makes_secrets_that_only_the_owner_can_read(
+def test_a_first_start_generates_secrets_that_only_the_file_owner_can_read(
     started: tuple[Cli, Serving],
 ) -> None:
     cli, running = started
@@ -85,18 +85,31 @@ def test_a_second_start_changes_neither_env_file_nor_rows(started: tuple[Cli, Se
     assert query(cli, "SELECT * FROM users") == users
 
 
-# --- where everything is there already
+def test_a_start_with_a_missing_migration_warns_and_serves(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    cli = Cli.migrated(tmp_path, sqlite_template)
+    query(cli, "DROP TABLE idempotency_keys")
+
+    with serving_dev(cli) as running:
+        [line] = [line for line in running.output.splitlines() if line.startswith("warning")]
+
+    assert "table idempotency_keys is missing" in line
+    assert "alembic revision --autogenerate" in line
+
+
+# --- everything is configured already
 
 
 @pytest.fixture(scope="module")
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
 ) -> Iterator[tuple[Cli, Serving]]:
-    """Secrets in the environment, a database that had a user, and settings of one's own."""
+    """Serve with secrets in the environment, a database that once had a user, and own settings."""
     cli = Cli.migrated(tmp_path_factory.mktemp("prepared"), sqlite_template)
     columns = "(public_id, email, email_key, password_hash, is_deleted)"
-    query(cli, f"INSERT INTO users {columns} VALUES ('u', 'gone', 'gone', '!', 1)")  # noqa: S608 - no value in it is a stranger's
-    settings = {"DOCS_ENABLED": "false", "HOST": "0.0.0.0", "ROOT_PATH": "/svc"}  # noqa: S104 - what is announced for it is tested
+    query(cli, f"INSERT INTO users {columns} VALUES ('u', 'gone', 'gone', '!', 1)")  # noqa: S608 - no value comes from outside
+    settings = {"DOCS_ENABLED": "false", "HOST": "0.0.0.0", "ROOT_PATH": "/svc"}  # noqa: S104 - the announced URL is tested
     with serving_dev(cli, **settings) as running:
         yield cli, running
 
@@ -109,12 +122,12 @@ def test_a_database_that_had_a_user_is_not_seeded(prepared: tuple[Cli, Serving])
     assert query(prepared[0], "SELECT email FROM users") == [("gone",)]
 
 
-def test_only_what_is_served_is_announced(prepared: tuple[Cli, Serving]) -> None:
+def test_only_served_pages_are_announced(prepared: tuple[Cli, Serving]) -> None:
     assert f"{prepared[1].url}/svc\n" in prepared[1].output
     assert "/docs" not in prepared[1].output
 
 
-def test_only_development_is_seeded_and_ctrl_c_ends_with_0(
+def test_only_development_is_seeded_and_ctrl_c_exits_with_0(
     tmp_path: Path, sqlite_template: Path
 ) -> None:
     cli = Cli.migrated(tmp_path, sqlite_template)
@@ -127,7 +140,7 @@ def test_only_development_is_seeded_and_ctrl_c_ends_with_0(
     assert "Traceback" not in running.output
 
 
-# --- what it refuses
+# --- refusals
 
 
 @pytest.mark.parametrize("by", ["option", "environment", "env file"])
@@ -160,7 +173,7 @@ def test_production_is_not_for_dev(newcomer: Cli) -> None:
     assert not newcomer.env_file.exists()
 
 
-def test_a_secret_that_is_too_short_is_told_and_not_replaced(newcomer: Cli) -> None:
+def test_a_secret_that_is_too_short_is_reported_and_not_replaced(newcomer: Cli) -> None:
     newcomer.env_file.write_text("SECRET_KEY=short\n")
 
     finished = newcomer.run("dev", f"--port={free_port()}", JWT_SECRET_KEY="x" * 32)
@@ -171,16 +184,16 @@ def test_a_secret_that_is_too_short_is_told_and_not_replaced(newcomer: Cli) -> N
 
 
 def _threads(pid: int) -> int:
-    """The driver of SQLite has one of its own, so with two the migration is under way."""
+    """Count the threads. SQLite's driver starts one, so with two the migration is running."""
     tasks = Path(f"/proc/{pid}/task")
     return len(list(tasks.iterdir())) if tasks.exists() else 2
 
 
-def test_an_interrupt_before_it_serves_ends_with_0_too(
+def test_an_interrupt_before_it_serves_exits_with_0(
     newcomer: Cli, request: pytest.FixtureRequest
 ) -> None:
     with closing(sqlite3.connect(newcomer.database, isolation_level=None)) as other:
-        # It cannot get further than the migrations, which wait for this one.
+        # The process blocks at the migrations, which wait for this transaction.
         other.execute("BEGIN IMMEDIATE")
         starting = serving_dev(newcomer)
         request.addfinalizer(starting.kill)

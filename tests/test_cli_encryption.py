@@ -1,4 +1,4 @@
-"""`rotate-encryption`: as an operator runs it, in a project that has encrypted columns."""
+"""`rotate-encryption`, run as an operator does, in a project with encrypted columns."""
 
 import secrets
 import sys
@@ -8,12 +8,12 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from app.core.security import keys
-from app.core.security.encryption import DecryptionError, EncryptionService
 from app.db.session import Database
+from mscr.core.security import keys
+from mscr.core.security.encryption import DecryptionError, EncryptionService
+from mscr.testing.commands import start
+from mscr.testing.databases import on_postgresql
 from tests.data.test_encryption_rotation import stored, waits_for_a_lock
-from tests.support.commands import start
-from tests.support.databases import on_postgresql
 from tests.support.safes import Safe, house_of, make_safe, opened
 from tests.test_cli import Cli, assert_refused
 from tests.test_cli_database import PRODUCTION
@@ -23,7 +23,7 @@ SAFES = 5
 
 
 class HouseCli(Cli):
-    """`cli.py` of a project with safes, whose SECRET_KEY has just been replaced."""
+    """`cli.py` of a project with encrypted columns, whose SECRET_KEY has just been replaced."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         super().__init__(folder, database_url)
@@ -36,13 +36,13 @@ class HouseCli(Cli):
 
 
 def service(key: str) -> EncryptionService:
-    """What a process has that knows this SECRET_KEY alone."""
+    """Return the service of a process that has this SECRET_KEY only."""
     return EncryptionService(keys.derive_keys(SecretStr(key), [], keys.ENCRYPTION))
 
 
 @pytest.fixture
 async def cli(tmp_path: Path, database_url: str, database: Database) -> HouseCli:
-    """With safes in its database, of which the old key made the ciphertexts."""
+    """Return a command line whose database has values encrypted with the old key."""
     cli = HouseCli(tmp_path, database_url)
     async with house_of(database) as house:
         encryption = service(cli.old_key)
@@ -52,7 +52,7 @@ async def cli(tmp_path: Path, database_url: str, database: Database) -> HouseCli
 
 
 async def readable(database: Database, key: str) -> int:
-    """How many safes can be opened with this key alone."""
+    """Count the values that this key alone can decrypt."""
     count = 0
     for safe in await stored(database):
         try:
@@ -62,15 +62,17 @@ async def readable(database: Database, key: str) -> int:
     return count
 
 
-def test_without_encrypted_columns_it_says_so(tmp_path: Path, sqlite_template: Path) -> None:
-    """DR2: as the project is shipped."""
+def test_a_project_without_encrypted_columns_has_nothing_to_rotate(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    """DR2: the template has no encrypted column."""
     finished = Cli.migrated(tmp_path, sqlite_template).run(COMMAND)
 
     assert finished.returncode == 0
     assert finished.stdout == "no model has an encrypted column: nothing to re-encrypt\n"
 
 
-async def test_the_old_key_can_be_thrown_away_afterwards(cli: HouseCli, database: Database) -> None:
+async def test_the_old_key_can_be_discarded_afterwards(cli: HouseCli, database: Database) -> None:
     """DR2."""
     finished = cli.run(COMMAND, "--batch", "2")
 
@@ -85,7 +87,7 @@ async def test_the_old_key_can_be_thrown_away_afterwards(cli: HouseCli, database
     assert "safes.combination: 0 re-encrypted, 5 already" in again.stdout
 
 
-async def test_a_value_that_no_key_opens_is_named_and_fails_the_command(
+async def test_an_undecryptable_value_is_named_and_fails_the_command(
     cli: HouseCli, database: Database
 ) -> None:
     """DR2."""
@@ -100,7 +102,7 @@ async def test_a_value_that_no_key_opens_is_named_and_fails_the_command(
     assert "safes.combination: 5 re-encrypted" in finished.stdout
     named, last = finished.stderr.splitlines()
     assert named == (f"safes.combination of {lost.public_id}: unknown key or damaged ciphertext")
-    assert last.startswith("Error: values that could not be read, and stay as they were: 1;")
+    assert last.startswith("Error: values that could not be decrypted and were left unchanged: 1;")
     assert "keep SECRET_KEY_PREVIOUS" in last
     assert await readable(database, cli.new_key) == SAFES
     assert (await stored(database))[-1].combination == lost.combination
@@ -120,7 +122,7 @@ async def test_neither_values_nor_keys_are_printed(cli: HouseCli, database: Data
 
 
 def test_an_encrypted_column_without_public_ids_is_named_in_one_line(tmp_path: Path) -> None:
-    """DR2: before anything is rotated, for a value's place has its row's public id."""
+    """DR2: checked before any rotation, because a value's place includes its row's public id."""
 
     class VaultCli(Cli):
         def command(self, *arguments: str) -> list[str]:
@@ -131,7 +133,7 @@ def test_an_encrypted_column_without_public_ids_is_named_in_one_line(tmp_path: P
     assert_refused(finished, "vaults.secret", "no public_id", "PublicIdMixin")
 
 
-async def test_production_asks_for_consent(cli: HouseCli, database: Database) -> None:
+async def test_rotation_in_production_requires_consent(cli: HouseCli, database: Database) -> None:
     """DR2."""
     assert_refused(cli.run(COMMAND, **PRODUCTION), "production", "--yes")
     assert await readable(database, cli.old_key) == SAFES
@@ -144,7 +146,7 @@ async def test_production_asks_for_consent(cli: HouseCli, database: Database) ->
 async def test_a_killed_run_leaves_whole_batches_and_the_next_one_finishes(
     cli: HouseCli, database: Database, database_url: str
 ) -> None:
-    """DR2: kill -9 in the middle of the second batch, where a row is locked."""
+    """DR2: kill -9 in the second batch, which waits for a locked row."""
     async with house_of(database) as house:
         [*_, locked, _] = await stored(database)
         await house.execute(select(Safe).where(Safe.id == locked.id).with_for_update())

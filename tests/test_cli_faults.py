@@ -1,4 +1,4 @@
-"""Commands name the true cause and the right remedy, in one line."""
+"""Commands report the true cause of a fault and the right remedy, in one line."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,19 +14,19 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from app.cli.doctor import _migrations, _service, _way_to_file
-from app.cli.faults import Fault, database_faults
-from app.core.backing_services import STORE
 from app.core.config import PROJECT_ROOT
-from app.db import init_db
-from app.db.driver_threads import threads_ended
-from app.db.write_access import WriteAccess
-from tests.data.faults import connection_to
-from tests.support.commands import ALEMBIC, finish, start
-from tests.support.databases import on_postgresql
-from tests.support.mail_server import mail_server
-from tests.support.postgres import PostgresServer
-from tests.support.valkey import ValkeyServer
+from app.project import project
+from mscr.cli.doctor import _migrations, _service, _way_to_file
+from mscr.cli.faults import Fault, database_faults
+from mscr.connections.backing_services import STORE
+from mscr.db.driver_threads import threads_ended
+from mscr.db.write_access import WriteAccess
+from mscr.testing.commands import ALEMBIC, finish, start
+from mscr.testing.databases import on_postgresql
+from mscr.testing.mail_server import mail_server
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.valkey import ValkeyServer
+from mscr.testing.waiting import connection_to
 from tests.test_cli import Cli, assert_refused
 from tests.test_cli_inspection import failures
 
@@ -40,7 +40,7 @@ CREATE TRIGGER slow BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION be_slow
 
 @dataclass
 class Poor:
-    """A role that may not create tables in a database that is empty."""
+    """A role that may not create tables, and its empty database."""
 
     name: str
     url: str
@@ -57,10 +57,10 @@ async def poor(postgres: PostgresServer) -> AsyncIterator[Poor]:
         await connection.execute(text(f"DROP ROLE {name}"))
 
 
-async def test_a_role_that_may_not_create_is_told_what_its_owner_must_run(
+async def test_a_role_without_the_privilege_to_create_gets_the_grant_to_run(
     tmp_path: Path, poor: Poor
 ) -> None:
-    """PostgreSQL 15 and newer, by default."""
+    """The default of PostgreSQL 15 and newer."""
     cli = Cli(tmp_path, poor.url)
 
     assert f'GRANT USAGE, CREATE ON SCHEMA "public" TO "{poor.name}"' in str(
@@ -70,7 +70,7 @@ async def test_a_role_that_may_not_create_is_told_what_its_owner_must_run(
     assert_refused(cli.run("list-users"), "has no schema", "users", "python cli.py init-db")
 
 
-async def test_a_role_without_a_schema_of_its_own_is_told_to_have_one_made(
+async def test_a_role_without_a_schema_gets_the_statement_that_creates_one(
     tmp_path: Path, poor: Poor, postgres: PostgresServer
 ) -> None:
     async with connection_to(postgres.url(poor.name)) as connection:
@@ -86,7 +86,7 @@ async def test_a_role_without_a_schema_of_its_own_is_told_to_have_one_made(
 async def test_an_empty_search_path_is_no_empty_database(
     tmp_path: Path, database_url: str, postgres: PostgresServer
 ) -> None:
-    """As `pg_restore` leaves it in a connection of a pooler."""
+    """`pg_restore` leaves such a search_path behind in a pooler's connection."""
     name = database_url.partition("?")[0].rpartition("/")[2]
     async with connection_to(postgres.url("postgres")) as connection:
         await connection.execute(text(f"ALTER DATABASE {name} SET search_path = ''"))
@@ -97,7 +97,7 @@ async def test_an_empty_search_path_is_no_empty_database(
     assert "RECONNECT" in finding["remedy"]
 
 
-async def test_a_database_that_is_read_only_by_default_is_no_fault(
+async def test_a_read_only_default_is_no_fault(
     tmp_path: Path, database_url: str, backend: str, request: pytest.FixtureRequest
 ) -> None:
     if backend == "postgresql":
@@ -109,11 +109,11 @@ async def test_a_database_that_is_read_only_by_default_is_no_fault(
             )
     cli = Cli(tmp_path, database_url)
 
-    # The application sets it for each of its connections.
+    # The application overrides the default on each of its connections.
     assert failures(cli) == {}
 
 
-async def test_tables_without_a_revision_are_told(tmp_path: Path, database_url: str) -> None:
+async def test_tables_without_a_revision_are_reported(tmp_path: Path, database_url: str) -> None:
     async with connection_to(database_url) as connection:
         await connection.execute(text("DELETE FROM alembic_version"))
     cli = Cli(tmp_path, database_url)
@@ -123,8 +123,8 @@ async def test_tables_without_a_revision_are_told(tmp_path: Path, database_url: 
 
 
 @on_postgresql
-async def test_a_command_has_no_deadline_of_requests(tmp_path: Path, database_url: str) -> None:
-    """Which would blame DATABASE_URL for a slow statement."""
+async def test_a_command_has_no_statement_timeout(tmp_path: Path, database_url: str) -> None:
+    """Such a deadline would blame DATABASE_URL for a slow statement."""
     async with connection_to(database_url) as connection:
         for statement in SLOW_INSERTS.split("\n\n"):
             await connection.execute(text(statement))
@@ -148,8 +148,10 @@ async def store(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ValkeyServer]:
         yield server
 
 
-async def test_a_redis_that_does_not_count_is_told_why(cli: Cli, store: ValkeyServer) -> None:
-    """It answers PING all the time."""
+async def test_a_redis_that_cannot_count_is_reported_with_the_cause(
+    cli: Cli, store: ValkeyServer
+) -> None:
+    """PING succeeds all the time."""
     async with Redis.from_url(store.url) as redis:
         await redis.config_set("maxmemory", 1)
         full = failures(cli, REDIS_URL=store.url)["redis"]
@@ -163,7 +165,7 @@ async def test_a_redis_that_does_not_count_is_told_why(cli: Cli, store: ValkeySe
     assert "primary" in replica["remedy"]
 
 
-def test_a_redis_that_is_away_is_told_with_its_setting(cli: Cli) -> None:
+def test_an_unreachable_redis_is_reported_with_its_setting(cli: Cli) -> None:
     found = failures(cli, REDIS_URL="redis://:hunter2@127.0.0.1:1/0")["redis"]
 
     assert "refused" in found["detail"]
@@ -171,7 +173,7 @@ def test_a_redis_that_is_away_is_told_with_its_setting(cli: Cli) -> None:
     assert "hunter2" not in str(found)
 
 
-def test_a_replica_that_is_away_is_told_with_its_setting(cli: Cli) -> None:
+def test_an_unreachable_replica_is_reported_with_its_setting(cli: Cli) -> None:
     url = "postgresql://me:hunter2@127.0.0.1:1/app"
 
     found = failures(cli, DATABASE_REPLICA_URL=url)["replica"]
@@ -181,7 +183,7 @@ def test_a_replica_that_is_away_is_told_with_its_setting(cli: Cli) -> None:
     assert "hunter2" not in str(found)
 
 
-def test_a_mail_server_that_is_away_is_told_with_its_setting(cli: Cli) -> None:
+def test_an_unreachable_mail_server_is_reported_with_its_setting(cli: Cli) -> None:
     found = failures(cli, SMTP_URL="smtp://me:hunter2@127.0.0.1:1")["mail"]
 
     assert "refused" in found["detail"]
@@ -200,16 +202,14 @@ async def test_services_that_work_are_ok(cli: Cli, postgres: PostgresServer) -> 
     assert wrong == {}
 
 
-def test_a_folder_that_may_not_be_written_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The superuser, as whom tests may run, may write in every folder."""
+def test_a_read_only_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root, as whom the tests may run, may write in every folder."""
     monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
 
-    assert _way_to_file(tmp_path) == f"let this user write in the folder {tmp_path}"
+    assert _way_to_file(tmp_path) == f"let this user write to the folder {tmp_path}"
 
 
-def test_a_bug_in_a_check_is_no_finding() -> None:
+def test_a_bug_in_a_check_is_raised() -> None:
     async def fail() -> str:
         raise KeyError("bug")
 
@@ -217,8 +217,8 @@ def test_a_bug_in_a_check_is_no_finding() -> None:
         _service("redis", STORE, fail())
 
 
-def test_a_standby_is_told_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing can be migrated there, so init-db is no remedy."""
+def test_a_standby_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A standby cannot be migrated, so init-db is no remedy."""
     monkeypatch.delenv(PostgresServer.variable, raising=False)
     with PostgresServer() as server:
         asyncio.run(server.create_database("empty"))
@@ -228,25 +228,20 @@ def test_a_standby_is_told_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
         wrong = failures(Cli(tmp_path, server.url("empty")))
 
     assert "read-only" in wrong["database"]["detail"]
-    assert {found["remedy"] for found in wrong.values()} == {
-        "have DATABASE_URL lead to the primary"
-    }
+    assert {found["remedy"] for found in wrong.values()} == {"point DATABASE_URL at the primary"}
 
 
-def test_two_ends_of_the_migrations_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_heads_of_the_migrations_are_reported(tmp_path: Path) -> None:
     shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
     shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
-    monkeypatch.setattr(init_db, "PROJECT_ROOT", tmp_path)
     versions = tmp_path / "migrations" / "versions"
     (first,) = versions.glob("*first_schema.py")
     rival = first.read_text().replace('revision: str = "0001"', 'revision: str = "rival"')
     (versions / "rival.py").write_text(rival)
 
-    found = _migrations(set(), [], WriteAccess(has_tables=False))
+    found = _migrations(replace(project, root=tmp_path), set(), [], WriteAccess(has_tables=False))
 
-    assert "2 ends" in found.detail
+    assert "2 heads" in found.detail
     assert "alembic merge heads" in found.remedy
 
 
@@ -254,7 +249,7 @@ def test_two_ends_of_the_migrations_are_told(
 
 
 def test_a_revision_is_written_without_the_formatter(tmp_path: Path, cli: Cli) -> None:
-    """The packages for production have no ruff."""
+    """A production installation has no ruff."""
     shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
     shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
     hiding = tmp_path / "hiding"
@@ -270,15 +265,19 @@ def test_a_revision_is_written_without_the_formatter(tmp_path: Path, cli: Cli) -
     assert len(list((tmp_path / "migrations" / "versions").glob("*something.py"))) == 1
 
 
-# --- what is no fault of the database
+# --- errors that are no fault of the database
 
 
-def test_a_bug_stays_a_bug_and_a_closed_pipe_is_not_the_databases() -> None:
-    with pytest.raises(BrokenPipeError), database_faults():
+def test_bugs_and_closed_pipes_are_no_database_faults() -> None:
+    settings = project.get_settings()
+    with pytest.raises(BrokenPipeError), database_faults(settings):
         raise BrokenPipeError
-    with pytest.raises(IntegrityError), database_faults():
+    with pytest.raises(IntegrityError), database_faults(settings):
         raise IntegrityError("INSERT", None, ValueError("twice"))
-    with pytest.raises(Fault, match="something new; check DATABASE_URL"), database_faults():
+    with (
+        pytest.raises(Fault, match="something new; check DATABASE_URL"),
+        database_faults(settings),
+    ):
         raise OperationalError("SELECT", None, ValueError("something new\nwith details"))
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from tests.support.postgres import PostgresServer
-from tests.support.routes import FILES, routes_of
-from tests.support.valkey import ValkeyServer
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.routes import FILES, routes_of
+from mscr.testing.valkey import ValkeyServer
 from tests.test_cli import Cli, free_port, query
 
 Findings = dict[str, dict[str, Any]]
@@ -21,7 +21,7 @@ def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
 
 
 def failures(cli: Cli, **settings: str) -> Findings:
-    """What the doctor finds wrong, by the name of the check; its status agrees."""
+    """Return `doctor`'s failures by the name of the check. Its exit status must match."""
     finished = cli.run("doctor", "--json", **settings)
     report = json.loads(finished.stdout)
     wrong = {found["check"]: found for found in report["findings"] if found["remedy"]}
@@ -52,8 +52,8 @@ def test_a_failure_is_one_line_with_its_remedy(tmp_path: Path) -> None:
     assert "python cli.py init-db" in line
 
 
-def test_a_folder_that_is_missing_is_told(cli: Cli, tmp_path: Path) -> None:
-    """Migrating would fail in it."""
+def test_a_missing_folder_is_reported(cli: Cli, tmp_path: Path) -> None:
+    """A migration would fail in it."""
     url = f"sqlite+aiosqlite:///{tmp_path}/missing/app.db"
 
     assert failures(cli, DATABASE_URL=url)["database"]["remedy"] == (
@@ -61,23 +61,23 @@ def test_a_folder_that_is_missing_is_told(cli: Cli, tmp_path: Path) -> None:
     )
 
 
-def test_a_name_with_a_typo_is_told_with_the_right_one(cli: Cli) -> None:
+def test_a_misspelled_setting_is_reported_with_the_right_name(cli: Cli) -> None:
     cli.env_file.write_text("DATABSE_URL=x\nport=8000\n")
 
     wrong = failures(cli)
 
     assert wrong.keys() == {".env"}
-    assert wrong[".env"]["detail"] == "DATABSE_URL is no setting"
+    assert wrong[".env"]["detail"] == "DATABSE_URL is not a setting"
     assert wrong[".env"]["remedy"] == "rename it to DATABASE_URL"
 
 
-def test_a_name_that_is_like_no_setting_is_told(cli: Cli) -> None:
+def test_an_unknown_setting_is_reported(cli: Cli) -> None:
     cli.env_file.write_text("FROBNICATION=yes\n")
 
     assert failures(cli)[".env"]["remedy"] == "remove it: nothing reads it"
 
 
-def test_faults_of_the_settings_are_told_and_nothing_else_is_tried(cli: Cli) -> None:
+def test_faults_of_the_settings_are_reported_and_skip_other_checks(cli: Cli) -> None:
     wrong = failures(cli, SECRET_KEY="canary-canary", REDIS_URL="redis://127.0.0.1:1")
 
     assert wrong.keys() == {"settings"}
@@ -85,14 +85,14 @@ def test_faults_of_the_settings_are_told_and_nothing_else_is_tried(cli: Cli) -> 
     assert "canary" not in str(wrong)
 
 
-def test_looking_for_the_database_does_not_create_it(tmp_path: Path) -> None:
+def test_checking_the_database_does_not_create_it(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
 
     assert "does not exist" in failures(cli)["database"]["detail"]
     assert not cli.database.exists()
 
 
-def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_reported(tmp_path: Path) -> None:
     cli = Cli(tmp_path, f"postgresql+asyncpg://app:canary@127.0.0.1:{free_port()}/app")
 
     wrong = failures(cli)
@@ -101,14 +101,14 @@ def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
     assert "canary" not in str(wrong)
 
 
-async def test_an_empty_database_is_told(tmp_path: Path, postgres: PostgresServer) -> None:
+async def test_an_empty_database_is_reported(tmp_path: Path, postgres: PostgresServer) -> None:
     wrong = failures(Cli(tmp_path, postgres.url("postgres")))
 
     assert "empty" in wrong["migrations"]["detail"]
     assert "init-db" in wrong["migrations"]["remedy"]
 
 
-def test_a_database_of_other_code_is_told(cli: Cli) -> None:
+def test_a_database_of_other_code_is_reported(cli: Cli) -> None:
     query(cli, "UPDATE alembic_version SET version_num = '9999'")
 
     wrong = failures(cli)
@@ -116,7 +116,7 @@ def test_a_database_of_other_code_is_told(cli: Cli) -> None:
     assert "9999, which this code does not have" in wrong["migrations"]["detail"]
 
 
-def test_a_redis_that_is_away_is_told_without_its_password(cli: Cli) -> None:
+def test_an_unreachable_redis_is_reported_without_its_password(cli: Cli) -> None:
     wrong = failures(cli, REDIS_URL=f"redis://app:canary@127.0.0.1:{free_port()}/0")
 
     assert wrong.keys() == {"redis"}
@@ -124,7 +124,7 @@ def test_a_redis_that_is_away_is_told_without_its_password(cli: Cli) -> None:
     assert "canary" not in str(wrong)
 
 
-def test_routes_tell_who_may_call_them(cli: Cli) -> None:
+def test_routes_are_listed_with_the_access_they_need(cli: Cli) -> None:
     access = {(row["method"], row["path"]): row["access"] for row in cli.json("routes")}
 
     assert access["GET", "/health/live"] == "public"
@@ -141,14 +141,14 @@ def test_routes_are_those_of_the_application(cli: Cli, app: FastAPI) -> None:
     assert sorted(listed) == sorted(route.replace(FILES, "ANY") for route in routes_of(app))
 
 
-def test_routes_have_the_paths_that_clients_ask_for(cli: Cli) -> None:
+def test_routes_have_the_prefixed_paths_of_clients(cli: Cli) -> None:
     paths = {row["path"] for row in cli.json("routes", ROOT_PATH="/svc")}
 
     assert {"/svc/health/live", "/svc/api/v1/items", "/svc/docs"} <= paths
     assert all(path.startswith("/svc/") for path in paths)
 
 
-def test_routes_come_as_a_table_too(cli: Cli) -> None:
+def test_routes_are_printed_as_a_table(cli: Cli) -> None:
     finished = cli.run("routes")
 
     assert finished.returncode == 0

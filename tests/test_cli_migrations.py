@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+from dataclasses import replace as replaced
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from dirty_equals import IsStr
 from sqlalchemy import text
 
 from app.core.config import PROJECT_ROOT
-from app.db import init_db
-from tests.data.faults import connection_to
-from tests.support.postgres import PostgresServer
+from app.project import project
+from mscr.db.migrations import alembic_config
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.waiting import connection_to
+from tests import test_cli
 from tests.test_cli import Cli, assert_refused, query, run_here
 
 
@@ -22,13 +25,13 @@ def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
 
 
 def newest_revision() -> str | None:
-    return ScriptDirectory.from_config(init_db.alembic_config()).get_current_head()
+    return ScriptDirectory.from_config(alembic_config(PROJECT_ROOT)).get_current_head()
 
 
 # --- init-db
 
 
-def test_init_db_applies_the_migrations_and_says_which(tmp_path: Path) -> None:
+def test_init_db_applies_and_lists_the_migrations(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
 
     finished = cli.run("init-db")
@@ -38,7 +41,7 @@ def test_init_db_applies_the_migrations_and_says_which(tmp_path: Path) -> None:
     assert query(cli, "SELECT version_num FROM alembic_version") == [(newest_revision(),)]
 
 
-def test_init_db_does_nothing_the_second_time_and_says_so(cli: Cli) -> None:
+def test_init_db_reports_that_there_is_nothing_to_do(cli: Cli) -> None:
     finished = cli.run("init-db")
 
     assert finished.returncode == 0
@@ -64,10 +67,10 @@ def test_init_db_refuses_a_database_of_newer_code(cli: Cli) -> None:
     assert_refused(cli.run("init-db"), "9999")
 
 
-async def test_init_db_names_what_an_edited_migration_did_not_make(
+async def test_init_db_names_tables_that_an_edited_migration_did_not_create(
     tmp_path: Path, database_url: str
 ) -> None:
-    """As by the first releases of 0001: the database is at the newest, and requests fail."""
+    """Early releases of 0001 lacked a table: the database is at head, and requests fail."""
     async with connection_to(database_url) as connection:
         await connection.execute(text("DROP TABLE idempotency_keys"))
     cli = Cli(tmp_path, database_url)
@@ -80,10 +83,10 @@ async def test_init_db_names_what_an_edited_migration_did_not_make(
 
 @pytest.fixture
 def migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The first migration, in a copy that the command reads in its place."""
+    """Return the first migration in a copy of the project that the command reads."""
     shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
     shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
-    monkeypatch.setattr(init_db, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(test_cli, "project", replaced(project, root=tmp_path))
     (migration,) = (tmp_path / "migrations" / "versions").glob("*first_schema.py")
     return migration
 
@@ -98,7 +101,7 @@ def test_migrations_that_match_pass_without_any_configuration(tmp_path: Path) ->
     assert finished.stdout.startswith("the migrations run up, down and up again")
 
 
-def test_what_the_models_have_and_no_migration_is_named(migration: Path) -> None:
+def test_columns_of_models_without_a_migration_are_named(migration: Path) -> None:
     column = 'sa.Column("full_name", sa.String(length=200), nullable=True),'
     replace(migration, column, "")
     replace(migration, "sa.String(length=200), nullable=False", "sa.String(length=200)")
@@ -124,7 +127,7 @@ def test_a_downgrade_that_does_not_undo_its_upgrade_is_one_line(
     assert_refused(run_here("check-migrations"), f"migrations, {step}: ")
 
 
-def test_two_newest_migrations_are_one_line(migration: Path) -> None:
+def test_two_heads_are_one_line(migration: Path) -> None:
     rival = migration.with_name("rival.py")
     shutil.copy(migration, rival)
     replace(rival, 'revision: str = "0001"', 'revision: str = "rival"')
@@ -159,7 +162,7 @@ def test_a_released_migration_that_was_renamed_is_named(migration: Path) -> None
     assert_refused(run_here("release-migrations", "--check"), renamed, REMEDY)
 
 
-def test_line_ends_of_windows_are_no_change(migration: Path) -> None:
+def test_windows_line_ends_are_no_change(migration: Path) -> None:
     migration.write_bytes(migration.read_bytes().replace(b"\n", b"\r\n"))
 
     unchanged = run_here("release-migrations", "--check")
@@ -180,8 +183,8 @@ def test_a_migration_may_change_until_it_is_recorded_as_released(migration: Path
     assert_refused(run_here("release-migrations", "--check"), "new.py was edited")
 
 
-def test_a_history_that_is_begun_anew_is_recorded_anew(migration: Path) -> None:
-    """Only before anybody has a database of it."""
+def test_a_new_history_is_recorded_again(migration: Path) -> None:
+    """Only possible while nobody has a database of the old history."""
     migration.write_text(migration.read_text() + "# rewritten\n")
     (migration.parent / "released.txt").unlink()
     first, second = run_here("release-migrations"), run_here("release-migrations")
@@ -191,7 +194,7 @@ def test_a_history_that_is_begun_anew_is_recorded_anew(migration: Path) -> None:
     assert run_here("release-migrations", "--check").returncode == 0
 
 
-def test_a_record_that_is_damaged_is_one_line(migration: Path) -> None:
+def test_a_damaged_record_is_one_line(migration: Path) -> None:
     (migration.parent / "released.txt").write_text("<<<<<<< ours\n")
 
     assert_refused(run_here("check-migrations"), "released.txt", "version control")

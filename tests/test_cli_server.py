@@ -29,13 +29,13 @@ def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
 
 
 class Serving:
-    """A command that serves, from its first answer to its end."""
+    """A serving command, from its first response until it ends."""
 
     def __init__(self, cli: Cli, *arguments: str, port: int, **settings: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._log = cli.env_file.with_name(f"output-{port}.log")
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
+            self.process = subprocess.Popen(  # noqa: S603 - the project's own command
                 cli.command(*arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -66,22 +66,22 @@ class Serving:
             time.sleep(0.05)
 
     def stop(self) -> int:
-        """Interrupt the command, by its own process id, and return its status."""
+        """Interrupt the command's process alone, and return its exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(STOP_TIMEOUT_SECONDS)
 
     def kill(self) -> None:
-        """End it, whatever it does; nothing happens when it has ended."""
+        """Kill the process, if it still runs."""
         self.process.kill()
         self.process.wait()
 
     def headers(self, **request_headers: str) -> httpx2.Headers:
-        """Those of an answer to a request with these."""
+        """Send a request with these headers, and return the response headers."""
         url = f"{self.url}/health/live"
         return httpx2.get(url, headers=request_headers, trust_env=False).headers
 
     def interrupt_all(self) -> int:
-        """As the terminal does on Ctrl-C: to the whole group. The command's status."""
+        """Interrupt the whole process group, like Ctrl-C in a terminal. Return the exit status."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(STOP_TIMEOUT_SECONDS)
 
@@ -111,19 +111,19 @@ def serving(cli: Cli, **settings: str) -> Serving:
 
 
 def clients_in(output: str) -> list[str]:
-    """The addresses in the access log's lines about requests that were forwarded."""
+    """Return the client addresses in the access log of requests with forwarded headers."""
     lines = [json.loads(line) for line in output.splitlines()]
     return [line["client"] for line in lines if line.get("request_id") == "forwarded-one"]
 
 
-def test_serve_tells_nobody_what_serves_and_writes_one_access_line(cli: Cli) -> None:
+def test_serve_sends_no_server_header_and_logs_one_access_line(cli: Cli) -> None:
     with serving(cli) as running:
         headers = running.headers(**FORWARDED)
         status = running.stop()
 
     assert status == 0
     assert "server" not in headers
-    # Nobody is trusted to say who the client is.
+    # No proxy is trusted to name the client.
     assert clients_in(running.output) == ["127.0.0.1"]
     assert "HTTP/1.1" not in running.output
     assert "Traceback" not in running.output
@@ -140,10 +140,10 @@ def ask_over_both_families(running: Serving) -> list[int]:
 @pytest.mark.parametrize(
     ("trusted", "client"), [("10.0.0.0/8", "127.0.0.1"), ("127.0.0.1,10.0.0.0/8", "203.0.113.9")]
 )
-def test_serve_believes_a_forwarded_address_from_trusted_proxies_only(
+def test_serve_reads_forwarded_addresses_from_trusted_proxies_only(
     cli: Cli, trusted: str, client: str
 ) -> None:
-    """On two colons, the kernel calls the first peer ::ffff:127.0.0.1."""
+    """On `::`, the kernel reports the first peer as ::ffff:127.0.0.1."""
     with serving(cli, HOST="::", TRUSTED_PROXIES=trusted) as running:
         answers = ask_over_both_families(running)
         running.stop()
@@ -151,14 +151,14 @@ def test_serve_believes_a_forwarded_address_from_trusted_proxies_only(
     assert answers == [200, 200]
     assert clients_in(running.output) == [client, "::1"]
     lines = [json.loads(line) for line in running.output.splitlines()]
-    # Once in a process, whoever sends the header.
+    # Logged once per process, whichever peer sends the header.
     [warning] = [line for line in lines if line["event"] == "forwarded_header_ignored"]
     assert warning["level"] == "warning"
     assert warning["peer"] == ("127.0.0.1" if client == "127.0.0.1" else "::1")
     assert "TRUSTED_PROXIES" in warning["remedy"]
 
 
-def test_serve_runs_as_many_workers_as_the_settings_say_on_both_families(cli: Cli) -> None:
+def test_serve_runs_the_configured_number_of_workers_on_both_families(cli: Cli) -> None:
     with serving(cli, HOST="::", WEB_CONCURRENCY="2") as running:
         running.wait_until(lambda: running.output.count("Application startup complete") == 2)
         answers = ask_over_both_families(running)
@@ -171,8 +171,11 @@ def test_serve_runs_as_many_workers_as_the_settings_say_on_both_families(cli: Cl
 @pytest.mark.parametrize(
     ("host", "words"),
     [
-        ("192.0.2.1", ["no interface of this machine has the address 192.0.2.1", "set HOST"]),
-        ("a..b", ["'a..b', is no address", "set HOST"]),
+        (
+            "192.0.2.1",
+            ["no network interface of this machine has the address 192.0.2.1", "set HOST"],
+        ),
+        ("a..b", ["'a..b', is neither an address", "set HOST"]),
     ],
 )
 def test_serve_on_an_unusable_host_is_one_line(cli: Cli, host: str, words: list[str]) -> None:
@@ -192,7 +195,7 @@ def test_serve_refuses_an_unsafe_production(cli: Cli) -> None:
     assert "Traceback" not in finished.stderr
 
 
-def test_readiness_fails_while_serve_drains_and_requests_are_served(cli: Cli) -> None:
+def test_readiness_fails_while_serve_drains_but_requests_are_served(cli: Cli) -> None:
     with serving(cli, DRAIN_SECONDS="60") as running:
         running.process.send_signal(signal.SIGTERM)
         running.wait_until(lambda: "Draining" in running.output)
@@ -206,14 +209,14 @@ def test_readiness_fails_while_serve_drains_and_requests_are_served(cli: Cli) ->
 
 
 def answer_to(port: int, sent: bytes) -> tuple[str, Any]:
-    """Return the head, in lower case, and the problem of the answer to some bytes."""
+    """Send some bytes. Return the response's head, in lower case, and its problem."""
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(sent + b" HTTP/1.1\r\n\r\n")
         head, _, body = b"".join(iter(lambda: client.recv(65_536), b"")).partition(b"\r\n\r\n")
     return head.decode().lower(), json.loads(body)
 
 
-def test_what_is_no_request_is_answered_as_every_other_error(cli: Cli) -> None:
+def test_malformed_requests_get_a_problem_response(cli: Cli) -> None:
     with serving(cli) as running:
         port = int(running.url.rpartition(":")[2])
         answers = [

@@ -1,4 +1,4 @@
-"""Every command with a provider's URL, and with one that is of no use: it works, or one line."""
+"""Every command works with a provider's URL, and refuses an unusable one in one line."""
 
 import secrets
 import subprocess
@@ -10,13 +10,13 @@ from typing import Final
 import pytest
 
 from app.core.config import PROJECT_ROOT
-from tests.support import warm_processes
-from tests.support.postgres import PostgresServer
+from mscr.testing import warm_processes
+from mscr.testing.postgres import PostgresServer
 from tests.test_cli import Cli
 
 Finished = subprocess.CompletedProcess[str]
 
-# What a provider's page has you copy, and more of the kind.
+# Options as providers show them for copying, and similar ones.
 OPTIONS: Final = (
     "&sslmode=require&channel_binding=require&connect_timeout=5&application_name=my%20api"
     "&target_session_attrs=read-write&gssencmode=disable&keepalives=1"
@@ -46,7 +46,7 @@ async def cli(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[Cli]:
     await postgres.drop_database(name)
 
 
-def test_a_providers_url_works_in_every_command(cli: Cli) -> None:
+def test_the_url_of_a_provider_works_in_every_command(cli: Cli) -> None:
     for name in ("upgrade", "current", "list-users", "doctor"):
         finished = run(cli, *COMMANDS[name])
 
@@ -54,14 +54,16 @@ def test_a_providers_url_works_in_every_command(cli: Cli) -> None:
         assert "Traceback" not in finished.stderr
 
 
-def test_the_url_of_alembics_command_line_has_the_same_options(cli: Cli) -> None:
+def test_the_url_option_of_alembic_accepts_the_same_options(cli: Cli) -> None:
     finished = run(cli, "-m", "alembic", "-x", f"url={cli.url}", "current", DATABASE_URL="")
 
     assert finished.returncode == 0, finished
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"upgrade"}))
-def test_an_unknown_option_is_the_same_line_in_every_command(tmp_path: Path, command: str) -> None:
+def test_an_unknown_option_gives_the_same_line_in_every_command(
+    tmp_path: Path, command: str
+) -> None:
     cli = Cli(tmp_path, "postgresql://u:canary@db.invalid/app?bogus=canary")
 
     finished = run(cli, *COMMANDS[command])
@@ -75,19 +77,19 @@ def test_an_unknown_option_is_the_same_line_in_every_command(tmp_path: Path, com
         assert len(told.splitlines()) == 1
 
 
-def test_an_unusable_url_of_alembics_command_line_is_one_line(tmp_path: Path) -> None:
+def test_an_unusable_url_option_of_alembic_is_one_line(tmp_path: Path) -> None:
     url = "url=postgresql://u:can/ary@h/app"
 
     finished = run(Cli(tmp_path), "-m", "alembic", "-x", url, "current")
 
     [told] = (finished.stdout + finished.stderr).splitlines()
-    assert "-x url: an @ behind the host; percent-encode" in told
+    assert "-x url: an @ after the host; percent-encode" in told
     assert "canary" not in told
     assert "ary@h" not in told
 
 
-def test_an_empty_url_does_not_mean_another_database(cli: Cli) -> None:
-    """A variable of the shell that is not set would migrate the database of the settings."""
+def test_an_empty_url_option_is_refused(cli: Cli) -> None:
+    """An unset shell variable would otherwise migrate the database of the settings."""
     finished = run(cli, "-m", "alembic", "-x", "url=", "upgrade", "head")
 
     [told] = (finished.stdout + finished.stderr).splitlines()

@@ -9,10 +9,11 @@ from uuid import uuid4
 import pytest
 from httpx2 import AsyncClient
 
-from app.cli.command_line import USAGE_ERROR
 from app.core.config import PROJECT_ROOT
-from tests.support.api import PASSWORD, Api
-from tests.support.databases import on_sqlite
+from mscr.cli.command_line import USAGE_ERROR
+from mscr.testing.api import PASSWORD
+from mscr.testing.databases import on_sqlite
+from tests.support.api import Api
 from tests.test_cli import Cli, Finished, assert_refused, query
 
 OTHER_PASSWORD = "another good passphrase"
@@ -25,7 +26,7 @@ def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
 
 @pytest.fixture
 def both(tmp_path: Path, database_url: str) -> Cli:
-    """On SQLite, and once more on PostgreSQL."""
+    """Return a command line for each database, SQLite and PostgreSQL."""
     return Cli(tmp_path, database_url)
 
 
@@ -34,10 +35,10 @@ def create(cli: Cli, email: str, *options: str, password: str | bytes = PASSWORD
 
 
 def insert(cli: Cli, email: str, *, full_name: str | None = None) -> str:
-    """An account, made faster than by a process; its public id."""
+    """Insert an account directly, which is faster than a process, and return its public id."""
     public_id = str(uuid4())
     columns = "(public_id, email, email_key, full_name, password_hash)"
-    statement = f"INSERT INTO users {columns} VALUES (?, ?, ?, ?, 'a hash')"  # noqa: S608 - no value in it is a stranger's
+    statement = f"INSERT INTO users {columns} VALUES (?, ?, ?, ?, 'a hash')"  # noqa: S608 - no value comes from outside
     query(cli, statement, public_id, email, email, full_name)
     return public_id
 
@@ -46,7 +47,7 @@ def insert(cli: Cli, email: str, *, full_name: str | None = None) -> str:
 
 
 def test_input_that_is_not_utf_8_is_one_line(cli: Cli) -> None:
-    # Not in a warm process, which has opened its input already.
+    # A fresh process: a warm one has already opened its input.
     finished = subprocess.run(  # noqa: S603 - the project's own command
         cli.command("create-user"),
         env=cli.environment(PYTHONIOENCODING="utf-8:strict"),
@@ -73,7 +74,7 @@ async def test_a_created_user_can_log_in(both: Cli, client: AsyncClient) -> None
     assert user["public_id"] in finished.stdout
 
 
-def test_an_administrator_is_made_only_when_asked_for(cli: Cli) -> None:
+def test_an_administrator_is_created_only_with_the_admin_option(cli: Cli) -> None:
     create(cli, "chief@example.com", "--admin")
     create(cli, "clerk@example.com")
 
@@ -81,7 +82,7 @@ def test_an_administrator_is_made_only_when_asked_for(cli: Cli) -> None:
     assert roles == {"chief@example.com": "admin", "clerk@example.com": "user"}
 
 
-def test_the_audit_log_has_what_operators_do(cli: Cli) -> None:
+def test_actions_of_operators_are_audited(cli: Cli) -> None:
     """AU1."""
     create(cli, "ada@example.com")
     cli.run("set-password", "ada@example.com", "--password-stdin", given=OTHER_PASSWORD)
@@ -99,7 +100,7 @@ def test_the_audit_log_has_what_operators_do(cli: Cli) -> None:
 
 
 @on_sqlite
-async def test_a_password_is_taken_as_it_stands(both: Cli, client: AsyncClient) -> None:
+async def test_a_password_is_neither_trimmed_nor_changed(both: Cli, client: AsyncClient) -> None:
     password = "  pässword, with spaces  "
     create(both, "ada@example.com", password=f"{password}\r\nand a second line")
 
@@ -110,7 +111,7 @@ async def test_a_password_is_taken_as_it_stands(both: Cli, client: AsyncClient) 
 def test_a_taken_address_is_refused(cli: Cli) -> None:
     create(cli, "ada@example.com")
 
-    assert_refused(create(cli, "ADA@example.com"), "already an account")
+    assert_refused(create(cli, "ADA@example.com"), "already exists")
     assert query(cli, "SELECT count(*) FROM users") == [(1,)]
 
 
@@ -130,25 +131,25 @@ def test_a_password_that_the_api_would_refuse_is_refused(
     assert query(cli, "SELECT count(*) FROM users") == [(0,)]
 
 
-def test_an_address_that_is_none_is_refused(cli: Cli) -> None:
+def test_an_invalid_email_address_is_refused(cli: Cli) -> None:
     assert_refused(create(cli, "ada"), "email: ")
 
 
-def test_a_password_from_the_input_needs_an_address_as_option(cli: Cli) -> None:
+def test_a_password_from_the_input_requires_the_email_option(cli: Cli) -> None:
     finished = cli.run("create-user", "--password-stdin", given=PASSWORD)
 
     assert finished.returncode == 2
     assert "--email" in finished.stderr
 
 
-def test_a_password_is_no_option_that_the_process_list_would_show(cli: Cli) -> None:
+def test_a_password_cannot_be_an_option_because_the_process_list_shows_it(cli: Cli) -> None:
     finished = cli.run("create-user", "--email=ada@example.com", f"--password={PASSWORD}")
 
     assert finished.returncode == 2
     assert "No such option" in finished.stderr
 
 
-def test_without_a_terminal_the_questions_end_in_one_line(cli: Cli) -> None:
+def test_a_prompt_without_a_terminal_ends_in_one_line(cli: Cli) -> None:
     finished = cli.run("create-user")
 
     assert finished.returncode == 1
@@ -156,10 +157,10 @@ def test_without_a_terminal_the_questions_end_in_one_line(cli: Cli) -> None:
 
 
 def on_terminal(cli: Cli, *arguments: str, answers: dict[str, str]) -> tuple[int, str]:
-    """Run a command on a terminal of its own, and type each answer at its question."""
+    """Run a command on a pseudo-terminal, and type each answer after its prompt."""
     pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
     ours, theirs = pty.openpty()
-    with subprocess.Popen(  # noqa: S603 - our own command
+    with subprocess.Popen(  # noqa: S603 - the project's own command
         cli.command(*arguments),
         stdin=theirs,
         stdout=theirs,
@@ -181,11 +182,11 @@ def on_terminal(cli: Cli, *arguments: str, answers: dict[str, str]) -> tuple[int
 def _read(terminal: int) -> str:
     try:
         return os.read(terminal, 1024).decode()
-    except OSError:  # Linux's way to say that the other side has closed
+    except OSError:  # Linux reports the closed other side so
         return ""
 
 
-def test_on_a_terminal_it_asks_and_shows_no_password(cli: Cli) -> None:
+def test_on_a_terminal_it_prompts_and_hides_the_password(cli: Cli) -> None:
     answers = {
         "Email": "ada@example.com",
         "Full name": "Ada",
@@ -201,7 +202,7 @@ def test_on_a_terminal_it_asks_and_shows_no_password(cli: Cli) -> None:
     assert query(cli, "SELECT email, full_name FROM users") == [("ada@example.com", "Ada")]
 
 
-def test_on_a_terminal_a_mistyped_repetition_is_asked_again(cli: Cli) -> None:
+def test_on_a_terminal_a_mistyped_repetition_is_prompted_again(cli: Cli) -> None:
     answers = {
         "Full name": "",
         "Password": PASSWORD,
@@ -209,7 +210,7 @@ def test_on_a_terminal_a_mistyped_repetition_is_asked_again(cli: Cli) -> None:
         "do not match.*Password": PASSWORD,
         "do not match.*Repeat": PASSWORD,
     }
-    # `.` in the last two stands for line ends too.
+    # `.` in the last two patterns also matches line ends.
     answers = {f"(?s){question}": answer for question, answer in answers.items()}
 
     status, shown = on_terminal(cli, "create-user", "--email=ada@example.com", answers=answers)
@@ -221,7 +222,7 @@ def test_on_a_terminal_a_mistyped_repetition_is_asked_again(cli: Cli) -> None:
 # --- set-password
 
 
-async def test_a_new_password_ends_all_sessions_and_logs_in(both: Cli, api: Api) -> None:
+async def test_a_new_password_revokes_all_sessions_and_works(both: Cli, api: Api) -> None:
     account = await api.register("ada@example.com")
 
     finished = both.run("set-password", "ADA@example.com", "--password-stdin", given=OTHER_PASSWORD)
@@ -233,10 +234,10 @@ async def test_a_new_password_ends_all_sessions_and_logs_in(both: Cli, api: Api)
     assert (await api.try_login("ada@example.com", OTHER_PASSWORD)).status_code == 200
 
 
-def test_an_unknown_address_gets_no_password(cli: Cli) -> None:
+def test_setting_the_password_of_an_unknown_address_is_refused(cli: Cli) -> None:
     finished = cli.run("set-password", "a@example.com", "--password-stdin", given=OTHER_PASSWORD)
 
-    assert_refused(finished, "no account with this address", "list-users")
+    assert_refused(finished, "no account has this address", "list-users")
 
 
 def test_a_new_password_obeys_the_policy(cli: Cli) -> None:
@@ -249,7 +250,7 @@ def test_a_new_password_obeys_the_policy(cli: Cli) -> None:
     assert query(cli, "SELECT password_hash, auth_version FROM users") == before
 
 
-def test_a_deactivated_account_gets_a_password_and_a_remark(cli: Cli) -> None:
+def test_setting_the_password_of_a_deactivated_account_warns(cli: Cli) -> None:
     insert(cli, "ada@example.com")
     query(cli, "UPDATE users SET is_active = 0")
 
@@ -262,7 +263,7 @@ def test_a_deactivated_account_gets_a_password_and_a_remark(cli: Cli) -> None:
 # --- set-role
 
 
-async def test_another_role_acts_on_the_next_request(both: Cli, api: Api) -> None:
+async def test_a_new_role_takes_effect_on_the_next_request(both: Cli, api: Api) -> None:
     """JW5."""
     await api.register_admin()
     account = await api.register("ada@example.com")
@@ -273,7 +274,7 @@ async def test_another_role_acts_on_the_next_request(both: Cli, api: Api) -> Non
         statuses.append(answer.status_code)
 
     assert statuses == [403, 200, 200, 403]
-    # What changed nothing is not told.
+    # A change to the same role is not audited.
     admin = await api.register_admin()
     log = await api.client.get("/api/v1/audit-events?action=change_role", headers=admin.headers)
     assert [e["account_public_id"] for e in log.json()["data"]] == [account.public_id] * 2
@@ -283,8 +284,8 @@ def test_the_last_administrator_keeps_the_role(cli: Cli) -> None:
     """AZ6."""
     create(cli, "chief@example.com", "--admin")
 
-    assert_refused(cli.run("set-role", "chief@example.com", "user"), "no administrator left")
-    assert_refused(cli.run("set-role", "a@example.com", "admin"), "no account with this address")
+    assert_refused(cli.run("set-role", "chief@example.com", "user"), "the last administrator")
+    assert_refused(cli.run("set-role", "a@example.com", "admin"), "no account has this address")
     assert cli.run("set-role", "chief@example.com", "god").returncode == USAGE_ERROR
     assert query(cli, "SELECT role FROM users") == [("admin",)]
 
@@ -305,7 +306,7 @@ def test_a_list_shows_public_ids_and_no_integer_ids_and_no_hashes(cli: Cli) -> N
         assert "a hash" not in output
 
 
-def test_a_list_is_paged_and_says_what_it_leaves_out(cli: Cli) -> None:
+def test_a_list_is_paged_and_prints_the_total(cli: Cli) -> None:
     for name in ("ada", "bob", "cyd"):
         insert(cli, f"{name}@example.com")
 
@@ -319,14 +320,14 @@ def test_a_list_is_paged_and_says_what_it_leaves_out(cli: Cli) -> None:
     assert rest["total"] == 3
 
 
-def test_a_list_leaves_out_deleted_accounts(cli: Cli) -> None:
+def test_a_list_omits_deleted_accounts(cli: Cli) -> None:
     insert(cli, "ada@example.com")
     query(cli, "UPDATE users SET is_deleted = 1")
 
     assert cli.json("list-users") == {"users": [], "total": 0}
 
 
-def test_a_name_cannot_command_the_terminal(cli: Cli) -> None:
+def test_control_characters_in_a_name_are_escaped(cli: Cli) -> None:
     insert(cli, "ada@example.com", full_name="\x1b[2J[bold]Ada")
 
     shown = cli.run("list-users").stdout

@@ -1,4 +1,4 @@
-"""Starting with settings that are unsafe or wrong: refused, in lines that tell no secret."""
+"""Start-up with unsafe or wrong settings is refused, in lines that contain no secret."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from limits import parse
 from pydantic import SecretStr
 
 from app.core.config import PROJECT_ROOT, Settings, get_settings
-from tests.support import warm_processes
+from mscr.testing import warm_processes
 
 START: Final = [sys.executable, "-m", "app.main"]
 Finished = CompletedProcess[bytes]
@@ -21,7 +21,7 @@ UNSET: Final = ""
 
 
 def random_key(name: str) -> str:
-    """As good as random, and the same in each run."""
+    """Return a key that looks random and is the same in each run."""
     return hashlib.sha256(name.encode()).hexdigest()
 
 
@@ -43,15 +43,18 @@ BY_MAIL: Final = {
     "PUBLIC_URL": "https://app.example.com",
 }
 
-# What differs from the safe settings, and how the one line begins that it gives.
+# The settings that differ from the safe ones, and the beginning of the error line.
 UNSAFE: Final = {
     "SECRET_KEY missing": ({"SECRET_KEY": UNSET}, "SECRET_KEY is not set"),
     "JWT_SECRET_KEY missing": ({"JWT_SECRET_KEY": UNSET}, "JWT_SECRET_KEY is not set"),
     "SECRET_KEY short": ({"SECRET_KEY": "canary" * 5}, "SECRET_KEY needs at least 32"),
-    "SECRET_KEY sample": ({"SECRET_KEY": "your-secret-key" * 3}, "SECRET_KEY looks like a sample"),
+    "SECRET_KEY sample": (
+        {"SECRET_KEY": "your-secret-key" * 3},
+        "SECRET_KEY contains a word of a sample",
+    ),
     "JWT_SECRET_KEY sample": (
         {"JWT_SECRET_KEY": "ChangeMe-0123456789-abcdefghijklm"},
-        "JWT_SECRET_KEY looks like a sample",
+        "JWT_SECRET_KEY contains a word of a sample",
     ),
     "keys shared": (
         {"JWT_SECRET_KEY": SAFE["SECRET_KEY"]},
@@ -85,16 +88,20 @@ UNSAFE: Final = {
     "weak hashes": ({"ARGON2_TIME_COST": "1"}, "ARGON2_TIME_COST must be at least 2"),
 }
 
-# More of the kind, which are tried without a process of their own.
+# More wrong values, which need no process of their own.
 WRONG: Final = [
     ("JWT_SECRET_KEY", "canary" * 5, "JWT_SECRET_KEY needs at least 32"),
     ("SECRET_KEY", "canary" * 8, "SECRET_KEY has fewer than 10 different characters"),
     ("SECRET_KEY_PREVIOUS", f"{random_key('old')},canary", "SECRET_KEY_PREVIOUS needs at least"),
     ("SECRET_KEY_PREVIOUS", SAFE["JWT_SECRET_KEY"], "SECRET_KEY and JWT_SECRET_KEY must differ"),
-    ("JWT_SECRET_KEY_PREVIOUS", "placeholder" * 4, "JWT_SECRET_KEY_PREVIOUS looks like a sample"),
+    (
+        "JWT_SECRET_KEY_PREVIOUS",
+        "placeholder" * 4,
+        "JWT_SECRET_KEY_PREVIOUS contains a word of a sample",
+    ),
     ("SECRET_KEY_PREVIOUS", "canary" * 8, "SECRET_KEY_PREVIOUS has fewer than 10 different"),
     ("JWT_SECRET_KEY_PREVIOUS", SAFE["SECRET_KEY"], "SECRET_KEY and JWT_SECRET_KEY must differ"),
-    ("JWT_ALGORITHM", "EdDSA", "JWT_PRIVATE_KEY is not set, and EdDSA signs with it"),
+    ("JWT_ALGORITHM", "EdDSA", "JWT_PRIVATE_KEY is not set, and EdDSA needs it"),
     ("JWT_ALGORITHM", "canary", "JWT_ALGORITHM: Input should be"),
     ("JWT_PRIVATE_KEY", "canary", "JWT_PRIVATE_KEY is set, and JWT_ALGORITHM=HS256"),
     ("JWT_PUBLIC_KEYS", "canary", "JWT_PUBLIC_KEYS is set, and JWT_ALGORITHM=HS256"),
@@ -141,15 +148,15 @@ WRONG: Final = [
     ("SMTP_URL", "smtp://app:canary@", "SMTP_URL: it needs one host"),
     ("SMTP_URL", "smtp://app:canary@one,two", "SMTP_URL: it needs one host"),
     ("SMTP_URL", "smtp://app:canary@:587", "SMTP_URL: it needs one host"),
-    ("SMTP_URL", "smtp://mail/canary", "SMTP_URL: it must end behind the port"),
+    ("SMTP_URL", "smtp://mail/canary", "SMTP_URL: it must end after the port"),
     ("SMTP_URL", "smtp://mail?starttls=canary", "SMTP_URL: starttls: unknown option; remove it"),
     ("SMTP_URL", "smtp://app:can:ary@mail:canary", "SMTP_URL: the port is not a number"),
-    ("SMTP_URL", "smtp://app:can/ary@mail:587", "SMTP_URL: an @ behind the host; percent-encode"),
+    ("SMTP_URL", "smtp://app:can/ary@mail:587", "SMTP_URL: an @ after the host; percent-encode"),
     ("SMTP_URL", "smtp://app:canary@mail:99999", "SMTP_URL: the port must be from 1 to 65535"),
     ("SMTP_URL", "smtp://canary@mail", "SMTP_URL: it needs a user and a password"),
     ("MAIL_FROM", "canary", "MAIL_FROM: needs an email address, as in no-reply@example.com; an em"),
     ("MAIL_FROM", "a@example.com\nBcc: canary@example.com", "MAIL_FROM: needs an email address"),
-    ("MAIL_FROM", "Canary <canary@example.com>", "MAIL_FROM: needs the address alone"),
+    ("MAIL_FROM", "Canary <canary@example.com>", "MAIL_FROM: needs a bare address"),
     (
         "MAIL_FROM",
         "canary@app.local",
@@ -205,7 +212,7 @@ WRONG: Final = [
     ("PASSWORD_MIN_LENGTH", "7", "PASSWORD_MIN_LENGTH: Input should be greater"),
 ]
 
-# What whoever wrote the URL meant, and what the drivers need.
+# URLs as people write them, and as the drivers need them.
 COMPLETED: Final = [
     ("DATABASE_URL", "postgres://a@db/app", "postgresql+asyncpg://a@db/app"),
     (
@@ -236,7 +243,7 @@ COMPLETED: Final = [
 
 @pytest.fixture(scope="module")
 def ended() -> dict[str, Finished]:
-    """How the starts ended, all of them."""
+    """Start a process for each set of settings, and return the results."""
     safe: dict[str, dict[str, str]] = {"safe": {}, "by mail": BY_MAIL}
     changes = safe | {name: changes for name, (changes, _) in UNSAFE.items()}
     outside = {k: v for k, v in os.environ.items() if k not in Settings.model_fields}
@@ -251,7 +258,7 @@ def output(finished: Finished) -> str:
 
 
 def test_the_safe_settings_start(ended: dict[str, Finished]) -> None:
-    """CF1: each of the others differs from them in one thing only."""
+    """CF1: every other case differs from these settings in one respect only."""
     for safe in ("safe", "by mail"):
         started = ended[safe]
         assert (started.returncode, started.stdout, started.stderr) == (0, b"", b"")
@@ -267,14 +274,14 @@ def test_an_unsafe_setting_keeps_production_from_starting(
 
 @pytest.mark.parametrize("fault", UNSAFE)
 def test_an_unsafe_setting_is_named_in_one_line(ended: dict[str, Finished], fault: str) -> None:
-    """CF1: no traceback either."""
+    """CF1: and without a traceback."""
     [line] = output(ended[fault]).splitlines()
     assert line.startswith(f"Configuration error: {UNSAFE[fault][1]}")
 
 
 @pytest.mark.parametrize("fault", UNSAFE)
 def test_no_secret_is_printed(ended: dict[str, Finished], fault: str) -> None:
-    """CF1: none of the unsafe one's value, and none of the others'."""
+    """CF1: neither the unsafe value nor any other secret."""
     environment = SAFE | UNSAFE[fault][0]
     secrets = {value for name, value in environment.items() if "KEY" in name and value}
 
@@ -283,7 +290,7 @@ def test_no_secret_is_printed(ended: dict[str, Finished], fault: str) -> None:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The environment, with the safe settings and no others."""
+    """Set the safe settings and no others."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name, raising=False)
     for name, value in SAFE.items():
@@ -292,7 +299,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def load_settings() -> Settings:
-    """What a process does as it starts."""
+    """Load the settings, as a process does when it starts."""
     return get_settings.__wrapped__()
 
 
@@ -311,7 +318,7 @@ def test_a_wrong_value_is_named_in_one_line_that_does_not_repeat_it(
     assert "canary" not in told
 
 
-def test_every_fault_has_a_line_of_its_own(environment: pytest.MonkeyPatch) -> None:
+def test_every_faulty_setting_has_a_line_of_its_own(environment: pytest.MonkeyPatch) -> None:
     """CF1."""
     environment.setenv("DEBUG", "true")
     environment.setenv("CORS_ORIGINS", "*")
@@ -328,7 +335,7 @@ def test_every_fault_has_a_line_of_its_own(environment: pytest.MonkeyPatch) -> N
     ("name", "value"),
     [("DEBUG", "true"), ("CORS_ORIGINS", "*"), ("RATE_LIMIT_ENABLED", "false"), ("REDIS_URL", "")],
 )
-def test_development_may_do_what_production_must_not(
+def test_development_allows_settings_that_production_refuses(
     environment: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     environment.setenv("ENVIRONMENT", "development")
@@ -338,10 +345,10 @@ def test_development_may_do_what_production_must_not(
 
 
 @pytest.mark.parametrize("origins", ["*", "null", "https://*.example.com", "http://localhost:1/"])
-def test_with_the_cookie_no_environment_lets_every_page_in(
+def test_with_the_cookie_every_environment_requires_exact_origins(
     environment: pytest.MonkeyPatch, origins: str
 ) -> None:
-    """CF1, CK4: `*` with credentials would let every page act for its visitors."""
+    """CF1, CK4: `*` with credentials would let any page act on behalf of its visitors."""
     environment.setenv("ENVIRONMENT", "development")
     environment.setenv("REFRESH_TOKEN_TRANSPORT", "cookie")
     environment.setenv("CORS_ORIGINS", origins)
@@ -350,8 +357,8 @@ def test_with_the_cookie_no_environment_lets_every_page_in(
         load_settings()
 
 
-def test_with_the_cookie_pages_in_production_come_over_tls(environment: pytest.MonkeyPatch) -> None:
-    """CK4: and one's own machine is trusted in development."""
+def test_with_the_cookie_production_requires_https_origins(environment: pytest.MonkeyPatch) -> None:
+    """CK4: development trusts the local machine without TLS."""
     environment.setenv("REFRESH_TOKEN_TRANSPORT", "cookie")
     environment.setenv("CORS_ORIGINS", "https://app.example.com,https://admin.example.com:8443")
     assert load_settings().refresh_token_in_cookie
@@ -362,7 +369,7 @@ def test_with_the_cookie_pages_in_production_come_over_tls(environment: pytest.M
 
 
 @pytest.mark.parametrize(("name", "value", "completed"), COMPLETED)
-def test_a_url_is_completed(
+def test_a_url_is_normalized(
     environment: pytest.MonkeyPatch, name: str, value: str, completed: str
 ) -> None:
     environment.setenv("WEB_CONCURRENCY", "1")
@@ -373,7 +380,7 @@ def test_a_url_is_completed(
     assert completed == (found if isinstance(found, str) else found.get_secret_value())
 
 
-def test_a_declared_pooler_goes_with_the_option_of_a_pooler(
+def test_a_declared_pooler_accepts_the_pgbouncer_option(
     environment: pytest.MonkeyPatch,
 ) -> None:
     environment.setenv("DATABASE_URL", "postgresql://app:canary@db:6543/app?pgbouncer=true")
@@ -394,7 +401,7 @@ def test_the_settings_show_no_secret(environment: pytest.MonkeyPatch) -> None:
     assert not [s for s in ("canary", SAFE["SECRET_KEY"], SAFE["JWT_SECRET_KEY"]) if s in shown]
 
 
-def test_the_environment_comes_before_the_env_file(
+def test_the_environment_overrides_the_env_file(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     env_file = tmp_path / ".env"
@@ -408,7 +415,7 @@ def test_the_environment_comes_before_the_env_file(
 
 
 def test_whitespace_around_every_setting_is_removed(environment: pytest.MonkeyPatch) -> None:
-    """Whatever its type: words, numbers, switches, lists, URLs and secrets."""
+    """For every type: strings, numbers, booleans, lists, URLs and secrets."""
     expected = load_settings()
     for name, value in expected.model_dump(mode="json", exclude_none=True).items():
         found = getattr(expected, name)
@@ -421,7 +428,7 @@ def test_whitespace_around_every_setting_is_removed(environment: pytest.MonkeyPa
     assert load_settings() == expected
 
 
-def test_a_setting_comes_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_setting_can_be_read_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "database_url"
     file.write_text("\ufeffpostgres://app:canary@db/app?sslmode=require\n", encoding="utf-8")
     environment.delenv("DATABASE_URL")
@@ -442,7 +449,7 @@ def test_a_setting_comes_from_a_file(environment: pytest.MonkeyPatch, tmp_path: 
     ("variable", "line"),
     [("ENV_FILE", "is not UTF-8 text."), ("CREDENTIALS_DIRECTORY", ": Not a directory.")],
 )
-def test_a_source_that_cannot_be_read_is_one_line(
+def test_an_unreadable_source_is_one_line(
     environment: pytest.MonkeyPatch, tmp_path: Path, variable: str, line: str
 ) -> None:
     file = tmp_path / "latin"
@@ -477,7 +484,7 @@ def test_a_limit_is_an_amount_and_a_time(
     assert window.total_seconds() == seconds
 
 
-def test_an_empty_variable_is_as_none_at_all(environment: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("PORT", "")
 
     assert load_settings().PORT == 8000
@@ -492,10 +499,10 @@ def test_an_empty_variable_is_as_none_at_all(environment: pytest.MonkeyPatch) ->
         ({"DRAIN_SECONDS": "3"}, 3),
     ],
 )
-def test_a_server_drains_for_five_seconds_in_production_unless_told_otherwise(
+def test_a_server_drains_for_five_seconds_in_production_by_default(
     values: dict[str, str], seconds: int
 ) -> None:
     strong = {"ARGON2_MEMORY_KIB": "19456", "ARGON2_TIME_COST": "2", "RATE_LIMIT_ENABLED": "true"}
     given: dict[str, Any] = {**SAFE, **strong, "ENVIRONMENT": "development", **values}
 
-    assert Settings(_env_file=None, **given).drain_seconds == seconds
+    assert Settings.from_env_file(None, **given).drain_seconds == seconds

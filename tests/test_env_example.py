@@ -1,22 +1,25 @@
-"""`.env.example` says what the settings say, and new keys are good ones."""
+"""`.env.example` matches the settings, and generated keys are strong."""
 
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import jwt
 import pytest
 
-from app.cli import env_example
-from app.cli.env_example import render
-from app.cli.env_file import GENERATED_SECRETS, add_missing_secrets
-from app.cli.faults import Fault
 from app.core.config import PROJECT_ROOT, Settings, get_settings
-from app.core.security.key_pairs import read_private_key, to_line
-from app.core.security.signing_algorithm import SigningAlgorithm
-from tests.support.api import PASSWORD, bearer
-from tests.support.applications import running
-from tests.support.databases import on_sqlite
+from app.main import create_app
+from app.project import project
+from mscr.cli.env_example import GENERATED_SECRETS, render
+from mscr.cli.env_file import add_missing_secrets
+from mscr.cli.faults import Fault
+from mscr.core.security.key_pairs import read_private_key, to_line
+from mscr.core.security.signing_algorithm import SigningAlgorithm
+from mscr.testing.api import PASSWORD, bearer
+from mscr.testing.applications import running
+from mscr.testing.databases import on_sqlite
+from tests import test_cli
 from tests.test_cli import Cli, assert_refused, run_here
 
 EXAMPLE = PROJECT_ROOT / ".env.example"
@@ -29,33 +32,37 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_example_in_the_project_is_up_to_date() -> None:
-    assert EXAMPLE.read_text() == render(), "write it: python cli.py env-example --write"
+    assert EXAMPLE.read_text() == render(Settings), (
+        "out of date; run: python cli.py env-example --write"
+    )
 
 
-def test_every_setting_stands_in_it_once() -> None:
-    names = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", render(), re.MULTILINE)
+def test_every_setting_is_in_the_example_once() -> None:
+    names = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", render(Settings), re.MULTILINE)
 
     assert names == list(Settings.model_fields)
 
 
 def test_required_secrets_are_empty_and_everything_else_is_commented_out() -> None:
-    assignments = [line for line in render().splitlines() if re.match(r"[A-Z]", line)]
+    assignments = [line for line in render(Settings).splitlines() if re.match(r"[A-Z]", line)]
 
     assert assignments == [f"{name}=" for name in GENERATED_SECRETS]
 
 
 @pytest.mark.usefixtures("no_environment")
-def test_what_it_gives_as_defaults_are_the_defaults(tmp_path: Path) -> None:
+def test_the_defaults_in_the_example_are_the_defaults(tmp_path: Path) -> None:
     keys = "SECRET_KEY=" + "a" * 32 + "\nJWT_SECRET_KEY=" + "b" * 32 + "\n"
     silent, spoken = tmp_path / "silent", tmp_path / "spoken"
     silent.write_text(keys)
-    spoken.write_text(re.sub(r"^# ([A-Z][A-Z0-9_]*=)", r"\1", render(), flags=re.MULTILINE) + keys)
+    spoken.write_text(
+        re.sub(r"^# ([A-Z][A-Z0-9_]*=)", r"\1", render(Settings), flags=re.MULTILINE) + keys
+    )
 
-    assert Settings(_env_file=spoken) == Settings(_env_file=silent)
+    assert Settings.from_env_file(spoken) == Settings.from_env_file(silent)
 
 
-def test_headings_descriptions_and_bounds_stand_in_it() -> None:
-    text = render()
+def test_headings_descriptions_and_bounds_are_in_the_example() -> None:
+    text = render(Settings)
 
     assert "# --- Database\n\n# postgresql://" in text
     assert re.search(r"^# .*One of DEBUG, INFO, .*\n# LOG_LEVEL=INFO$", text, re.MULTILINE)
@@ -64,38 +71,38 @@ def test_headings_descriptions_and_bounds_stand_in_it() -> None:
     assert re.search(r"^# .* At most 80 characters\.\n# APP_NAME=", text, re.MULTILINE)
 
 
-def test_the_command_prints_it_and_checks_it_without_a_configuration(tmp_path: Path) -> None:
+def test_the_command_prints_and_checks_the_example_without_a_configuration(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     cli.settings |= {"SECRET_KEY": "", "DATABASE_URL": "nonsense"}
 
-    assert cli.run("env-example").stdout == render()
+    assert cli.run("env-example").stdout == render(Settings)
     assert cli.run("env-example", "--check").returncode == 0
 
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Another file in the place of the project's."""
+    """Replace the project's file with another path, which does not exist yet."""
     file = tmp_path / "folder" / ".env.example"
-    monkeypatch.setattr(env_example, "EXAMPLE", file)
+    monkeypatch.setattr(test_cli, "project", replace(project, root=file.parent))
     return file
 
 
-def test_a_file_that_is_out_of_date_fails_the_check_until_it_is_written(example: Path) -> None:
+def test_an_outdated_example_fails_the_check_until_it_is_written(example: Path) -> None:
     example.parent.mkdir()
 
     assert_refused(run_here("env-example", "--check"), "env-example --write")
-    example.write_text(render().replace("8000", "8001"))
+    example.write_text(render(Settings).replace("8000", "8001"))
     assert_refused(run_here("env-example", "--check"), "env-example --write")
 
     assert run_here("env-example", "--write").returncode == 0
     assert run_here("env-example", "--check").returncode == 0
 
 
-def test_a_file_that_cannot_be_written_is_one_line(example: Path) -> None:
+def test_an_unwritable_example_is_one_line(example: Path) -> None:
     assert_refused(run_here("env-example", "--write"), str(example))
 
 
-def test_generated_keys_are_fresh_and_good_enough_for_production(tmp_path: Path) -> None:
+def test_generated_keys_are_fresh_and_strong_enough_for_production(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     cli.settings |= {"SECRET_KEY": "", "JWT_SECRET_KEY": ""}
 
@@ -113,7 +120,7 @@ def test_generated_keys_are_fresh_and_good_enough_for_production(tmp_path: Path)
 @pytest.mark.usefixtures("no_environment")
 @pytest.mark.parametrize("place", [".env", "environment"])
 @pytest.mark.parametrize("algorithm", ["EdDSA", "RS256"])
-async def test_a_generated_key_pair_works_as_it_is_pasted(
+async def test_a_generated_key_pair_works_when_pasted(
     tmp_path: Path,
     database_url: str,
     algorithm: str,
@@ -126,12 +133,12 @@ async def test_a_generated_key_pair_works_as_it_is_pasted(
     if place == ".env":
         (tmp_path / ".env").write_text(lines)
         monkeypatch.setenv("ENV_FILE", str(tmp_path / ".env"))
-    else:  # as container engines read their env files: nothing is unquoted or unescaped
+    else:  # as container engines read env files, without unquoting or unescaping
         for line in lines.splitlines():
             if not line.startswith("#"):
                 monkeypatch.setenv(*line.split("=", 1))
 
-    async with running(get_settings.__wrapped__()) as client:
+    async with running(create_app(get_settings.__wrapped__())) as client:
         body = {"email": "ada@example.com", "password": PASSWORD}
         registered = await client.post("/api/v1/auth/register", json=body)
         token = registered.json()["data"]["access_token"]
@@ -174,13 +181,13 @@ def test_missing_secrets_are_added_and_every_other_byte_is_kept(tmp_path: Path) 
     file.write_bytes(b"SECRET_KEY=\r\n" + kept)
     file.chmod(0o644)
 
-    assert add_missing_secrets(file) == list(GENERATED_SECRETS)
+    assert add_missing_secrets(file, Settings) == list(GENERATED_SECRETS)
 
     key = rb"SECRET_KEY=[0-9a-f]{64}\r\n"
     assert re.fullmatch(rb"%b%b\r\nJWT_%b" % (key, re.escape(kept), key), file.read_bytes())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [file]
-    assert add_missing_secrets(file) == []
+    assert add_missing_secrets(file, Settings) == []
 
 
 @pytest.mark.usefixtures("no_environment")
@@ -188,7 +195,7 @@ def test_no_shared_secret_is_generated_beside_a_key_pair(tmp_path: Path) -> None
     file = tmp_path / ".env"
     file.write_text("JWT_ALGORITHM=EdDSA\n")
 
-    assert add_missing_secrets(file) == ["SECRET_KEY"]
+    assert add_missing_secrets(file, Settings) == ["SECRET_KEY"]
 
 
 @pytest.mark.usefixtures("no_environment")
@@ -197,16 +204,16 @@ def test_a_link_to_an_env_file_stays_a_link(tmp_path: Path) -> None:
     target.write_text("APP_NAME=Mine\n")
     link.symlink_to(target)
 
-    add_missing_secrets(link)
+    add_missing_secrets(link, Settings)
 
     assert link.is_symlink()
     assert "JWT_SECRET_KEY=" in target.read_text()
 
 
 @pytest.mark.usefixtures("no_environment")
-def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
-    with pytest.raises(Fault, match="is no file"):
-        add_missing_secrets(tmp_path)
+def test_a_folder_is_not_replaced_by_an_env_file(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match="is not a file"):
+        add_missing_secrets(tmp_path, Settings)
 
 
 @pytest.mark.usefixtures("no_environment")
@@ -217,5 +224,5 @@ def test_a_secret_of_another_source_is_not_generated(
     (tmp_path / "secret_key").write_text("s" * 32)
     file = tmp_path / ".env"
 
-    assert add_missing_secrets(file) == ["JWT_SECRET_KEY"]
+    assert add_missing_secrets(file, Settings) == ["JWT_SECRET_KEY"]
     assert "\nSECRET_KEY=\n" in file.read_text()

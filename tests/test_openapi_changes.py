@@ -1,4 +1,4 @@
-"""Which changes of an OpenAPI document break clients, case by case."""
+"""Changes of an OpenAPI document that break clients, case by case."""
 
 from copy import deepcopy
 from typing import Annotated, Any, Final
@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 import pytest
 from pydantic import TypeAdapter
 
-from app.cli.openapi_changes import breaking_changes
-from app.core.pagination import sort_field
+from mscr.cli.openapi_changes import breaking_changes
+from mscr.schemas.list_schemas import sort_field
 
 GONE: Final = object()
 ITEM: Final = ("components", "schemas", "Item")
@@ -22,7 +22,7 @@ ANSWER: Final = (*READ, "responses", "200")
 
 
 def sorted_by(*columns: str) -> str:
-    """The pattern of a list that may be sorted by these."""
+    """Return the pattern of a list that may be sorted by these columns."""
     schema = TypeAdapter(Annotated[str, sort_field(*columns)]).json_schema()
     return str(schema["pattern"])
 
@@ -131,13 +131,13 @@ BREAKING: Final[list[tuple[tuple[str | int, ...], Any, str]]] = [
     (("paths", "/items"), GONE, f"{LIST}: removed"),
     (READ, GONE, f"{LIST}: removed"),
     ((*READ, "operationId"), "items", f"{LIST}: operation id list_items became items"),
-    # Whoever may not ask
-    ((*READ, "security"), [{"Key": []}], f"{LIST}: asks for more than nothing"),
-    ((*WRITE, "security"), [{"OAuth2": ["items:write"]}], f"{CREATE}: asks for more than Key"),
+    # Access
+    ((*READ, "security"), [{"Key": []}], f"{LIST}: requires more than nothing"),
+    ((*WRITE, "security"), [{"OAuth2": ["items:write"]}], f"{CREATE}: requires more than Key"),
     (
         (*WRITE, "security", 0, "OAuth2"),
         ["items:write", "admin"],
-        f"{CREATE}: asks for more than OAuth2 items:write",
+        f"{CREATE}: requires more than OAuth2 items:write",
     ),
     # Parameters
     (LIMIT, {"in": "query", "name": "size", "schema": {}}, f"{LIST}, query limit: removed"),
@@ -162,7 +162,7 @@ BREAKING: Final[list[tuple[tuple[str | int, ...], Any, str]]] = [
     ),
     (SORT, sorted_by("created_at", "size"), f"{LIST}, query sort: title is no longer accepted"),
     (SORT, "^x$", f"{LIST}, query sort: pattern {sorted_by('title', 'created_at')} became ^x$"),
-    # Bodies that are sent
+    # Request bodies
     (BODY, GONE, f"{SENT}: removed"),
     ((*READ, "requestBody"), {"required": True}, f"{LIST}, body: required now"),
     (
@@ -190,28 +190,28 @@ BREAKING: Final[list[tuple[tuple[str | int, ...], Any, str]]] = [
         {"const": False},
         f"{SENT}.flag: True is no longer accepted",
     ),
-    # Answers
+    # Responses
     ((*READ, "responses", "404"), GONE, f"{LIST}, 404: removed"),
     ((*ANSWER, "headers"), {}, f"{LIST}, 200, header X-Request-ID: removed"),
     ((*ANSWER, "content"), {}, f"{LIST}, 200: application/json removed"),
-    ((*ANSWER, *JSON, "schema"), {"type": "object"}, f"{LIST}, 200: object may be answered now"),
+    ((*ANSWER, *JSON, "schema"), {"type": "object"}, f"{LIST}, 200: object may be returned now"),
     ((*ITEM, "properties", "size"), GONE, f"{FOUND}.size: removed"),
     ((*ITEM, "required"), ["id"], f"{FOUND}.note: may be absent now"),
     ((*ITEM, "properties", "id"), {"type": "string"}, f"{FOUND}.id: format uuid became none"),
     (
         (*ITEM, "properties", "size", "type"),
         "number",
-        f"{FOUND}.size: number may be answered now",
+        f"{FOUND}.size: number may be returned now",
     ),
     (
         (*ITEM, "properties", "size"),
         {"oneOf": [{"type": "integer"}, {"type": "null"}]},
-        f"{FOUND}.size: null may be answered now",
+        f"{FOUND}.size: null may be returned now",
     ),
     (
         (*ITEM, "properties", "parts", "items"),
         {},
-        f"{FOUND}.parts[]: any value may be answered now",
+        f"{FOUND}.parts[]: any value may be returned now",
     ),
 ]
 
@@ -245,16 +245,16 @@ HARMLESS: Final[list[tuple[tuple[str | int, ...], Any]]] = [
 
 
 @pytest.mark.parametrize(("path", "value", "told"), BREAKING)
-def test_what_breaks_clients_is_told(path: tuple[str | int, ...], value: Any, told: str) -> None:
+def test_a_breaking_change_is_reported(path: tuple[str | int, ...], value: Any, told: str) -> None:
     assert told in breaking_changes(DOCUMENT, changed(path, value))
 
 
 @pytest.mark.parametrize(("path", "value"), HARMLESS)
-def test_what_clients_do_not_notice_is_not(path: tuple[str | int, ...], value: Any) -> None:
+def test_a_compatible_change_is_not_reported(path: tuple[str | int, ...], value: Any) -> None:
     assert breaking_changes(DOCUMENT, changed(path, value)) == []
 
 
-def test_a_field_that_is_gone_is_told_once() -> None:
+def test_a_removed_field_is_reported_once() -> None:
     note, found = {"note": {"type": "string"}}, (*ANSWER, *JSON, "schema", "items")
     small = changed(found, {"type": "object", "properties": note, "required": ["note"]})
     whole = {"type": "object", "properties": {**note, "id": {}}, "required": ["note", "id"]}
@@ -262,17 +262,17 @@ def test_a_field_that_is_gone_is_told_once() -> None:
     assert breaking_changes(changed(found, whole), small) == [f"{FOUND}.id: removed"]
 
 
-def test_a_body_that_refuses_unknown_fields_from_now_on_breaks_clients() -> None:
+def test_a_body_that_newly_refuses_unknown_fields_breaks_clients() -> None:
     lenient = changed((*NEW_ITEM, "additionalProperties"), True)
     assert breaking_changes(lenient, DOCUMENT) == [f"{SENT}: unknown fields are refused now"]
 
 
-def test_a_body_that_is_required_from_now_on_breaks_clients() -> None:
+def test_a_newly_required_body_breaks_clients() -> None:
     optional = changed((*BODY, "required"), False)
     assert breaking_changes(optional, DOCUMENT) == [f"{SENT}: required now"]
 
 
-def test_a_choice_is_compared_with_the_one_that_is_most_like_it() -> None:
+def test_a_choice_is_compared_with_the_most_similar_one() -> None:
     a = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
     b = {"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"]}
     schema = (*BODY, *JSON, "schema")

@@ -1,24 +1,27 @@
-"""`python cli.py openapi`: the committed document is the application's, and is kept."""
+"""`python cli.py openapi`: the committed document matches the application."""
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.cli.openapi import default_document, render
 from app.core.config import PROJECT_ROOT
-from tests.test_cli import Cli, assert_refused, run_here
+from app.project import project
+from mscr.cli.openapi import RELEASED, default_document, render
+from tests import test_cli
+from tests.test_cli import Cli, Finished, assert_refused, run_here
 
 COMMITTED = PROJECT_ROOT / "openapi.json"
 
 
 @pytest.fixture
 def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Another file in the place of the project's, which is not there yet."""
+    """Replace the project's file with another path, which does not exist yet."""
     file = tmp_path / "openapi.json"
-    monkeypatch.setattr("app.cli.openapi.DOCUMENT", file)
+    monkeypatch.setattr(test_cli, "project", replace(project, root=tmp_path))
     return file
 
 
@@ -26,13 +29,29 @@ def write(file: Path, document: dict[str, Any]) -> None:
     file.write_text(render(document))
 
 
+def with_route(*names: str) -> dict[str, Any]:
+    """Return the application's document, with routes that it does not have."""
+    document = default_document(project)
+    for name in names:
+        document["paths"][f"/api/v1/{name}"] = {"get": {"operationId": name, "responses": {}}}
+    return document
+
+
+def assert_breaks(refused: Finished, change: str) -> None:
+    """Assert that it refused this one change, and named the option that permits it."""
+    assert refused.returncode == 1
+    named, error = refused.stderr.splitlines()
+    assert named == f"breaks clients: {change}"
+    assert error.endswith("python cli.py openapi --write --breaking")
+
+
 def test_the_document_in_the_project_is_up_to_date() -> None:
-    assert COMMITTED.read_text() == render(default_document()), (
-        "write it: python cli.py openapi --write"
+    assert COMMITTED.read_text() == render(default_document(project)), (
+        "out of date; run: python cli.py openapi --write"
     )
 
 
-def test_it_is_that_of_the_defaults_whatever_is_configured(tmp_path: Path) -> None:
+def test_the_document_has_the_defaults_whatever_is_configured(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     cli.settings |= {
         "SECRET_KEY": "",
@@ -46,53 +65,102 @@ def test_it_is_that_of_the_defaults_whatever_is_configured(tmp_path: Path) -> No
     assert cli.run("openapi", "--check").returncode == 0
 
 
-def test_the_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_NAME", "Mine")
     before = dict(os.environ)
 
-    assert default_document()["info"]["title"] != "Mine"
+    assert default_document(project)["info"]["title"] != "Mine"
     assert dict(os.environ) == before
 
 
-def test_what_is_out_of_date_fails_the_check_until_it_is_written(committed: Path) -> None:
+def test_an_outdated_document_fails_the_check_until_it_is_written(committed: Path) -> None:
     assert_refused(run_here("openapi", "--check"), "out of date", "openapi --write")
-    document = default_document()
+    document = default_document(project)
     del document["paths"]["/health"]
     write(committed, document)
     assert_refused(run_here("openapi", "--check"), "out of date", "openapi --write")
 
     assert run_here("openapi", "--write").returncode == 0
     assert run_here("openapi", "--check").returncode == 0
-    assert json.loads(committed.read_text()) == default_document()
+    assert json.loads(committed.read_text()) == default_document(project)
 
 
-def test_what_breaks_clients_is_written_only_on_purpose(committed: Path) -> None:
-    document = default_document()
-    document["paths"]["/api/v1/gone"] = {"get": {"operationId": "gone", "responses": {}}}
-    write(committed, document)
+def test_a_change_of_what_was_never_released_is_written_and_named(committed: Path) -> None:
+    write(committed, with_route("renamed"))
+
+    checked, written = run_here("openapi", "--check"), run_here("openapi", "--write")
+
+    assert checked.stderr.endswith("out of date; write it: python cli.py openapi --write\n")
+    assert written.returncode == 0
+    for finished in (checked, written):
+        assert "breaks clients: GET /api/v1/renamed: removed\n" in finished.stderr
+        assert "not refused" in finished.stderr
+    assert run_here("openapi", "--check").returncode == 0
+
+
+def test_a_route_that_is_newer_than_the_release_may_be_renamed(committed: Path) -> None:
+    write(committed.with_name(RELEASED), default_document(project))
+    write(committed, with_route("renamed"))
+
+    written = run_here("openapi", "--write")
+
+    assert (written.returncode, written.stderr) == (0, "")
+
+
+def test_a_change_that_breaks_a_release_is_written_only_with_an_option(committed: Path) -> None:
+    write(committed, with_route("gone"))
+    write(committed.with_name(RELEASED), with_route("gone"))
     promised = committed.read_text()
 
     for refused in (run_here("openapi", "--check"), run_here("openapi", "--write")):
-        assert refused.returncode == 1
-        assert "breaks clients: GET /api/v1/gone: removed\n" in refused.stderr
-        assert "openapi --write --breaking" in refused.stderr
+        assert_breaks(refused, "GET /api/v1/gone: removed")
     assert committed.read_text() == promised
 
     assert run_here("openapi", "--write", "--breaking").returncode == 0
     assert run_here("openapi", "--check").returncode == 0
 
 
+def test_a_written_break_is_not_refused_again_but_another_one_is(committed: Path) -> None:
+    write(committed.with_name(RELEASED), with_route("gone", "kept"))
+    write(committed, with_route("kept", "later"))
+
+    assert_breaks(run_here("openapi", "--write"), "GET /api/v1/kept: removed")
+
+
+def test_a_missing_document_is_compared_with_the_release(committed: Path) -> None:
+    write(committed.with_name(RELEASED), with_route("gone"))
+
+    assert_breaks(run_here("openapi", "--write"), "GET /api/v1/gone: removed")
+
+
+def test_a_release_records_the_committed_document(committed: Path) -> None:
+    released = committed.with_name(RELEASED)
+    assert_refused(run_here("openapi", "--release"), "out of date", "openapi --write")
+    assert not released.exists()
+    run_here("openapi", "--write")
+
+    assert run_here("openapi", "--release").returncode == 0
+    assert released.read_bytes() == committed.read_bytes()
+
+
 @pytest.mark.parametrize(
     "left",
     [b"", b'<<<<<<< HEAD\n{"paths": {}}\n=======\n{}\n>>>>>>> other\n', b"\xff", b"[]", b"{}"],
 )
-def test_what_cannot_be_read_is_refused_and_written_anew_on_purpose(
+def test_an_unreadable_document_is_replaced_only_with_an_option(
     committed: Path, left: bytes
 ) -> None:
     committed.write_bytes(left)
     for refused in (run_here("openapi", "--check"), run_here("openapi", "--write")):
-        assert_refused(refused, "is no OpenAPI document", "openapi --write --breaking")
+        assert_refused(refused, "is not an OpenAPI document", "openapi --write --breaking")
     assert committed.read_bytes() == left
 
     assert run_here("openapi", "--write", "--breaking").returncode == 0
     assert run_here("openapi", "--check").returncode == 0
+
+
+def test_an_unreadable_release_is_named(committed: Path) -> None:
+    run_here("openapi", "--write")
+    committed.with_name(RELEASED).write_text("<<<<<<< HEAD\n")
+
+    assert_refused(run_here("openapi", "--write"), f"{RELEASED} is not an OpenAPI document")

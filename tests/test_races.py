@@ -1,4 +1,4 @@
-"""Many at once, and commits that fail: what the database has is what clients were told."""
+"""Concurrent requests and failed commits: the database always matches the responses."""
 
 import asyncio
 import io
@@ -9,11 +9,12 @@ from argon2 import PasswordHasher
 
 from app.db.session import Database
 from app.models import User
-from tests.support.api import PASSWORD, Api
-from tests.support.databases import on_sqlite
-from tests.support.problems import problem
-from tests.support.table_rows import all_rows, set_columns
-from tests.support.tokens import REFRESH
+from mscr.testing.api import PASSWORD
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import problem
+from mscr.testing.table_rows import all_rows, set_columns
+from mscr.testing.tokens import REFRESH
+from tests.support.api import Api
 
 CALLERS = 20
 WRITERS = 50
@@ -24,7 +25,7 @@ LOGOUT = "/api/v1/auth/logout"
 
 Body = dict[str, str]
 
-# An orphan whose foreign key is looked at when the transaction is committed, and not before.
+# A row whose foreign key is checked at COMMIT, not before.
 ORPHANS: Final = (
     "CREATE TABLE orphans (id INTEGER REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED)"
 )
@@ -39,15 +40,17 @@ POSTGRESQL_TRIGGER: Final = (
 
 
 async def _spoil_commits(database: Database, *, write: str, table: str) -> None:
-    """From now on a transaction that writes so to this table fails at its COMMIT."""
+    """Make every later transaction that writes to this table in this way fail at its COMMIT."""
     async with database.engine.begin() as connection:
         sqlite = connection.dialect.name == "sqlite"
         for statement in (ORPHANS, *(SQLITE_TRIGGER if sqlite else POSTGRESQL_TRIGGER)):
             await connection.exec_driver_sql(statement.format(write=write, table=table))
 
 
-async def test_one_of_many_registrations_of_an_address_wins(api: Api, database: Database) -> None:
-    """RC1: the others are told 409, however the address was typed; there is one account."""
+async def test_concurrent_registrations_of_an_address_succeed_once(
+    api: Api, database: Database
+) -> None:
+    """RC1: the others get 409, however they spell the address. There is one account."""
     spellings = ["ada@example.com", "Ada@Example.com", " ADA@EXAMPLE.COM "]
     calls = [
         api.client.post(REGISTER, json={"email": spellings[i % 3], "password": PASSWORD})
@@ -61,8 +64,8 @@ async def test_one_of_many_registrations_of_an_address_wins(api: Api, database: 
 
 
 @on_sqlite
-async def test_many_writers_wait_for_one_another(api: Api, database: Database) -> None:
-    """RL12: none is told that the database is locked."""
+async def test_concurrent_writers_wait_for_each_other(api: Api, database: Database) -> None:
+    """RL12: no request fails because the database is locked."""
     account = await api.register()
 
     await asyncio.gather(*[api.create_item(account) for _ in range(WRITERS)])
@@ -87,7 +90,7 @@ async def test_many_writers_wait_for_one_another(api: Api, database: Database) -
         ("POST", LOGIN, {"email": EMAIL, "password": PASSWORD}, "INSERT", "audit_events"),
     ],
 )
-async def test_write_that_cannot_be_committed_is_no_success(
+async def test_a_write_that_cannot_be_committed_fails(
     api: Api,
     database: Database,
     log_output: io.StringIO,
@@ -98,7 +101,7 @@ async def test_write_that_cannot_be_committed_is_no_success(
     write: str,
     table: str,
 ) -> None:
-    """RL8, AU2: the client gets a problem, the database is as it was, and no log says otherwise."""
+    """RL8, AU2: the client gets a problem, the database is unchanged, no log claims success."""
     account = await api.login(await api.register(EMAIL))
     body = {name: value.format(**account.tokens) for name, value in body.items()}
     before = await all_rows(database)
@@ -112,8 +115,10 @@ async def test_write_that_cannot_be_committed_is_no_success(
     assert "outcome" not in log_output.getvalue()
 
 
-async def test_login_that_cannot_be_committed_renews_no_hash(api: Api, database: Database) -> None:
-    """RL8, PW5: what a login changes is one transaction."""
+async def test_a_login_that_cannot_be_committed_renews_no_hash(
+    api: Api, database: Database
+) -> None:
+    """RL8, PW5: all changes of a login are one transaction."""
     account = await api.register()
     old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=2).hash(account.password)
     await set_columns(database, User, account.public_id, password_hash=old)
@@ -125,10 +130,8 @@ async def test_login_that_cannot_be_committed_renews_no_hash(api: Api, database:
     assert await all_rows(database) == before
 
 
-async def test_write_succeeds_after_one_that_could_not_be_committed(
-    api: Api, database: Database
-) -> None:
-    """RL8: the connection is good for the next one, and a token that was not rotated too."""
+async def test_a_write_succeeds_after_a_failed_commit(api: Api, database: Database) -> None:
+    """RL8: the connection can be used again, and so can the token that was not rotated."""
     account = await api.register()
     await _spoil_commits(database, write="UPDATE", table="refresh_tokens")
     await api.refresh(account.refresh_token)

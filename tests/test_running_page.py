@@ -1,4 +1,4 @@
-"""docs/running.md: each row names a test that exists, or says that nothing was tried."""
+"""docs/running.md: each row names an existing test, or states that nothing was tried."""
 
 import re
 from typing import Final
@@ -6,9 +6,10 @@ from typing import Final
 import pytest
 from fastapi import FastAPI
 
-from app.core.config import PRODUCTION_DRAIN_SECONDS, PROJECT_ROOT, Settings
-from tests.support.databases import on_sqlite
-from tests.support.routes import routes_of
+from app.core.config import PROJECT_ROOT, Settings
+from mscr.core.config import PRODUCTION_DRAIN_SECONDS
+from mscr.testing.databases import on_sqlite
+from mscr.testing.routes import routes_of
 
 PAGE: Final = (PROJECT_ROOT / "docs/running.md").read_text(encoding="utf-8")
 ROWS: Final = [
@@ -26,9 +27,9 @@ def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_a_row_says_what_covers_it(row: list[str]) -> None:
+def test_a_row_names_its_coverage(row: list[str]) -> None:
     assert len(row) == 3
-    assert re.search(r"`tests/\w|the same|not tried|what-was-verified", row[2])
+    assert re.search(r"`tests/\w|the same|not tried|verification", row[2])
 
 
 @on_sqlite
@@ -46,6 +47,6 @@ def test_the_probes_and_the_grace_periods_fit_the_application(app: FastAPI) -> N
     assert int(stop) > needed
 
 
-def test_the_page_names_settings_that_there_are() -> None:
+def test_the_settings_that_the_page_names_exist() -> None:
     names = set(re.findall(r"`([A-Z][A-Z_]{3,})(?:=[^`]*)?`", PAGE))
     assert names - set(Settings.model_fields) == set()

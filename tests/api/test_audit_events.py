@@ -1,4 +1,4 @@
-"""The audit log as administrators read it."""
+"""The audit log, as administrators read it."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,14 +7,15 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from app.core.pagination import Pager, Slice
 from app.db.session import Database
 from app.models import User
-from app.schemas.audit_event_schemas import AuditEventListQuery
-from tests.support.api import Account, Api
-from tests.support.problems import faulty_fields, problem
-from tests.support.tokens import session_id
-from tests.support.walking import fetch, walk
+from mscr.queries.pagination import Pager, Slice
+from mscr.schemas.audit_event_schemas import AuditEventListQuery
+from mscr.testing.api import Account
+from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.tokens import session_id
+from mscr.testing.walking import fetch, walk
+from tests.support.api import Api
 
 AUDIT = "/api/v1/audit-events"
 
@@ -35,7 +36,7 @@ async def test_the_newest_event_comes_first(api: Api, admin: Account) -> None:
     assert page["meta"]["total"] == len(told)
 
 
-async def test_an_event_tells_all_there_is_to_know(api: Api, admin: Account) -> None:
+async def test_an_event_has_all_documented_fields(api: Api, admin: Account) -> None:
     """AU1."""
     [event] = (await fetch(api, admin, AUDIT))["data"]
 
@@ -67,7 +68,9 @@ async def test_a_cursor_walks_through_all_events_once(api: Api, admin: Account) 
     assert oldest_first == newest_first[::-1]
 
 
-async def test_filters_choose_by_what_who_and_which_session(api: Api, admin: Account) -> None:
+async def test_filters_select_by_action_outcome_account_and_session(
+    api: Api, admin: Account
+) -> None:
     user = await api.register()
     await api.try_login(user.email, "no such password")
     await api.client.post(f"/api/v1/users/{user.public_id}/deactivate", headers=admin.headers)
@@ -88,10 +91,8 @@ async def test_filters_choose_by_what_who_and_which_session(api: Api, admin: Acc
     ]
 
 
-async def test_the_events_of_a_session_are_those_in_it_and_its_end(
-    api: Api, admin: Account
-) -> None:
-    """AU1: so that both sessions lead to it, the one that ended and the one that ended it."""
+async def test_the_events_of_a_session_include_its_end(api: Api, admin: Account) -> None:
+    """AU1: filtering by either session finds it, the one that ended and the one that ended it."""
     ending, ended = await api.login(admin), await api.login(admin)
     path = f"/api/v1/auth/sessions/{session_id(ended.tokens)}"
     await api.client.delete(path, headers=ending.headers)
@@ -103,7 +104,9 @@ async def test_the_events_of_a_session_are_those_in_it_and_its_end(
         assert page["data"][0]["ended_session_public_id"] == session_id(ended.tokens)
 
 
-async def test_a_span_of_time_has_its_beginning_and_not_its_end(api: Api, admin: Account) -> None:
+async def test_a_time_range_includes_its_start_and_excludes_its_end(
+    api: Api, admin: Account
+) -> None:
     await api.login(admin)
     last, first = (await fetch(api, admin, AUDIT))["data"]
 
@@ -133,15 +136,15 @@ async def test_a_span_of_time_has_its_beginning_and_not_its_end(api: Api, admin:
         ({"address": "203.0.113.7"}, "address"),
     ],
 )
-async def test_what_is_no_filter_is_refused(
+async def test_an_invalid_filter_is_refused(
     api: Api, admin: Account, query: dict[str, str], field: str
 ) -> None:
-    """IN4: times without an offset too, which could mean anything, and times that UTC has not."""
+    """IN4: including times without an offset, which are ambiguous, and times that UTC lacks."""
     response = await api.client.get(AUDIT, params=query, headers=admin.headers)
     assert faulty_fields(response) == [["query", field]]
 
 
-async def test_a_cursor_belongs_to_its_reader_and_filter(api: Api, admin: Account) -> None:
+async def test_a_cursor_is_bound_to_its_caller_and_filter(api: Api, admin: Account) -> None:
     """IN4."""
     await api.login(admin)
     other = await api.register_admin()
@@ -154,14 +157,14 @@ async def test_a_cursor_belongs_to_its_reader_and_filter(api: Api, admin: Accoun
 
 
 async def test_a_cursor_of_another_list_is_refused(api: Api, admin: Account, app: FastAPI) -> None:
-    """IN4: though it is of the same reader, with the same filters in the same order."""
+    """IN4: even for the same caller with the same filters and sort order."""
     pager: Pager = app.state.collaborators.pager
     statuses = []
     for resource in ("audit-events", "another-list"):
-        request = pager.open(AuditEventListQuery(limit=1), resource, admin.public_id)
+        request = pager.page_request(AuditEventListQuery(limit=1), resource, admin.public_id)
         [event] = (await fetch(api, admin, AUDIT))["data"]
         key = (datetime.fromisoformat(event["occurred_at"]), event["public_id"])
-        meta = pager.close(Slice([], next_key=key), request).meta
+        meta = pager.page(Slice([], next_key=key), request).meta
         params = {"cursor": meta.model_dump()["next_cursor"]}
         response = await api.client.get(AUDIT, params=params, headers=admin.headers)
         statuses.append(response.status_code)
@@ -169,10 +172,10 @@ async def test_a_cursor_of_another_list_is_refused(api: Api, admin: Account, app
     assert statuses == [200, 422]
 
 
-async def test_whoever_reads_the_log_waits_for_no_writer(
+async def test_reading_the_log_does_not_wait_for_a_writer(
     api: Api, admin: Account, database: Database
 ) -> None:
-    """On SQLite, a session that may write waits for all others that do."""
+    """On SQLite, a database session that may write would wait for every other writer."""
     async with database.sessions.begin() as session:
         await session.execute(update(User).values(full_name="Ada"))
         assert len((await fetch(api, admin, AUDIT))["data"]) == 1

@@ -1,18 +1,20 @@
-"""The documentation says what travels how: in bodies, or in the cookie."""
+"""OpenAPI documents how refresh tokens travel: in bodies or in the cookie."""
 
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
-from app.core.config import RefreshTokenTransport, Settings
+from app.core.config import Settings
 from app.main import create_app
-from tests.api.test_openapi import named_schemas, operations, undocumented
+from mscr.core.settings_fields import RefreshTokenTransport
+from mscr.testing.cookies import NAME
+from mscr.testing.crawl import Answer
+from mscr.testing.databases import on_sqlite
+from mscr.testing.json_schema import Schema
+from mscr.testing.openapi import operations, undocumented
+from mscr.testing.route_checks.documents import named_schemas
 from tests.support.api import Api
-from tests.support.cookies import NAME
-from tests.support.crawl import Answer
-from tests.support.databases import on_sqlite
-from tests.support.json_schema import Schema
 
 REFRESH, LOGOUT = "POST /api/v1/auth/refresh", "POST /api/v1/auth/logout"
 HANDOVERS = {
@@ -25,7 +27,7 @@ HANDOVERS = {
 
 
 def documented(transport: RefreshTokenTransport) -> Schema:
-    return create_app(Settings(_env_file=None, REFRESH_TOKEN_TRANSPORT=transport)).openapi()
+    return create_app(Settings.from_env_file(None, REFRESH_TOKEN_TRANSPORT=transport)).openapi()
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +40,10 @@ def by_cookie() -> Schema:
     return documented(RefreshTokenTransport.COOKIE)
 
 
-def test_the_routes_are_the_same_but_for_the_transport(by_body: Schema, by_cookie: Schema) -> None:
-    """A rule that is added to one of the twins and not to the other shows here."""
+def test_the_routes_are_the_same_except_for_the_transport(
+    by_body: Schema, by_cookie: Schema
+) -> None:
+    """This finds a rule that was added to the route of only one of the two transports."""
     others = dict(operations(by_cookie))
     for route, operation in operations(by_body):
         other = dict(others.pop(route))
@@ -71,13 +75,15 @@ def error_codes(operation: dict[str, Any]) -> set[str]:
     }
 
 
-def test_what_uses_the_cookie_can_be_refused_for_its_page(by_cookie: Schema) -> None:
+def test_routes_that_use_the_cookie_document_untrusted_origin(by_cookie: Schema) -> None:
     """CK4."""
     refusing = {r for r, o in operations(by_cookie) if "untrusted_origin" in error_codes(o)}
     assert refusing == HANDOVERS | {LOGOUT}
 
 
-def test_the_cookie_is_the_credential_of_what_reads_it(by_cookie: Schema) -> None:
+def test_the_cookie_is_the_documented_credential_of_the_routes_that_read_it(
+    by_cookie: Schema,
+) -> None:
     """CK2."""
     schemes = by_cookie["components"]["securitySchemes"]
     [(scheme, facts)] = [item for item in schemes.items() if item[1]["type"] == "apiKey"]
@@ -88,7 +94,7 @@ def test_the_cookie_is_the_credential_of_what_reads_it(by_cookie: Schema) -> Non
 
 
 def test_no_body_has_a_token_where_the_cookie_has_it(by_cookie: Schema) -> None:
-    """CK2: neither what is sent nor what is answered."""
+    """CK2: neither request bodies nor response bodies."""
     assert not {"refresh_token"} & {name for name, _ in named_schemas(by_cookie)}
     assert not {REFRESH, LOGOUT} & {r for r, o in operations(by_cookie) if "requestBody" in o}
 
@@ -102,7 +108,7 @@ def test_the_bodies_have_the_token_where_no_cookie_has_it(by_body: Schema) -> No
 
 @on_sqlite
 @pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie")
-async def test_a_foreign_page_is_refused_as_documented(api: Api, app: FastAPI) -> None:
+async def test_an_untrusted_origin_is_refused_as_documented(api: Api, app: FastAPI) -> None:
     api.client.headers["Origin"] = "https://evil.example"
     paths = {route: route.removeprefix("POST ") for route in HANDOVERS | {LOGOUT}}
     refused = [Answer(r, await api.client.post(path, json={})) for r, path in paths.items()]

@@ -1,4 +1,4 @@
-"""What is deleted is gone for everybody, though its row is still there."""
+"""Soft-deleted rows are absent for every caller, though still in the database."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -11,12 +11,13 @@ from app.db.session import Database
 from app.models import User
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
-from tests.data.faults import connection_to, is_waiting, until
-from tests.support.api import Account, Api
-from tests.support.databases import on_postgresql
-from tests.support.problems import problem
-from tests.support.table_rows import all_rows, set_columns
-from tests.support.walking import fetch, walk
+from mscr.testing.api import Account
+from mscr.testing.databases import on_postgresql
+from mscr.testing.problems import problem
+from mscr.testing.table_rows import all_rows, set_columns
+from mscr.testing.waiting import connection_to, is_waiting, until
+from mscr.testing.walking import fetch, walk
+from tests.support.api import Api
 
 LISTS: list[tuple[str, dict[str, Any]]] = [
     ("/api/v1/items", {}),
@@ -79,7 +80,7 @@ async def test_a_deleted_user_cannot_log_in(api: Api, database: Database) -> Non
     problem(await api.try_login(gone.email, gone.password), 401, "invalid_credentials")
 
 
-async def test_a_deleted_user_has_no_session_left(api: Api, database: Database) -> None:
+async def test_a_deleted_user_has_no_sessions_left(api: Api, database: Database) -> None:
     """AZ5."""
     gone = await api.register()
     await set_columns(database, User, gone.public_id, **DELETED)
@@ -109,7 +110,7 @@ async def delete_account(api: Api, account: Account) -> None:
     assert response.status_code == 204, response.text
 
 
-async def test_the_items_of_a_deleted_account_are_gone_with_it(api: Api) -> None:
+async def test_the_items_of_a_deleted_account_are_deleted_with_it(api: Api) -> None:
     """AZ5."""
     leaver, reader = await api.register(), await api.register()
     await api.create_item(leaver, status="active")
@@ -120,7 +121,7 @@ async def test_the_items_of_a_deleted_account_are_gone_with_it(api: Api) -> None
     assert (page["data"], page["meta"]["total"]) == ([], 0)
 
 
-async def test_what_a_deleted_account_said_about_a_person_is_gone(
+async def test_the_personal_data_of_a_deleted_account_is_erased(
     api: Api, database: Database
 ) -> None:
     leaver = await api.register("leaver@example.com")
@@ -135,7 +136,7 @@ async def test_what_a_deleted_account_said_about_a_person_is_gone(
     assert "lea ver" not in kept
 
 
-# --- what can be restored
+# --- restoring
 
 
 async def delete_item(api: Api, caller: Account, item: dict[str, Any]) -> None:
@@ -146,10 +147,10 @@ async def deleted_titles(api: Api, caller: Account, **query: Any) -> list[str]:
     return [row["title"] for row in await walk(api, caller, DELETED_ITEMS, **query)]
 
 
-async def test_deleted_items_are_listed_for_whoever_may_restore_them_and_nobody_else(
+async def test_deleted_items_are_listed_only_for_callers_who_may_restore_them(
     api: Api,
 ) -> None:
-    """AZ2, AZ5: not those of an account that is gone; the one that was deleted last comes first."""
+    """AZ2, AZ5: last deleted first, without the items of a deleted account."""
     owner, other, leaver = [await api.register() for _ in range(3)]
     admin = await api.register_admin()
     for account, title in ((owner, "B"), (owner, "A"), (other, "C"), (leaver, "D")):
@@ -183,10 +184,10 @@ async def test_a_deleted_item_shows_when_it_was_deleted_until_it_is_restored(api
     assert (await fetch(api, owner, DELETED_ITEMS))["data"] == []
 
 
-async def test_what_was_taken_meanwhile_keeps_a_row_from_being_restored(
+async def test_a_row_whose_unique_value_is_taken_cannot_be_restored(
     app: FastAPI, api: Api, database: Database
 ) -> None:
-    """The address of an account, which is unique among the living."""
+    """Email addresses are unique among living accounts."""
     gone = await api.register("ada@example.com")
     await set_columns(database, User, gone.public_id, **DELETED)
     await api.register("Ada@example.com")
@@ -201,7 +202,7 @@ async def test_what_was_taken_meanwhile_keeps_a_row_from_being_restored(
     problem(await api.client.post(f"/restore/{gone.public_id}"), 409, "restore_conflict")
 
 
-async def test_another_fault_of_a_restored_row_is_no_such_conflict(
+async def test_another_constraint_violation_of_a_restored_row_is_a_plain_conflict(
     app: FastAPI, api: Api, database: Database
 ) -> None:
     owner = await api.register()
@@ -219,7 +220,7 @@ async def test_another_fault_of_a_restored_row_is_no_such_conflict(
 
 
 @on_postgresql
-async def test_an_item_that_is_purged_while_it_is_being_restored_is_not_there(
+async def test_an_item_that_is_purged_while_it_is_being_restored_is_404(
     api: Api, database_url: str
 ) -> None:
     owner = await api.register()

@@ -1,4 +1,4 @@
-"""The documentation's pages load nothing from other hosts, and their policy allows nothing else."""
+"""The documentation pages load nothing from other hosts, and their policy forbids it."""
 
 import base64
 import hashlib
@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient, Response
 
-from tests.support.databases import on_sqlite
-from tests.support.problems import problem
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import problem
 
 PAGES = ["/docs", "/redoc", "/docs/oauth2-redirect"]
 ASSETS = {
@@ -33,14 +33,14 @@ def links(page: Response) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_a_page_names_no_other_host(client: AsyncClient, page: str) -> None:
+async def test_a_page_refers_to_no_other_host(client: AsyncClient, page: str) -> None:
     response = await client.get(page)
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert re.findall(r"https?:|[\"']//|@import", response.text) == []
 
 
 @pytest.mark.parametrize("page", PAGES[:2])
-async def test_all_that_a_page_loads_is_there(client: AsyncClient, page: str) -> None:
+async def test_everything_that_a_page_loads_is_served(client: AsyncClient, page: str) -> None:
     found = links(await client.get(page))
     assert len(found & ASSETS.keys()) >= 2
     for link in found:
@@ -48,14 +48,16 @@ async def test_all_that_a_page_loads_is_there(client: AsyncClient, page: str) ->
 
 
 @pytest.mark.parametrize(("asset", "kind"), ASSETS.items())
-async def test_an_asset_is_served_as_what_it_is(client: AsyncClient, asset: str, kind: str) -> None:
+async def test_an_asset_is_served_with_its_content_type(
+    client: AsyncClient, asset: str, kind: str
+) -> None:
     response = await client.get(asset)
     assert response.headers["content-type"].startswith(kind)
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_no_logo_is_fetched_from_the_maker_of_a_page(client: AsyncClient) -> None:
-    """The policy would keep it away, and complain on the console of whoever reads the page."""
+async def test_no_logo_is_fetched_from_a_vendor(client: AsyncClient) -> None:
+    """The policy would block it, and the browser would log an error on the reader's console."""
     script = (await client.get("/docs-assets/redoc.standalone.js")).text
 
     assert '{alt:"redocly logo"' in script
@@ -75,9 +77,7 @@ async def test_the_policy_allows_the_page_s_own_inline_scripts_and_no_others(
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_the_policy_leaves_the_page_nothing_but_this_server(
-    client: AsyncClient, page: str
-) -> None:
+async def test_the_policy_restricts_the_page_to_this_server(client: AsyncClient, page: str) -> None:
     """HD1."""
     directives = policy(await client.get(page))
     del directives["script-src"]
@@ -94,7 +94,7 @@ async def test_the_policy_leaves_the_page_nothing_but_this_server(
     }
 
 
-async def test_pages_behind_a_prefix_load_from_behind_it(app: FastAPI) -> None:
+async def test_pages_behind_a_prefix_load_assets_from_below_it(app: FastAPI) -> None:
     transport = ASGITransport(app=app, root_path="/base")
     async with AsyncClient(transport=transport, base_url="http://testserver") as client:
         for page in PAGES[:2]:
@@ -104,12 +104,27 @@ async def test_pages_behind_a_prefix_load_from_behind_it(app: FastAPI) -> None:
         assert (await client.get("/base/openapi.json")).json()["servers"] == [{"url": "/base"}]
 
 
+@pytest.mark.settings(DOCS_PATH_PREFIX="/internal")
+async def test_pages_are_served_below_their_prefix_and_nowhere_else(client: AsyncClient) -> None:
+    for page in PAGES[:2]:
+        found = links(await client.get(f"/internal{page}"))
+        assert len(found) >= 2
+        for link in found:
+            assert link.startswith("/internal/")
+            assert (await client.get(link)).status_code == 200, link
+    swagger = (await client.get("/internal/docs")).text
+    assert "/internal/docs/oauth2-redirect" in swagger
+    for path in (*PAGES, *ASSETS, "/openapi.json"):
+        problem(await client.get(path), 404, "not_found")
+        assert (await client.get(f"/internal{path}")).status_code == 200
+
+
 @pytest.mark.settings(DOCS_ENABLED=False)
-async def test_switched_off_nothing_of_the_documentation_is_there(client: AsyncClient) -> None:
+async def test_no_documentation_is_served_when_it_is_disabled(client: AsyncClient) -> None:
     for path in (*PAGES, *ASSETS, "/openapi.json"):
         problem(await client.get(path), 404, "not_found")
 
 
 @pytest.mark.settings(DOCS_ENABLED=False)
-async def test_switched_off_the_api_is_still_there(client: AsyncClient) -> None:
+async def test_the_api_is_served_when_the_documentation_is_disabled(client: AsyncClient) -> None:
     assert (await client.get("/health/live")).status_code == 200

@@ -1,4 +1,4 @@
-"""Fields beyond short texts: what their columns cannot hold, and what no response could show."""
+"""Numbers, decimals, JSON and long texts: values that no column or response can hold are 422."""
 
 import json
 import re
@@ -10,15 +10,16 @@ from fastapi import FastAPI
 from httpx2 import Response
 
 from app.db.session import Database
-from tests.support.api import Account, Api
+from mscr.testing.api import Account
+from mscr.testing.problems import problem
+from tests.support.api import Api
 from tests.support.parcels import depot_of
-from tests.support.problems import problem
 
 PARCELS = "/api/v1/parcels"
 DEEP_OBJECT = '{"a":' * 300 + "1" + "}" * 300
-# Characters of four bytes.
+# Characters of four bytes each.
 MICE = "\U0001f400" * 20
-# A body, where its one fault is, and of which type.
+# By name: a body, the location of its one fault, and the type of that error.
 UNFIT: dict[str, tuple[str, list[str | int], str]] = {
     "small integer": ('{"floors": 32768}', ["floors"], "int_out_of_range"),
     "integer": ('{"quantity": 2147483648}', ["quantity"], "int_out_of_range"),
@@ -62,7 +63,7 @@ async def account(app: FastAPI, api: Api, database: Database) -> AsyncIterator[A
 
 
 @pytest.mark.parametrize("name", UNFIT)
-async def test_a_value_that_cannot_be_stored_is_refused_with_its_place(
+async def test_a_value_that_cannot_be_stored_is_refused_with_its_location(
     api: Api, account: Account, name: str
 ) -> None:
     """ER1: on creation and on a change, and nothing is stored."""
@@ -82,7 +83,7 @@ async def test_a_value_that_cannot_be_stored_is_refused_with_its_place(
 
 
 @pytest.mark.parametrize("body", FIT)
-async def test_what_a_column_can_hold_comes_back_as_it_was_sent(
+async def test_a_value_that_fits_its_column_comes_back_as_it_was_sent(
     api: Api, account: Account, body: str
 ) -> None:
     response = await send(api, account, "POST", PARCELS, body)
@@ -116,7 +117,23 @@ async def test_a_price_is_the_same_before_and_after_it_was_stored(
     assert listed.json()["data"][0]["price"] == "3.50"
 
 
-async def test_an_exact_decimal_is_documented_as_the_text_that_is_accepted(
+async def test_a_default_has_all_its_decimal_places_before_it_was_stored(
+    api: Api, account: Account
+) -> None:
+    response = await send(api, account, "POST", PARCELS, "{}")
+
+    assert response.json()["data"]["price"] == "12.50"
+
+
+async def test_a_refused_price_is_explained_without_a_pattern(api: Api, account: Account) -> None:
+    for sent, kind in (("price", "decimal without a sign"), ("discount", "decimal")):
+        response = await send(api, account, "POST", PARCELS, f'{{"{sent}": "1.23456"}}')
+
+        [fault] = problem(response, 422, "validation_failed")["errors"]
+        assert fault["msg"].startswith(f"Input should be a {kind}, in plain notation: at most ")
+
+
+async def test_an_exact_decimal_is_documented_as_the_accepted_string(
     app: FastAPI, account: Account
 ) -> None:
     app.openapi_schema = None
@@ -131,10 +148,10 @@ async def test_an_exact_decimal_is_documented_as_the_text_that_is_accepted(
 
 
 @pytest.mark.parametrize("query", ["quantity=2147483648", "tally_gte=9223372036854775808"])
-async def test_a_filter_beyond_its_columns_range_is_refused_with_its_name(
+async def test_a_filter_outside_its_columns_range_is_refused_with_its_name(
     api: Api, account: Account, query: str
 ) -> None:
-    """ER1: the drivers fail on it, each in its own way."""
+    """ER1: each database driver fails on such a value in its own way."""
     response = await api.client.get(f"{PARCELS}/count?{query}", headers=account.headers)
 
     [fault] = problem(response, 422, "validation_failed")["errors"]

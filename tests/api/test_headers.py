@@ -1,4 +1,4 @@
-"""Headers that every answer has, and what browsers of other origins may read."""
+"""Security headers of every response, and CORS."""
 
 from collections import Counter
 from typing import Any
@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
+from structlog.testing import capture_logs
 
 from app.core.exceptions import ServiceUnavailableError
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import problem
 from tests.support import statuses
 from tests.support.api import Api
-from tests.support.databases import on_sqlite
-from tests.support.problems import problem
 from tests.support.statuses import answer_of_every_status
 
 ITEMS = "/api/v1/items"
@@ -27,7 +28,7 @@ SECURITY = {
 
 @on_sqlite
 @statuses.limited
-async def test_answers_of_every_status_have_the_security_headers(api: Api, app: FastAPI) -> None:
+async def test_responses_of_every_status_have_the_security_headers(api: Api, app: FastAPI) -> None:
     """HD1."""
     answers = await answer_of_every_status(api, app)
 
@@ -38,9 +39,7 @@ async def test_answers_of_every_status_have_the_security_headers(api: Api, app: 
 
 @on_sqlite
 @statuses.limited
-async def test_no_header_comes_twice_and_none_tells_the_server_s_make(
-    api: Api, app: FastAPI
-) -> None:
+async def test_no_header_is_repeated_or_reveals_the_server_software(api: Api, app: FastAPI) -> None:
     """HD1."""
     for response in (await answer_of_every_status(api, app)).values():
         names = Counter(name.lower() for name, _ in response.headers.raw)
@@ -90,7 +89,7 @@ with_origins = pytest.mark.settings(CORS_ORIGINS=[ORIGIN, "https://admin.example
 
 @on_sqlite
 @with_origins
-async def test_a_listed_origin_may_read_answers_and_errors(client: AsyncClient) -> None:
+async def test_a_listed_origin_may_read_responses_and_errors(client: AsyncClient) -> None:
     """HD2."""
     for path in ("/health/live", "/nothing", ITEMS):
         response = await client.get(path, headers={"Origin": ORIGIN})
@@ -101,8 +100,8 @@ async def test_a_listed_origin_may_read_answers_and_errors(client: AsyncClient) 
 
 @on_sqlite
 @with_origins
-async def test_no_other_origin_may_read_anything(client: AsyncClient) -> None:
-    """HD2: nor is it told which ones may."""
+async def test_no_other_origin_may_read_responses(client: AsyncClient) -> None:
+    """HD2: nor do responses reveal the listed origins."""
     for origin in STRANGERS:
         for method, path in (("GET", "/health/live"), ("GET", "/nothing"), ("OPTIONS", ITEMS)):
             response = await client.request(method, path, headers={"Origin": origin} | PREFLIGHT)
@@ -112,7 +111,7 @@ async def test_no_other_origin_may_read_anything(client: AsyncClient) -> None:
 
 @on_sqlite
 @with_origins
-async def test_a_preflight_of_a_listed_origin_is_answered(client: AsyncClient) -> None:
+async def test_a_preflight_of_a_listed_origin_is_allowed(client: AsyncClient) -> None:
     """HD2."""
     response = await client.options(ITEMS, headers={"Origin": ORIGIN} | PREFLIGHT)
 
@@ -140,7 +139,7 @@ async def test_a_preflight_of_a_listed_origin_is_answered(client: AsyncClient) -
         {"Origin": "null"},
     ],
 )
-async def test_a_preflight_for_more_than_is_offered_is_refused(
+async def test_a_preflight_for_an_unlisted_method_header_or_origin_is_refused(
     client: AsyncClient, asked: dict[str, str]
 ) -> None:
     """HD2."""
@@ -153,10 +152,24 @@ async def test_a_preflight_for_more_than_is_offered_is_refused(
 
 @on_sqlite
 @with_origins
+async def test_a_refused_preflight_is_logged_with_the_setting_that_would_allow_it(
+    client: AsyncClient,
+) -> None:
+    asked = {"Origin": "http://localhost:3001", "Access-Control-Request-Headers": "x-version"}
+    with capture_logs() as logs:
+        await client.options(ITEMS, headers=PREFLIGHT | asked)
+
+    [line] = [line for line in logs if line["event"] == "preflight_refused"]
+    assert (line["origin"], line["headers"]) == ("http://localhost:3001", "x-version")
+    assert line["settings"] == ["CORS_ORIGINS", "CORS_ALLOWED_HEADERS"]
+
+
+@on_sqlite
+@with_origins
 async def test_the_methods_of_a_preflight_are_those_of_the_routes(
     app: FastAPI, client: AsyncClient
 ) -> None:
-    """HD2: a route that is added needs no entry anywhere."""
+    """HD2: a new route needs no entry in a list."""
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}
     problem(await client.options("/things", headers=asked), 400, "preflight_refused")
 
@@ -189,10 +202,10 @@ async def test_settings_add_headers(client: AsyncClient) -> None:
     MAX_BODY_BYTES=1024,
     API_RATE_LIMIT="1/minute",
 )
-async def test_a_page_may_read_what_middleware_answers(
+async def test_a_page_may_read_the_responses_of_middleware(
     app: FastAPI, client: AsyncClient, subtests: pytest.Subtests
 ) -> None:
-    """HD2: otherwise it sees a CORS error where the body was too large."""
+    """HD2: otherwise a page gets a CORS error instead of, say, 413."""
 
     @app.get("/fails")
     async def fail() -> None:
@@ -231,17 +244,17 @@ async def test_a_page_may_read_what_middleware_answers(
         [],
     ],
 )
-async def test_credentials_of_browsers_are_never_asked_for(
+async def test_credentials_of_browsers_are_never_allowed(
     client: AsyncClient, origins: list[str]
 ) -> None:
-    """HD2: `*` with credentials would let every page act for its visitors."""
+    """HD2: `*` with credentials would let any page act for its visitors (CSRF)."""
     for method in ("GET", "OPTIONS"):
         response = await client.request(method, ITEMS, headers={"Origin": ORIGIN} | PREFLIGHT)
         assert "access-control-allow-credentials" not in response.headers
 
 
 @on_sqlite
-async def test_without_listed_origins_nobody_is_answered(client: AsyncClient) -> None:
+async def test_without_listed_origins_no_preflight_is_allowed(client: AsyncClient) -> None:
     """HD2."""
     for method in ("GET", "OPTIONS"):
         response = await client.request(method, ITEMS, headers={"Origin": ORIGIN} | PREFLIGHT)

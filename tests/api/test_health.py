@@ -1,6 +1,5 @@
-"""Health: liveness asks nothing of anybody, readiness asks the database."""
+"""Health: liveness has no dependencies, readiness queries the database."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -11,12 +10,12 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from starlette.types import Receive, Scope, Send
 
-from app.server.status import STATE_KEY, ServerStatus
-from tests.support.callers import hang_up
-from tests.support.problems import problem
+from mscr.server.status import STATE_KEY, ServerStatus
+from mscr.testing.callers import server_that_never_answers
+from mscr.testing.problems import problem
 
 
-async def test_health_tells_the_version(client: AsyncClient) -> None:
+async def test_health_returns_the_version(client: AsyncClient) -> None:
     response = await client.get("/health")
     assert response.json()["data"] == {"status": "ok", "version": "0.1.0"}
 
@@ -36,13 +35,13 @@ class TestWithADatabaseThatWasNotMigrated:
         return str(tmp_path / "empty.db")
 
     async def test_it_is_not_ready(self, client: AsyncClient) -> None:
-        """RL1: or a rollout that forgot the migration would go on."""
+        """RL1: otherwise a rollout without its migration would go on."""
         assert (await client.get("/health/live")).status_code == 200
         body = problem(await client.get("/health/ready"), 503, "service_unavailable")
         assert "migrated" in body["detail"]
 
-    async def test_a_request_is_a_fault_of_ours_and_no_outage(self, client: AsyncClient) -> None:
-        """ER1: trying again would not help."""
+    async def test_a_request_is_an_internal_error_and_no_outage(self, client: AsyncClient) -> None:
+        """ER1: 500 instead of 503, because retrying would not help."""
         body = {"email": "ada@example.com", "password": "correct horse battery"}
         problem(await client.post("/api/v1/auth/login", json=body), 500, "internal_error")
 
@@ -50,22 +49,14 @@ class TestWithADatabaseThatWasNotMigrated:
 class TestWithADatabaseThatNeverAnswers:
     @pytest.fixture
     async def database_url(self) -> AsyncIterator[str]:
-        def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            """Leave the caller waiting."""
-            connections.append(writer)
+        async with server_that_never_answers() as port:
+            yield f"postgresql+asyncpg://nobody@127.0.0.1:{port}/nothing"
 
-        connections: list[asyncio.StreamWriter] = []
-        async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
-            host, port = server.sockets[0].getsockname()
-            yield f"postgresql+asyncpg://nobody@{host}:{port}/nothing"
-            for connection in connections:
-                await hang_up(connection)
-
-    async def test_readiness_gives_up_before_its_asker_does(
+    async def test_readiness_gives_up_before_the_probe_does(
         self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         deadline = timedelta(seconds=0.05)
-        monkeypatch.setattr("app.services.health_service.READY_DEADLINE", deadline)
+        monkeypatch.setattr("mscr.services.health_service.READY_DEADLINE", deadline)
         asked = time.monotonic()
         problem(await client.get("/health/ready"), 503, "service_unavailable")
         assert time.monotonic() - asked < 1

@@ -1,4 +1,4 @@
-"""Health while the database is away, on a server that only these tests stop and start."""
+"""Health during an outage of the database, on a server that only these tests stop and start."""
 
 import asyncio
 import secrets
@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 from httpx2 import AsyncClient
 
-from tests.conftest import migrate
-from tests.support.postgres import PostgresServer
-from tests.support.problems import problem
+from app.project import project
+from mscr.testing.databases import migrate
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.problems import problem
 
 READINESS = ["/health", "/health/ready"]
 
@@ -27,7 +28,7 @@ async def database_url(server: PostgresServer) -> str:
     server.start()
     name = f"test_{secrets.token_hex(8)}"
     await server.create_database(name)
-    await asyncio.to_thread(migrate, server.url(name))
+    await asyncio.to_thread(migrate, project, server.url(name))
     return server.url(name)
 
 
@@ -39,13 +40,13 @@ async def test_it_is_live(client: AsyncClient, server: PostgresServer) -> None:
 
 
 @pytest.mark.parametrize("path", READINESS)
-async def test_it_is_not_ready_and_says_when_to_ask_again(
+async def test_it_is_not_ready_and_sends_retry_after(
     client: AsyncClient, server: PostgresServer, path: str
 ) -> None:
     """RL1."""
     await client.get(path)
     server.stop()
-    for _ in range(2):  # over the connection that was open, and over a new one
+    for _ in range(2):  # on the pooled connection, then on a new one
         response = await client.get(path)
         problem(response, 503, "service_unavailable")
         assert int(response.headers["retry-after"]) > 0
@@ -62,10 +63,10 @@ async def test_it_is_ready_again_as_soon_as_the_database_is(
     assert (await client.get("/health/ready")).status_code == 200
 
 
-async def test_it_is_ready_when_the_database_came_before_anybody_noticed(
+async def test_it_is_ready_when_the_outage_ended_unnoticed(
     client: AsyncClient, server: PostgresServer
 ) -> None:
-    """RL1: the pool still holds the connections of the server that was stopped."""
+    """RL1: the pool still holds stale connections to the server that was stopped."""
     await client.get("/health/ready")
     server.stop()
     server.start()

@@ -1,4 +1,4 @@
-"""Which host names are served."""
+"""Allowed host names: the `Host` header of requests."""
 
 from typing import Final
 
@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from starlette.types import Message
 
-from tests.support.databases import on_sqlite
-from tests.support.problems import problem
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import problem
 
 SERVED: Final = ["API.example.com", "*.internal.example", "[0::1]", "127.0.0.1"]
 pytestmark = [
@@ -95,26 +95,26 @@ async def test_a_listed_name_is_served_at_any_port(client: AsyncClient, host: st
         "[::2]",
     ],
 )
-async def test_any_other_name_is_refused_in_the_one_shape(client: AsyncClient, host: str) -> None:
+async def test_any_other_name_is_refused_with_a_problem(client: AsyncClient, host: str) -> None:
     """HD2."""
     body = problem(await client.get(PATH, headers={"Host": host}), 400, "untrusted_host")
     assert "evil" not in repr(body)
 
 
-async def test_health_is_told_whatever_the_name(client: AsyncClient) -> None:
-    """A probe calls an address, and would take the process for dead."""
+async def test_health_is_served_for_any_name(client: AsyncClient) -> None:
+    """A probe calls an IP address; refused, it would take the process for dead."""
     response = await client.get("/health/live", headers={"Host": "10.1.2.3:8000"})
     assert response.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/healthxyz", "/health/", "/health/../api/v1/items", "/HEALTH"])
-async def test_no_other_path_is_answered_for_any_name(client: AsyncClient, path: str) -> None:
+async def test_no_other_path_is_served_for_any_name(client: AsyncClient, path: str) -> None:
     response = await client.get("/", headers={"Host": "evil.com"}, extensions={"target": path})
     problem(response, 400, "untrusted_host")
 
 
 async def asked(app: FastAPI, path: str, hosts: list[str]) -> int:
-    """Return the status of a request with these Host headers, which clients do not let one send."""
+    """Return the status of a request with these `Host` headers, which HTTP clients cannot send."""
     scope = {
         "type": "http",
         "http_version": "1.1",
@@ -144,14 +144,14 @@ async def test_a_malformed_name_is_refused(app: FastAPI, subtests: pytest.Subtes
 
 
 async def test_a_request_names_one_host(app: FastAPI) -> None:
-    """Two of them, even the same, would be read in two ways (RFC 9112 §3.2)."""
+    """Proxies and servers would differ in which of two `Host` headers counts (RFC 9112 §3.2)."""
     for hosts in (["api.example.com"] * 2, ["api.example.com", "evil.com"], []):
         assert await asked(app, PATH, hosts) == 400
         assert await asked(app, "/health/live", hosts) == 200
 
 
 @pytest.mark.settings(ALLOWED_HOSTS=[])
-async def test_without_a_list_any_name_is_served_that_is_one(
+async def test_without_a_list_any_valid_name_is_served(
     app: FastAPI, client: AsyncClient, subtests: pytest.Subtests
 ) -> None:
     for host in ("evil.com", "a_b", "%61", "10.1.2.3", "[::1]:80", "[2001:db8::1]", "evil.com."):
@@ -163,6 +163,6 @@ async def test_without_a_list_any_name_is_served_that_is_one(
 
 
 @pytest.mark.settings(ALLOWED_HOSTS=[])
-async def test_without_a_list_a_request_need_not_name_any(app: FastAPI) -> None:
+async def test_without_a_list_a_request_needs_no_host(app: FastAPI) -> None:
     assert await asked(app, PATH, []) == 401
     assert await asked(app, PATH, ["a.example", "a.example"]) == 400

@@ -1,10 +1,10 @@
-"""Idempotency-Key: what is sent again is answered again, and done once."""
+"""Idempotency keys: a repeated request is executed once and gets the first response again."""
 
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 from fastapi import FastAPI
@@ -14,22 +14,28 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.dependencies import DbSession
-from app.core.idempotency import KEY_RULE, KeyScope
 from app.core.responses import SuccessResponse, success_response
 from app.db.session import Database
 from app.models import IdempotencyKey, Item, RefreshToken, User
 from app.models.base import utcnow
-from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from app.models.tables import TABLES
+from app.project import project
 from app.repositories.user_repository import UserRepository
-from app.routers.idempotency import idempotency_of
-from app.routers.resource_response import created_headers
-from app.services.idempotency_service import IdempotencyService
-from tests.data.faults import assert_unavailable, connection_to, until, writers_locked_out
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.databases import on_postgresql, on_sqlite
-from tests.support.problems import assert_unauthorized, faulty_fields, problem
-from tests.support.processes import app_processes
-from tests.support.table_rows import all_rows
+from app.schemas.base import ResponseSchema
+from app.schemas.item_schemas import ItemResponse
+from mscr.core.idempotency import KEY_RULE, KeyScope
+from mscr.endpoints.idempotency import idempotency_of
+from mscr.http.representation import Representation
+from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from mscr.services.idempotency_service import IdempotencyService
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.databases import on_postgresql, on_sqlite
+from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
+from mscr.testing.processes import app_processes
+from mscr.testing.table_rows import all_rows
+from mscr.testing.waiting import connection_to, until
+from tests.data.faults import assert_unavailable, writers_locked_out
+from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 REPLAYED = "idempotency-replayed"
@@ -46,13 +52,13 @@ async def count(database: Database, model: type[Item | IdempotencyKey]) -> int:
         return await session.scalar(select(func.count()).select_from(model)) or 0
 
 
-async def test_what_is_sent_again_is_answered_as_before_and_not_done_again(
+async def test_a_repeated_request_is_replayed_and_not_executed_again(
     api: Api, database: Database
 ) -> None:
     """RC3."""
     account = await api.register()
     first = await create(api, account)
-    # Whatever became of it: the answer is that to the request, not to the present state.
+    # Deleted or not: a replay repeats the first response and does not show the current state.
     await api.client.delete(first.headers["location"], headers=account.headers)
 
     again = [await create(api, account), await create(api, account, f'"{KEY}"')]
@@ -67,7 +73,7 @@ async def test_what_is_sent_again_is_answered_as_before_and_not_done_again(
     assert await count(database, Item) == await count(database, IdempotencyKey) == 1
 
 
-async def test_without_a_key_each_request_is_done(api: Api, database: Database) -> None:
+async def test_without_a_key_each_request_is_executed(api: Api, database: Database) -> None:
     account = await api.register()
     for _ in range(2):
         await api.create_item(account)
@@ -76,8 +82,8 @@ async def test_without_a_key_each_request_is_done(api: Api, database: Database) 
     assert await count(database, IdempotencyKey) == 0
 
 
-async def test_the_key_of_another_request_is_422(api: Api, database: Database) -> None:
-    """RC3: with another body, or for another address."""
+async def test_a_key_reused_for_another_request_is_422(api: Api, database: Database) -> None:
+    """RC3: a key with another body or another URL."""
     account = await api.register()
     await create(api, account)
 
@@ -95,7 +101,7 @@ async def test_the_key_of_another_request_is_422(api: Api, database: Database) -
     assert await count(database, Item) == 1
 
 
-async def test_callers_do_not_meet_each_others_keys(api: Api) -> None:
+async def test_keys_of_different_callers_are_independent(api: Api) -> None:
     """RC3, AZ2."""
     first, second = await api.register(), await api.register()
 
@@ -106,7 +112,7 @@ async def test_callers_do_not_meet_each_others_keys(api: Api) -> None:
     assert owners == [first.public_id, second.public_id]
 
 
-async def test_a_replay_is_for_whoever_may_ask(api: Api) -> None:
+async def test_a_replay_needs_a_valid_session(api: Api) -> None:
     account = await api.register()
     await create(api, account)
     await api.client.post("/api/v1/auth/logout-all", headers=account.headers)
@@ -156,17 +162,17 @@ def test_escapes_are_not_part_of_the_key() -> None:
     assert KeyScope.of(1, "a", r'"\\"') != KeyScope.of(1, "a", r'"\""')
 
 
-async def test_the_database_has_no_key_that_could_be_sent(api: Api, database: Database) -> None:
+async def test_the_database_stores_no_plain_key(api: Api, database: Database) -> None:
     await create(api, await api.register())
 
     assert KEY not in repr(await all_rows(database))
 
 
 @pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=0.3)
-async def test_what_failed_left_nothing_and_succeeds_when_it_is_repeated(
+async def test_a_failed_request_stores_nothing_and_succeeds_when_repeated(
     api: Api, database: Database, database_url: str
 ) -> None:
-    """RC3: refused, or no database to write to."""
+    """RC3: whether the request was refused or the database was locked."""
     account = await api.register()
     assert faulty_fields(await create(api, account, title="")) == [["body", "title"]]
     async with writers_locked_out(database_url):
@@ -181,12 +187,12 @@ async def test_what_failed_left_nothing_and_succeeds_when_it_is_repeated(
 
 @asynccontextmanager
 async def in_flight(database: Database, account: Account) -> AsyncIterator[None]:
-    """As if another process were in the midst of the first request with the key."""
+    """Hold the lock of the key, as a process does during the first request with it."""
     async with database.sessions() as session:
         user = await session.scalar(select(User.id).where(User.public_id == account.public_id))
         assert user is not None
         scope = KeyScope.of(user, "create_item", KEY)
-        assert await IdempotencyKeyRepository(session).try_lock(scope)
+        assert await IdempotencyKeyRepository(session, TABLES).try_lock(scope)
         yield
 
 
@@ -194,7 +200,7 @@ async def in_flight(database: Database, account: Account) -> AsyncIterator[None]
 async def test_while_the_first_is_in_flight_the_second_is_409_at_once(
     api: Api, app: FastAPI
 ) -> None:
-    """RC3: other keys, and the same of others, wait for nothing."""
+    """RC3: other keys, and the same key of another account, do not wait."""
     account, other = await api.register(), await api.register()
     async with in_flight(app.state.database, account):
         refused = await create(api, account)
@@ -203,13 +209,13 @@ async def test_while_the_first_is_in_flight_the_second_is_409_at_once(
         assert (await create(api, account, "another")).status_code == 201
         assert (await create(api, other)).status_code == 201
 
-    # It failed, and its transaction ended.
+    # The first request ended without a commit, so the key is free.
     assert (await create(api, account)).status_code == 201
 
 
 @on_sqlite
 async def test_on_sqlite_the_second_waits_for_the_first(api: Api, database: Database) -> None:
-    """RC3: there, every write does."""
+    """RC3: SQLite has one writer at a time."""
     account = await api.register()
     async with in_flight(database, account):
         waiting = asyncio.create_task(create(api, account))
@@ -220,7 +226,7 @@ async def test_on_sqlite_the_second_waits_for_the_first(api: Api, database: Data
 
 
 @pytest.mark.settings(DATABASE_POOL_TIMEOUT_SECONDS=30, DATABASE_LOCK_TIMEOUT_SECONDS=30)
-async def test_of_20_parallel_requests_with_one_key_one_is_done(
+async def test_one_of_20_concurrent_requests_with_one_key_is_executed(
     api: Api, database: Database
 ) -> None:
     """RC3."""
@@ -236,13 +242,13 @@ async def test_of_20_parallel_requests_with_one_key_one_is_done(
         assert await count(database, Item) == await count(database, IdempotencyKey) == turn
 
 
-async def test_a_process_that_is_killed_before_the_commit_leaves_nothing(
+async def test_a_process_that_is_killed_before_the_commit_stores_nothing(
     api: Api, database: Database, database_url: str
 ) -> None:
-    """RL9: neither the key nor the effect; whoever sends it again has it done."""
+    """RL9: neither the key nor the item is stored, so a retry succeeds."""
     account = await api.register()
     mortal = "tests.support.dies_before_commit:app"
-    with app_processes(1, database_url, app=mortal) as [process]:
+    with app_processes(project, 1, database_url, app=mortal) as [process]:
         async with process.client() as client:
             with pytest.raises(HTTPError):
                 await create(Api(client, database), account)
@@ -267,8 +273,8 @@ async def test_an_expired_key_is_a_new_one(api: Api, database: Database) -> None
     assert await count(database, IdempotencyKey) == 1
 
 
-async def test_the_answers_go_with_the_account(api: Api, database: Database) -> None:
-    """They may hold whatever its owner wrote."""
+async def test_stored_responses_are_deleted_with_the_account(api: Api, database: Database) -> None:
+    """Stored responses may hold personal data."""
     account, other = await api.register(), await api.register()
     for owner in (account, other):
         await create(api, owner, title="Call Ada Lovelace")
@@ -281,7 +287,7 @@ async def test_the_answers_go_with_the_account(api: Api, database: Database) -> 
 
 @asynccontextmanager
 async def deletion_of(database: Database, account: Account) -> AsyncIterator[None]:
-    """As if another process were about to commit it: the caller is still let in."""
+    """Delete the account in an open transaction: requests still see it as living."""
     async with database.sessions.begin() as session:
         users = UserRepository(session)
         user = await users.lock(public_id=account.public_id)
@@ -290,10 +296,10 @@ async def deletion_of(database: Database, account: Account) -> AsyncIterator[Non
         yield
 
 
-async def test_no_answer_is_kept_for_an_account_that_is_being_deleted(
+async def test_no_response_is_stored_for_an_account_that_is_being_deleted(
     api: Api, database: Database, database_url: str
 ) -> None:
-    """RC3: whoever comes in before the deletion is through waits for it, and is nobody then."""
+    """RC3: a request during the deletion waits for it, and then gets 401."""
     account = await api.register()
     async with deletion_of(database, account), connection_to(database_url) as looking:
         waiting = asyncio.create_task(create(api, account))
@@ -317,13 +323,14 @@ class Echo(BaseModel):
 
 
 @on_sqlite
-async def test_any_post_takes_it(api: Api, app: FastAPI, database: Database) -> None:
-    """RC3: also one that creates nothing; and a key is of one operation."""
-    echo_idempotency = Annotated[IdempotencyService, idempotency_of(Echo)]
+async def test_any_post_route_can_take_a_key(api: Api, app: FastAPI, database: Database) -> None:
+    """RC3: also a route that creates nothing; and a key belongs to one operation."""
 
     @app.post("/echo")
     async def echo(
-        data: Echo, db: DbSession, idempotency: echo_idempotency
+        data: Echo,
+        db: DbSession,
+        idempotency: Annotated[IdempotencyService, idempotency_of(Echo)],
     ) -> SuccessResponse[Echo]:
         await idempotency.begin()
         await idempotency.complete(data)
@@ -344,7 +351,74 @@ async def test_any_post_takes_it(api: Api, app: FastAPI, database: Database) -> 
     assert await count(database, IdempotencyKey) == 2
 
 
-def test_what_has_no_version_has_no_tag() -> None:
-    headers = created_headers(RefreshToken(public_id="x"), Echo(word="a"), "/things")
+class Program(NamedTuple):
+    user_id: int
+
+
+@on_sqlite
+async def test_a_caller_without_an_access_token_may_send_a_key(
+    api: Api, app: FastAPI, database: Database
+) -> None:
+    """RC3: for example programs with API keys."""
+    await api.register()
+
+    async def get_program() -> Program:
+        async with database.read_sessions() as session:
+            return Program((await session.scalars(select(User.id))).one())
+
+    @app.post("/echo")
+    async def echo(
+        data: Echo,
+        db: DbSession,
+        idempotency: Annotated[IdempotencyService, idempotency_of(Echo, caller=get_program)],
+    ) -> SuccessResponse[Echo]:
+        await idempotency.begin()
+        await idempotency.complete(data)
+        await db.commit()
+        return success_response(data)
+
+    headers = {"Idempotency-Key": KEY}
+    answers = [
+        await api.client.post("/echo", json={"word": "a"}, headers=headers) for _ in range(2)
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [REPLAYED in answer.headers for answer in answers] == [False, True]
+
+
+def test_an_object_without_a_version_has_no_tag() -> None:
+    class Shown(ResponseSchema):
+        public_id: str
+
+    headers = Representation(RefreshToken(public_id="x"), Shown).created_headers("/things")
 
     assert headers == {"Location": "/things/x"}
+
+
+@on_sqlite
+async def test_an_object_is_serialized_once_for_all_that_a_request_needs(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stored response, the condition, the entity tag and the answer have the same JSON."""
+    account = await api.register()
+    serialized: list[ItemResponse] = []
+    serialize = ItemResponse.model_dump_json
+
+    def record(shown: ItemResponse, **options: Any) -> str:
+        serialized.append(shown)
+        return serialize(shown, **options)
+
+    monkeypatch.setattr(ItemResponse, "model_dump_json", record)
+    created = await create(api, account)
+    assert len(serialized) == 1
+
+    headers = account.headers | {"If-None-Match": '"other"'}
+    found = await api.client.get(created.headers["location"], headers=headers)
+    assert (found.status_code, len(serialized)) == (200, 2)
+    assert found.content == created.content
+
+    # A change makes another representation of the same object.
+    headers = account.headers | {"If-Match": created.headers["etag"]}
+    body = {"title": "Changed"}
+    changed = await api.client.patch(created.headers["location"], json=body, headers=headers)
+    assert (changed.json()["data"]["title"], len(serialized)) == ("Changed", 4)

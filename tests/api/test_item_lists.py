@@ -1,4 +1,4 @@
-"""Lists of items: which are in them, in what order, and how one goes from page to page."""
+"""Lists of items: visibility, sort order and pagination."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ import pytest
 
 from app.db.session import Database
 from app.models import Item
-from tests.support.api import Account, Api
-from tests.support.table_rows import set_columns
-from tests.support.walking import fetch, titles, walk
+from mscr.testing.api import Account
+from mscr.testing.table_rows import set_columns
+from mscr.testing.walking import fetch, titles, walk
+from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 MY = f"{ITEMS}/my"
@@ -23,7 +24,7 @@ async def create_titled(api: Api, owner: Account, titles: Sequence[str], **value
         await api.create_item(owner, title=title, **values)
 
 
-async def test_the_list_holds_published_items_and_ones_own(api: Api) -> None:
+async def test_the_list_holds_published_items_and_the_callers_own(api: Api) -> None:
     reader, other = await api.register(), await api.register()
     for status in ("draft", "active", "archived"):
         await api.create_item(reader, title=f"own {status}", status=status)
@@ -34,13 +35,13 @@ async def test_the_list_holds_published_items_and_ones_own(api: Api) -> None:
     assert titles(page) == ["other active", "own active", "own archived", "own draft"]
 
 
-async def test_an_administrator_s_list_is_like_everybody_s(api: Api) -> None:
+async def test_an_administrator_lists_no_drafts_of_others(api: Api) -> None:
     admin, other = await api.register_admin(), await api.register()
     await api.create_item(other, status="draft")
     assert (await fetch(api, admin, ITEMS))["data"] == []
 
 
-async def test_my_list_holds_ones_own_items_only(api: Api) -> None:
+async def test_my_list_holds_only_the_callers_items(api: Api) -> None:
     owner, other = await api.register(), await api.register()
     await create_titled(api, owner, ["mine"])
     await create_titled(api, other, ["theirs"], status="active")
@@ -57,7 +58,7 @@ async def test_a_status_filters_every_list(api: Api) -> None:
         assert (titles(page), page["meta"]["total"]) == (["archived"], 1), path
 
 
-async def test_the_newest_come_first_unless_one_says_otherwise(api: Api) -> None:
+async def test_the_newest_come_first_by_default(api: Api) -> None:
     owner = await api.register()
     await create_titled(api, owner, ["b", "a", "c"])
 
@@ -67,8 +68,9 @@ async def test_the_newest_come_first_unless_one_says_otherwise(api: Api) -> None
     assert titles(await fetch(api, owner, MY, sort="-title")) == ["c", "b", "a"]
 
 
-def offset_meta(**values: int) -> dict[str, int]:
-    return {"page": 1, "per_page": 20, "total": 7, "pages": 1, **values}
+def offset_meta(**values: int) -> dict[str, Any]:
+    exact = {"total": 7, "total_relation": "eq"}
+    return {"page": 1, "per_page": 20, "pages": 1, **exact, **values}
 
 
 PAGES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
@@ -85,7 +87,7 @@ PAGES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
 ]
 
 
-async def test_a_page_says_which_it_is_and_of_how_many(api: Api) -> None:
+async def test_a_page_has_its_number_and_the_total(api: Api) -> None:
     owner = await api.register()
     await create_titled(api, owner, "abcdefg")
 
@@ -97,7 +99,7 @@ async def test_a_page_says_which_it_is_and_of_how_many(api: Api) -> None:
 async def test_an_empty_list_has_no_pages(api: Api) -> None:
     page = await fetch(api, await api.register(), ITEMS)
     assert page["data"] == []
-    assert page["meta"] == {"page": 1, "per_page": 20, "total": 0, "pages": 0}
+    assert page["meta"] == offset_meta(total=0, pages=0)
 
 
 SORTS = [
@@ -108,7 +110,7 @@ SORTS = [
 
 
 def in_order(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
-    """What the sort means, said in Python: the last column decides about ties in its direction."""
+    """Sort in Python as the API should: the public id breaks ties, in the last key's direction."""
     keys = sort.split(",")
     keys.append("-public_id" if keys[-1].startswith("-") else "public_id")
     for key in reversed(keys):
@@ -117,7 +119,7 @@ def in_order(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
 
 
 async def create_with_equal_values(api: Api, database: Database, owner: Account) -> None:
-    """Eight rows of two titles and two times, so that every column ties with every other."""
+    """Create eight rows from two titles and two times, so that every sort key has ties."""
     times = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)]
     for title, created, updated in itertools.product("ab", times, times):
         item = await api.create_item(owner, title=title)
@@ -125,7 +127,7 @@ async def create_with_equal_values(api: Api, database: Database, owner: Account)
         await set_columns(database, Item, item["public_id"], **when)
 
 
-async def test_a_walk_shows_every_row_once_and_in_order_whatever_the_sort(
+async def test_a_walk_returns_every_row_once_and_in_order_for_every_sort(
     api: Api, database: Database
 ) -> None:
     owner = await api.register()
@@ -137,7 +139,7 @@ async def test_a_walk_shows_every_row_once_and_in_order_whatever_the_sort(
     assert walked == {sort: in_order(rows, sort) for sort in SORTS}
 
 
-async def test_a_walk_ends_after_the_last_row_whatever_the_size_of_the_page(api: Api) -> None:
+async def test_a_walk_ends_after_the_last_row_for_every_page_size(api: Api) -> None:
     owner = await api.register()
     await create_titled(api, owner, "abcdef")
 
@@ -147,14 +149,14 @@ async def test_a_walk_ends_after_the_last_row_whatever_the_size_of_the_page(api:
 
 
 @pytest.mark.parametrize("path", [ITEMS, MY])
-async def test_rows_that_come_and_go_in_between_do_not_disturb_a_walk(api: Api, path: str) -> None:
+async def test_concurrent_inserts_and_deletes_do_not_disturb_a_walk(api: Api, path: str) -> None:
     owner = await api.register()
     await create_titled(api, owner, "bfj", status="active")
     await create_titled(api, owner, "dh")
     first = await fetch(api, owner, path, limit=2, sort="title")
 
-    await create_titled(api, owner, "ag")  # before, and after the cursor
-    for row in first["data"]:  # that it stands on, too
+    await create_titled(api, owner, "ag")  # one before and one after the cursor
+    for row in first["data"]:  # including the row that the cursor was made from
         await api.client.delete(f"{ITEMS}/{row['public_id']}", headers=owner.headers)
     cursor = first["meta"]["next_cursor"]
     second = await fetch(api, owner, path, limit=9, sort="title", cursor=cursor)

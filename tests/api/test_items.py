@@ -1,4 +1,4 @@
-"""One item: making, reading, changing, deleting and restoring it."""
+"""Single items: create, read, update, delete and restore."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,10 +7,11 @@ import pytest
 import time_machine
 from httpx2 import Response
 
-from tests.support.api import Account, Api
-from tests.support.databases import on_sqlite
-from tests.support.problems import faulty_fields, problem
-from tests.support.routes import random_id
+from mscr.testing.api import Account
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.routes import random_id
+from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 
@@ -32,7 +33,7 @@ async def read(api: Api, caller: Account, item: dict[str, Any]) -> Response:
     return await api.client.get(f"{ITEMS}/{item['public_id']}", headers=caller.headers)
 
 
-async def test_a_created_item_is_a_draft_of_its_maker(api: Api) -> None:
+async def test_a_created_item_is_a_draft_of_the_caller(api: Api) -> None:
     owner = await api.register()
     response = await api.client.post(ITEMS, json={"title": "Milk"}, headers=owner.headers)
 
@@ -95,7 +96,7 @@ OUT_OF_BOUNDS: list[tuple[str, Any]] = [
 ]
 
 
-async def test_a_value_out_of_bounds_is_refused_in_making_and_in_changing(api: Api) -> None:
+async def test_a_value_out_of_bounds_is_refused_on_create_and_update(api: Api) -> None:
     owner = await api.register()
     item = await api.create_item(owner)
 
@@ -114,7 +115,7 @@ async def test_a_description_may_have_5000_characters(api: Api) -> None:
     assert item["description"] == "ä" * 5000
 
 
-async def test_a_change_touches_only_what_was_sent(api: Api) -> None:
+async def test_a_change_affects_only_the_fields_sent(api: Api) -> None:
     owner = await api.register()
     item = await api.create_item(owner, description="2 l", status="active")
 
@@ -125,7 +126,7 @@ async def test_a_change_touches_only_what_was_sent(api: Api) -> None:
     assert {name: changed[name] for name in untouched} == {name: item[name] for name in untouched}
 
 
-async def test_a_change_moves_the_time_of_change_and_not_that_of_making(api: Api) -> None:
+async def test_a_change_moves_updated_at_and_not_created_at(api: Api) -> None:
     owner = await api.register()
     item = await api.create_item(owner)
 
@@ -155,7 +156,7 @@ async def test_null_clears_the_description(api: Api) -> None:
 
 
 @pytest.mark.parametrize("status", ["draft", "archived"])
-async def test_only_published_items_are_seen_by_others(api: Api, status: str) -> None:
+async def test_others_see_only_published_items(api: Api, status: str) -> None:
     owner, other = await api.register(), await api.register()
     item = await api.create_item(owner, status="active")
     assert (await read(api, other, item)).json()["data"] == item
@@ -185,7 +186,7 @@ async def test_an_administrator_deletes_and_restores_the_items_of_others(api: Ap
     assert (await read(api, owner, item)).status_code == 200
 
 
-async def test_deleting_answers_without_a_body_and_a_second_time_with_404(api: Api) -> None:
+async def test_deleting_returns_204_and_the_second_time_404(api: Api) -> None:
     owner = await api.register()
     item = await api.create_item(owner)
 
@@ -195,7 +196,7 @@ async def test_deleting_answers_without_a_body_and_a_second_time_with_404(api: A
     problem(second, 404, "not_found")
 
 
-async def test_a_restored_item_is_what_it_was(api: Api) -> None:
+async def test_a_restored_item_has_its_old_values(api: Api) -> None:
     owner = await api.register()
     item = await api.create_item(owner, description="2 l", status="active")
     await delete(api, owner, item)
@@ -224,15 +225,15 @@ async def test_a_stranger_cannot_restore_a_published_item(api: Api) -> None:
     problem(await read(api, owner, item), 404, "not_found")
 
 
-async def test_an_item_that_never_was_cannot_be_restored(api: Api) -> None:
+async def test_an_item_that_never_existed_cannot_be_restored(api: Api) -> None:
     owner = await api.register()
     problem(await restore(api, owner, {"public_id": random_id()}), 404, "not_found")
 
 
 @on_sqlite
 @pytest.mark.parametrize("public_id", ["1", "0", "-1", "my%20", "null", "a" * 36, "1e3"])
-async def test_what_is_no_uuid_is_refused_as_an_id(api: Api, public_id: str) -> None:
-    """AZ3: integer keys are not accepted either."""
+async def test_an_id_that_is_no_uuid_is_refused(api: Api, public_id: str) -> None:
+    """AZ3: integer primary keys are not accepted either."""
     owner = await api.register()
     await api.create_item(owner)
 

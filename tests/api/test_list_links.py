@@ -1,14 +1,15 @@
-"""`Link` headers: from page to page without putting a URL together (RFC 8288)."""
+"""`Link` headers: pagination without building URLs (RFC 8288)."""
 
 import re
 from typing import Any
 
 from httpx2 import URL, Response
 
-from app.core.links import MAX_LINKS_LENGTH, announce_links, link_header
 from app.main import create_app
-from tests.support.api import Account, Api
-from tests.support.databases import on_sqlite
+from mscr.core.links import MAX_LINKS_LENGTH, announce_links, link_header
+from mscr.testing.api import Account
+from mscr.testing.databases import on_sqlite
+from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 MY = f"{ITEMS}/my"
@@ -22,7 +23,7 @@ async def ask(api: Api, viewer: Account, url: URL | str, **query: Any) -> Respon
 
 
 def links(response: Response) -> dict[str, URL]:
-    """Where each relation leads to, as a client reads it: relative to what it asked for."""
+    """Return the URL of each relation, resolved against the request's URL as clients do."""
     found = LINK.findall(response.headers["link"])
     assert ", ".join(f'<{t}>; rel="{r}"' for t, r in found) == response.headers["link"]
     return {relation: response.url.join(target) for target, relation in found}
@@ -58,7 +59,7 @@ PLACES: list[tuple[dict[str, Any], dict[str, str]]] = [
 ]
 
 
-async def test_there_is_no_link_to_where_nothing_is(api: Api) -> None:
+async def test_there_is_no_link_to_a_page_that_does_not_exist(api: Api) -> None:
     owner = await api.register()
     await create_titled(api, owner, "abcde")
     for query, expected in PLACES:
@@ -79,7 +80,7 @@ async def test_links_lead_from_cursor_to_cursor_and_back_to_the_first(api: Api) 
     assert titles(await ask(api, owner, links(third)["first"])) == "ab"
 
 
-async def test_links_keep_what_else_was_asked_for(api: Api) -> None:
+async def test_links_keep_the_other_parameters(api: Api) -> None:
     owner = await api.register()
     await create_titled(api, owner, "ab", status="draft", description="50 % <new> & späť")
     query = {
@@ -112,7 +113,7 @@ async def test_links_of_a_search_keep_its_order(api: Api) -> None:
 
 
 @on_sqlite
-async def test_links_are_relative_to_whatever_url_reached_the_application(api: Api) -> None:
+async def test_links_are_relative_to_the_url_of_the_request(api: Api) -> None:
     owner = await api.register()
     response = await ask(api, owner, MY)
     assert all(target.startswith("?") for target, _ in LINK.findall(response.headers["link"]))
@@ -129,7 +130,7 @@ async def test_only_lists_have_links(api: Api) -> None:
 
 
 @on_sqlite
-async def test_the_longest_query_has_a_next_page_and_a_header_that_proxies_take(api: Api) -> None:
+async def test_the_longest_query_has_a_next_page_in_a_header_of_acceptable_length(api: Api) -> None:
     owner = await api.register()
     await create_titled(api, owner, "abc", description="a")
     page = await ask(api, owner, MY, q="a" + "\U0001f95b" * 199, per_page=1, page=2)
@@ -137,12 +138,12 @@ async def test_the_longest_query_has_a_next_page_and_a_header_that_proxies_take(
     assert links(page).keys() == {"next"}
 
 
-def test_the_first_link_is_there_however_long() -> None:
+def test_the_first_link_is_kept_however_long() -> None:
     target = "?" + "a" * MAX_LINKS_LENGTH
     assert link_header({"next": target, "first": "?"}) == f'<{target}>; rel="next"'
 
 
-def test_without_a_request_there_is_nobody_to_tell() -> None:
+def test_announcing_links_outside_a_request_does_nothing() -> None:
     announce_links({"next": "?page=2"})
 
 

@@ -1,4 +1,4 @@
-"""What may be asked of a list; anything else is refused, cursors that are not its own too."""
+"""Query parameters of lists: unknown and out-of-range ones and foreign cursors are refused."""
 
 import base64
 import json
@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from tests.support.api import Account, Api
-from tests.support.databases import on_sqlite
-from tests.support.problems import faulty_fields, problem
-from tests.support.walking import fetch, walk
+from mscr.testing.api import Account
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.walking import fetch, walk
+from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 MY = f"{ITEMS}/my"
@@ -23,7 +24,7 @@ async def ask(api: Api, viewer: Account, path: str, **query: Any) -> Response:
 
 
 async def cursor_for(api: Api, owner: Account, path: str = MY, **query: Any) -> str:
-    """A cursor of a list of two published items."""
+    """Create two published items and return the cursor after the first."""
     for title in ("thing a", "thing b"):
         await api.create_item(owner, title=title, status="active")
     page = await fetch(api, owner, path, limit=1, **query)
@@ -49,7 +50,7 @@ async def test_a_cursor_of_another_list_filter_or_order_is_refused(
     problem(await ask(api, owner, path, cursor=cursor, **query), 422, "invalid_cursor")
 
 
-async def test_a_cursor_of_other_words_is_refused(api: Api) -> None:
+async def test_a_cursor_of_another_search_is_refused(api: Api) -> None:
     """IN4."""
     owner = await api.register()
     cursor = await cursor_for(api, owner, SEARCH, q="thing")
@@ -64,7 +65,7 @@ async def test_a_cursor_of_another_user_is_refused(api: Api, path: str) -> None:
     problem(await ask(api, other, path, cursor=cursor), 422, "invalid_cursor")
 
 
-async def test_a_cursor_holds_for_a_page_of_another_size(api: Api) -> None:
+async def test_a_cursor_is_valid_for_another_page_size(api: Api) -> None:
     owner = await api.register()
     cursor = await cursor_for(api, owner)
     page = await fetch(api, owner, MY, cursor=cursor, limit=50)
@@ -72,7 +73,7 @@ async def test_a_cursor_holds_for_a_page_of_another_size(api: Api) -> None:
 
 
 def altered(cursor: str) -> list[str]:
-    """Everything near a genuine cursor: other bytes, and other texts for the same bytes."""
+    """Return forged copies of a cursor: changed bytes, and other encodings of the same bytes."""
     other = {"A": "B"}
     flipped = [cursor[:i] + other.get(c, "A") + cursor[i + 1 :] for i, c in enumerate(cursor)]
     cut = [cursor[:-1], cursor[1:], cursor[:22], cursor[22:], cursor * 2]
@@ -104,7 +105,7 @@ def made_up(position: Any) -> str:
 @pytest.mark.parametrize(
     "cursor", ["x", "AAAA", "ä", "\U0001f95b", "null", "-1", made_up(["a"]), made_up({"t": 1})]
 )
-async def test_a_cursor_that_is_made_up_is_refused(api: Api, cursor: str) -> None:
+async def test_a_made_up_cursor_is_refused(api: Api, cursor: str) -> None:
     """IN4."""
     problem(await ask(api, await api.register(), MY, cursor=cursor), 422, "invalid_cursor")
 
@@ -232,7 +233,7 @@ async def test_a_parameter_that_is_unknown_or_out_of_bounds_is_refused(
     words = {"q": "a"} if path == SEARCH else {}
     for name, value in junk:
         response = await ask(api, admin, path, **{**words, name: value})
-        # Of a value in a list of them, the place comes third.
+        # For a value within a list, a third element holds its index.
         assert [loc[:2] for loc in faulty_fields(response)] == [["query", name]], (name, value)
 
 
@@ -249,7 +250,7 @@ async def test_the_largest_page_is_a_hundred_rows(api: Api) -> None:
     assert (await fetch(api, owner, MY, per_page=100))["meta"]["per_page"] == 100
 
 
-async def test_a_cursor_has_room_for_titles_of_any_letters(api: Api) -> None:
+async def test_a_cursor_has_room_for_titles_in_any_script(api: Api) -> None:
     """IN4."""
     owner = await api.register()
     made = [letter * 200 for letter in ("\u044f", "\u0436", "\U0001f40e", "\U0001f40f")]

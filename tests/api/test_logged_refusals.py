@@ -1,4 +1,4 @@
-"""What the log says of a 503 and of a 429: which dependency or limit, and which setting."""
+"""Logs of 503 and 429: the dependency or limit that caused it, and the setting behind it."""
 
 import pytest
 from fastapi import FastAPI
@@ -6,14 +6,16 @@ from httpx2 import AsyncClient
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from app.core import problems
 from app.core.config import Settings
-from app.core.log_budget import LogBudget
+from app.main import create_app
+from mscr.core.log_budget import LogBudget
+from mscr.http import problems
+from mscr.testing.api import PASSWORD
+from mscr.testing.applications import running
+from mscr.testing.databases import on_sqlite
+from mscr.testing.hashing import busy_hashing
 from tests.data.faults import assert_unavailable
-from tests.support.api import PASSWORD, Api
-from tests.support.applications import running
-from tests.support.databases import on_sqlite
-from tests.support.hashing import busy_hashing
+from tests.support.api import Api
 
 LOGIN = "/api/v1/auth/login"
 
@@ -32,7 +34,7 @@ async def test_a_database_that_cannot_be_reached_is_logged_with_its_cause(
 ) -> None:
     address, cause = fault
     url = f"postgresql+asyncpg://{address}"
-    async with running(settings.model_copy(update={"DATABASE_URL": url})) as client:
+    async with running(create_app(settings.model_copy(update={"DATABASE_URL": url}))) as client:
         with capture_logs() as logs:
             response = await client.get("/health/ready")
 
@@ -41,7 +43,7 @@ async def test_a_database_that_cannot_be_reached_is_logged_with_its_cause(
     assert cause in line["reason"]
     assert "DATABASE_URL" in line["remedy"] or "path" in line["remedy"]
     assert "hunter2" not in str(line)
-    # The client learns nothing of it.
+    # The response does not reveal the cause.
     assert cause not in response.text
 
 
@@ -62,10 +64,10 @@ async def test_a_full_queue_of_hashes_is_logged_with_its_settings(
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True)
-async def test_a_store_that_is_away_is_logged_with_its_cause(settings: Settings) -> None:
+async def test_an_unreachable_store_is_logged_with_its_cause(settings: Settings) -> None:
     url = SecretStr("redis://:hunter2@127.0.0.1:1/0")
     body = {"email": "ada@example.com", "password": PASSWORD}
-    async with running(settings.model_copy(update={"REDIS_URL": url})) as client:
+    async with running(create_app(settings.model_copy(update={"REDIS_URL": url}))) as client:
         with capture_logs() as logs:
             response = await client.post(LOGIN, json=body)
 

@@ -1,27 +1,30 @@
-"""ETag, If-Match and If-None-Match: nobody overwrites what they have not seen (RFC 9110 §13)."""
+"""ETag, If-Match and If-None-Match: optimistic locking prevents lost updates (RFC 9110 §13)."""
 
 import asyncio
 import time
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import Response
 from pydantic import BaseModel
 
-from app.core.preconditions import EntityTags, entity_tag
 from app.db.session import Database
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.databases import on_sqlite
-from tests.support.problems import faulty_fields, problem
-from tests.support.routes import random_id
-from tests.support.table_rows import rows_but_the_audit_log
+from app.schemas.item_schemas import ItemResponse
+from mscr.http.preconditions import EntityTags
+from mscr.http.representation import entity_tag
+from mscr.http.responses import SuccessResponse
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.routes import random_id
+from mscr.testing.table_rows import rows_but_the_audit_log
+from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 ME = "/api/v1/users/me"
 STALE = '"AAAAAAAAAAAAAAAAAAAAAA"'
-# Every request that changes one thing which there is already: method, what follows its path, body.
+# Every request that changes an existing object: method, suffix of its path, body.
 CHANGES: list[tuple[str, str, Any]] = [
     ("PATCH", "", {"title": "Changed"}),
     ("DELETE", "", None),
@@ -32,8 +35,12 @@ at_once = pytest.mark.settings(DATABASE_POOL_TIMEOUT_SECONDS=30, DATABASE_LOCK_T
 required = pytest.mark.settings(REQUIRE_IF_MATCH=True)
 
 
+class Row(NamedTuple):
+    version: int
+
+
 class Thing:
-    """An item of somebody's, and requests for it under conditions."""
+    """An item with its owner, and conditional requests for it."""
 
     def __init__(self, api: Api, owner: Account, created: Response) -> None:
         self._api = api
@@ -56,13 +63,13 @@ class Thing:
         caller: Account | None = None,
         **conditions: str | list[str],
     ) -> Response:
-        """`if_match=` and `if_none_match=`: the value of the header, or of several lines of it."""
+        """Send a request with `if_match=` or `if_none_match=`: one value, or one for each line."""
         headers = list((caller or self.owner).headers.items())
         for name, value in conditions.items():
             lines = [value] if isinstance(value, str) else value
             headers += [(name.replace("_", "-"), line) for line in lines]
         path = self.path + suffix
-        # As bytes: what a header may hold is more than ASCII.
+        # Encode as Latin-1: header values may hold more than ASCII.
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         return await self._api.client.request(method, path, json=body, headers=raw)
 
@@ -70,7 +77,7 @@ class Thing:
         return await self.send("PATCH", "", {"title": "Changed"}, caller=None, **conditions)
 
 
-async def test_every_answer_with_one_object_has_the_tag_that_reading_it_has(api: Api) -> None:
+async def test_every_response_with_one_object_has_the_tag_of_a_get(api: Api) -> None:
     thing = await Thing.create(api)
     read = await thing.send("GET")
     assert read.headers["etag"] == thing.tag
@@ -85,7 +92,7 @@ async def test_every_answer_with_one_object_has_the_tag_that_reading_it_has(api:
     assert all(tag.startswith('"') for tag in tags)
 
 
-async def test_the_tag_stays_while_nothing_is_changed(api: Api) -> None:
+async def test_the_tag_stays_when_nothing_has_changed(api: Api) -> None:
     thing = await Thing.create(api)
 
     unchanged = [await thing.send("PATCH", "", {}), await thing.send("POST", "/restore")]
@@ -93,7 +100,7 @@ async def test_the_tag_stays_while_nothing_is_changed(api: Api) -> None:
     assert [answer.headers["etag"] for answer in unchanged] == [thing.tag] * 2
 
 
-def test_the_tag_is_of_what_is_shown_and_of_its_version() -> None:
+def test_the_tag_depends_on_the_response_and_the_version() -> None:
     class Profile(BaseModel):
         title: str
 
@@ -101,18 +108,18 @@ def test_the_tag_is_of_what_is_shown_and_of_its_version() -> None:
         updated_at: None = None
 
     def tag(version: int, title: str, shown: type[Profile] = Shown) -> str:
-        return entity_tag(SimpleNamespace(version=version), shown(title=title))
+        return entity_tag(Row(version), shown(title=title))
 
     assert tag(1, "a") == tag(1, "a")
-    # Something of another table, or of a new release, with the row as it was.
+    # The row is unchanged, but a joined row or a new release changes the response.
     assert tag(1, "b") != tag(1, "a")
-    # Changed and changed back.
+    # Changed and changed back (ABA): the version differs.
     assert tag(3, "a") != tag(1, "a")
-    # Who is not shown that, is not told of it.
+    # A view without `updated_at` must not reveal by its tag that the row has changed.
     assert tag(3, "a", Profile) == tag(1, "a", Profile) != tag(1, "b", Profile)
 
 
-async def test_a_change_with_the_tag_at_hand_is_made_and_with_an_old_one_refused(api: Api) -> None:
+async def test_a_change_succeeds_with_the_current_tag_and_is_412_with_an_old_one(api: Api) -> None:
     """RC4."""
     thing = await Thing.create(api, status="active")
 
@@ -126,8 +133,8 @@ async def test_a_change_with_the_tag_at_hand_is_made_and_with_an_old_one_refused
     assert (await thing.send("DELETE", if_match=read.headers["etag"])).status_code == 204
 
 
-async def test_whoever_knows_only_what_was_deleted_does_not_restore_it(api: Api) -> None:
-    """RC4: deleting changes it too."""
+async def test_the_tag_from_before_a_deletion_does_not_restore_the_item(api: Api) -> None:
+    """RC4: deleting an item changes its tag."""
     thing = await Thing.create(api)
     await thing.send("DELETE", if_match=thing.tag)
 
@@ -138,8 +145,8 @@ async def test_whoever_knows_only_what_was_deleted_does_not_restore_it(api: Api)
 
 
 @on_sqlite
-async def test_if_match_takes_what_rfc_9110_has(api: Api) -> None:
-    """RC4: a weak tag matches nothing, because it may be that of another text."""
+async def test_if_match_accepts_the_syntax_of_rfc_9110(api: Api) -> None:
+    """RC4: a weak tag never matches, because If-Match compares strongly."""
     thing = await Thing.create(api)
     other = '"with,commas,"'
     good: list[str | list[str]] = [
@@ -172,7 +179,7 @@ MALFORMED: list[str | list[str]] = [
 async def test_a_malformed_condition_is_422_and_nothing_is_changed(
     api: Api, database: Database
 ) -> None:
-    """RC4: to pass over it would be to overwrite."""
+    """RC4: ignoring it would allow a lost update."""
     thing = await Thing.create(api)
     before = await rows_but_the_audit_log(database)
 
@@ -194,7 +201,7 @@ def test_a_hostile_list_is_read_in_one_pass(value: str) -> None:
     assert time.perf_counter() - started < 1
 
 
-async def test_what_the_client_has_already_is_not_sent_again(api: Api) -> None:
+async def test_an_unchanged_object_is_304(api: Api) -> None:
     thing = await Thing.create(api)
 
     for known in (thing.tag, f"W/{thing.tag}", f'"A", {thing.tag}', "*"):
@@ -209,8 +216,8 @@ async def test_what_the_client_has_already_is_not_sent_again(api: Api) -> None:
     assert (answer.status_code, answer.json()["data"]["title"]) == (200, "Changed")
 
 
-async def test_each_condition_holds_for_reading_and_for_writing(api: Api) -> None:
-    """RFC 9110 §13.2.2: If-Match goes first; If-None-Match is 412 where it is not 304."""
+async def test_both_conditions_apply_to_reads_and_writes(api: Api) -> None:
+    """RFC 9110 §13.2.2: If-Match comes first; If-None-Match gives 304 to reads, 412 to writes."""
     thing = await Thing.create(api)
 
     assert (await thing.send("GET", if_match=thing.tag)).status_code == 200
@@ -223,8 +230,8 @@ async def test_each_condition_holds_for_reading_and_for_writing(api: Api) -> Non
     assert (await thing.patch(if_none_match=STALE)).status_code == 200
 
 
-async def test_who_may_not_change_it_does_not_learn_its_tag(api: Api) -> None:
-    """AZ2: absent and another's are one answer, whatever the condition."""
+async def test_the_conditions_of_a_stranger_reveal_no_tag(api: Api) -> None:
+    """AZ2: 404 for another owner's item as for an absent one, whatever the condition."""
     thing, stranger = await Thing.create(api, status="active"), await api.register()
 
     for change in CHANGES:
@@ -257,7 +264,7 @@ async def test_an_account_is_changed_and_deleted_under_the_same_conditions(api: 
     )
     profile = f"/api/v1/users/{user.public_id}"
     seen = await api.client.get(profile, headers=other.headers)
-    # The same row; but who sees less has another text, and so another tag.
+    # The row is the same, but the public profile has another body and so another tag.
     assert seen.headers["etag"] != read.headers["etag"]
     known = other.headers | {"If-None-Match": seen.headers["etag"]}
     assert (await api.client.get(profile, headers=known)).status_code == 304
@@ -267,7 +274,7 @@ async def test_an_account_is_changed_and_deleted_under_the_same_conditions(api: 
 
 @required
 async def test_a_setting_refuses_changes_without_a_condition(api: Api) -> None:
-    """RC4: what cannot be known of a thing is not asked for: what is new, or deleted."""
+    """RC4: except for creating and restoring, because clients cannot read those tags."""
     thing = await Thing.create(api)
     me = {"full_name": "Ada"}
 
@@ -283,8 +290,8 @@ async def test_a_setting_refuses_changes_without_a_condition(api: Api) -> None:
 
 
 @at_once
-async def test_of_20_parallel_changes_of_one_version_one_is_made(api: Api) -> None:
-    """RC4: on both databases, whoever comes second sees what the first one did."""
+async def test_one_of_20_concurrent_changes_of_a_version_succeeds(api: Api) -> None:
+    """RC4: on both databases, the loser of the race sees the winner's version."""
     thing = await Thing.create(api)
 
     answers = await asyncio.gather(
@@ -300,8 +307,8 @@ async def test_of_20_parallel_changes_of_one_version_one_is_made(api: Api) -> No
 
 
 @at_once
-async def test_parallel_changes_without_a_condition_are_all_made(api: Api) -> None:
-    """RC4: one after another, and each changes what it sent only."""
+async def test_concurrent_changes_without_a_condition_all_succeed(api: Api) -> None:
+    """RC4: they are serialised, and each changes only the fields it sent."""
     thing = await Thing.create(api)
     bodies: list[dict[str, str]] = [{"title": "Last"}, {"description": "Last"}] * 10
     me = {"full_name": "Ada"}
@@ -317,7 +324,7 @@ async def test_parallel_changes_without_a_condition_are_all_made(api: Api) -> No
 
 
 @on_sqlite
-def test_the_documentation_has_the_headers_and_what_they_lead_to(app: FastAPI) -> None:
+def test_the_documentation_has_the_headers_and_their_statuses(app: FastAPI) -> None:
     paths = app.openapi()["paths"]
     one, collection = paths[f"{ITEMS}/{{public_id}}"], paths[ITEMS]
     read, written = {"304", "412"}, {"412", "428"}
@@ -330,3 +337,15 @@ def test_the_documentation_has_the_headers_and_what_they_lead_to(app: FastAPI) -
     assert one["delete"]["responses"].keys() & (read | written) == written
     created = collection["post"]["responses"]["201"]["headers"]
     assert created.keys() >= {"ETag", "Location", "Idempotency-Replayed"}
+
+
+async def test_the_body_is_the_envelope_and_the_tag_is_computed_from_it(api: Api) -> None:
+    owner = await api.register()
+    created = await api.client.post(ITEMS, json={"title": "Ä <b> \u2028"}, headers=owner.headers)
+    path = f"{ITEMS}/{created.json()['data']['public_id']}"
+    found = await api.client.get(path, headers=owner.headers)
+
+    envelope = SuccessResponse[ItemResponse].model_validate_json(found.content)
+    assert created.content == found.content == envelope.model_dump_json(by_alias=True).encode()
+    assert created.headers["ETag"] == found.headers["ETag"] == entity_tag(Row(1), envelope.data)
+    assert created.headers["Content-Type"] == found.headers["Content-Type"] == "application/json"

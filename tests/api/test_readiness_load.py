@@ -1,4 +1,4 @@
-"""Readiness while requests use up what they have: its connection is its own."""
+"""Readiness under load: the probe has a connection of its own outside the request pools."""
 
 import asyncio
 import time
@@ -10,12 +10,12 @@ from httpx2 import AsyncClient
 from sqlalchemy import event
 
 from app.db.session import Database
-from tests.data.faults import clients_of_database, connection_to, is_waiting, until
+from mscr.testing.databases import on_postgresql, on_sqlite
+from mscr.testing.waiting import clients_of_database, connection_to, is_waiting, until
 from tests.support.api import Api
-from tests.support.databases import on_postgresql, on_sqlite
 
 PROBES = 30
-# For a machine that is busy with other tests.
+# Slack for a machine that is busy with other tests.
 SLACK_SECONDS = 2
 
 small_pools = pytest.mark.settings(DATABASE_POOL_SIZE=2, DATABASE_POOL_TIMEOUT_SECONDS=30)
@@ -26,7 +26,7 @@ small_pools = pytest.mark.settings(DATABASE_POOL_SIZE=2, DATABASE_POOL_TIMEOUT_S
 async def test_it_is_ready_while_requests_wait_for_a_locked_table(
     api: Api, database_url: str
 ) -> None:
-    """RL4: or a lock of one table takes every instance out of service at once."""
+    """RL4: otherwise a lock on one table would take every instance out of service at once."""
     account = await api.register()
     async with connection_to(database_url) as connection:
         await connection.exec_driver_sql("BEGIN")
@@ -50,7 +50,7 @@ async def test_it_is_ready_while_every_connection_of_requests_is_in_use(
     """RL4."""
     async with AsyncExitStack() as stack:
         for engine in (database.engine, database.read_engine):
-            # SQLite has one writer: connections that have begun nothing are in use all the same.
+            # Idle connections, because SQLite has one writer: checked out, they count as in use.
             for _ in range(2):
                 _ = await stack.enter_async_context(engine.connect())
         response = await client.get("/health/ready")
@@ -70,10 +70,8 @@ async def test_it_is_ready_while_another_process_writes(api: Api, database_url: 
     assert response.status_code == 200
 
 
-async def test_probes_at_the_same_time_share_one_look(
-    client: AsyncClient, database: Database
-) -> None:
-    """Probes of many balancers, or of somebody who means harm, cost no more than one."""
+async def test_concurrent_probes_share_one_query(client: AsyncClient, database: Database) -> None:
+    """Probes of many load balancers, or of an attacker, cost about as much as one."""
     looks: list[str] = []
     event.listen(
         database.probe_engine.sync_engine,
@@ -87,7 +85,7 @@ async def test_probes_at_the_same_time_share_one_look(
 
     assert {answer.status_code for answer in answers} == {200}
     assert alone > 0
-    # The first probes ask while the last ones are still on their way.
+    # The first probes query the database while the last ones have not yet arrived.
     assert len(looks) - alone < PROBES * alone / 2
 
 
@@ -104,9 +102,9 @@ async def test_it_keeps_one_connection(client: AsyncClient, database_url: str) -
 async def test_a_locked_catalogue_is_reported_in_time(
     client: AsyncClient, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RL6: whatever keeps the database from answering."""
+    """RL6: the deadline holds whatever blocks the database."""
     deadline = timedelta(seconds=0.5)
-    monkeypatch.setattr("app.services.health_service.READY_DEADLINE", deadline)
+    monkeypatch.setattr("mscr.services.health_service.READY_DEADLINE", deadline)
     await client.get("/health/ready")
     async with connection_to(database_url) as connection:
         await connection.exec_driver_sql("BEGIN")
@@ -121,7 +119,7 @@ async def test_a_locked_catalogue_is_reported_in_time(
     assert (await client.get("/health/ready")).status_code == 200
 
 
-async def test_a_probe_that_hangs_up_takes_nothing_from_the_others(client: AsyncClient) -> None:
+async def test_a_probe_that_disconnects_does_not_cancel_the_others(client: AsyncClient) -> None:
     first, second = (asyncio.create_task(client.get("/health/ready")) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()

@@ -1,27 +1,27 @@
-"""What a route says about the permissions it needs, and what it tells whoever lacks one."""
+"""Required permissions of routes, and the challenge in a 403."""
 
 from typing import Annotated
 
 import pytest
 from fastapi import Depends, FastAPI, Security
 
-from app.core.dependencies import get_permitted_principal
-from app.core.openapi import ACCESS_TOKEN
 from app.core.security.permissions import ROLE_PERMISSIONS, Permission
-from app.core.security.principal import Principal
 from app.models import UserRole
+from mscr.core.security.principal import Principal
+from mscr.endpoints.permissions import get_permitted_principal
+from mscr.http.openapi import ACCESS_TOKEN
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import problem
 from tests.support.api import Api
-from tests.support.databases import on_sqlite
-from tests.support.problems import problem
 
-# Roles are the same on either database.
+# Roles do not depend on the database.
 pytestmark = on_sqlite
 
 
-async def test_every_permission_of_a_route_is_needed_and_named(
+async def test_every_permission_of_a_route_is_required_and_named(
     api: Api, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AZ1: RFC 6750 §3.1 tells the client what it lacks."""
+    """AZ1: the challenge lists the required scopes (RFC 6750 §3.1)."""
     needed = [Permission.USERS_READ, Permission.AUDIT_READ]
 
     @app.get("/both")
@@ -30,7 +30,7 @@ async def test_every_permission_of_a_route_is_needed_and_named(
             Principal, Security(get_permitted_principal, scopes=[p.value for p in needed])
         ],
     ) -> None:
-        """For who has both."""
+        """Require both permissions."""
 
     user = await api.register()
     challenges = []
@@ -43,20 +43,36 @@ async def test_every_permission_of_a_route_is_needed_and_named(
     assert challenges == [refused] * 3 + [(200, None)]
 
 
+async def test_a_role_without_permissions_declared_has_none(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AZ1."""
+    admin = await api.register_admin()
+    monkeypatch.delitem(ROLE_PERMISSIONS, UserRole.ADMIN)
+    response = await api.client.get("/api/v1/users", headers=admin.headers)
+    problem(response, 403, "forbidden")
+
+
 def test_every_permission_is_described_in_the_documentation(app: FastAPI) -> None:
     """AZ1."""
     schemes = app.openapi()["components"]["securitySchemes"]
     assert schemes[ACCESS_TOKEN]["flows"]["password"]["scopes"].keys() == {*Permission}
 
 
-async def test_a_route_that_forgot_its_permission_lets_nobody_in(api: Api, app: FastAPI) -> None:
+async def test_a_route_without_its_permissions_is_500(api: Api, app: FastAPI) -> None:
     """AZ1."""
 
     @app.get("/forgotten")
     async def forgotten(_: Annotated[Principal, Depends(get_permitted_principal)]) -> None:
-        """For nobody, until somebody decides."""
+        """Require no permission, by mistake."""
 
     admin = await api.register_admin()
     response = await api.client.get("/forgotten", headers=admin.headers)
 
     problem(response, 500, "internal_error")
+
+
+def test_the_scope_of_a_route_is_its_permission(app: FastAPI) -> None:
+    """AZ1."""
+    [way] = app.openapi()["paths"]["/api/v1/users"]["get"]["security"]
+    assert way == {ACCESS_TOKEN: [Permission.USERS_READ.value]}

@@ -1,4 +1,4 @@
-"""Behind a path prefix: whatever the proxy does with it, all that is answered leads back."""
+"""Behind a path prefix: URLs in responses lead back to it, whether the proxy strips it or not."""
 
 import re
 from datetime import timedelta
@@ -9,16 +9,17 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from structlog.testing import capture_logs
 
-from tests.support.api import PASSWORD, Api
-from tests.support.databases import on_sqlite
-from tests.support.problems import problem
+from mscr.testing.api import PASSWORD
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import problem
+from tests.support.api import Api
 
 ROOT: Final = "/svc"
 ITEMS: Final = "/api/v1/items"
 
 pytestmark = [on_sqlite, pytest.mark.settings(ROOT_PATH=ROOT)]
 
-# The path that reaches the application: a proxy has taken the prefix off, or has passed it on.
+# The prefix that reaches the application: a proxy may strip it or pass it on.
 either_proxy = pytest.mark.parametrize("received", ["", ROOT], ids=["taken off", "passed on"])
 
 
@@ -69,7 +70,7 @@ async def test_location_and_link_lead_to_the_prefix(api: Api, received: str) -> 
         public_id = response.json()["data"]["public_id"]
         assert response.headers["location"] == f"{ROOT}{ITEMS}/{public_id}"
         assert (await api.client.get(response.headers["location"])).status_code == 401
-    # Relative to the URL that was asked for, whatever that is.
+    # Links are relative to the request's URL, with the prefix or without.
     assert set(re.findall(r"<(.)", listed.headers["link"])) == {"?"}
 
 
@@ -88,9 +89,7 @@ async def test_a_replayed_location_leads_to_the_prefix(api: Api, received: str) 
 
 @either_proxy
 @pytest.mark.settings(ALLOWED_HOSTS=["api.example.com"])
-async def test_health_is_answered_for_any_host_and_nothing_else_is(
-    client: AsyncClient, received: str
-) -> None:
+async def test_only_health_is_served_for_any_host(client: AsyncClient, received: str) -> None:
     answers = {
         path: (await client.get(f"{received}{path}")).status_code
         for path in ("/health", "/health/live", "/health/ready", "/healthxyz", ITEMS, "/docs")
@@ -99,7 +98,7 @@ async def test_health_is_answered_for_any_host_and_nothing_else_is(
 
 
 @either_proxy
-async def test_errors_are_told_as_without_it(client: AsyncClient, received: str) -> None:
+async def test_errors_are_the_same_as_without_a_prefix(client: AsyncClient, received: str) -> None:
     problem(await client.get(f"{received}/nothing"), 404, "not_found")
     refused = await client.put(f"{received}{ITEMS}")
     problem(refused, 405, "method_not_allowed")
@@ -107,7 +106,7 @@ async def test_errors_are_told_as_without_it(client: AsyncClient, received: str)
 
 
 @either_proxy
-async def test_keys_are_published_behind_it(client: AsyncClient, received: str) -> None:
+async def test_keys_are_published_behind_the_prefix(client: AsyncClient, received: str) -> None:
     assert (await client.get(f"{received}/.well-known/jwks.json")).status_code == 200
 
 
@@ -125,12 +124,12 @@ async def test_the_cookie_is_for_the_whole_host(client: AsyncClient, received: s
 
 
 @pytest.mark.parametrize("path", ["/svcx/docs", "/svc", "/svc/", "/svc/svc/docs"])
-async def test_other_paths_are_none_of_ours(client: AsyncClient, path: str) -> None:
+async def test_other_paths_are_404(client: AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 404
 
 
 @pytest.mark.settings(ROOT_PATH="/api")
-async def test_a_prefix_may_look_like_the_beginning_of_our_paths(client: AsyncClient) -> None:
+async def test_a_prefix_may_be_the_beginning_of_the_applications_paths(client: AsyncClient) -> None:
     paths = {
         "/api/v1/items": 401,
         "/api/api/v1/items": 401,
@@ -153,9 +152,7 @@ async def test_a_prefix_that_the_server_sets_is_left_alone(app: FastAPI) -> None
 
 
 @pytest.mark.settings(REGISTRATION_BY_MAIL=True)
-async def test_links_in_mails_follow_it_unless_they_lead_elsewhere(
-    client: AsyncClient, app: FastAPI
-) -> None:
+async def test_links_in_mails_include_the_prefix(client: AsyncClient, app: FastAPI) -> None:
     body = {"email": "ada@example.com", "password": PASSWORD}
     with capture_logs() as events:
         await client.post("/api/v1/auth/register", json=body)

@@ -1,4 +1,4 @@
-"""Search: the same words find the same on both databases, and what fits best comes first."""
+"""Full-text search: the same results on both databases, and the best matches first."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ from sqlalchemy import delete, text, update
 
 from app.db.session import Database
 from app.models import Item
-from tests.support.api import Account, Api
-from tests.support.problems import faulty_fields
-from tests.support.walking import fetch, titles, walk
+from mscr.testing.api import Account
+from mscr.testing.problems import faulty_fields
+from mscr.testing.walking import fetch, titles, walk
+from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 MY = f"{ITEMS}/my"
@@ -42,9 +43,9 @@ TITLES = [
     LONG,
 ]
 
-# What is asked, and which of the titles are found.
+# The words of a search, and the titles that it finds.
 FINDINGS: list[tuple[str, set[str]]] = [
-    # Case, accents and other forms of a letter do not matter, in either direction.
+    # Case, accents and compatibility forms of letters are ignored, in queries and in titles.
     ("milk", {"Milk"}),
     ("  MILK ", {"Milk"}),
     ("cafe", {"Café crème"}),
@@ -59,7 +60,7 @@ FINDINGS: list[tuple[str, set[str]]] = [
     ("елка чаи", {"Чай Ёлка"}),
     ("fine wide", {"ﬁne \uff37\uff29\uff24\uff25 x²"}),
     ("x2", {"ﬁne \uff37\uff29\uff24\uff25 x²"}),
-    # All words, in any order and anywhere; the last one may be only begun, and no other.
+    # All words must match, in any order and position; only the last one may be a prefix.
     ("crème café", {"Café crème"}),
     ("milk other", set()),
     ("mil", {"Milk"}),
@@ -67,7 +68,7 @@ FINDINGS: list[tuple[str, set[str]]] = [
     ("ilk", set()),
     ("crèm café", set()),
     ("fine thing", {"ﬁne \uff37\uff29\uff24\uff25 x²"}),
-    # Punctuation only parts words.
+    # Punctuation only separates words.
     ("o'hara", {"O'Hara"}),
     ("hara", {"O'Hara"}),
     ("o hara", {"O'Hara"}),
@@ -85,7 +86,7 @@ FINDINGS: list[tuple[str, set[str]]] = [
     ("3.14", {"3.14"}),
     ("14", {"3.14"}),
     ("1e5", {"1e5"}),
-    # No word and no sign is an operator of either database.
+    # No word or character acts as an operator of either database.
     ("milk OR buttermilk", set()),
     ("NEAR", {"NEAR NOT"}),
     ("not near", {"NEAR NOT"}),
@@ -104,7 +105,7 @@ FINDINGS: list[tuple[str, set[str]]] = [
     ("milk'; DROP TABLE items; --", set()),
     ("milk\\", {"Milk"}),
     ("$1 :milk ?", set()),
-    # Emoji are no words. Chinese and Japanese: each character is one. Others part words by spaces.
+    # Emoji are ignored. In Chinese and Japanese, each character is a word. Spaces separate others.
     ("🎉 hat", {"party 🎉 hat"}),
     ("東京", {"東京タワー"}),
     ("京", {"東京タワー"}),
@@ -113,7 +114,7 @@ FINDINGS: list[tuple[str, set[str]]] = [
     ("단어", {"한국어 단어"}),
     ("국어", set()),
     ("สวัส", {"สวัสดี"}),
-    # Of a long word the first hundred characters count.
+    # The first hundred characters of a long word count.
     (LONG, {LONG}),
     (LONG[:99], {LONG}),
     (LONG[:150] + "elsewhere", {LONG}),
@@ -132,20 +133,20 @@ async def found(api: Api, viewer: Account, words: str, path: str = SEARCH, **que
     return titles(page)
 
 
-async def test_the_same_words_find_the_same_on_every_database(api: Api) -> None:
+async def test_a_search_finds_the_same_on_every_database(api: Api) -> None:
     owner = await api.register()
     await api.create_item(owner, title="Unrelated", description="Thing of Milkmaids")
     await create_titled(api, owner, *TITLES, description="thing")
 
     results = [(words, set(await found(api, owner, words))) for words, _ in FINDINGS]
 
-    # What is in the description alone is proved elsewhere; "mil" begins a word of it.
+    # Leave out the item that "mil" finds by its description, which another test covers.
     results = [(words, result - {"Unrelated"}) for words, result in results]
     assert results == FINDINGS
 
 
-async def test_what_has_no_word_in_it_finds_nothing(api: Api) -> None:
-    """IN4: and no syntax error of the database either."""
+async def test_a_search_without_words_finds_nothing(api: Api) -> None:
+    """IN4: and causes no syntax error in the database."""
     owner = await api.register()
     await create_titled(api, owner, "Milk!", "x" * 150)
     for words in ("!", "%", "'\"*", "🎉", "\u0301", "— …", "\u200b"):
@@ -153,14 +154,14 @@ async def test_what_has_no_word_in_it_finds_nothing(api: Api) -> None:
             assert await found(api, owner, words, path) == [], (words, path)
 
 
-async def test_words_are_found_in_the_description_too_and_in_both_together(api: Api) -> None:
+async def test_a_search_matches_titles_and_descriptions(api: Api) -> None:
     owner = await api.register()
     await api.create_item(owner, title="Crème", description="for café")
     for words in ("creme", "cafe", "cafe creme", "for cr"):
         assert await found(api, owner, words) == ["Crème"], words
 
 
-async def test_every_list_of_items_takes_words(api: Api) -> None:
+async def test_every_list_of_items_can_be_searched(api: Api) -> None:
     owner = await api.register()
     await create_titled(api, owner, "Milk", "Bread")
     for path in (ITEMS, MY, SEARCH):
@@ -168,7 +169,7 @@ async def test_every_list_of_items_takes_words(api: Api) -> None:
         assert await found(api, owner, "milk", path, limit=5) == ["Milk"]
 
 
-async def test_search_finds_no_draft_of_another(api: Api) -> None:
+async def test_a_search_finds_no_drafts_of_others(api: Api) -> None:
     reader, other = await api.register(), await api.register()
     await create_titled(api, other, "secret draft")
     await create_titled(api, other, "secret page", status="active")
@@ -177,7 +178,7 @@ async def test_search_finds_no_draft_of_another(api: Api) -> None:
     assert await found(api, reader, "secret", limit=5) == ["secret page"]
 
 
-async def test_the_best_matches_come_first_and_of_equal_ones_the_newest(api: Api) -> None:
+async def test_the_best_matches_come_first_and_ties_by_newest(api: Api) -> None:
     owner = await api.register()
     for title, description in (
         ("Shopping", "bread, and milk of oats"),
@@ -216,14 +217,14 @@ async def test_a_cursor_by_relevance_is_refused(api: Api) -> None:
     assert faulty_fields(response) == [["query"]]
 
 
-async def test_a_search_is_walked_like_any_list(api: Api) -> None:
+async def test_a_search_can_be_walked_by_cursor(api: Api) -> None:
     owner = await api.register()
     await create_titled(api, owner, "milk a", "other", "milk b", "milk c")
     rows = await walk(api, owner, SEARCH, q="milk", limit=1, sort="-title")
     assert [row["title"] for row in rows] == ["milk c", "milk b", "milk a"]
 
 
-async def test_search_follows_what_happens_to_an_item(api: Api) -> None:
+async def test_the_search_index_follows_changes_of_an_item(api: Api) -> None:
     owner = await api.register()
     item = await api.create_item(owner, title="Milk", description="white")
     url = f"{ITEMS}/{item['public_id']}"
@@ -242,7 +243,7 @@ async def test_search_follows_what_happens_to_an_item(api: Api) -> None:
     assert await found(api, owner, "bread") == ["Bread"]
 
 
-async def test_search_follows_changes_by_plain_sql(api: Api, database: Database) -> None:
+async def test_the_search_index_follows_changes_by_plain_sql(api: Api, database: Database) -> None:
     owner = await api.register()
     await create_titled(api, owner, "One", "Two")
     async with database.sessions.begin() as session:

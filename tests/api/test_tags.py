@@ -1,4 +1,4 @@
-"""Tags: many on an item, many items of a tag, and whose they are."""
+"""Tags: a many-to-many relation to items, and their owners."""
 
 import asyncio
 from typing import Any
@@ -11,24 +11,25 @@ from sqlalchemy import select
 
 from app.core.dependencies import DbSession
 from app.db.session import Database
-from app.models import Tag
+from app.models import Base, Tag
 from app.models.base import utcnow
-from app.repositories.deleted_row_repository import DeletedRowRepository, soft_deleting_tables
 from app.repositories.tag_repository import TagRepository
-from tests.data.faults import connection_to, is_waiting, until
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.databases import on_postgresql, on_sqlite
-from tests.support.problems import faulty_fields, problem
-from tests.support.routes import random_id
-from tests.support.statements import StatementCounter
-from tests.support.table_rows import all_rows
-from tests.support.walking import fetch, titles, walk
+from mscr.repositories.deleted_row_repository import DeletedRowRepository, soft_deleting_tables
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.databases import on_postgresql, on_sqlite
+from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.routes import random_id
+from mscr.testing.statements import StatementCounter
+from mscr.testing.table_rows import all_rows
+from mscr.testing.waiting import connection_to, is_waiting, until
+from mscr.testing.walking import fetch, titles, walk
+from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 TAGS = "/api/v1/tags"
 LISTS = (ITEMS, f"{ITEMS}/my", f"{ITEMS}/search")
 CALLERS = 20
-# As Japanese keyboards write it.
+# "home" in full-width letters, as Japanese keyboards write it.
 WIDE_HOME = "\uff48\uff4f\uff4d\uff45"
 
 at_once = pytest.mark.settings(DATABASE_POOL_TIMEOUT_SECONDS=30, DATABASE_LOCK_TIMEOUT_SECONDS=30)
@@ -83,7 +84,7 @@ async def test_an_item_gets_tags_when_it_is_created_and_others_when_it_is_change
     assert await counts(api, owner) == {"garden": 0, "home": 0, "work": 0}
 
 
-async def test_of_several_spellings_the_first_is_kept(api: Api) -> None:
+async def test_the_first_of_several_spellings_is_kept(api: Api) -> None:
     owner = await api.register()
     first = await api.create_item(owner, tags=[" Straße ", "STRASSE", WIDE_HOME])
     second = await api.create_item(owner, tags=["strasse", "HOME"])
@@ -93,8 +94,10 @@ async def test_of_several_spellings_the_first_is_kept(api: Api) -> None:
 
 
 @on_sqlite
-async def test_what_is_no_name_is_refused_and_nothing_is_made(api: Api, database: Database) -> None:
-    """IN2: the compatible form of one sign can be a sentence."""
+async def test_an_invalid_name_is_refused_and_nothing_is_created(
+    api: Api, database: Database
+) -> None:
+    """IN2: compatibility normalisation (NFKC) can turn one character into a sentence."""
     owner = await api.register()
     before = await all_rows(database)
     bad: list[Any] = [[""], [" "], ["a" * 51], ["a\0"], ["\ufdfa" * 20], [1], [None], "home", None]
@@ -109,8 +112,8 @@ async def test_what_is_no_name_is_refused_and_nothing_is_made(api: Api, database
     assert names(await api.create_item(owner, tags=["\ufdfa" * 5, "é" * 50]))
 
 
-async def test_a_change_of_the_tags_is_one_of_the_item(api: Api) -> None:
-    """RC4: whoever has seen other tags does not overwrite these; the same ones change nothing."""
+async def test_a_change_of_the_tags_is_a_change_of_the_item(api: Api) -> None:
+    """RC4: the item's ETag covers its tags; writing the same tags changes nothing."""
     owner = await api.register()
     item = await api.create_item(owner, tags=["home"])
     path, tag = f"{ITEMS}/{item['public_id']}", (await read(api, owner, item)).headers["etag"]
@@ -128,7 +131,7 @@ async def test_a_change_of_the_tags_is_one_of_the_item(api: Api) -> None:
     assert (await read(api, owner, item)).headers["etag"] == back.headers["etag"]
 
 
-async def test_an_administrator_gives_an_item_tags_of_its_owner(api: Api) -> None:
+async def test_tags_that_an_administrator_adds_belong_to_the_items_owner(api: Api) -> None:
     owner, admin = await api.register(), await api.register_admin()
     item = await api.create_item(owner, tags=["home"])
 
@@ -148,7 +151,7 @@ async def test_each_list_shows_the_tags_of_all_items_in_one_statement(
         await api.create_item(owner, title=f"Thing {number}", tags=words, status="active")
 
     for viewer, path in ((reader, LISTS[0]), (owner, LISTS[1]), (reader, LISTS[2])):
-        with queries.at_most(4):  # the session, the items, their tags, the total
+        with queries.at_most(4):  # session, items, their tags, total
             page = await fetch(api, viewer, path, sort="title", q="thing")
         assert [names(row) for row in page["data"]] == [["all", f"tag {n}"] for n in range(5)]
 
@@ -226,7 +229,7 @@ async def test_tags_are_created_read_renamed_and_deleted(api: Api) -> None:
     item = await api.create_item(owner, tags=["home", "work"])
     seen = (await read(api, owner, item)).headers["etag"]
 
-    # A tag is the same whatever has it: whoever renames it need not know.
+    # Putting a tag on items does not change the tag's own ETag.
     assert (await send(api, owner, "GET", path)).headers["etag"] == tag
     body, condition = {"name": "House"}, {"If-Match": tag}
     renamed = await send(api, owner, "PATCH", path, json=body, headers=condition)
@@ -244,13 +247,13 @@ async def test_tags_are_created_read_renamed_and_deleted(api: Api) -> None:
     assert names((await read(api, owner, item)).json()["data"]) == ["work"]
     old = path.rpartition("/")[2]
     assert (await fetch(api, owner, ITEMS, tag=old))["data"] == []
-    # The name is free, for a tag that no item has.
+    # The name of the deleted tag is free again; the new tag has no items.
     again = await send(api, owner, "POST", TAGS, json={"name": "house"})
     assert again.status_code == 201
     assert await counts(api, owner) == {"house": 0, "work": 1}
 
 
-async def test_a_name_is_an_owner_s_only_once_whatever_its_capitals(api: Api) -> None:
+async def test_a_name_is_unique_for_its_owner_ignoring_case(api: Api) -> None:
     owner, other = await api.register(), await api.register()
     first = await send(api, owner, "POST", TAGS, json={"name": "Home"})
     second = await send(api, owner, "POST", TAGS, json={"name": "work"})
@@ -264,7 +267,7 @@ async def test_a_name_is_an_owner_s_only_once_whatever_its_capitals(api: Api) ->
     assert (await send(api, other, "POST", TAGS, json={"name": "home"})).status_code == 201
 
 
-async def test_a_repeated_request_makes_one_tag(api: Api) -> None:
+async def test_a_repeated_request_creates_one_tag(api: Api) -> None:
     """RC3."""
     owner = await api.register()
     key = {"Idempotency-Key": "1"}
@@ -275,8 +278,8 @@ async def test_a_repeated_request_makes_one_tag(api: Api) -> None:
     assert answers[0].content == answers[1].content
 
 
-async def test_a_tag_of_another_answers_as_if_it_were_not_there(api: Api) -> None:
-    """AZ2: for administrators too, who manage items."""
+async def test_a_tag_of_another_owner_is_404_like_an_absent_one(api: Api) -> None:
+    """AZ2: also for administrators, though they manage items."""
     owner, stranger, admin = await api.register(), await api.register(), await api.register_admin()
     await api.create_item(owner, tags=["home"])
     path = f"{TAGS}/{(await ids(api, owner))['home']}"
@@ -293,7 +296,7 @@ async def test_a_tag_of_another_answers_as_if_it_were_not_there(api: Api) -> Non
 async def test_tags_are_listed_with_the_number_of_their_living_items(
     api: Api, queries: StatementCounter
 ) -> None:
-    """AZ5: in as many statements as there were without any."""
+    """AZ5: counting takes no further statement."""
     owner = await api.register()
     rows = [await api.create_item(owner, tags=["b", "C"]) for _ in range(3)]
     await api.create_item(owner, tags=["a", "C"])
@@ -311,7 +314,7 @@ async def test_tags_are_listed_with_the_number_of_their_living_items(
 # --- deleting
 
 
-async def test_a_deleted_item_keeps_its_tags_and_has_them_again_when_it_is_restored(
+async def test_a_restored_item_has_its_tags_again(
     api: Api,
 ) -> None:
     owner = await api.register()
@@ -331,8 +334,10 @@ async def test_a_deleted_item_keeps_its_tags_and_has_them_again_when_it_is_resto
     assert await counts(api, owner) == {"work": 1}
 
 
-async def test_the_tags_of_a_deleted_account_are_gone_with_it(api: Api, database: Database) -> None:
-    """AZ5: what nobody can see any more, is not found by its id either."""
+async def test_the_tags_of_a_deleted_account_are_deleted_with_it(
+    api: Api, database: Database
+) -> None:
+    """AZ5: filtering items by a deleted tag's id finds nothing."""
     leaver, reader = await api.register(), await api.register()
     await api.create_item(leaver, tags=["home"], status="active")
     home = (await ids(api, leaver))["home"]
@@ -345,8 +350,10 @@ async def test_the_tags_of_a_deleted_account_are_gone_with_it(api: Api, database
     assert (await fetch(api, reader, ITEMS, tag=home))["data"] == []
 
 
-async def test_what_is_purged_takes_its_links_along(api: Api, database: Database) -> None:
-    """RL16: an item, a tag, and an account with both."""
+async def test_purging_deletes_the_links_between_items_and_tags(
+    api: Api, database: Database
+) -> None:
+    """RL16: purge an item, a tag, and an account with both."""
     owner, leaver = await api.register(), await api.register()
     item = await api.create_item(owner, tags=["home", "work"])
     await api.create_item(owner, tags=["home", "work"])
@@ -357,7 +364,7 @@ async def test_what_is_purged_takes_its_links_along(api: Api, database: Database
     assert len((await all_rows(database))["item_tags"]) == 5
 
     async with database.sessions() as session:
-        for table in soft_deleting_tables():
+        for table in soft_deleting_tables(Base.metadata):
             repository = DeletedRowRepository(table, session)
             await repository.purge(before=utcnow(), after_id=0, batch=100)
         await session.commit()
@@ -366,14 +373,12 @@ async def test_what_is_purged_takes_its_links_along(api: Api, database: Database
     assert [len(rows[table]) for table in ("users", "items", "tags", "item_tags")] == [1, 1, 1, 1]
 
 
-# --- many at once
+# --- concurrency
 
 
 @at_once
-async def test_of_items_that_need_a_new_tag_at_once_one_makes_it(
-    api: Api, database: Database
-) -> None:
-    """RC1: in either order of the names; none fails, and all have the same."""
+async def test_concurrent_items_with_a_new_tag_create_it_once(api: Api, database: Database) -> None:
+    """RC1: whatever the order of the names, no request fails and all items get the same tags."""
     owner = await api.register()
     orders = (["home", "work"], ["Work", "Home", "play"])
 
@@ -389,7 +394,7 @@ async def test_of_items_that_need_a_new_tag_at_once_one_makes_it(
 
 
 @at_once
-async def test_of_20_who_create_a_tag_at_once_one_does(api: Api, database: Database) -> None:
+async def test_one_of_20_concurrent_requests_creates_a_tag(api: Api, database: Database) -> None:
     """RC1."""
     owner = await api.register()
 
@@ -402,8 +407,8 @@ async def test_of_20_who_create_a_tag_at_once_one_does(api: Api, database: Datab
 
 
 @at_once
-async def test_tags_are_renamed_and_put_on_items_at_once(api: Api) -> None:
-    """RC5: who renames a tag waits for nobody who needs it."""
+async def test_tags_are_renamed_and_put_on_items_concurrently(api: Api) -> None:
+    """RC5: renaming a tag does not deadlock with items that get it."""
     owner = await api.register()
     for _ in range(3):
         await api.create_item(owner, tags=["a"])
@@ -421,10 +426,10 @@ async def test_tags_are_renamed_and_put_on_items_at_once(api: Api) -> None:
 
 
 @on_postgresql
-async def test_who_renames_a_tag_keeps_no_item_from_getting_it(
+async def test_renaming_a_tag_does_not_block_items_from_getting_it(
     api: Api, database: Database
 ) -> None:
-    """RC5: of the two, one would wait for the other's new name, and that one for the tag."""
+    """RC5: otherwise they deadlock: one waits for the tag's row, the other for the new name."""
     owner = await api.register()
     await api.create_item(owner, tags=["a"])
     public_id = UUID((await ids(api, owner))["a"])
@@ -442,8 +447,8 @@ async def test_who_renames_a_tag_keeps_no_item_from_getting_it(
 
 @on_postgresql
 @at_once
-async def test_a_name_that_is_taken_in_between_is_taken(api: Api, database_url: str) -> None:
-    """RC1: by somebody whose transaction was not over when it was looked for."""
+async def test_a_name_that_is_taken_concurrently_is_409(api: Api, database_url: str) -> None:
+    """RC1: by a concurrent transaction that had not committed when the name was looked up."""
     owner = await api.register()
     columns = "public_id, name, name_key, owner_id"
     async with connection_to(database_url) as faster, connection_to(database_url) as observer:
@@ -458,7 +463,9 @@ async def test_a_name_that_is_taken_in_between_is_taken(api: Api, database_url: 
     problem(await creating, 409, "tag_name_taken")
 
 
-async def test_another_fault_of_a_new_tag_is_no_taken_name(app: FastAPI, api: Api) -> None:
+async def test_another_constraint_violation_of_a_new_tag_is_a_plain_conflict(
+    app: FastAPI, api: Api
+) -> None:
     @app.post("/tag")
     async def create(db: DbSession) -> None:
         await TagRepository(db).create_for_owner(424242, "home")

@@ -1,4 +1,4 @@
-"""The application has no WebSockets: a handshake is refused, under the same rules as a request."""
+"""WebSocket handshakes are refused, under the same rules as requests: there are no WebSockets."""
 
 import logging
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.config import Settings
-from app.core.middleware import MAX_HEADER_BYTES, RequestMiddleware
+from mscr.http.middleware import MAX_HEADER_BYTES, RequestMiddleware
 
 HOST = (b"host", b"api.example.com")
 
@@ -18,7 +18,7 @@ async def shake_hands(
     path: str = "/ws",
     extensions: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return what the application sends for a handshake."""
+    """Return the messages that the application sends in response to a handshake."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

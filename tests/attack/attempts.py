@@ -1,7 +1,7 @@
-"""Every kind of token, brought in every way that is not its own.
+"""Black-box attacks on tokens: forgery, tampering, confusion, replay, ended sessions and races.
 
-An attempt needs no knowledge of the server's keys or database, only accounts of its own. It says
-what it tries, and whether the door stayed shut.
+An attempt needs no access to the server's keys or database, only accounts that it registers. It
+records what was tried, and whether the server withstood it.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from httpx2 import AsyncClient, Response
 from jwt import PyJWK
 
-from tests.support.forgery import decode, encode
+from mscr.testing.forgery import decode, encode
 
 API = "/api/v1"
 PASSWORD = "seventeen wet umbrellas"
-# Not authenticated, or not even well-formed.
+# Unauthenticated, or malformed.
 REFUSED = frozenset({400, 401, 422, 431})
 Tokens = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One thing that was tried, with what came of it."""
+    """One attack and its outcome; `held` if the server withstood it."""
 
     kind: str
     what: str
@@ -36,7 +36,7 @@ class Attempt:
 
 
 class Victim:
-    """An account of the attacker's own making, and its newest session."""
+    """An account that the attacker has registered, with the tokens of its newest session."""
 
     def __init__(self, client: AsyncClient, email: str, tokens: Tokens) -> None:
         self._client = client
@@ -76,7 +76,7 @@ Use = Callable[[AsyncClient, str], Awaitable[Response]]
 
 
 async def attack(client: AsyncClient) -> AsyncIterator[Attempt]:
-    """All attempts, each against a fresh account where it may end one."""
+    """Run all attempts; one that may end its account or session gets a fresh account."""
     for part in (_forged, _cut_and_padded, _mixed, _as_another_kind, _replayed, _ended, _raced):
         async for attempt in part(client):
             yield attempt
@@ -124,7 +124,7 @@ async def _forged(client: AsyncClient) -> AsyncIterator[Attempt]:
 
 
 async def _published(client: AsyncClient) -> AsyncIterator[tuple[str, bytes]]:
-    """Each public key, in the forms in which a careless server might take it for a secret."""
+    """Yield each public key in the forms that a careless server might take as an HMAC secret."""
     published = (await client.get("/.well-known/jwks.json")).json()
     for jwk in published.get("keys", []):
         key = PyJWK(jwk).key
@@ -149,9 +149,9 @@ async def _cut_and_padded(client: AsyncClient) -> AsyncIterator[Attempt]:
             ("100,000 characters", "A" * 100_000),
         ):
             if use is me and "\0" in changed:
-                continue  # no client sends that in a header
+                continue  # no HTTP client sends a NUL in a header
             yield await _try(client, "truncate", f"{name} token, {what}", use, changed)
-    # Padding and unused bits of base64 spell one token in many ways: none of them outlives it.
+    # Base64 padding and unused bits give one token many spellings: all end with its session.
     spelled = [victim.access + "=", victim.access + "==", _other_last_character(victim.access)]
     await client.post(f"{API}/auth/logout", json={"refresh_token": victim.refresh})
     for number, token in enumerate(spelled, 1):
@@ -169,7 +169,7 @@ async def _mixed(client: AsyncClient) -> AsyncIterator[Attempt]:
             yield await _try(client, "mix", what, me, ".".join(parts))
     for cut in (4, 16, 22, 26, 40):
         token = one.refresh[:cut] + other.refresh[cut:]
-        # They begin with the time, and so maybe alike.
+        # Tokens begin with a timestamp, which may be equal.
         if token != other.refresh:
             yield await _try(client, "mix", f"refresh token, another's from {cut}", refresh, token)
     for name, victim in (("one", one), ("the other", other)):
@@ -211,7 +211,7 @@ async def _replayed(client: AsyncClient) -> AsyncIterator[Attempt]:
     same = replay.is_success and replay.json()["data"]["refresh_token"] == newest["refresh_token"]
     what, shut = "a refresh token that was used", same or replay.status_code in REFUSED
     yield Attempt("replay", what, "same successor" if same else str(replay.status_code), shut)
-    # Within REFRESH_TOKEN_REUSE_INTERVAL_SECONDS, the session lives on.
+    # A replay within REFRESH_TOKEN_REUSE_INTERVAL_SECONDS does not end the session.
     if not same:
         yield await _try(client, "replay", "its successor", refresh, newest["refresh_token"])
         yield await _try(client, "replay", "the access token", me, newest["access_token"])
@@ -270,6 +270,6 @@ async def _raced(client: AsyncClient) -> AsyncIterator[Attempt]:
 
 
 def _other_last_character(token: str) -> str:
-    """Another spelling of the same bytes: the last character has bits that count for nothing."""
+    """Return another spelling of the same bytes: base64 ignores bits of the last character."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]

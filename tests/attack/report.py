@@ -1,4 +1,4 @@
-"""A table of what was tried, and what came of it."""
+"""The table of attempts and their outcomes."""
 
 from httpx2 import AsyncClient
 from rich.console import Console
@@ -8,7 +8,7 @@ from tests.attack.attempts import attack
 
 
 async def report(client: AsyncClient) -> int:
-    """Attack, and print the table. Returns 1 when a door was found open, else 0."""
+    """Run all attempts and print the table. Return 1 if any of them succeeded, else 0."""
     table = Table("kind", "what", "status", "")
     attempts = [attempt async for attempt in attack(client)]
     for attempt in attempts:

@@ -1,4 +1,4 @@
-"""The attacks against the application as it is served, and against one that holds nothing."""
+"""The attacks on tokens, against the running application and against one that accepts anything."""
 
 import re
 from collections.abc import Iterator
@@ -8,22 +8,23 @@ import pytest
 from fastapi import FastAPI, Request
 from httpx2 import ASGITransport, AsyncClient
 
-from app.core.config import PROJECT_ROOT
-from app.core.security.signing_algorithm import SigningAlgorithm
+from app.project import project
+from mscr.core.security.signing_algorithm import SigningAlgorithm
+from mscr.testing.databases import on_sqlite
+from mscr.testing.key_pairs import ASYMMETRIC, name_of, signing_settings
+from mscr.testing.processes import AppProcess, app_processes
 from tests.attack.report import report
-from tests.support.databases import on_sqlite
-from tests.support.key_pairs import ASYMMETRIC, name_of, signing_settings
-from tests.support.processes import APP, AppProcess, app_processes
 
 
 @contextmanager
 def served(database_url: str, **settings: str) -> Iterator[AppProcess]:
-    # So many at once take their time on a machine that has other work too.
+    # So many concurrent requests are slow on a busy machine.
     with app_processes(
+        project,
         1,
         database_url,
-        cwd=PROJECT_ROOT,
-        app=APP,
+        app=project.application,
+        cwd=project.root,
         DATABASE_POOL_TIMEOUT_SECONDS="30",
         DATABASE_LOCK_TIMEOUT_SECONDS="30",
         **settings,
@@ -32,7 +33,7 @@ def served(database_url: str, **settings: str) -> Iterator[AppProcess]:
 
 
 async def assert_holds(process: AppProcess, capsys: pytest.CaptureFixture[str]) -> int:
-    """How many attempts there were, none of which found a door open."""
+    """Assert that no attempt succeeded, and return the number of attempts."""
     async with process.client() as client:
         status = await report(client)
     table = capsys.readouterr().out
@@ -40,10 +41,10 @@ async def assert_holds(process: AppProcess, capsys: pytest.CaptureFixture[str]) 
     return int(re.findall(r"(\d+) attempts", table)[0])
 
 
-async def test_no_token_opens_what_it_should_not(
+async def test_no_attack_on_tokens_succeeds(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """JW1, JW3, JW5, JW7, RT2, RT3, RT6, RT8: over HTTP, without any knowledge of ours."""
+    """JW1, JW3, JW5, JW7, RT2, RT3, RT6, RT8: over HTTP, without access to keys or database."""
     with served(database_url, REFRESH_TOKEN_REUSE_INTERVAL_SECONDS="0") as process:
         assert await assert_holds(process, capsys) > 70
 
@@ -52,27 +53,27 @@ async def test_no_token_opens_what_it_should_not(
 async def test_within_the_interval_a_replay_returns_the_same_successor(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """RT7: never a sibling; everything else is refused as with an interval of 0."""
+    """RT7: never a second successor; everything else is refused as with an interval of 0."""
     with served(database_url) as process:
         assert await assert_holds(process, capsys) > 68
 
 
 @on_sqlite
 @pytest.mark.parametrize("algorithm", ASYMMETRIC, ids=name_of)
-async def test_published_keys_open_nothing(
+async def test_published_keys_do_not_help_an_attacker(
     database_url: str, capsys: pytest.CaptureFixture[str], algorithm: SigningAlgorithm
 ) -> None:
-    """JW1: nor do they as secrets, in whatever form."""
+    """JW1: algorithm confusion: no form of a public key works as an HMAC secret."""
     with served(database_url, **signing_settings(algorithm)) as process:
         assert await assert_holds(process, capsys) > 74
 
 
-async def test_a_server_that_lets_everybody_in_is_found_out(
+async def test_a_server_that_accepts_any_token_is_detected(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Otherwise the silence of the attacks above would prove nothing."""
+    """Prove that the attacks above can fail."""
     gullible = FastAPI()
-    # {"kid": "k"} and {"sid": "s"}, signed with nothing.
+    # {"kid": "k"} and {"sid": "s"}, with a meaningless signature.
     tokens = {"access_token": "eyJraWQiOiAiayJ9.eyJzaWQiOiAicyJ9.AA"}
 
     @gullible.api_route("/{path:path}", methods=["GET", "POST", "DELETE"])

@@ -4,12 +4,13 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.config import Settings
-from app.core.security.password import PasswordService
-from app.core.security.signing_algorithm import SigningAlgorithm
-from tests.support.api import Account, Api
-from tests.support.forgery import Key, TokenForger
-from tests.support.key_pairs import HS256, key_pair, name_of, signing_with
-from tests.support.problems import assert_unauthorized
+from mscr.core.security.password import PasswordService
+from mscr.core.security.signing_algorithm import SigningAlgorithm
+from mscr.testing.api import Account
+from mscr.testing.forgery import Key, TokenForger
+from mscr.testing.key_pairs import HS256, key_pair, name_of, signing_with
+from mscr.testing.problems import assert_unauthorized
+from tests.support.api import Api
 
 RefuseEach = Callable[[Mapping[str, str]], Awaitable[None]]
 
@@ -26,14 +27,14 @@ async def account(api: Api) -> Account:
     ids=name_of,
 )
 def algorithm(request: pytest.FixtureRequest) -> SigningAlgorithm:
-    """A test that uses it runs once for each algorithm, set to sign access tokens."""
+    """Run a test once with each algorithm as the one that signs access tokens."""
     found: SigningAlgorithm = request.param
     return found
 
 
 @pytest.fixture
 def forger(account: Account, settings: Settings) -> TokenForger:
-    """Forges with the application's real signing key, which only an insider would have."""
+    """Forge tokens with the application's real signing key, which only an insider would have."""
     return TokenForger(account.access_token, signing_key_of(settings))
 
 
@@ -45,14 +46,14 @@ def signing_key_of(settings: Settings) -> Key:
 
 @pytest.fixture
 def passwords(app: FastAPI) -> PasswordService:
-    """The one of the application, whose pool it shares."""
+    """Return the application's own service, so that tests share its thread pool."""
     found: PasswordService = app.state.collaborators.passwords
     return found
 
 
 @pytest.fixture
 def refuse_each(api: Api, subtests: pytest.Subtests) -> RefuseEach:
-    """Present each of the named access tokens; every one must be refused in the same way."""
+    """Send each of the named access tokens, and check that all get the same 401 response."""
 
     async def present(tokens: Mapping[str, str]) -> None:
         for name, token in tokens.items():

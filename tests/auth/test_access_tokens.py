@@ -1,4 +1,4 @@
-"""What an access token must say, and how long it is good."""
+"""Claims and lifetime of access tokens."""
 
 import json
 from collections.abc import Callable
@@ -13,12 +13,13 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from app.core.config import Settings
-from app.core.security.jwt import JWTService
+from mscr.core.security.jwt import JWTService
+from mscr.testing.api import Account
+from mscr.testing.databases import on_sqlite
+from mscr.testing.forgery import TokenForger, claims_of
+from mscr.testing.problems import assert_unauthorized
 from tests.auth.conftest import RefuseEach
-from tests.support.api import Account, Api
-from tests.support.databases import on_sqlite
-from tests.support.forgery import TokenForger, claims_of
-from tests.support.problems import assert_unauthorized
+from tests.support.api import Api
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
@@ -40,22 +41,22 @@ NO_TIME: tuple[Any, ...] = (
     [9999999999],
     {},
 )
-# JSON that Python does not write as such; 1e400 is infinity to its parser.
+# JSON that Python's encoder does not write. Its parser reads 1e400 as infinity.
 RAW_TIMES = ("1e400", "-1e400", "NaN", "Infinity", "-Infinity", "9" * 400 + ".5")
 
 
 def each_algorithm(test: Test) -> Test:
-    """Once with each algorithm, on one database: it is not asked, or answers alike on both."""
+    """Run once with each algorithm, on SQLite alone: the database makes no difference here."""
     with_algorithms: Test = pytest.mark.usefixtures("algorithm")(test)
     marked: Test = on_sqlite(with_algorithms)
     return marked
 
 
-# --- what it says
+# --- claims
 
 
 @each_algorithm
-async def test_it_holds_these_claims_and_nothing_about_the_person(
+async def test_a_token_has_exactly_the_documented_claims_and_no_personal_data(
     account: Account, forger: TokenForger
 ) -> None:
     """JW2."""
@@ -73,7 +74,7 @@ async def test_a_token_without_one_of_its_claims_is_refused(
 
 
 @each_algorithm
-async def test_a_claim_that_is_no_text_is_refused(
+async def test_a_claim_of_another_type_than_text_is_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
     """JW2: signed with the real key."""
@@ -87,7 +88,7 @@ async def test_a_claim_that_is_no_text_is_refused(
 
 
 @each_algorithm
-async def test_an_expiry_that_is_no_whole_number_ahead_is_refused(
+async def test_an_expiry_that_is_no_future_integer_is_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
     """JW4: null, text, negative, infinite, signed with the real key."""
@@ -101,7 +102,7 @@ async def test_an_expiry_that_is_no_whole_number_ahead_is_refused(
 
 
 @each_algorithm
-async def test_a_time_of_issue_that_is_no_whole_number_is_refused(
+async def test_a_time_of_issue_that_is_no_integer_is_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
     """JW2: signed with the real key."""
@@ -119,17 +120,17 @@ async def test_a_time_of_issue_that_is_no_whole_number_is_refused(
 async def test_a_token_from_the_future_is_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
-    """JW2: `iat`, and `nbf` where there is one."""
+    """JW2: `iat`, and `nbf` if present."""
     later = forger.claims["iat"] + 60
 
     await refuse_each({c: forger.forge(claims={c: later}) for c in ("iat", "nbf")})
 
 
 @pytest.mark.settings(JWT_ISSUER="https://issuer.example", JWT_AUDIENCE="https://api.example")
-async def test_the_issuer_and_the_audience_are_ours_alone(
+async def test_another_issuer_or_audience_is_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
-    """JW2: swapped, another's, ours among others, or nearly ours."""
+    """JW2: swapped, foreign, several audiences, or similar texts."""
     iss, aud = forger.claims["iss"], forger.claims["aud"]
 
     await refuse_each(
@@ -145,10 +146,8 @@ async def test_the_issuer_and_the_audience_are_ours_alone(
     )
 
 
-async def test_several_audiences_are_refused_though_ours_is_the_only_one(
-    forger: TokenForger, app: FastAPI
-) -> None:
-    """JW2: by the library too, and not by the type of our claims alone."""
+async def test_a_list_with_our_audience_alone_is_refused(forger: TokenForger, app: FastAPI) -> None:
+    """JW2: the library refuses them too, not only the type of our claims."""
     token = forger.forge(claims={"aud": [forger.claims["aud"]]})
 
     with pytest.raises(jwt.InvalidAudienceError):
@@ -159,9 +158,9 @@ async def test_several_audiences_are_refused_though_ours_is_the_only_one(
 async def test_another_spelling_of_an_id_is_refused(
     forger: TokenForger, refuse_each: RefuseEach, claim: str
 ) -> None:
-    """JW2: one session must not have several names."""
+    """JW2: one session must not have several spellings."""
     text = forger.claims[claim]
-    # Digits of another script, which Python counts as digits too.
+    # Arabic digits: Python's isdigit() and int() accept them too.
     arabic = "".join(chr(0x0660 + int(c)) if c.isdigit() else c for c in text)
     spellings = [
         *(text.upper(), text.replace("-", ""), f"{{{text}}}", UUID(text).urn),
@@ -174,7 +173,7 @@ async def test_another_spelling_of_an_id_is_refused(
 async def test_the_session_of_another_user_is_refused(
     api: Api, account: Account, forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
-    """JW3: `sub` and `sid` of two people who are both logged in."""
+    """JW3: `sub` and `sid` of two users who are both logged in."""
     other = claims_of((await api.register()).access_token)
 
     await refuse_each(
@@ -188,11 +187,11 @@ async def test_the_session_of_another_user_is_refused(
     )
 
 
-# --- how long it is good
+# --- lifetime
 
 
 @each_algorithm
-async def test_it_is_good_until_its_end_and_the_leeway(account: Account, api: Api) -> None:
+async def test_a_token_is_valid_until_its_expiry_plus_leeway(account: Account, api: Api) -> None:
     """JW4."""
     end = expiry(account) + LEEWAY - ONE_SECOND
 
@@ -203,7 +202,7 @@ async def test_it_is_good_until_its_end_and_the_leeway(account: Account, api: Ap
 
 
 @each_algorithm
-async def test_it_is_dead_after_its_end_and_the_leeway(account: Account, api: Api) -> None:
+async def test_a_token_is_refused_after_its_expiry_plus_leeway(account: Account, api: Api) -> None:
     """JW4."""
     with time_machine.travel(expiry(account) + LEEWAY, tick=False):
         response = await api.me(account.access_token)
@@ -211,21 +210,21 @@ async def test_it_is_dead_after_its_end_and_the_leeway(account: Account, api: Ap
     assert_unauthorized(response)
 
 
-async def test_it_lasts_a_quarter_of_an_hour(account: Account, forger: TokenForger) -> None:
-    """JW4: and the answer says so."""
+async def test_a_token_is_valid_for_fifteen_minutes(account: Account, forger: TokenForger) -> None:
+    """JW4: `expires_in` has the same value."""
     lifetime = forger.claims["exp"] - forger.claims["iat"]
 
     assert lifetime == account.tokens["expires_in"] == LIFETIME.total_seconds()
 
 
-def test_a_leeway_of_more_than_a_minute_is_no_valid_setting() -> None:
+def test_a_leeway_above_one_minute_is_an_invalid_setting() -> None:
     """JW4."""
     with pytest.raises(ValidationError, match="JWT_LEEWAY_SECONDS"):
-        Settings(_env_file=None, JWT_LEEWAY_SECONDS=61)
+        Settings.from_env_file(None, JWT_LEEWAY_SECONDS=61)
 
 
 def with_raw(forger: TokenForger, claim: str, text: str) -> str:
-    """A number that Python would write otherwise, or not at all."""
+    """Sign a token with a claim of raw JSON text, such as a number `json.dumps` cannot produce."""
     claims = json.dumps(forger.claims | {claim: "?"}).replace('"?"', text)
     return forger.sign(json.dumps(forger.header), claims)
 
@@ -234,12 +233,10 @@ def expiry(account: Account) -> datetime:
     return datetime.fromtimestamp(claims_of(account.access_token)["exp"], UTC)
 
 
-# --- what was verified before
+# --- the cache of verified tokens
 
 
-async def test_a_token_that_was_good_is_refused_when_its_time_is_over(
-    api: Api, account: Account
-) -> None:
+async def test_a_cached_token_is_refused_once_it_expires(api: Api, account: Account) -> None:
     """JW2."""
     with time_machine.travel(0, tick=False) as clock:
         login = await api.login(account)
@@ -248,13 +245,13 @@ async def test_a_token_that_was_good_is_refused_when_its_time_is_over(
             clock.shift(moved)
             statuses.append((await api.me(login.access_token)).status_code)
         clock.shift(-2 * LIFETIME)
-        # The clock was set back: not yet issued.
+        # The clock was set back to before `iat`.
         statuses.append((await api.me(login.access_token)).status_code)
 
     assert statuses == [200, 200, 401, 200, 401]
 
 
-async def test_a_good_token_lends_nothing_to_others_like_it(api: Api, account: Account) -> None:
+async def test_a_cached_token_does_not_validate_a_similar_one(api: Api, account: Account) -> None:
     """JW1."""
     token = account.access_token
     assert (await api.me(token)).status_code == 200
@@ -264,11 +261,11 @@ async def test_a_good_token_lends_nothing_to_others_like_it(api: Api, account: A
         assert_unauthorized(await api.me(forged))
 
 
-def test_no_more_tokens_are_remembered_than_there_is_room_for(
+def test_the_cache_of_verified_tokens_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.core.security.jwt.MAX_VERIFIED_TOKENS", 2)
-    tokens = JWTService.from_settings(Settings(_env_file=None))
+    monkeypatch.setattr("mscr.core.security.jwt.MAX_VERIFIED_TOKENS", 2)
+    tokens = JWTService.from_settings(Settings.from_env_file(None))
     made = [
         tokens.create_access_token(
             subject=str(uuid4()), session=str(uuid4()), now=datetime.now(UTC)

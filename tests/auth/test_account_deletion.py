@@ -1,4 +1,4 @@
-"""Deleting one's own account, and keeping one administrator."""
+"""Users delete their own account; the last administrator cannot be removed."""
 
 import asyncio
 
@@ -6,44 +6,45 @@ import pytest
 from httpx2 import Response
 from sqlalchemy import func, select
 
-from app.core.security.password import PasswordService
 from app.db.session import Database
 from app.models import User, UserRole
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.hashing import busy_hashing
-from tests.support.problems import assert_unauthorized, faulty_fields, problem
-from tests.support.table_rows import rows_but_the_audit_log
+from mscr.core.security.password import PasswordService
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.hashing import busy_hashing
+from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
+from mscr.testing.table_rows import rows_but_the_audit_log
+from tests.support.api import Api
 
 ME = "/api/v1/users/me"
 
 
-# --- deleting it
+# --- deletion
 
 
-async def test_deleting_is_answered_with_nothing(api: Api, account: Account) -> None:
+async def test_deletion_returns_204_without_a_body(api: Api, account: Account) -> None:
     response = await delete(api, account)
 
     assert (response.status_code, response.content) == (204, b"")
 
 
-async def test_deleting_needs_the_password(api: Api, account: Account) -> None:
-    """And changes nothing without."""
+async def test_deletion_requires_the_password(api: Api, account: Account) -> None:
+    """A request with a wrong password changes nothing."""
     problem(await delete(api, account, password="wrong password"), 403, "wrong_password")
 
     assert (await api.me(account.access_token)).status_code == 200
 
 
-async def test_deleting_needs_a_token(api: Api) -> None:
+async def test_deletion_requires_an_access_token(api: Api) -> None:
     assert_unauthorized(await api.client.request("DELETE", ME, json={"password": PASSWORD}))
 
 
-async def test_names_the_password_that_is_missing(api: Api, account: Account) -> None:
+async def test_the_error_names_the_missing_password(api: Api, account: Account) -> None:
     for body in ({}, {"password": ""}, {"password": None}):
         response = await api.client.request("DELETE", ME, json=body, headers=account.headers)
         assert faulty_fields(response) == [["body", "password"]]
 
 
-async def test_the_deleted_account_does_not_log_in(api: Api, account: Account) -> None:
+async def test_a_deleted_account_cannot_log_in(api: Api, account: Account) -> None:
     await delete(api, account)
 
     response = await api.try_login(account.email, account.password)
@@ -57,14 +58,14 @@ async def test_the_address_is_free_for_a_new_account(api: Api, account: Account)
     assert again.public_id != account.public_id
 
 
-async def test_an_address_can_be_deleted_again_and_again(api: Api) -> None:
+async def test_an_address_can_be_registered_and_deleted_repeatedly(api: Api) -> None:
     for _ in range(3):
         response = await delete(api, await api.register("ada@example.com"))
         assert response.status_code == 204
 
 
-async def test_nothing_in_the_database_says_who_it_was(api: Api, database: Database) -> None:
-    """Whatever column it was in. The audit log outlives the account, by public ids."""
+async def test_deletion_erases_all_personal_data(api: Api, database: Database) -> None:
+    """No column of any table has it. The audit log outlives the account, with public ids only."""
     body = {"email": "Ada.L@Example.com", "password": PASSWORD, "full_name": "Ada Lovelace"}
     tokens = (await api.client.post("/api/v1/auth/register", json=body)).json()["data"]
     account = Account("Ada.L@Example.com", "", tokens)
@@ -77,7 +78,9 @@ async def test_nothing_in_the_database_says_who_it_was(api: Api, database: Datab
     assert [word for word in personal if word in after] == []
 
 
-async def test_the_items_are_gone(api: Api, account: Account, database: Database) -> None:
+async def test_deletion_deletes_the_items_of_the_account(
+    api: Api, account: Account, database: Database
+) -> None:
     other = await api.register()
     item = await api.create_item(account, status="active")
     await delete(api, account)
@@ -88,7 +91,7 @@ async def test_the_items_are_gone(api: Api, account: Account, database: Database
     assert listed.json()["data"] == []
 
 
-async def test_the_items_of_others_stay(api: Api, account: Account) -> None:
+async def test_deletion_keeps_the_items_of_others(api: Api, account: Account) -> None:
     other = await api.register()
     item = await api.create_item(other)
     await delete(api, account)
@@ -97,7 +100,9 @@ async def test_the_items_of_others_stay(api: Api, account: Account) -> None:
     assert (await api.client.get(path, headers=other.headers)).status_code == 200
 
 
-async def test_not_even_an_administrator_brings_the_items_back(api: Api, account: Account) -> None:
+async def test_an_administrator_cannot_restore_items_of_a_deleted_account(
+    api: Api, account: Account
+) -> None:
     admin = await api.register_admin()
     item = await api.create_item(account)
     await delete(api, account)
@@ -106,7 +111,7 @@ async def test_not_even_an_administrator_brings_the_items_back(api: Api, account
     problem(await api.client.post(path, headers=admin.headers), 404, "not_found")
 
 
-async def test_the_profile_is_gone(api: Api, account: Account) -> None:
+async def test_the_profile_of_a_deleted_account_is_404(api: Api, account: Account) -> None:
     other = await api.register()
     await delete(api, account)
 
@@ -114,11 +119,11 @@ async def test_the_profile_is_gone(api: Api, account: Account) -> None:
     problem(await api.client.get(path, headers=other.headers), 404, "not_found")
 
 
-# --- keeping an administrator
+# --- the last administrator
 
 
 async def test_the_last_administrator_cannot_be_deleted(api: Api) -> None:
-    """AZ6: nor is anything else of the deletion done."""
+    """AZ6: the account and its session stay as they were."""
     admin = await api.register_admin()
     problem(await delete(api, admin), 409, "last_administrator")
 
@@ -150,13 +155,13 @@ async def test_an_administrator_who_is_not_the_last_can_be_deleted(api: Api) -> 
 
 
 @pytest.mark.settings(PASSWORD_HASH_THREADS=1, PASSWORD_HASH_QUEUE=1)
-async def test_who_becomes_an_administrator_while_deleting_the_account_keeps_it(
+async def test_an_account_promoted_to_last_administrator_during_its_deletion_is_kept(
     api: Api, account: Account, database: Database, passwords: PasswordService
 ) -> None:
-    """AZ6: what was decided for a user does not hold for the last administrator."""
+    """AZ6: the deletion is refused (401) if the role changed after the password check."""
     async with asyncio.timeout(10), busy_hashing(passwords, jobs=1):
         deletion = asyncio.create_task(delete(api, account))
-        # The second place is the deletion's: its account was read by then. No event tells of it.
+        # The deletion has read the account once it takes the second place. No event signals this.
         while passwords._free > 0:  # noqa: ASYNC110 - see above
             await asyncio.sleep(0)
         await api.promote(account)
@@ -165,9 +170,7 @@ async def test_who_becomes_an_administrator_while_deleting_the_account_keeps_it(
     assert await count_administrators(database) == 1
 
 
-async def test_of_administrators_who_delete_themselves_at_once_one_stays(
-    api: Api, database: Database
-) -> None:
+async def test_concurrent_deletions_keep_one_administrator(api: Api, database: Database) -> None:
     """AZ6."""
     admins = [await api.register_admin() for _ in range(4)]
     responses = await asyncio.gather(*(delete(api, admin) for admin in admins))
@@ -176,10 +179,10 @@ async def test_of_administrators_who_delete_themselves_at_once_one_stays(
     assert await count_administrators(database) == 1
 
 
-async def test_of_administrators_who_deactivate_each_other_at_once_one_stays(
+async def test_concurrent_deactivations_keep_one_administrator(
     api: Api, database: Database
 ) -> None:
-    """AZ6: the one who is refused had been locked out already, or would have been the last."""
+    """AZ6: a refused one was already deactivated (401), or would have been the last (409)."""
     admins = [await api.register_admin() for _ in range(4)]
     circle = zip(admins, admins[1:] + admins[:1], strict=True)
     responses = await asyncio.gather(*(deactivate(api, one, next_) for one, next_ in circle))

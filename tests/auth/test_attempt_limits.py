@@ -1,4 +1,4 @@
-"""How often somebody may try: counted in memory, and in a store that processes share."""
+"""Rate limits of login attempts: counters in memory, and in a store that processes share."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,22 +10,24 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
-from app.core.client import Client, Origin
 from app.core.config import Settings
 from app.core.exceptions import UnauthorizedError
-from app.core.security.password import PasswordService
 from app.db.session import Database
-from app.repositories.audit_event_repository import AuditEventRepository
+from app.models.tables import TABLES
 from app.repositories.user_repository import UserRepository
-from app.services.audit_event_service import AuditTrail
-from app.services.credential_service import CredentialService
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.applications import client_from, new_address
-from tests.support.databases import on_sqlite
-from tests.support.hashing import busy_hashing
-from tests.support.problems import problem
+from mscr.core.client import Client, Origin
+from mscr.core.security.password import PasswordService
+from mscr.repositories.audit_event_repository import AuditEventRepository
+from mscr.services.audit_event_service import AuditTrail
+from mscr.services.credential_service import CredentialService
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.applications import client_from, new_address
+from mscr.testing.databases import on_sqlite
+from mscr.testing.hashing import busy_hashing
+from mscr.testing.problems import problem
+from tests.support.api import Api
 
-# No counter is in the database.
+# The counters are not in the database.
 pytestmark = [on_sqlite, pytest.mark.settings(RATE_LIMIT_ENABLED=True)]
 
 LOGIN = "/api/v1/auth/login"
@@ -49,21 +51,19 @@ def settings(settings: Settings, counter_url: SecretStr | None) -> Settings:
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """From an address of its own in each test, because the store outlives them."""
+    """Send from a new address in each test, because counters in the store outlive the test."""
     async with client_from(new_address(), app) as client:
         yield client
 
 
 @pytest.fixture
 async def stranger(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """Somebody who calls from elsewhere."""
+    """Send from another address than the account's owner."""
     async with client_from(new_address(), app) as client:
         yield client
 
 
-async def test_the_sixth_wrong_password_is_not_tried(
-    account: Account, stranger: AsyncClient
-) -> None:
+async def test_the_sixth_wrong_password_is_429(account: Account, stranger: AsyncClient) -> None:
     """LG4."""
     responses = await guess(stranger, account.email, times=6)
 
@@ -71,7 +71,9 @@ async def test_the_sixth_wrong_password_is_not_tried(
     problem(responses[-1], 429, "too_many_requests")
 
 
-async def test_the_refusal_says_when_to_come_back(account: Account, stranger: AsyncClient) -> None:
+async def test_a_429_has_retry_after_and_the_policy(
+    account: Account, stranger: AsyncClient
+) -> None:
     """LG4."""
     *_, last = await guess(stranger, account.email, times=6)
 
@@ -81,19 +83,19 @@ async def test_the_refusal_says_when_to_come_back(account: Account, stranger: As
     assert last.headers["ratelimit"] == f'"account";r=0;t={seconds}'
 
 
-async def test_the_right_password_does_not_help_after_that(
+async def test_the_right_password_is_429_once_limited(
     account: Account, stranger: AsyncClient
 ) -> None:
-    """LG4: or guessing could go on for as long as it takes."""
+    """LG4: otherwise guessing could go on until it succeeds."""
     await guess(stranger, account.email, times=5)
 
     problem(await try_login(stranger, account.email, PASSWORD), 429, "too_many_requests")
 
 
-async def test_nothing_is_hashed_after_that(
+async def test_no_password_is_hashed_once_limited(
     account: Account, stranger: AsyncClient, passwords: PasswordService, settings: Settings
 ) -> None:
-    """LG8: it is refused where no password could be hashed."""
+    """LG8: the response is 429 although the hashing pool is full."""
     await guess(stranger, account.email, times=5)
     places = settings.PASSWORD_HASH_THREADS + settings.PASSWORD_HASH_QUEUE
 
@@ -102,7 +104,7 @@ async def test_nothing_is_hashed_after_that(
 
 
 async def test_an_unknown_account_is_limited_in_the_same_way(stranger: AsyncClient) -> None:
-    """LG4: or the limit would tell which accounts exist."""
+    """LG4: otherwise the limit would allow account enumeration."""
     responses = await guess(stranger, "nobody@example.com", times=6)
 
     assert [r.status_code for r in responses] == FIVE_REFUSALS_THEN_LIMITED
@@ -119,7 +121,7 @@ async def test_all_spellings_of_an_address_count_as_one(api: Api, stranger: Asyn
     problem(response, 429, "too_many_requests")
 
 
-async def test_the_owner_logs_in_from_elsewhere(
+async def test_the_owner_can_log_in_from_another_address(
     api: Api, account: Account, stranger: AsyncClient
 ) -> None:
     """LG5."""
@@ -128,17 +130,17 @@ async def test_the_owner_logs_in_from_elsewhere(
     assert (await api.try_login(account.email, account.password)).status_code == 200
 
 
-async def test_other_accounts_log_in_from_the_same_address(
+async def test_other_accounts_can_log_in_from_the_same_address(
     api: Api, account: Account, stranger: AsyncClient
 ) -> None:
-    """LG5: as a household or an office does."""
+    """LG5: a household or an office shares one address."""
     other = await api.register()
     await guess(stranger, account.email, times=6)
 
     assert (await try_login(stranger, other.email, PASSWORD)).status_code == 200
 
 
-async def test_the_right_password_forgets_the_wrong_ones(
+async def test_a_successful_login_resets_the_failed_attempts(
     account: Account, stranger: AsyncClient
 ) -> None:
     """LG5."""
@@ -149,16 +151,16 @@ async def test_the_right_password_forgets_the_wrong_ones(
     assert [r.status_code for r in responses] == FIVE_REFUSALS_THEN_LIMITED
 
 
-async def test_registering_is_no_failed_login(api: Api, account: Account) -> None:
-    """LG5: from the address that registered, too, five may be wrong."""
+async def test_a_registration_is_not_counted_as_a_failed_login(api: Api, account: Account) -> None:
+    """LG5: the address that registered may also send five wrong passwords."""
     responses = await guess(api.client, account.email, times=6)
 
     assert [r.status_code for r in responses] == FIVE_REFUSALS_THEN_LIMITED
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True, AUTH_RATE_LIMIT_ADDRESS="4/15 minutes")
-async def test_an_address_is_limited_whatever_the_accounts(stranger: AsyncClient) -> None:
-    """LG4: logins and registrations together."""
+async def test_an_address_is_limited_across_accounts(stranger: AsyncClient) -> None:
+    """LG4: logins and registrations count together."""
     statuses = []
     for n in range(3):
         statuses.append((await try_login(stranger, f"{n}@example.com", "guess")).status_code)
@@ -178,16 +180,16 @@ async def test_a_limited_address_does_not_limit_another(api: Api, stranger: Asyn
 async def test_registering_a_taken_address_is_limited(
     account: Account, stranger: AsyncClient
 ) -> None:
-    """LG4: the answer tells that there is an account."""
+    """LG4: the response reveals that the account exists (account enumeration)."""
     statuses = [(await register(stranger, account.email)).status_code for _ in range(6)]
 
     assert statuses == [409, 409, 409, 409, 409, 429]
 
 
-async def test_fifty_guesses_at_once_are_no_more_than_five(
+async def test_concurrent_guesses_do_not_exceed_the_limit(
     account: Account, stranger: AsyncClient
 ) -> None:
-    """LG8: counted before they are verified."""
+    """LG8: attempts are counted before they are verified."""
     guesses = (try_login(stranger, account.email, f"guess {n}") for n in range(50))
     statuses = [response.status_code for response in await asyncio.gather(*guesses)]
 
@@ -195,10 +197,10 @@ async def test_fifty_guesses_at_once_are_no_more_than_five(
 
 
 @pytest.mark.parametrize("door", ["change-password", "delete", "reauthenticate"])
-async def test_a_stolen_access_token_is_no_way_to_guess_the_password(
+async def test_a_stolen_access_token_does_not_evade_the_limit_on_guesses(
     app: FastAPI, account: Account, door: str
 ) -> None:
-    """LG4: where the password is asked for again, and together with the failed logins."""
+    """LG4: every route that confirms the password counts together with failed logins."""
     async with client_from(new_address(), app) as thief:
         await guess(thief, account.email, times=2)
         statuses = [
@@ -210,14 +212,14 @@ async def test_a_stolen_access_token_is_no_way_to_guess_the_password(
     problem(limited, 429, "too_many_requests")
 
 
-async def test_nobody_is_asked_for_the_password_of_an_account_that_went_away(
+async def test_confirming_the_password_of_a_deleted_account_is_unauthorized(
     app: FastAPI, database: Database
 ) -> None:
-    """Between the check of the access token and that of the password."""
+    """The account is deleted between the checks of the access token and of the password."""
     client, own = Client("127.0.0.1", None), app.state.collaborators
     async with database.sessions() as session:
         audit = AuditTrail(
-            AuditEventRepository(session), Origin(client, "a test"), requests=own.requests
+            AuditEventRepository(session, TABLES), Origin(client, "a test"), requests=own.requests
         )
         credentials = CredentialService(
             UserRepository(session),
@@ -230,7 +232,7 @@ async def test_nobody_is_asked_for_the_password_of_an_account_that_went_away(
             await credentials.confirm(424242, PASSWORD, client)
 
 
-async def test_the_right_password_forgets_the_wrong_ones_wherever_it_is_asked_for(
+async def test_confirming_the_password_resets_the_failed_attempts(
     account: Account, stranger: AsyncClient
 ) -> None:
     """LG5."""
@@ -243,10 +245,10 @@ async def test_the_right_password_forgets_the_wrong_ones_wherever_it_is_asked_fo
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP"])
-async def test_a_client_cannot_choose_the_address_it_is_counted_by(
+async def test_forwarded_headers_do_not_change_the_counted_address(
     account: Account, stranger: AsyncClient, name: str
 ) -> None:
-    """LG6: no proxy is trusted unless the settings say so."""
+    """LG6: no proxy is trusted unless the settings name it."""
     statuses = []
     for _ in range(6):
         address = new_address()
@@ -268,10 +270,10 @@ async def test_a_client_cannot_choose_the_address_it_is_counted_by(
     ],
     ids=["one /64", "six networks of /64", "IPv4 in IPv6", "six of IPv4", "no address"],
 )
-async def test_who_has_a_whole_network_of_ipv6_is_one_client(
+async def test_an_ipv6_network_is_counted_as_one_client(
     app: FastAPI, account: Account, addresses: list[str], *, is_one: bool
 ) -> None:
-    """LG4: every customer has one, to guess from each address in turn."""
+    """LG4: customers get a whole /64, and could guess from each of its addresses in turn."""
     statuses = []
     for address in addresses:
         async with client_from(address, app) as client:
@@ -281,15 +283,15 @@ async def test_who_has_a_whole_network_of_ipv6_is_one_client(
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=False)
-async def test_without_limits_nobody_is_limited(account: Account, stranger: AsyncClient) -> None:
+async def test_disabled_limits_limit_nobody(account: Account, stranger: AsyncClient) -> None:
     responses = await guess(stranger, account.email, times=7)
 
     assert {response.status_code for response in responses} == {401}
 
 
 @pytest.mark.parametrize("counter_url", ["memory"], indirect=True)
-async def test_the_limit_ends_when_it_said(account: Account, stranger: AsyncClient) -> None:
-    """LG4: and not a second earlier."""
+async def test_the_limit_ends_after_retry_after(account: Account, stranger: AsyncClient) -> None:
+    """LG4: not a second earlier."""
     with time_machine.travel(datetime.now(UTC), tick=False) as clock:
         *_, limited = await guess(stranger, account.email, times=6)
         clock.shift(timedelta(seconds=int(limited.headers["retry-after"]) - 1))
@@ -312,7 +314,7 @@ async def try_login(
 
 
 async def confirm(client: AsyncClient, account: Account, door: str, password: str) -> Response:
-    """Do what needs the password once more."""
+    """Send a request that confirms the password."""
     body = {"password": password}
     if door == "reauthenticate":
         return await client.post("/api/v1/auth/reauthenticate", json=body, headers=account.headers)

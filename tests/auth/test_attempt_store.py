@@ -1,4 +1,4 @@
-"""The store that counts attempts for all processes: what it holds, and when it is away."""
+"""The shared store (Valkey, Redis) of attempt counters: its content, and its outages."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -9,15 +9,17 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from app.core import rate_limit
 from app.core.config import Settings
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.applications import running
-from tests.support.databases import on_sqlite
-from tests.support.problems import problem
-from tests.support.valkey import ValkeyServer
+from app.main import create_app
+from mscr.core import rate_limit
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.applications import running
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import problem
+from mscr.testing.valkey import ValkeyServer
+from tests.support.api import Api
 
-# Less than the library's 5 s: so long waits the test of a store that hangs.
+# Shorter than the library's 5 s: the test of a hanging store waits this long.
 PATIENCE_SECONDS = 0.2
 
 pytestmark = [on_sqlite, pytest.mark.settings(RATE_LIMIT_ENABLED=True)]
@@ -26,7 +28,7 @@ each_step = pytest.mark.parametrize("step", ["login", "guess", "register"])
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
-    """One that this test alone uses, and may stop."""
+    """Start a store for this test alone, which may stop it."""
     monkeypatch.delenv(ValkeyServer.variable, raising=False)
     with ValkeyServer() as server:
         yield server
@@ -45,29 +47,27 @@ async def redis(store: ValkeyServer) -> AsyncIterator[Redis]:
 
 
 @each_step
-async def test_returns_503_when_the_store_is_away(
+async def test_returns_503_when_the_store_is_down(
     api: Api, account: Account, store: ValkeyServer, step: str
 ) -> None:
-    """LG4: nobody guesses unlimited, and nobody waits."""
+    """LG4: fail closed, so that an outage allows no unlimited guessing."""
     store.stop()
 
     assert_unavailable(await attempt(api, account, step))
 
 
 @each_step
-async def test_returns_503_when_the_store_does_not_answer(
+async def test_returns_503_when_the_store_hangs(
     api: Api, account: Account, redis: Redis, step: str
 ) -> None:
-    """LG4: it takes connections, and is stuck."""
+    """LG4: the store accepts connections and hangs."""
     await redis.client_pause(int(PATIENCE_SECONDS * 5_000))
 
     assert_unavailable(await attempt(api, account, step))
 
 
-async def test_returns_503_when_the_store_cannot_write(
-    api: Api, account: Account, redis: Redis
-) -> None:
-    """LG4: it is full."""
+async def test_returns_503_when_the_store_is_full(api: Api, account: Account, redis: Redis) -> None:
+    """LG4: the store's memory is full."""
     await redis.config_set("maxmemory", 1)
 
     with capture_logs() as events:
@@ -77,10 +77,10 @@ async def test_returns_503_when_the_store_cannot_write(
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True, RATE_LIMIT_FAIL_OPEN=True)
-async def test_logging_in_goes_on_without_the_store_where_the_settings_prefer_that(
+async def test_login_fails_open_without_the_store_if_configured(
     api: Api, account: Account, store: ValkeyServer
 ) -> None:
-    """LG4: counted by each process, then."""
+    """LG4: each process counts on its own meanwhile."""
     store.stop()
     statuses = [(await attempt(api, account, step)).status_code for step in ("guess", "login")]
     statuses += [(await attempt(api, account, "guess")).status_code for _ in range(6)]
@@ -89,10 +89,10 @@ async def test_logging_in_goes_on_without_the_store_where_the_settings_prefer_th
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True, RATE_LIMIT_FAIL_OPEN=True)
-async def test_logging_in_waits_once_for_a_store_that_hangs(
+async def test_logins_that_fail_open_wait_once_for_a_hanging_store(
     api: Api, account: Account, redis: Redis
 ) -> None:
-    """LG4: not for each counter, and not in each attempt."""
+    """LG4: not once for each counter, nor for each attempt."""
     await redis.client_pause(int(PATIENCE_SECONDS * 20_000))
 
     with capture_logs() as events:
@@ -102,7 +102,7 @@ async def test_logging_in_waits_once_for_a_store_that_hangs(
     assert [event["event"] for event in events].count("limit_store_error") == 1
 
 
-async def test_who_is_logged_in_does_not_notice(
+async def test_existing_sessions_work_without_the_store(
     api: Api, account: Account, store: ValkeyServer
 ) -> None:
     store.stop()
@@ -112,10 +112,10 @@ async def test_who_is_logged_in_does_not_notice(
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True, API_RATE_LIMIT="3/minute")
-async def test_without_the_store_a_process_counts_requests_by_itself(
+async def test_requests_are_counted_per_process_without_the_store(
     api: Api, account: Account, store: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """LG4: and together with others again once it is back, empty as it may be."""
+    """LG4: the store counts again once it is back, even if it lost its counters."""
     monkeypatch.setattr(rate_limit, "STORE_PAUSE", timedelta())
     await api.me(account.access_token)
     store.stop()
@@ -126,10 +126,10 @@ async def test_without_the_store_a_process_counts_requests_by_itself(
     assert (await api.me(account.access_token)).status_code == 200
 
 
-async def test_a_store_that_hangs_is_asked_once_in_a_while(
+async def test_a_hanging_store_is_tried_only_once_in_a_while(
     api: Api, account: Account, redis: Redis
 ) -> None:
-    """LG4: not every request waits for it."""
+    """LG4: the next requests do not wait for it."""
     await redis.client_pause(int(PATIENCE_SECONDS * 20_000))
 
     with capture_logs() as events:
@@ -139,10 +139,10 @@ async def test_a_store_that_hangs_is_asked_once_in_a_while(
     assert [event["event"] for event in events].count("limit_store_error") == 1
 
 
-async def test_logging_in_works_again_when_the_store_is_back(
+async def test_login_works_again_when_the_store_is_back(
     api: Api, account: Account, store: ValkeyServer
 ) -> None:
-    """LG4: it is empty then, and does not even know our scripts."""
+    """LG4: it has lost its counters and our scripts."""
     store.stop()
     await attempt(api, account, "login")
     store.start()
@@ -150,18 +150,18 @@ async def test_logging_in_works_again_when_the_store_is_back(
     assert (await attempt(api, account, "login")).status_code == 200
 
 
-async def test_no_connection_is_left_when_the_application_stops(
+async def test_shutdown_closes_the_connections_to_the_store(
     settings: Settings, redis: Redis
 ) -> None:
-    async with running(settings) as client:
+    async with running(create_app(settings)) as client:
         await client.post("/api/v1/auth/login", json={"email": "a", "password": "guess"})
         assert len(await redis.client_list()) == 2
 
     assert len(await redis.client_list()) == 1
 
 
-async def test_every_counter_ends_by_itself(api: Api, account: Account, redis: Redis) -> None:
-    """LG4: or the store would fill up, and an account would be locked for ever."""
+async def test_every_counter_expires(api: Api, account: Account, redis: Redis) -> None:
+    """LG4: otherwise the store would fill up, and an account would stay locked forever."""
     await api.try_login(account.email, "wrong password")
     keys = await redis.keys()
 
@@ -169,7 +169,7 @@ async def test_every_counter_ends_by_itself(api: Api, account: Account, redis: R
     assert all([0 < await redis.ttl(key) <= 15 * 60 for key in keys])
 
 
-async def test_the_store_does_not_learn_who_tries(api: Api, account: Account, redis: Redis) -> None:
+async def test_the_store_holds_no_personal_data(api: Api, account: Account, redis: Redis) -> None:
     await api.try_login(account.email, "wrong password")
     text = repr([(key, await redis.get(key)) for key in await redis.keys()])
 

@@ -1,4 +1,4 @@
-"""How much of the audit log, and of others' limits, somebody without an account can use up."""
+"""Limits on how much of the audit log, and of users' rate limits, a stranger can use up."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,23 +8,25 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from app.core.client import Client, Origin
 from app.core.config import Settings
 from app.core.dependencies import RecentPrincipal, require_permission
-from app.core.rate_limit import RequestLimiter
 from app.core.security.permissions import Permission
-from app.core.security.principal import Principal
 from app.db.session import Database
 from app.models import AuditEvent
-from app.models.audit_event import AuditAction
-from app.repositories.audit_event_repository import AuditEventRepository
-from app.services.audit_event_service import NOBODY, AuditTrail
-from tests.support.api import Account, Api
-from tests.support.applications import client_from
-from tests.support.databases import on_sqlite
-from tests.support.table_rows import all_rows
+from app.models.tables import TABLES
+from mscr.core.client import Client, Origin
+from mscr.core.rate_limit import RequestLimiter
+from mscr.core.security.principal import Principal
+from mscr.models.audit_event import AuditAction
+from mscr.repositories.audit_event_repository import AuditEventRepository
+from mscr.services.audit_event_service import NOBODY, AuditTrail
+from mscr.testing.api import Account
+from mscr.testing.applications import client_from
+from mscr.testing.databases import on_sqlite
+from mscr.testing.table_rows import all_rows
+from tests.support.api import Api
 
-# The counters are in memory, and the same for each database.
+# The counters are in memory: the database makes no difference.
 pytestmark = on_sqlite
 
 four_of_an_address = pytest.mark.settings(
@@ -38,21 +40,21 @@ Auditor = Annotated[Principal, require_permission(Permission.AUDIT_READ)]
 
 
 async def reasons(database: Database) -> list[str]:
-    """Of what was refused, in order."""
+    """Return the reasons of the refusals in the audit log, in order."""
     column = list(AuditEvent.__table__.columns.keys()).index("reason")
     return [row[column] for row in (await all_rows(database))["audit_events"] if row[column]]
 
 
 @asynccontextmanager
 async def neighbour(number: int, app: FastAPI, database: Database) -> AsyncIterator[Api]:
-    """Whoever has one address of a /64 network can take any of them."""
+    """Send from an address of one /64: a client that has one of them can use any of them."""
     async with client_from(f"2001:db8::{number:x}", app) as client:
         yield Api(client, database)
 
 
 @four_of_an_address
-async def test_a_flood_of_logins_writes_one_refusal(api: Api, database: Database) -> None:
-    """AU3: though it names another account each time."""
+async def test_a_flood_of_logins_adds_one_rate_limit_event(api: Api, database: Database) -> None:
+    """AU3: although each login names another account."""
     statuses = [(await api.try_login(f"{n}@example.com", "a guess")).status_code for n in range(12)]
 
     assert statuses == [401] * 4 + [429] * 8
@@ -60,8 +62,10 @@ async def test_a_flood_of_logins_writes_one_refusal(api: Api, database: Database
 
 
 @four_of_an_address
-async def test_a_network_is_one_stranger(app: FastAPI, database: Database) -> None:
-    """LG4, AU3: with another address of it for each login and refresh."""
+async def test_logins_and_refreshes_of_an_ipv6_network_are_counted_as_one_client(
+    app: FastAPI, database: Database
+) -> None:
+    """LG4, AU3: each login and each refresh comes from another address of the /64."""
     statuses = []
     for number in range(12):
         async with neighbour(number, app, database) as api:
@@ -73,7 +77,9 @@ async def test_a_network_is_one_stranger(app: FastAPI, database: Database) -> No
 
 
 @three_requests
-async def test_a_network_without_tokens_is_one_caller(app: FastAPI, database: Database) -> None:
+async def test_requests_of_an_ipv6_network_without_tokens_are_counted_as_one_client(
+    app: FastAPI, database: Database
+) -> None:
     """LG4."""
     statuses = []
     for number in range(4):
@@ -84,10 +90,10 @@ async def test_a_network_without_tokens_is_one_caller(app: FastAPI, database: Da
 
 
 @three_requests
-async def test_a_token_of_an_ended_session_does_not_use_up_what_its_owner_may_ask(
+async def test_a_token_of_an_ended_session_does_not_use_up_its_owners_limit(
     api: Api, account: Account
 ) -> None:
-    """LG5: but what its address may."""
+    """LG5: it uses up the limit of the client's address instead."""
     await api.client.post("/api/v1/auth/logout-all", headers=account.headers)
     stolen = [(await api.me(account.access_token)).status_code for _ in range(4)]
     anew = await api.login(account)
@@ -97,7 +103,7 @@ async def test_a_token_of_an_ended_session_does_not_use_up_what_its_owner_may_as
 
 
 @three_requests
-async def test_a_request_counts_once_however_many_guards_its_route_has(
+async def test_a_request_is_counted_once_on_a_route_with_several_guards(
     api: Api, app: FastAPI
 ) -> None:
     @app.get("/guarded")
@@ -110,10 +116,10 @@ async def test_a_request_counts_once_however_many_guards_its_route_has(
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True, DATABASE_LOCK_TIMEOUT_SECONDS=0.1)
-async def test_a_refusal_that_could_not_be_written_is_written_the_next_time(
+async def test_a_refusal_that_could_not_be_recorded_is_recorded_the_next_time(
     api: Api, account: Account, database: Database
 ) -> None:
-    """AU3: while another transaction has the database."""
+    """AU3: another transaction holds the write lock."""
     async with database.sessions() as other:
         await other.execute(text("UPDATE users SET is_active = is_active"))
         locked = await api.client.get("/api/v1/users", headers=account.headers)
@@ -124,7 +130,7 @@ async def test_a_refusal_that_could_not_be_written_is_written_the_next_time(
 
 
 class WatchedLimiter(RequestLimiter):
-    """Notes whether a connection waits while it counts."""
+    """Record how many database connections are checked out while it counts."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         super().__init__(settings)
@@ -137,11 +143,13 @@ class WatchedLimiter(RequestLimiter):
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True)
-async def test_no_connection_waits_for_the_counters(settings: Settings, database: Database) -> None:
-    """AU3, RL4: the store may be slow."""
+async def test_no_database_connection_is_held_while_counting(
+    settings: Settings, database: Database
+) -> None:
+    """AU3, RL4: the store may be slow, and would starve the connection pool."""
     limiter = WatchedLimiter(settings, database)
     async with database.sessions() as session:
-        repo = AuditEventRepository(session)
+        repo = AuditEventRepository(session, TABLES)
         await repo.count()
         idle = database.engine.pool.status()
         trail = AuditTrail(repo, Origin(Client("a test", None), "test"), requests=limiter)

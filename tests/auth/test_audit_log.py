@@ -1,4 +1,4 @@
-"""The audit log: what is written when something is done, or refused."""
+"""The audit log: the events of successful and of refused actions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,15 +12,16 @@ from sqlalchemy import select
 
 from app.core.dependencies import require_permission
 from app.core.security.permissions import Permission
-from app.core.security.principal import Principal
 from app.db.session import Database
 from app.models import AuditAction, AuditEvent, RefreshToken
 from app.models.base import utcnow
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.applications import client_from
-from tests.support.databases import on_sqlite
-from tests.support.table_rows import all_rows
-from tests.support.tokens import NO_INTERVAL, change_family, rotated, session_id
+from mscr.core.security.principal import Principal
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.applications import client_from
+from mscr.testing.databases import on_sqlite
+from mscr.testing.table_rows import all_rows
+from mscr.testing.tokens import NO_INTERVAL, change_family, rotated, session_id
+from tests.support.api import Api
 
 ADDRESS: Final = "203.0.113.7"
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64) Firefox/152.0"
@@ -35,7 +36,7 @@ EVERY_ATTEMPT: Final = 6
 
 @pytest.fixture
 async def browser(app: FastAPI) -> AsyncIterator[Api]:
-    """Calls from an address, with a program and a request id that the log must show."""
+    """Send with an address, a user agent and a request id that the log must have."""
     async with client_from(ADDRESS, app) as client:
         client.headers.update({"User-Agent": BROWSER, "X-Request-ID": REQUEST_ID})
         yield Api(client, app.state.database)
@@ -53,7 +54,7 @@ async def cast(api: Api) -> Cast:
 
 
 async def events_of(database: Database, *, since: int = 0) -> list[dict[str, Any]]:
-    """What the log has, oldest first, without the times and ids that each event has."""
+    """Return the events of the log, oldest first, without their times and ids."""
     async with database.read_sessions() as session:
         rows = await session.scalars(select(AuditEvent).order_by(AuditEvent.id))
         columns = AuditEvent.__table__.columns.keys()
@@ -129,7 +130,7 @@ Act = Callable[[Api, Cast], Awaitable[None]]
 
 
 class Done(NamedTuple):
-    """What tells of it. A new session or account has an id that nobody can know beforehand."""
+    """The event of a success. "new" is an id that only the action itself creates."""
 
     act: Act
     operation: str
@@ -156,7 +157,7 @@ DONE: Final = {
 
 
 @pytest.mark.parametrize("action", DONE)
-async def test_what_is_done_is_told_with_who_and_from_where(
+async def test_a_success_is_recorded_with_actor_and_origin(
     browser: Api, cast: Cast, database: Database, action: AuditAction
 ) -> None:
     """AU1."""
@@ -202,10 +203,10 @@ def test_every_action_of_the_api_is_tested() -> None:
     assert set(AuditAction) == {*DONE, *by_operators, *only_refused, *by_mail}
 
 
-async def test_a_login_is_told_with_the_session_that_it_starts(
+async def test_a_login_is_recorded_with_its_new_session(
     api: Api, account: Account, database: Database
 ) -> None:
-    """AU1: so that a session leads to the login it came from."""
+    """AU1: so that a session can be traced to its login."""
     event = await only_new_event(database, api.login(account))
 
     async with database.read_sessions() as session:
@@ -213,8 +214,10 @@ async def test_a_login_is_told_with_the_session_that_it_starts(
         assert event["session_public_id"] == await session.scalar(newest)
 
 
-async def test_what_changes_nothing_is_not_told(api: Api, cast: Cast, database: Database) -> None:
-    """AU1: nobody was switched on or off, or logged out, who was so already."""
+async def test_a_request_without_effect_is_not_recorded(
+    api: Api, cast: Cast, database: Database
+) -> None:
+    """AU1: the account was already active, inactive or logged out."""
     left = cast._replace(user=await api.login(cast.other))
     await logout(api, left)
     await deactivate(api, cast)
@@ -229,7 +232,7 @@ async def test_what_changes_nothing_is_not_told(api: Api, cast: Cast, database: 
 
 
 @pytest.mark.settings(MAX_SESSIONS_PER_USER=2)
-async def test_a_session_that_a_login_too_many_ends_is_told_with_that_login(
+async def test_a_session_ended_by_the_session_limit_is_recorded_with_the_login(
     api: Api, account: Account, database: Database
 ) -> None:
     """AU1, SE4."""
@@ -246,10 +249,10 @@ async def test_a_session_that_a_login_too_many_ends_is_told_with_that_login(
     assert ended["session_public_id"] == session_id(newest.tokens)
 
 
-async def test_an_earlier_token_that_logs_out_names_nobody_as_the_actor(
+async def test_a_logout_with_an_exchanged_token_is_recorded_without_an_actor(
     api: Api, cast: Cast, database: Database
 ) -> None:
-    """AU1: a thief may have it; whose login ends is known all the same."""
+    """AU1: a thief may have sent it. The event still names the account and the session."""
     newest = await rotated(api, cast.user.refresh_token)
 
     event = await only_new_event(database, logout(api, cast))
@@ -258,9 +261,7 @@ async def test_an_earlier_token_that_logs_out_names_nobody_as_the_actor(
     assert who == [None, cast.user.public_id, session_id(newest)]
 
 
-async def test_an_event_has_the_time_at_which_it_happened(
-    account: Account, database: Database
-) -> None:
+async def test_an_event_has_its_time(account: Account, database: Database) -> None:
     """AU1."""
     async with database.read_sessions() as session:
         event = (await session.scalars(select(AuditEvent))).one()
@@ -268,15 +269,15 @@ async def test_an_event_has_the_time_at_which_it_happened(
     assert abs(datetime.now(UTC) - event.occurred_at) < timedelta(seconds=30)
 
 
-async def test_a_refresh_adds_nothing(api: Api, account: Account, database: Database) -> None:
-    """RT13: the log too grows with logins, not with refreshes."""
+async def test_a_refresh_adds_no_event(api: Api, account: Account, database: Database) -> None:
+    """RT13: the log grows with logins, not with refreshes."""
     before = await events_of(database)
     await rotated(api, account.refresh_token)
 
     assert await events_of(database) == before
 
 
-# --- what is refused
+# --- refusals
 
 
 async def wrong_password(api: Api, cast: Cast, _: Database) -> None:
@@ -327,7 +328,7 @@ Refuse = Callable[[Api, Cast, Database], Awaitable[None]]
 
 
 class Refused(NamedTuple):
-    """What tells of it: the names of those who are known."""
+    """The event of a refusal. None is an actor, account or session that is unknown."""
 
     refuse: Refuse
     action: str
@@ -356,10 +357,10 @@ REFUSED: Final = [
 
 @NO_INTERVAL
 @pytest.mark.parametrize("case", REFUSED, ids=[case.refuse.__name__ for case in REFUSED])
-async def test_what_is_refused_is_told_with_the_reason(
+async def test_a_refusal_is_recorded_with_its_reason(
     browser: Api, cast: Cast, database: Database, case: Refused
 ) -> None:
-    """AU1, RT12: what the client is not told, the log tells."""
+    """AU1, RT12: the log has the reason, which the response does not reveal."""
     event = await only_new_event(database, case.refuse(browser, cast, database))
 
     public = {"user": cast.user, "admin": cast.admin}
@@ -378,10 +379,10 @@ async def test_what_is_refused_is_told_with_the_reason(
     }
 
 
-async def test_a_login_to_a_deactivated_account_is_told_as_such(
+async def test_a_login_to_a_deactivated_account_is_recorded_as_inactive(
     api: Api, cast: Cast, database: Database
 ) -> None:
-    """AU1: to whoever has its password; a guess is told as one."""
+    """AU1: only with the right password; a guess is recorded as a wrong password."""
     await deactivate(api, cast)
 
     for refuse, reason in ((inactive, "inactive"), (wrong_password, "wrong_password")):
@@ -390,7 +391,7 @@ async def test_a_login_to_a_deactivated_account_is_told_as_such(
 
 
 @pytest.mark.settings(JWT_ACCESS_TOKEN_EXPIRE_MINUTES=60)
-async def test_a_sensitive_change_without_a_recent_login_is_told(
+async def test_a_sensitive_change_without_recent_authentication_is_recorded(
     api: Api, cast: Cast, database: Database
 ) -> None:
     """AU1."""
@@ -401,10 +402,10 @@ async def test_a_sensitive_change_without_a_recent_login_is_told(
     assert (event["actor_public_id"], event["operation"]) == (cast.user.public_id, "delete_me")
 
 
-async def test_a_route_without_an_operation_id_is_told_of_too(
+async def test_a_refusal_on_a_route_without_an_operation_id_is_recorded(
     api: Api, app: FastAPI, cast: Cast, database: Database
 ) -> None:
-    """AU1: by the one that the framework makes of its name and path, however long."""
+    """AU1: with the id that the framework generates from its name and path, truncated."""
     path = f"/{'long' * 40}"
 
     @app.get(path)
@@ -420,7 +421,9 @@ async def test_a_route_without_an_operation_id_is_told_of_too(
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True)
-async def test_a_limited_caller_is_told_of_once(api: Api, cast: Cast, database: Database) -> None:
+async def test_a_rate_limited_caller_is_recorded_once(
+    api: Api, cast: Cast, database: Database
+) -> None:
     """AU1, AU3: a flood of refusals does not fill the log."""
     for _ in range(EVERY_ATTEMPT):
         await wrong_password(api, cast, database)
@@ -434,7 +437,7 @@ async def test_a_limited_caller_is_told_of_once(api: Api, cast: Cast, database: 
 @on_sqlite
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True)
 @pytest.mark.parametrize("refuse", [revoked, forbidden])
-async def test_a_refusal_that_is_repeated_is_told_again_after_a_while(
+async def test_a_repeated_refusal_is_recorded_again_after_the_window(
     api: Api, cast: Cast, database: Database, refuse: Refuse
 ) -> None:
     """AU3."""
@@ -452,8 +455,10 @@ async def test_a_refusal_that_is_repeated_is_told_again_after_a_while(
     ]
 
 
-async def test_of_many_registrations_one_is_told_as_done(api: Api, database: Database) -> None:
-    """AU2: a race decided by the database is told as it ended."""
+async def test_concurrent_registrations_are_recorded_as_one_success(
+    api: Api, database: Database
+) -> None:
+    """AU2: the database decides the race, and the log has its result."""
     body = {"email": "ada@example.com", "password": PASSWORD}
     await asyncio.gather(*[api.client.post("/api/v1/auth/register", json=body) for _ in range(10)])
 
@@ -462,10 +467,10 @@ async def test_of_many_registrations_one_is_told_as_done(api: Api, database: Dat
 
 
 @NO_INTERVAL
-async def test_reuse_is_told_together_with_the_end_of_the_login(
+async def test_reuse_is_recorded_together_with_the_revocation(
     api: Api, cast: Cast, database: Database
 ) -> None:
-    """AU2: both committed before the answer."""
+    """AU2: both are committed before the response."""
     await reuse(api, cast, database)
 
     rows = await all_rows(database)
@@ -477,15 +482,17 @@ async def test_reuse_is_told_together_with_the_end_of_the_login(
     assert (await events_of(database))[-1]["reason"] == "reuse_detected"
 
 
-async def test_the_log_outlives_the_account(api: Api, cast: Cast, database: Database) -> None:
+async def test_the_audit_log_outlives_the_account(api: Api, cast: Cast, database: Database) -> None:
     before = await events_of(database)
     await delete_me(api, cast)
 
     assert (await events_of(database))[: len(before)] == before
 
 
-async def test_no_field_of_a_body_is_in_the_log(api: Api, cast: Cast, database: Database) -> None:
-    """AU4: a password may be typed where the address belongs."""
+async def test_no_field_of_a_body_is_in_the_audit_log(
+    api: Api, cast: Cast, database: Database
+) -> None:
+    """AU4: users sometimes type the password into the field of the address."""
     await api.try_login("canary-password-in-the-wrong-field", "canary-password")
     await api.try_login(cast.user.email, "canary-password")
     await reuse(api, cast, database)

@@ -1,4 +1,4 @@
-"""Which pages may use the cookie: those of this server and of CORS_ORIGINS, and no others."""
+"""CSRF: only pages of this server and of CORS_ORIGINS can use the cookie."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +11,12 @@ from httpx2 import ASGITransport, AsyncClient, Response
 from structlog.testing import capture_logs
 
 from app.db.session import Database
-from tests.support.api import PASSWORD, Account
-from tests.support.browser import AUTH, CHANGE_PASSWORD, Browser
-from tests.support.cookies import OWN_ORIGIN, cookie, set_cookies
-from tests.support.databases import on_sqlite
-from tests.support.problems import assert_unauthorized, problem
-from tests.support.table_rows import all_rows
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.browser import AUTH, CHANGE_PASSWORD, Browser
+from mscr.testing.cookies import OWN_ORIGIN, cookie, set_cookies
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import assert_unauthorized, problem
+from mscr.testing.table_rows import all_rows
 from tests.test_cli import Cli
 from tests.test_cli_server import serving
 
@@ -91,7 +91,7 @@ async def account(browser: Browser) -> Account:
 
 
 def uses_of_the_cookie(account: Account) -> dict[str, dict[str, Any]]:
-    """A request to each route that reads the cookie or sets it, which is good but for its page."""
+    """Return a valid request to each route that reads or sets the cookie; the origin is missing."""
     credentials = {"email": EMAIL, "password": PASSWORD}
     new = {"current_password": PASSWORD, "new_password": "battery staple horse"}
     return {
@@ -113,16 +113,16 @@ async def post(
     headers: Mapping[str, str] | None = None,
     **request: Any,
 ) -> Response:
-    """Send what is `said` about the page, beside other headers and the cookie."""
+    """Send the headers that name the page (`said`), beside other headers and the cookie."""
     pairs = list(said.items()) if isinstance(said, Mapping) else said
     own = {**(headers or {}), **cookie(token)}
     return await client.post(path, headers=[*pairs, *own.items()], **request)
 
 
-async def test_no_other_page_can_use_the_cookie_or_have_one_set(
+async def test_untrusted_origins_can_neither_use_nor_set_the_cookie(
     browser: Browser, account: Account, database: Database, subtests: pytest.Subtests
 ) -> None:
-    """CK4: nothing is exchanged, revoked, counted or created."""
+    """CK4: no token is exchanged or revoked, and no row is created."""
     before = await all_rows(database)
 
     for name, headers in REFUSED.items():
@@ -137,7 +137,7 @@ async def test_no_other_page_can_use_the_cookie_or_have_one_set(
     assert (await browser.refresh()).status_code == 200
 
 
-async def test_our_pages_and_listed_ones_can(
+async def test_our_own_and_listed_origins_can_use_the_cookie(
     browser: Browser, account: Account, subtests: pytest.Subtests
 ) -> None:
     """CK4."""
@@ -154,10 +154,10 @@ async def test_our_pages_and_listed_ones_can(
 
 
 @on_sqlite
-async def test_a_foreign_page_is_refused_before_any_token_is_looked_at(
+async def test_an_untrusted_origin_is_refused_before_the_token_is_read(
     browser: Browser, account: Account
 ) -> None:
-    """CK4: garbage and replay get the same answer as a good token."""
+    """CK4: garbage and replay get the same response as a valid token."""
     replayed = browser.token
     await browser.refresh()
 
@@ -169,10 +169,10 @@ async def test_a_foreign_page_is_refused_before_any_token_is_looked_at(
 
 
 @on_sqlite
-async def test_what_needs_an_access_token_asks_for_no_origin(
+async def test_routes_with_an_access_token_require_no_origin(
     browser: Browser, account: Account
 ) -> None:
-    """No page can make a browser add that header, and clients that are none need say nothing."""
+    """No foreign page can make a browser add that header. Other clients send no origin."""
     for method, path in (("GET", "/api/v1/users/me"), ("POST", f"{AUTH}/logout-all")):
         response = await browser.client.request(method, path, headers=account.headers)
         assert response.is_success
@@ -180,7 +180,7 @@ async def test_what_needs_an_access_token_asks_for_no_origin(
 
 @on_sqlite
 @pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="body", CORS_ORIGINS=[LISTED])
-async def test_with_tokens_in_bodies_the_origin_does_not_matter(client: AsyncClient) -> None:
+async def test_the_origin_is_not_checked_with_tokens_in_bodies(client: AsyncClient) -> None:
     for headers in REFUSED.values():
         body = {"email": "nobody@example.com", "password": PASSWORD}
         response = await post(client, f"{AUTH}/login", headers, json=body)
@@ -188,8 +188,8 @@ async def test_with_tokens_in_bodies_the_origin_does_not_matter(client: AsyncCli
 
 
 @on_sqlite
-async def test_our_own_origin_has_our_scheme(app: FastAPI) -> None:
-    """CK4: a page that came without TLS may have been written by whoever was on the way."""
+async def test_our_host_with_another_scheme_is_untrusted(app: FastAPI) -> None:
+    """CK4: a man in the middle may have written a page that came without TLS."""
     transport = ASGITransport(app=app)
     async with AsyncClient(transport=transport, base_url="https://testserver") as client:
         downgraded = await post(client, f"{AUTH}/logout", {"Origin": "http://testserver"})
@@ -201,16 +201,16 @@ async def test_our_own_origin_has_our_scheme(app: FastAPI) -> None:
 
 @on_sqlite
 @pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie", ALLOWED_HOSTS=["testserver"])
-async def test_a_name_that_is_not_ours_is_no_origin_of_ours(client: AsyncClient) -> None:
-    """CK4: a page whose own name was made to lead here (DNS rebinding)."""
+async def test_an_unknown_host_is_untrusted(client: AsyncClient) -> None:
+    """CK4: DNS rebinding, a foreign name that resolves to this server."""
     rebound = {"Host": "evil.example", "Origin": "http://evil.example"}
 
     problem(await post(client, f"{AUTH}/refresh", rebound), 400, "untrusted_host")
 
 
 @on_sqlite
-async def test_a_refusal_is_logged_with_what_was_compared(client: AsyncClient) -> None:
-    """The answer does not say it, and an operator whose proxy is not trusted yet has to know."""
+async def test_a_refusal_is_logged_with_both_origins(client: AsyncClient) -> None:
+    """The response does not reveal it; an operator needs it to find a proxy that is not trusted."""
     with capture_logs() as events:
         await post(client, f"{AUTH}/logout", {"Origin": "https://evil.example"})
 
@@ -218,10 +218,10 @@ async def test_a_refusal_is_logged_with_what_was_compared(client: AsyncClient) -
     assert (event["origin"], event["own"]) == ("https://evil.example", OWN_ORIGIN)
 
 
-def test_behind_a_trusted_proxy_the_scheme_is_the_proxy_s(
+def test_the_scheme_is_taken_from_a_trusted_proxy_only(
     tmp_path: Path, sqlite_template: Path
 ) -> None:
-    """CK4: and behind any other it is what the server itself was asked by."""
+    """CK4: behind any other proxy it is the scheme of the connection to this server."""
     cli = Cli.migrated(tmp_path, sqlite_template)
     statuses = {}
     for proxies in ("127.0.0.1", ""):
@@ -259,8 +259,8 @@ async def test_a_listed_origin_may_send_the_cookie(client: AsyncClient) -> None:
 
 
 @on_sqlite
-async def test_no_other_origin_may_read_an_answer(client: AsyncClient) -> None:
-    """CK4, HD2: without the first header, browsers do not look at the second."""
+async def test_no_other_origin_can_read_a_response(client: AsyncClient) -> None:
+    """CK4, HD2: without this header, browsers ignore Access-Control-Allow-Credentials."""
     for name, said in REFUSED.items():
         headers = (list(said.items()) if isinstance(said, Mapping) else said) + [*PREFLIGHT.items()]
         for method in ("OPTIONS", "POST"):
@@ -270,7 +270,7 @@ async def test_no_other_origin_may_read_an_answer(client: AsyncClient) -> None:
 
 @on_sqlite
 @pytest.mark.parametrize("host", ["testserver:80", "TESTSERVER", "testserver:"])
-async def test_our_own_origin_is_that_of_the_host_however_a_proxy_spells_it(
+async def test_our_own_origin_is_recognized_in_every_spelling_of_the_host(
     client: AsyncClient, host: str
 ) -> None:
     """CK4: `proxy_set_header Host $host:$server_port` adds a port that browsers leave out."""

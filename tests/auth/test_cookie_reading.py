@@ -1,13 +1,13 @@
-"""Which cookie is the refresh token: the one of this exact name, if there is just one."""
+"""Reading the refresh token's cookie: exact name, and exactly one of that name."""
 
 import pytest
 from httpx2 import AsyncClient, Response
 from structlog.testing import capture_logs
 
-from tests.support.api import Account
-from tests.support.browser import AUTH, Browser
-from tests.support.cookies import NAME, OWN_ORIGIN, set_cookies
-from tests.support.problems import assert_unauthorized
+from mscr.testing.api import Account
+from mscr.testing.browser import AUTH, Browser
+from mscr.testing.cookies import NAME, OWN_ORIGIN, set_cookies
+from mscr.testing.problems import assert_unauthorized
 
 pytestmark = pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie")
 
@@ -23,13 +23,13 @@ async def account(browser: Browser) -> Account:
 
 
 async def send(client: AsyncClient, route: str, *cookies: bytes) -> Response:
-    """With these headers, as bytes: a browser sends what a server once set."""
+    """Send each of these as a Cookie header, in raw bytes as a browser may send them."""
     headers = [(b"origin", OWN_ORIGIN.encode()), *((b"cookie", each) for each in cookies)]
     return await client.post(f"{AUTH}/{route}", headers=headers)
 
 
 async def test_the_cookie_is_found_among_others(browser: Browser, account: Account) -> None:
-    """CK5: also in a second header, as HTTP/2 has them."""
+    """CK5: also in a second Cookie header, which HTTP/2 allows (RFC 9113 §8.2.3)."""
     for before, after in ((b"theme=dark; ", b""), (b"", b";a=b=c"), (b"a;\t ", b" \t; =x; ;")):
         cookies = before + f"{NAME}={browser.token}".encode() + after
         response = await send(browser.client, "refresh", b"first=1", cookies)
@@ -37,10 +37,10 @@ async def test_the_cookie_is_found_among_others(browser: Browser, account: Accou
         browser.token = set_cookies(response)[0].partition(";")[0].partition("=")[2]
 
 
-async def test_anything_but_the_one_token_is_401(
+async def test_anything_but_one_valid_cookie_is_401(
     browser: Browser, account: Account, subtests: pytest.Subtests
 ) -> None:
-    """CK5: and ends nobody's session."""
+    """CK5: none of these ends a session."""
     name, token = NAME.encode(), browser.token.encode()
     good = name + b"=" + token
     for what, cookies in {
@@ -73,10 +73,10 @@ async def test_anything_but_the_one_token_is_401(
     assert (await browser.refresh()).status_code == 200
 
 
-async def test_a_name_that_browsers_let_neighbours_use_is_another_name(
+async def test_a_name_with_leading_white_space_is_another_cookie(
     browser: Browser, account: Account, subtests: pytest.Subtests
 ) -> None:
-    """CK5: white space in front hides the prefix from the browser, and must not from us."""
+    """CK5: white space hides the `__Host-` prefix from browsers, so servers must not strip it."""
     other = Browser(browser.client)
     await other.register("eve@example.com")
     for space in (
@@ -101,10 +101,8 @@ async def test_a_name_that_browsers_let_neighbours_use_is_another_name(
     assert (await other.refresh()).status_code == 200
 
 
-async def test_a_logout_with_two_cookies_does_not_say_that_it_is_done(
-    browser: Browser, account: Account
-) -> None:
-    """CK5: nobody can tell which session was meant."""
+async def test_a_logout_with_two_cookies_is_401(browser: Browser, account: Account) -> None:
+    """CK5: it is unclear which session was meant."""
     own = f"{NAME}={browser.token}".encode()
     with capture_logs() as events:
         response = await send(browser.client, "logout", own, NAME.encode() + b"=garbage")
@@ -115,7 +113,7 @@ async def test_a_logout_with_two_cookies_does_not_say_that_it_is_done(
     assert (await browser.refresh()).status_code == 200
 
 
-async def test_a_logout_with_garbage_is_no_error_and_ends_nothing(
+async def test_a_logout_with_garbage_is_204_and_ends_no_session(
     browser: Browser, account: Account
 ) -> None:
     """CK5, SE2."""

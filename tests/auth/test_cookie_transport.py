@@ -1,29 +1,31 @@
-"""Refresh tokens in a cookie: where it is set, what it says, where it is cleared."""
+"""Refresh tokens in a cookie: the responses that set and clear it, and its attributes."""
 
 import asyncio
 import re
 from datetime import timedelta
 
+import fastapi
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 
 from app.db.session import Database
 from app.models.base import utcnow
-from app.routers.refresh_cookie import Cookie
-from app.services.refresh_token_service import IssuedTokens
-from tests.support.api import PASSWORD, Account, Api, account_of
-from tests.support.browser import AUTH, CHANGE_PASSWORD, Browser
-from tests.support.cookies import ATTRIBUTES, CLEARED, TOKEN, set_cookies, token_set
-from tests.support.databases import on_sqlite
-from tests.support.problems import assert_unauthorized, problem
-from tests.support.tokens import (
+from mscr.core.security.refresh_token import IssuedTokens
+from mscr.endpoints.refresh_transport import Transport
+from mscr.testing.api import PASSWORD, Account, account_of
+from mscr.testing.browser import AUTH, CHANGE_PASSWORD, Browser
+from mscr.testing.cookies import ATTRIBUTES, CLEARED, TOKEN, set_cookies, token_set
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import assert_unauthorized, problem
+from mscr.testing.tokens import (
     NO_INTERVAL,
     change_family,
     live_sessions,
     session_id,
     writers_waiting,
 )
+from tests.support.api import Api
 
 pytestmark = pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie")
 
@@ -54,7 +56,7 @@ async def log_in_by_form(browser: Browser) -> Response:
 
 
 async def every_handover(browser: Browser) -> dict[str, Response]:
-    """The answers of all routes that hand out tokens."""
+    """Return the responses of all routes that hand out tokens."""
     body = {"email": EMAIL, "password": PASSWORD}
     registered = await browser.request("POST", f"{AUTH}/register", json=body)
     account = account_of(EMAIL, PASSWORD, registered)
@@ -67,10 +69,10 @@ async def every_handover(browser: Browser) -> dict[str, Response]:
     }
 
 
-async def test_the_cookie_is_what_a_browser_keeps_from_scripts_and_neighbours(
+async def test_the_cookie_has_the_attributes_that_protect_it(
     browser: Browser,
 ) -> None:
-    """CK1: byte by byte."""
+    """CK1: the header, byte by byte."""
     for name, response in (await every_handover(browser)).items():
         [header] = set_cookies(response)
         found = TOKEN.fullmatch(header)
@@ -78,14 +80,14 @@ async def test_the_cookie_is_what_a_browser_keeps_from_scripts_and_neighbours(
         assert found[2] == ATTRIBUTES.format(DAYS_14), name
 
 
-async def test_each_handover_sets_another_token(browser: Browser) -> None:
+async def test_each_response_sets_a_different_token(browser: Browser) -> None:
     """CK1."""
     answers = (await every_handover(browser)).values()
 
     assert len({token_set(response) for response in answers}) == len(answers)
 
 
-async def test_no_handover_has_the_token_in_its_body(browser: Browser) -> None:
+async def test_no_body_has_the_refresh_token(browser: Browser) -> None:
     """CK2."""
     for name, response in (await every_handover(browser)).items():
         body = response.json()
@@ -95,7 +97,7 @@ async def test_no_handover_has_the_token_in_its_body(browser: Browser) -> None:
         assert str(token_set(response)) not in response.text
 
 
-async def test_the_oauth2_form_returns_the_access_token_alone(
+async def test_the_oauth2_form_returns_only_the_access_token(
     browser: Browser, account: Account
 ) -> None:
     """CK2: RFC 6749 §5.1, where a refresh token is optional."""
@@ -108,7 +110,9 @@ async def test_the_oauth2_form_returns_the_access_token_alone(
     assert (await browser.refresh()).status_code == 200
 
 
-async def test_the_cookie_alone_is_exchanged(browser: Browser, account: Account) -> None:
+async def test_the_cookie_alone_is_sufficient_to_refresh(
+    browser: Browser, account: Account
+) -> None:
     """CK1: no body, and no access token."""
     first = browser.token
 
@@ -121,10 +125,10 @@ async def test_the_cookie_alone_is_exchanged(browser: Browser, account: Account)
     assert browser.token != first
 
 
-async def test_the_cookie_lives_as_long_as_the_session(
+async def test_the_cookie_expires_with_the_session(
     browser: Browser, account: Account, database: Database
 ) -> None:
-    """CK1: not for two weeks again when the session's absolute end is near."""
+    """CK1: a refresh near the session's absolute end does not make it two weeks again."""
     await change_family(database, account, expires_at=utcnow() + timedelta(hours=1))
 
     [header] = set_cookies(await browser.refresh())
@@ -133,10 +137,10 @@ async def test_the_cookie_lives_as_long_as_the_session(
     assert 3500 < int(age) <= 3600
 
 
-async def test_a_parallel_caller_s_cookie_lives_as_long_as_the_session_too(
+async def test_the_cookie_of_a_parallel_refresh_expires_with_the_session(
     browser: Browser, account: Account, database: Database
 ) -> None:
-    """CK1: what it gets is computed elsewhere than for the one who rotated."""
+    """CK1: its Max-Age is computed on another path than that of the request that rotated."""
     other = browser.another()
     await browser.refresh()
     ends_at = utcnow() + timedelta(hours=1)
@@ -149,8 +153,8 @@ async def test_a_parallel_caller_s_cookie_lives_as_long_as_the_session_too(
     assert other.token == browser.token
 
 
-async def test_a_token_in_the_body_is_not_looked_at(browser: Browser, account: Account) -> None:
-    """CK2: it neither refreshes nor logs out."""
+async def test_a_token_in_the_body_is_ignored(browser: Browser, account: Account) -> None:
+    """CK2: it can neither refresh nor log out."""
     body = {"refresh_token": browser.token}
     without_cookie = Browser(browser.client)
 
@@ -162,10 +166,10 @@ async def test_a_token_in_the_body_is_not_looked_at(browser: Browser, account: A
 
 
 @NO_INTERVAL
-async def test_replay_ends_the_login_and_leaves_the_cookies_alone(
+async def test_replay_ends_the_session_and_changes_no_cookie(
     browser: Browser, account: Account, database: Database
 ) -> None:
-    """CK3, RT2: the thief's answer says nothing to the owner's browser either."""
+    """CK3, RT2: neither the replay nor the owner's next refresh sets or clears a cookie."""
     thief = browser.another()
     await browser.refresh()
 
@@ -178,10 +182,10 @@ async def test_replay_ends_the_login_and_leaves_the_cookies_alone(
     assert await live_sessions(database, account) == 0
 
 
-async def test_tabs_that_refresh_at_once_get_the_same_cookie(
+async def test_tabs_that_refresh_concurrently_get_the_same_cookie(
     browser: Browser, account: Account
 ) -> None:
-    """CK3, RT6: whichever answer comes last, the browser has the newest token."""
+    """CK3, RT6: whichever response arrives last, the browser has the newest token."""
     tabs = [browser.another() for _ in range(CALLERS)]
 
     responses = await asyncio.gather(*[tab.refresh() for tab in tabs])
@@ -191,7 +195,7 @@ async def test_tabs_that_refresh_at_once_get_the_same_cookie(
     assert (await tabs[0].refresh()).status_code == 200
 
 
-async def test_a_refresh_that_loses_against_a_logout_sets_no_cookie(
+async def test_a_refresh_that_loses_the_race_with_a_logout_sets_no_cookie(
     browser: Browser, account: Account
 ) -> None:
     """CK3."""
@@ -207,10 +211,10 @@ async def test_a_refresh_that_loses_against_a_logout_sets_no_cookie(
 
 
 @pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie", DATABASE_LOCK_TIMEOUT_SECONDS=0.1)
-async def test_a_refresh_that_the_database_refuses_sets_no_cookie(
+async def test_a_refresh_that_fails_in_the_database_sets_no_cookie(
     browser: Browser, account: Account, database: Database
 ) -> None:
-    """CK3: the token was not exchanged, and goes on."""
+    """CK3: the token was not exchanged, and stays valid."""
     async with writers_waiting(database):
         response = await browser.refresh()
 
@@ -222,9 +226,7 @@ async def test_a_refresh_that_the_database_refuses_sets_no_cookie(
 @pytest.mark.settings(
     REFRESH_TOKEN_TRANSPORT="cookie", RATE_LIMIT_ENABLED=True, REFRESH_RATE_LIMIT_SESSION="2/minute"
 )
-async def test_a_refresh_beyond_the_limit_sets_no_cookie(
-    browser: Browser, account: Account
-) -> None:
+async def test_a_rate_limited_refresh_sets_no_cookie(browser: Browser, account: Account) -> None:
     """CK3."""
     responses = [await browser.refresh() for _ in range(3)]
 
@@ -233,14 +235,12 @@ async def test_a_refresh_beyond_the_limit_sets_no_cookie(
 
 
 @on_sqlite
-async def test_what_fails_after_the_cookie_was_set_sends_none(
-    app: FastAPI, browser: Browser
-) -> None:
+async def test_an_error_after_the_cookie_was_set_drops_it(app: FastAPI, browser: Browser) -> None:
     """CK3."""
 
     @app.post("/fails-late")
-    async def fails_late(cookie: Cookie) -> None:
-        cookie.carry(IssuedTokens("a", "b", 900, timedelta(days=1)))
+    async def fails_late(transport: Transport, response: fastapi.Response) -> None:
+        transport.carry(IssuedTokens("a", "b", 900, timedelta(days=1)), response)
         raise RuntimeError
 
     response = await browser.request("POST", "/fails-late")
@@ -252,7 +252,7 @@ async def test_what_fails_after_the_cookie_was_set_sends_none(
 @pytest.mark.settings(
     REFRESH_TOKEN_TRANSPORT="cookie", RATE_LIMIT_ENABLED=True, AUTH_RATE_LIMIT_ACCOUNT="1/minute"
 )
-async def test_a_refused_login_leaves_the_session_of_before(
+async def test_a_refused_login_keeps_the_earlier_session(
     browser: Browser, account: Account
 ) -> None:
     """CK3."""
@@ -264,7 +264,7 @@ async def test_a_refused_login_leaves_the_session_of_before(
     assert (await browser.refresh()).status_code == 200
 
 
-async def test_whatever_ends_the_current_session_clears_the_cookie(browser: Browser) -> None:
+async def test_every_end_of_the_current_session_clears_the_cookie(browser: Browser) -> None:
     """CK6."""
     me = "/api/v1/users/me"
     for number, (method, path, body) in enumerate(
@@ -292,7 +292,9 @@ async def test_ending_another_session_keeps_the_cookie(browser: Browser, account
     assert (await browser.refresh()).status_code == 200
 
 
-async def test_what_ends_no_session_clears_no_cookie(browser: Browser, account: Account) -> None:
+async def test_a_refused_end_of_a_session_clears_no_cookie(
+    browser: Browser, account: Account
+) -> None:
     """CK6."""
     wrong = {"password": "wrong password"}
     refused = [
@@ -307,7 +309,7 @@ async def test_what_ends_no_session_clears_no_cookie(browser: Browser, account: 
     assert [set_cookies(response) for response in refused] == [[], [], []]
 
 
-async def test_logging_out_twice_or_without_a_cookie_is_no_error(
+async def test_a_second_logout_or_one_without_a_cookie_is_204(
     browser: Browser, account: Account, database: Database
 ) -> None:
     """CK6, SE2."""
@@ -318,10 +320,10 @@ async def test_logging_out_twice_or_without_a_cookie_is_no_error(
 
 
 @pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="body")
-async def test_with_tokens_in_bodies_no_answer_sets_a_cookie_and_none_is_read(
+async def test_with_tokens_in_bodies_no_cookie_is_set_or_read(
     client: AsyncClient, api: Api
 ) -> None:
-    """CK2: one way or the other."""
+    """CK2: only one transport at a time."""
     account = await api.register()
     browser = Browser(client, token=account.refresh_token)
 

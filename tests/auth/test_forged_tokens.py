@@ -1,6 +1,6 @@
-"""JW1: tokens that the application did not make. Always 401 in the one shape, never 500.
+"""JW1: tokens that the application did not sign: always the same 401, never 500.
 
-With every algorithm that may be set.
+Each test runs with every algorithm that can be configured.
 """
 
 import json
@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from app.core.security.key_pairs import public_jwk, to_line
-from app.core.security.signing_algorithm import SigningAlgorithm
+from mscr.core.security.key_pairs import public_jwk, to_line
+from mscr.core.security.signing_algorithm import SigningAlgorithm
+from mscr.testing.callers import counting_calls
+from mscr.testing.databases import on_sqlite
+from mscr.testing.forgery import Key, TokenForger, encode
+from mscr.testing.key_pairs import ASYMMETRIC, HS256, RS256, key_pair, name_of
 from tests.auth.conftest import RefuseEach
 from tests.support.api import Api
-from tests.support.callers import counting_calls
-from tests.support.databases import on_sqlite
-from tests.support.forgery import Key, TokenForger, encode
-from tests.support.key_pairs import ASYMMETRIC, HS256, RS256, key_pair, name_of
 
-# All of these are refused before any database is asked.
+# All of these are refused before any query.
 pytestmark = [on_sqlite, pytest.mark.usefixtures("algorithm")]
 
 ATTACKER_SECRET = "a key that the attacker chose, and long enough"
 ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "RS512", "PS256", "ES256", "EdDSA", "Ed25519")
 
-# Values that a header may have in JSON, of which no code may trip.
+# JSON values of unexpected types, which must not break the parser of the header.
 ODD_VALUES: tuple[Any, ...] = (
     None,
     "",
@@ -45,19 +45,19 @@ ODD_VALUES: tuple[Any, ...] = (
 
 @pytest.fixture
 def attacker_key(algorithm: SigningAlgorithm) -> Key:
-    """Of the kind that the application signs with, and not the application's."""
+    """Return a foreign key of the application's algorithm."""
     return ATTACKER_SECRET if algorithm is HS256 else key_pair(algorithm, "attacker")
 
 
 def with_each(forger: TokenForger, name: str, values: Any) -> dict[str, str]:
-    """Correctly signed tokens, each with another value of one header."""
+    """Return correctly signed tokens, each with another value of one header."""
     return {f"{name}={value!r:.40}": forger.forge(header={name: value}) for value in values}
 
 
-async def test_what_is_known_of_a_header_helps_nobody_without_the_key(
+async def test_a_cached_header_does_not_validate_a_forged_signature(
     api: Api, forger: TokenForger, refuse_each: RefuseEach, attacker_key: Key
 ) -> None:
-    """JW1: headers of good tokens are remembered, and only so many of them."""
+    """JW1: a bounded cache holds headers of valid tokens; signatures are still verified."""
     for number in range(20):
         response = await api.me(forger.forge(header={"x": number}))
         assert response.status_code == 200
@@ -68,7 +68,7 @@ async def test_what_is_known_of_a_header_helps_nobody_without_the_key(
 
 
 async def test_the_forgers_unaltered_copy_is_accepted(api: Api, forger: TokenForger) -> None:
-    """Otherwise the refusals below would prove nothing."""
+    """Otherwise the refusals in this module would prove nothing."""
     response = await api.me(forger.forge())
 
     assert response.status_code == 200
@@ -77,7 +77,7 @@ async def test_the_forgers_unaltered_copy_is_accepted(api: Api, forger: TokenFor
 async def test_tokens_without_a_signature_are_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
-    """JW1: `alg: none`, with nothing or with a good signature behind it."""
+    """JW1: `alg: none`, without a signature or with a valid one."""
     genuine = forger.header["alg"]
     signed = with_each(forger, "alg", ["none", "None", "NONE", "nOnE", genuine])
     unsigned = {f"{name} unsigned": f"{t.rpartition('.')[0]}." for name, t in signed.items()}
@@ -89,7 +89,7 @@ async def test_tokens_without_a_signature_are_refused(
 async def test_other_algorithms_are_refused_even_with_the_real_key(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
-    """JW1: one algorithm."""
+    """JW1: exactly one algorithm is accepted."""
     genuine = forger.header["alg"]
     others = [name for name in ALGORITHMS if name != genuine]
     spellings = [genuine.swapcase(), f"{genuine} ", f"{genuine}\0"]
@@ -104,12 +104,12 @@ async def test_other_algorithms_are_refused_even_with_the_real_key(
 
 
 def with_hash(forger: TokenForger, bits: int) -> str:
-    """A token of HS384, RS512 and so on, rightly signed; EdDSA has one hash only."""
+    """Return a correctly signed token of HS384, RS512 and so on; EdDSA has only one hash."""
     return forger.forge(header={"alg": f"{forger.header['alg'][:2]}{bits}"}, digest=f"sha{bits}")
 
 
 @pytest.mark.parametrize("another", ASYMMETRIC, ids=name_of)
-async def test_a_token_signed_with_another_s_key_pair_is_refused(
+async def test_a_token_signed_with_a_foreign_key_pair_is_refused(
     forger: TokenForger, refuse_each: RefuseEach, another: SigningAlgorithm
 ) -> None:
     """JW1."""
@@ -124,10 +124,10 @@ async def test_a_token_signed_with_another_s_key_pair_is_refused(
     await refuse_each({n: forger.forge(header=h, key=key) for n, h in headers.items()})
 
 
-async def test_a_public_key_taken_for_the_shared_secret_is_refused(
+async def test_a_public_key_used_as_the_shared_secret_is_refused(
     forger: TokenForger, refuse_each: RefuseEach, algorithm: SigningAlgorithm
 ) -> None:
-    """JW1: HS/RS confusion, with the key in every form in which it is public."""
+    """JW1: algorithm confusion (HS/RS), with every public form of the key as HMAC secret."""
     pair = RS256 if algorithm is HS256 else algorithm
     public, jwk = key_pair(pair).public_key(), public_jwk(key_pair(pair).public_key(), pair)
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -170,7 +170,7 @@ async def test_a_key_inside_the_token_is_not_used(
     )
 
 
-async def test_no_address_inside_a_token_is_called(
+async def test_a_url_inside_a_token_is_not_requested(
     api: Api, forger: TokenForger, attacker_key: Key
 ) -> None:
     """JW1: `jku` and `x5u`, no outbound request."""
@@ -183,7 +183,7 @@ async def test_no_address_inside_a_token_is_called(
     assert server.calls == 0
 
 
-async def test_keys_at_an_address_are_not_used(
+async def test_keys_at_a_url_are_not_used(
     forger: TokenForger, refuse_each: RefuseEach, attacker_key: Key
 ) -> None:
     """JW1: `jku` and `x5u`."""
@@ -196,7 +196,7 @@ async def test_keys_at_an_address_are_not_used(
 async def test_critical_extensions_are_refused(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
-    """JW1: none is understood, so none may be passed over (RFC 7515 §4.1.11)."""
+    """JW1: none is supported, so none may be ignored (RFC 7515 §4.1.11)."""
     unknown = {"crit": ["http://example.com/new"], "http://example.com/new": True}
     unencoded = {"crit": ["b64"], "b64": False}
 
@@ -210,10 +210,10 @@ async def test_critical_extensions_are_refused(
     )
 
 
-async def test_a_kid_that_is_not_ours_is_refused_even_with_the_real_key(
+async def test_an_unknown_kid_is_refused_even_with_the_real_key(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
-    """JW1: paths, SQL, what is no text, and what is too long."""
+    """JW1: paths, SQL injection, other types than text, and excessive length."""
     known = forger.header["kid"]
     names = ["/dev/null", "../../../dev/null", "x' UNION SELECT 'k", "x" * 2_000, "x" * 10_000]
     near = [known.upper(), f" {known}", f"{known}\0", known[:-1], [known], {known: known}]
@@ -229,7 +229,7 @@ async def test_a_kid_that_is_not_ours_is_refused_even_with_the_real_key(
 async def test_a_kid_cannot_choose_an_empty_key(
     forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
-    """JW1: as if `kid` were a file to read or a query to run."""
+    """JW1: path traversal and SQL injection, as if `kid` named a file or went into a query."""
     names = ["/dev/null", "", "x' UNION SELECT '", None]
 
     await refuse_each({repr(n): forger.forge(header={"kid": n}, key="") for n in names})
@@ -244,10 +244,10 @@ async def test_another_type_of_token_is_refused_even_with_the_real_key(
     await refuse_each({"missing": forger.forge(without=["typ"]), **with_each(forger, "typ", types)})
 
 
-async def test_text_that_is_no_token_is_refused(
+async def test_malformed_tokens_are_refused(
     forger: TokenForger, refuse_each: RefuseEach, attacker_key: Key
 ) -> None:
-    """JW1: too few parts, too many, none of base64."""
+    """JW1: too few parts, too many, invalid base64, too long."""
     genuine = forger.forge()
     header, claims, signature = genuine.split(".")
 

@@ -1,22 +1,23 @@
-"""PW6: hashing is bounded, sheds load, and leaves the event loop to the other requests."""
+"""PW6: hashing is bounded, sheds load, and does not block the event loop."""
 
 import asyncio
 
 import pytest
 from httpx2 import Response
 
-from app.core.security.password import PasswordService
 from app.db.session import Database
-from tests.data.faults import until
-from tests.support.api import Account, Api
-from tests.support.databases import checked_out
-from tests.support.hashing import busy_hashing
-from tests.support.problems import faulty_fields, problem
+from mscr.core.security.password import PasswordService
+from mscr.testing.api import Account
+from mscr.testing.databases import checked_out
+from mscr.testing.hashing import busy_hashing
+from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.waiting import until
+from tests.support.api import Api
 
-# One hash runs, one waits, a third is refused.
+# One hash runs, a second waits, and a third is refused.
 pytestmark = pytest.mark.settings(PASSWORD_HASH_THREADS=1, PASSWORD_HASH_QUEUE=1)
 
-# What is read at all is capped everywhere, what is taken as a new password is capped lower.
+# Every password has a maximum length; new passwords have a lower one.
 TOO_LONG = [
     *((step, 1_000_000) for step in ("login", "register", "change", "delete")),
     *((step, 257) for step in ("register", "change")),
@@ -35,10 +36,10 @@ async def test_returns_503_when_the_queue_is_full(
                 assert int(response.headers["retry-after"]) > 0
 
 
-async def test_a_password_that_is_too_long_is_never_hashed(
+async def test_a_too_long_password_is_never_hashed(
     api: Api, account: Account, passwords: PasswordService, subtests: pytest.Subtests
 ) -> None:
-    """PW1: it is refused where even a good one could not be hashed."""
+    """PW1: the response is 422 although the hashing pool is full."""
     async with busy_hashing(passwords, jobs=2):
         for step, length in TOO_LONG:
             with subtests.test(f"{step} {length}"):
@@ -46,7 +47,7 @@ async def test_a_password_that_is_too_long_is_never_hashed(
                 assert len(faulty_fields(response)) == 1
 
 
-async def test_requests_that_do_not_hash_are_served_meanwhile(
+async def test_requests_without_hashing_are_served_while_the_queue_is_full(
     api: Api, account: Account, passwords: PasswordService
 ) -> None:
     """PW6."""
@@ -58,10 +59,10 @@ async def test_requests_that_do_not_hash_are_served_meanwhile(
     assert [live.status_code, me.status_code, renewed.status_code] == [200, 200, 200]
 
 
-async def test_of_three_logins_one_waits_and_two_are_refused(
+async def test_excess_logins_are_refused_and_the_queued_one_succeeds(
     api: Api, account: Account, passwords: PasswordService
 ) -> None:
-    """PW6: the one that waits is answered when its turn has come."""
+    """PW6: the waiting one gets its response when the queue moves on."""
     async with asyncio.timeout(10), busy_hashing(passwords, jobs=1) as may_end:
         logins = [asyncio.create_task(hashing_request(api, account, "login")) for _ in range(3)]
         answers = asyncio.as_completed(logins)
@@ -73,7 +74,7 @@ async def test_of_three_logins_one_waits_and_two_are_refused(
 
 
 @pytest.mark.parametrize("step", ["login", "register", "delete"])
-async def test_whoever_waits_for_a_hash_keeps_no_connection_from_others(
+async def test_a_request_that_waits_for_a_hash_holds_no_connection(
     api: Api, account: Account, passwords: PasswordService, database: Database, step: str
 ) -> None:
     """PW6, RL4."""
@@ -90,10 +91,10 @@ async def test_whoever_waits_for_a_hash_keeps_no_connection_from_others(
     assert (await waiting).is_success
 
 
-async def test_all_are_served_again_when_the_queue_is_empty(
+async def test_logins_succeed_again_when_the_queue_is_empty(
     api: Api, account: Account, passwords: PasswordService
 ) -> None:
-    """PW6: places are given back."""
+    """PW6: finished hashes release their places."""
     for _ in range(3):
         async with busy_hashing(passwords, jobs=2):
             await hashing_request(api, account, "login")
@@ -103,16 +104,16 @@ async def test_all_are_served_again_when_the_queue_is_empty(
 
 
 @pytest.mark.settings(PASSWORD_HASH_THREADS=2, PASSWORD_HASH_QUEUE=8)
-async def test_no_more_threads_hash_than_the_settings_say(passwords: PasswordService) -> None:
-    """PW6: each takes the memory of one hash."""
+async def test_the_number_of_hashing_threads_is_limited(passwords: PasswordService) -> None:
+    """PW6: each thread takes the memory of one hash."""
     async with busy_hashing(passwords, jobs=10):
         assert len(passwords._pool._threads) == 2
 
 
-async def test_a_client_that_goes_away_gives_no_place_back_before_its_hash_is_done(
+async def test_a_disconnected_client_keeps_its_place_until_its_hash_is_done(
     api: Api, account: Account, passwords: PasswordService
 ) -> None:
-    """PW6: or clients that hang up at once could pile up work without a bound."""
+    """PW6: otherwise clients that disconnect immediately could queue unbounded work."""
     async with busy_hashing(passwords, jobs=1):
         abandoned = asyncio.create_task(passwords.verify(account.password, None))
         await asyncio.sleep(0)
@@ -127,7 +128,7 @@ async def test_a_client_that_goes_away_gives_no_place_back_before_its_hash_is_do
 async def hashing_request(
     api: Api, account: Account, step: str, password: str | None = None
 ) -> Response:
-    """A request of which each hashes a password."""
+    """Send a request that hashes a password."""
     password = account.password if password is None else password
     change = {"current_password": account.password, "new_password": password}
     method, path, body = {

@@ -1,4 +1,4 @@
-"""JW9: whoever knows the published keys, and nothing else, can verify access tokens."""
+"""JW9: the published keys (JWKS) suffice to verify access tokens."""
 
 from typing import Any
 
@@ -7,13 +7,15 @@ import pytest
 from httpx2 import AsyncClient, Response
 
 from app.core.config import Settings
-from app.core.security.signing_algorithm import SigningAlgorithm
-from tests.support.api import Account, Api, bearer
-from tests.support.applications import running
-from tests.support.databases import on_sqlite
-from tests.support.forgery import header_of
-from tests.support.key_pairs import ASYMMETRIC, EDDSA, RS256, signing_settings, signing_with
-from tests.support.problems import assert_unauthorized
+from app.main import create_app
+from mscr.core.security.signing_algorithm import SigningAlgorithm
+from mscr.testing.api import Account, bearer
+from mscr.testing.applications import running
+from mscr.testing.databases import on_sqlite
+from mscr.testing.forgery import header_of
+from mscr.testing.key_pairs import ASYMMETRIC, EDDSA, RS256, signing_settings, signing_with
+from mscr.testing.problems import assert_unauthorized
+from tests.support.api import Api
 
 # Nothing here depends on the database.
 pytestmark = on_sqlite
@@ -32,7 +34,7 @@ each_key_pair = pytest.mark.parametrize(
 
 
 async def keys_of(client: AsyncClient) -> dict[str, dict[str, str]]:
-    """What the endpoint publishes, by `kid`."""
+    """Return the published keys by `kid`."""
     response = await client.get(PATH)
     assert response.status_code == 200
     return {key["kid"]: key for key in response.json()["keys"]}
@@ -48,10 +50,10 @@ async def test_a_shared_secret_is_not_published(client: AsyncClient, settings: S
 
 
 @each_key_pair
-async def test_the_keys_are_a_jwk_set_that_may_be_cached_for_a_short_time(
+async def test_the_jwk_set_is_cacheable_for_five_minutes(
     client: AsyncClient, signs: SigningAlgorithm
 ) -> None:
-    """JW9: RFC 7517 §8.5.2, and no `no-store` as on other answers."""
+    """JW9: RFC 7517 §8.5.2. Unlike other responses, it has no `no-store`."""
     response = await client.get(PATH)
 
     assert response.headers["content-type"] == "application/jwk-set+json"
@@ -60,7 +62,7 @@ async def test_the_keys_are_a_jwk_set_that_may_be_cached_for_a_short_time(
 
 
 @each_key_pair
-async def test_a_published_key_says_what_it_is_for_and_nothing_secret(
+async def test_a_published_key_names_its_use_and_has_no_private_member(
     client: AsyncClient, signs: SigningAlgorithm
 ) -> None:
     """JW9: RFC 7517 §4, RFC 8037 §2."""
@@ -74,10 +76,10 @@ async def test_a_published_key_says_what_it_is_for_and_nothing_secret(
 
 
 @each_key_pair
-async def test_a_token_is_verified_with_nothing_but_what_is_published(
+async def test_a_token_can_be_verified_with_the_published_key_alone(
     api: Api, account: Account, signs: SigningAlgorithm, settings: Settings
 ) -> None:
-    """JW9: as another service does, by the `kid` of the token."""
+    """JW9: another service selects the key by the token's `kid`."""
     published = (await keys_of(api.client))[header_of(account.access_token)["kid"]]
 
     claims = verified(account.access_token, published, settings)
@@ -86,10 +88,10 @@ async def test_a_token_is_verified_with_nothing_but_what_is_published(
 
 
 @each_key_pair
-async def test_another_published_key_does_not_verify_it(
+async def test_another_published_key_does_not_verify_the_token(
     api: Api, account: Account, signs: SigningAlgorithm, settings: Settings
 ) -> None:
-    """JW9: the key that comes next has signed nothing yet."""
+    """JW9: the next key has signed nothing yet."""
     keys = await keys_of(api.client)
     del keys[header_of(account.access_token)["kid"]]
     [other] = keys.values()
@@ -123,15 +125,15 @@ async def renewed(client: AsyncClient, tokens: dict[str, Any]) -> dict[str, Any]
 
 
 def restarted(settings: Settings, **values: Any) -> Settings:
-    """The settings of the next start, on the same database."""
-    return Settings(_env_file=None, DATABASE_URL=settings.DATABASE_URL, **values)
+    """Return the settings of a restart on the same database."""
+    return Settings.from_env_file(None, DATABASE_URL=settings.DATABASE_URL, **values)
 
 
 @pytest.mark.parametrize(
     "signs",
     [pytest.param(a, marks=signing_with(a), id=a.value) for a in ASYMMETRIC],
 )
-async def test_keys_change_without_a_login_noticing(
+async def test_a_key_rotation_ends_no_session(
     api: Api, account: Account, signs: SigningAlgorithm, settings: Settings
 ) -> None:
     """JW6, JW9: publish the next key, sign with it, remove the old one."""
@@ -139,7 +141,7 @@ async def test_keys_change_without_a_login_noticing(
     [old_kid] = await keys_of(api.client)
 
     async with running(
-        restarted(settings, **signing_settings(signs, others=["next"]))
+        create_app(restarted(settings, **signing_settings(signs, others=["next"])))
     ) as published:
         assert (await me(published, old)).status_code == 200
         tokens = await renewed(published, account.tokens)
@@ -147,7 +149,7 @@ async def test_keys_change_without_a_login_noticing(
         [_, new_kid] = await keys_of(published)
 
     async with running(
-        restarted(settings, **signing_settings(signs, "next", others=["current"]))
+        create_app(restarted(settings, **signing_settings(signs, "next", others=["current"])))
     ) as switched:
         assert (await me(switched, old)).status_code == 200
         tokens = await renewed(switched, tokens)
@@ -157,15 +159,17 @@ async def test_keys_change_without_a_login_noticing(
         assert keys.keys() == {old_kid, new_kid}
         verified(old, keys[old_kid], settings)
 
-    async with running(restarted(settings, **signing_settings(signs, "next"))) as removed:
+    async with running(
+        create_app(restarted(settings, **signing_settings(signs, "next")))
+    ) as removed:
         assert_unauthorized(await me(removed, old))
         assert (await me(removed, new)).status_code == 200
         assert (await keys_of(removed)).keys() == {new_kid}
 
 
 @signing_with(EDDSA, others=["current", "next", "next"])
-async def test_a_key_that_is_named_twice_is_published_once(client: AsyncClient) -> None:
-    """JW9: the current key may stand among the others, as it does while keys change."""
+async def test_a_key_configured_twice_is_published_once(client: AsyncClient) -> None:
+    """JW9: during a key rotation, the current key may also be in the list of other keys."""
     response = await client.get(PATH)
 
     assert len(response.json()["keys"]) == len(await keys_of(client)) == 2

@@ -1,4 +1,4 @@
-"""Logging in with JSON, and what a refusal tells."""
+"""Login with JSON, and its refusals, which reveal no account (account enumeration)."""
 
 import time
 from statistics import median
@@ -6,14 +6,15 @@ from statistics import median
 import pytest
 from httpx2 import Response
 
-from app.core.security.password import PasswordService
 from app.db.session import Database
 from app.models import User
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.databases import on_sqlite
-from tests.support.problems import assert_unauthorized, faulty_fields, problem
-from tests.support.table_rows import set_columns
-from tests.support.tokens import counted_statements
+from mscr.core.security.password import PasswordService
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
+from mscr.testing.table_rows import set_columns
+from mscr.testing.tokens import counted_statements
+from tests.support.api import Api
 
 LOGIN = "/api/v1/auth/login"
 TOKEN_FIELDS = {"access_token", "refresh_token", "token_type", "expires_in"}
@@ -22,7 +23,7 @@ TOKEN_FIELDS = {"access_token", "refresh_token", "token_type", "expires_in"}
 # --- the request
 
 
-async def test_json_gives_the_tokens_inside_the_envelope(api: Api, account: Account) -> None:
+async def test_json_login_returns_the_tokens_in_the_envelope(api: Api, account: Account) -> None:
     response = await api.try_login(account.email, account.password)
 
     assert response.status_code == 200
@@ -37,7 +38,7 @@ async def test_the_media_type_may_have_parameters_and_any_case(api: Api, account
         assert (await api.client.post(LOGIN, content=body, headers=headers)).status_code == 200
 
 
-async def test_the_address_may_be_typed_in_any_case(api: Api) -> None:
+async def test_the_address_is_case_insensitive(api: Api) -> None:
     account = await api.register("Ada@example.com")
 
     assert (await api.try_login(" aDA@EXAMPLE.com ", account.password)).status_code == 200
@@ -59,7 +60,7 @@ async def test_returns_415_for_every_other_media_type(
 
 
 async def test_returns_415_for_a_form(api: Api, account: Account) -> None:
-    """Forms have a route of their own: /auth/token."""
+    """Forms have their own route: /auth/token."""
     form = {"grant_type": "password", "username": account.email, "password": account.password}
 
     problem(await api.client.post(LOGIN, data=form), 415, "unsupported_media_type")
@@ -72,15 +73,13 @@ async def test_returns_422_for_a_body_without_a_media_type(api: Api, account: Ac
     assert "Content-Type: application/json" in refusal["errors"][0]["msg"]
 
 
-async def test_names_the_field_that_json_lacks(api: Api) -> None:
+async def test_the_error_names_the_missing_field(api: Api) -> None:
     for field, other in (("email", "password"), ("password", "email")):
         response = await api.client.post(LOGIN, json={other: "ada@example.com"})
         assert faulty_fields(response) == [["body", field]]
 
 
-async def test_returns_400_for_a_body_that_cannot_be_read(
-    api: Api, subtests: pytest.Subtests
-) -> None:
+async def test_returns_400_for_an_unreadable_body(api: Api, subtests: pytest.Subtests) -> None:
     for body in ("1" * 5000, "[" * 100_000, "\xff"):
         with subtests.test(body[:40]):
             headers = {"Content-Type": "application/json"}
@@ -88,7 +87,7 @@ async def test_returns_400_for_a_body_that_cannot_be_read(
             problem(response, 400, "bad_request")
 
 
-async def test_returns_422_for_json_that_is_no_login(api: Api, subtests: pytest.Subtests) -> None:
+async def test_returns_422_for_invalid_login_json(api: Api, subtests: pytest.Subtests) -> None:
     for body in (
         *("", "{", "null", "[]", '"text"', '{"email": NaN}'),
         *('{"email": "a", "password": "\\ud800"}', '{"email": ["a"], "password": {}}'),
@@ -100,19 +99,19 @@ async def test_returns_422_for_json_that_is_no_login(api: Api, subtests: pytest.
             problem(response, 422, "validation_failed")
 
 
-async def test_a_refusal_repeats_nothing_of_what_was_sent(api: Api) -> None:
+async def test_a_refusal_does_not_echo_the_input(api: Api) -> None:
     response = await api.client.post(LOGIN, json={"passwort": "c4nary"})
 
     assert "c4nary" not in response.text
 
 
-# --- what a refusal tells
+# --- refusals reveal no account
 
 
-async def test_every_refusal_is_the_same_to_the_byte(
+async def test_all_refused_logins_get_byte_identical_responses(
     api: Api, account: Account, database: Database
 ) -> None:
-    """LG1: unknown, wrong, inactive, and deleted with the address still there."""
+    """LG1: unknown, wrong password, inactive, and deleted with the address still in its row."""
     inactive, deleted = await api.register(), await api.register()
     await set_columns(database, User, inactive.public_id, is_active=False)
     await set_columns(database, User, deleted.public_id, is_deleted=True)
@@ -131,17 +130,17 @@ async def test_every_refusal_is_the_same_to_the_byte(
     assert len(answers) == 1
 
 
-async def test_a_refusal_is_a_challenge(api: Api, account: Account) -> None:
-    """LG1: RFC 9110 §11.6.1 wants one with every 401."""
+async def test_a_refused_login_has_a_www_authenticate_challenge(api: Api, account: Account) -> None:
+    """LG1: RFC 9110 §11.6.1 requires one with every 401."""
     response = await api.try_login(account.email, "wrong password")
 
     assert_unauthorized(response, "invalid_credentials")
 
 
-async def test_every_refusal_asks_the_database_the_same(
+async def test_all_refused_logins_send_the_same_statements(
     api: Api, account: Account, database: Database
 ) -> None:
-    """LG2: round trips are time, too."""
+    """LG2: extra round trips would be a timing side channel."""
     inactive = await api.register()
     await set_columns(database, User, inactive.public_id, is_active=False)
     asked = []
@@ -161,7 +160,7 @@ async def test_every_refusal_asks_the_database_the_same(
     [("wrong password", 40), ("wrong pa\u0308ssword", 20)],
     ids=["normalized", "in another Unicode form"],
 )
-async def test_every_refusal_costs_the_same_hashing(
+async def test_all_refused_logins_take_the_same_hashing_time(
     api: Api,
     account: Account,
     database: Database,
@@ -169,7 +168,7 @@ async def test_every_refusal_costs_the_same_hashing(
     password: str,
     rounds: int,
 ) -> None:
-    """LG2: the parameters of production, interleaved, medians within 10 %."""
+    """LG2: timing side channel. Production parameters, interleaved, medians within 10 %."""
     inactive = await api.register()
     await set_columns(database, User, inactive.public_id, is_active=False)
     costs: dict[str, list[float]] = {email: [] for email in ("", account.email, inactive.email)}
@@ -183,18 +182,18 @@ async def test_every_refusal_costs_the_same_hashing(
     assert [unknown, locked] == pytest.approx([wrong, wrong], rel=0.1)
 
 
-async def test_the_decoy_is_there_before_the_first_request(passwords: PasswordService) -> None:
-    """LG2: or the first unknown user after a start would wait for two hashes."""
+async def test_the_dummy_hash_exists_before_the_first_request(passwords: PasswordService) -> None:
+    """LG2: otherwise the first unknown account after a start would cost two hashes."""
     assert passwords._decoy is not None
 
 
 async def hashing_time(passwords: PasswordService) -> float:
-    """What the one thread that hashes has spent: CPU, so a busy machine does not count."""
+    """Return the CPU time of the one hashing thread, which a busy machine does not distort."""
     return await passwords._run(time.thread_time)
 
 
 async def try_login(api: Api, email: str, password: str) -> Response:
-    """With a request id, which otherwise differs in each answer."""
+    """Send a fixed request id, which would otherwise differ in each response."""
     body = {"email": email, "password": password}
     headers = {"X-Request-ID": "the-same-for-all"}
     return await api.client.post(LOGIN, json=body, headers=headers)

@@ -1,4 +1,4 @@
-"""Ending one session, or all of them. When that takes effect is told in `test_token_use.py`."""
+"""Logout of one session or of all. `test_token_use.py` proves when it takes effect."""
 
 from datetime import timedelta
 
@@ -6,29 +6,30 @@ import pytest
 import time_machine
 from httpx2 import Response
 
-from tests.support.api import Account, Api
-from tests.support.forgery import decode, encode
-from tests.support.problems import assert_unauthorized, faulty_fields
+from mscr.testing.api import Account
+from mscr.testing.forgery import decode, encode
+from mscr.testing.problems import assert_unauthorized, faulty_fields
+from tests.support.api import Api
 
 LOGOUT = "/api/v1/auth/logout"
 LOGOUT_ALL = "/api/v1/auth/logout-all"
 
 
-async def test_logging_out_is_answered_with_nothing(api: Api, account: Account) -> None:
+async def test_logout_returns_204_without_a_body(api: Api, account: Account) -> None:
     response = await log_out(api, account.refresh_token)
 
     assert (response.status_code, response.content) == (204, b"")
 
 
-async def test_logging_out_twice_is_no_error(api: Api, account: Account) -> None:
+async def test_a_second_logout_is_204(api: Api, account: Account) -> None:
     """SE2."""
     responses = [await log_out(api, account.refresh_token) for _ in range(2)]
 
     assert [response.status_code for response in responses] == [204, 204]
 
 
-async def test_logging_out_works_with_an_expired_access_token(api: Api, account: Account) -> None:
-    """SE2: the client sends it along, as it does everywhere."""
+async def test_logout_works_with_an_expired_access_token(api: Api, account: Account) -> None:
+    """SE2: clients send the access token with every request."""
     with time_machine.travel(timedelta(minutes=16)):
         assert_unauthorized(await api.me(account.access_token))
         response = await log_out(api, account.refresh_token, headers=account.headers)
@@ -37,10 +38,8 @@ async def test_logging_out_works_with_an_expired_access_token(api: Api, account:
         await assert_ended(api, account.refresh_token)
 
 
-async def test_logging_out_works_with_a_refresh_token_that_was_exchanged(
-    api: Api, account: Account
-) -> None:
-    """SE2: it names the session all the same, and the newest ends with it."""
+async def test_logout_works_with_an_exchanged_refresh_token(api: Api, account: Account) -> None:
+    """SE2: it still identifies the session, and the newest token ends with it."""
     newest = (await api.refresh(account.refresh_token)).json()["data"]
     await log_out(api, account.refresh_token)
 
@@ -48,7 +47,7 @@ async def test_logging_out_works_with_a_refresh_token_that_was_exchanged(
     await assert_ended(api, newest["refresh_token"])
 
 
-async def test_logging_out_ends_no_other_session(api: Api, account: Account) -> None:
+async def test_logout_ends_no_other_session(api: Api, account: Account) -> None:
     other_device, other_person = await api.login(account), await api.register()
     await log_out(api, account.refresh_token)
 
@@ -56,7 +55,9 @@ async def test_logging_out_ends_no_other_session(api: Api, account: Account) -> 
         assert (await api.refresh(still_in.refresh_token)).status_code == 200
 
 
-async def test_the_access_token_does_not_say_whose_session_ends(api: Api, account: Account) -> None:
+async def test_logout_ends_the_session_of_the_refresh_token_not_of_the_access_token(
+    api: Api, account: Account
+) -> None:
     other = await api.register()
     await log_out(api, account.refresh_token, headers=other.headers)
 
@@ -64,7 +65,7 @@ async def test_the_access_token_does_not_say_whose_session_ends(api: Api, accoun
     assert_unauthorized(await api.me(account.access_token))
 
 
-async def test_an_unknown_token_is_no_error_and_ends_nothing(
+async def test_logout_with_an_unknown_token_is_204_and_ends_no_session(
     api: Api, account: Account, subtests: pytest.Subtests
 ) -> None:
     """SE2: RFC 7009 §2.2."""
@@ -85,15 +86,13 @@ async def test_an_unknown_token_is_no_error_and_ends_nothing(
     assert (await api.refresh(account.refresh_token)).status_code == 200
 
 
-async def test_logging_out_needs_a_refresh_token(api: Api, account: Account) -> None:
+async def test_logout_requires_a_refresh_token(api: Api, account: Account) -> None:
     for body in ({}, {"refresh_token": ""}, {"refresh_token": None}, {"refresh_token": "x" * 2049}):
         response = await api.client.post(LOGOUT, json=body, headers=account.headers)
         assert faulty_fields(response) == [["body", "refresh_token"]]
 
 
-async def test_logging_out_everywhere_ends_all_sessions_of_the_caller_alone(
-    api: Api, account: Account
-) -> None:
+async def test_logout_all_ends_all_sessions_of_the_caller_only(api: Api, account: Account) -> None:
     other_device, other_person = await api.login(account), await api.register()
     response = await api.client.post(LOGOUT_ALL, headers=account.headers)
 
@@ -103,12 +102,12 @@ async def test_logging_out_everywhere_ends_all_sessions_of_the_caller_alone(
     assert (await api.refresh(other_person.refresh_token)).status_code == 200
 
 
-async def test_logging_out_everywhere_needs_an_access_token(api: Api, account: Account) -> None:
+async def test_logout_all_requires_an_access_token(api: Api, account: Account) -> None:
     assert_unauthorized(await api.client.post(LOGOUT_ALL))
 
 
 @pytest.mark.parametrize("path", [LOGOUT, LOGOUT_ALL])
-async def test_logging_in_again_works_after(api: Api, account: Account, path: str) -> None:
+async def test_login_works_again_after_a_logout(api: Api, account: Account, path: str) -> None:
     body = {"refresh_token": account.refresh_token}
     await api.client.post(path, json=body, headers=account.headers)
     again = await api.login(account)

@@ -10,17 +10,18 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlalchemy import select
 
-from app.core.media_types import FORM_TYPE
-from app.core.security.password import PasswordService
 from app.db.session import Database
 from app.models import AuditEvent, User
-from tests.support.api import PASSWORD, Account, Api, bearer
-from tests.support.applications import client_from, new_address
-from tests.support.databases import on_sqlite
-from tests.support.hashing import busy_hashing
-from tests.support.problems import TOKEN_PATH, problem
-from tests.support.table_rows import set_columns
-from tests.support.tokens import counted_statements
+from mscr.core.security.password import PasswordService
+from mscr.http.media_types import FORM_TYPE
+from mscr.testing.api import PASSWORD, Account, bearer
+from mscr.testing.applications import client_from, new_address
+from mscr.testing.databases import on_sqlite
+from mscr.testing.hashing import busy_hashing
+from mscr.testing.problems import TOKEN_PATH, problem
+from mscr.testing.table_rows import set_columns
+from mscr.testing.tokens import counted_statements
+from tests.support.api import Api
 
 ISSUED: Final = {"access_token", "refresh_token", "token_type", "expires_in"}
 NOBODY: Final = {"grant_type": "password", "username": "nobody@example.com", "password": PASSWORD}
@@ -40,7 +41,7 @@ async def send(api: Api, content: bytes | str, kind: str = FORM_TYPE) -> Respons
 
 
 def refusal(response: Response, status: int, code: str, error: str) -> dict[str, Any]:
-    """Return the problem, which must have the members of RFC 6749 §5.2 beside our own."""
+    """Return the problem, and check that it also has the members of RFC 6749 §5.2."""
     body = problem(response, status, code)
     assert response.headers["cache-control"] == "no-store"
     assert body["error"] == error
@@ -48,7 +49,7 @@ def refusal(response: Response, status: int, code: str, error: str) -> dict[str,
     return body
 
 
-# --- what is issued
+# --- issued tokens
 
 
 async def test_the_form_returns_the_tokens_at_the_top_level(api: Api, account: Account) -> None:
@@ -66,14 +67,14 @@ async def test_the_form_returns_the_tokens_at_the_top_level(api: Api, account: A
     assert (await api.refresh(tokens["refresh_token"])).status_code == 200
 
 
-async def test_the_other_fields_of_the_standard_are_ignored(api: Api, account: Account) -> None:
+async def test_other_standard_fields_are_ignored(api: Api, account: Account) -> None:
     more = {"scope": "items:read", "client_id": "docs", "client_secret": "", "audience": "x"}
 
     assert (await ask(api, form_of(account, **more))).status_code == 200
 
 
-async def test_a_client_s_own_credentials_are_ignored(api: Api, account: Account) -> None:
-    """The documentation's Authorize button sends them as Basic, even if they are empty."""
+async def test_client_credentials_are_ignored(api: Api, account: Account) -> None:
+    """The Authorize button of Swagger UI sends them as Basic, even if they are empty."""
     headers = {"Authorization": "Basic Og=="}
     response = await api.client.post(TOKEN_PATH, data=form_of(account), headers=headers)
 
@@ -85,8 +86,8 @@ async def test_the_media_type_may_have_a_charset_and_any_case(api: Api, account:
         assert (await send(api, urlencode(form_of(account)), kind)).status_code == 200
 
 
-async def test_a_password_beyond_ascii_is_read_encoded_or_raw(api: Api) -> None:
-    """Curl -d sends raw bytes, browsers encode them."""
+async def test_a_non_ascii_password_is_accepted_encoded_or_raw(api: Api) -> None:
+    """`curl -d` sends raw bytes; browsers percent-encode them."""
     account = await api.register(password="sieben nasse Käsebrote")
     encoded = urlencode(form_of(account))
     raw = "&".join(f"{name}={value}" for name, value in form_of(account).items())
@@ -95,7 +96,7 @@ async def test_a_password_beyond_ascii_is_read_encoded_or_raw(api: Api) -> None:
     assert (await send(api, raw.encode())).status_code == 200
 
 
-# --- what is refused
+# --- refusals
 
 
 async def test_wrong_credentials_are_an_invalid_grant(api: Api, account: Account) -> None:
@@ -113,7 +114,7 @@ async def test_another_grant_type_is_unsupported(api: Api, account: Account) -> 
 
 
 @pytest.mark.parametrize("field", ["grant_type", "username", "password"])
-async def test_names_the_field_that_is_missing_or_empty(
+async def test_the_error_names_the_missing_or_empty_field(
     api: Api, account: Account, field: str
 ) -> None:
     """RFC 6749 §3.2: a parameter without a value is treated as if it were omitted."""
@@ -124,7 +125,7 @@ async def test_names_the_field_that_is_missing_or_empty(
         assert [fault["loc"] for fault in body["errors"]] == [["body", field]]
 
 
-async def test_names_the_field_that_is_too_long_or_holds_nul(api: Api) -> None:
+async def test_the_error_names_the_field_that_is_too_long_or_contains_nul(api: Api) -> None:
     for field in ("username", "password"):
         for value in ("x" * 1025, "a\0b"):
             response = await ask(api, NOBODY | {field: value})
@@ -132,7 +133,7 @@ async def test_names_the_field_that_is_too_long_or_holds_nul(api: Api) -> None:
             assert [fault["loc"] for fault in body["errors"]] == [["body", field]]
 
 
-async def test_each_field_may_be_there_once(api: Api, account: Account) -> None:
+async def test_a_repeated_field_is_an_invalid_request(api: Api, account: Account) -> None:
     """RFC 6749 §3.2, also for fields that are ignored."""
     fields = [*form_of(account).items()]
     for again in (("username", "eve@example.com"), ("scope", "b")):
@@ -176,7 +177,7 @@ async def test_another_media_type_is_refused(
 
 @on_sqlite
 @pytest.mark.settings(MAX_BODY_BYTES=4096)
-async def test_what_is_refused_before_the_route_has_the_members_too(
+async def test_errors_raised_before_the_route_have_the_members(
     api: Api, app: FastAPI, account: Account
 ) -> None:
     too_large = await send(api, b"a" * 5000)
@@ -219,15 +220,15 @@ async def test_a_failed_commit_is_a_server_error(
     refusal(response, 500, "internal_error", "server_error")
 
 
-async def test_a_refusal_repeats_nothing_of_what_was_sent(api: Api) -> None:
+async def test_a_refusal_does_not_echo_the_input(api: Api) -> None:
     for content in ("grant_type=c4nary", "pass=c4nary", "c4nary=1&c4nary=2"):
         assert "c4nary" not in (await send(api, content)).text
 
 
-async def test_every_refusal_of_credentials_is_the_same_to_the_byte(
+async def test_all_refused_grants_get_byte_identical_responses(
     api: Api, account: Account, database: Database
 ) -> None:
-    """LG1: unknown, wrong and inactive, with as many statements."""
+    """LG1: unknown, wrong password and inactive, with the same statements."""
     inactive = await api.register()
     await set_columns(database, User, inactive.public_id, is_active=False)
     wrong = "wrong password"
@@ -243,15 +244,15 @@ async def test_every_refusal_of_credentials_is_the_same_to_the_byte(
     assert (len(answers), len(statements)) == (1, 1)
 
 
-# --- what it shares with login
+# --- shared with the JSON login
 
 
 @on_sqlite
 @pytest.mark.settings(ARGON2_MEMORY_KIB=19_456, ARGON2_TIME_COST=2)
-async def test_a_refusal_costs_the_hashing_of_a_refused_login(
+async def test_a_refused_grant_takes_the_hashing_time_of_a_refused_login(
     api: Api, account: Account, passwords: PasswordService
 ) -> None:
-    """LG2: interleaved, medians within 10 %."""
+    """LG2: timing side channel. Interleaved, medians within 10 %."""
 
     async def hashing_time() -> float:
         return await passwords._run(time.thread_time)
@@ -274,8 +275,10 @@ async def test_a_refusal_costs_the_hashing_of_a_refused_login(
 
 @on_sqlite
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True, AUTH_RATE_LIMIT_ACCOUNT="4/15 minutes")
-async def test_login_and_token_share_one_budget(api: Api, app: FastAPI, account: Account) -> None:
-    """LG4: alternating gives no second one."""
+async def test_login_and_token_share_one_rate_limit(
+    api: Api, app: FastAPI, account: Account
+) -> None:
+    """LG4: alternating between both routes does not double the limit."""
 
     async def token(stranger: AsyncClient) -> Response:
         return await stranger.post(TOKEN_PATH, data=form_of(account, password="wrong password"))
@@ -295,7 +298,9 @@ async def test_login_and_token_share_one_budget(api: Api, app: FastAPI, account:
 
 @on_sqlite
 @pytest.mark.settings(PASSWORD_HASH_THREADS=1, PASSWORD_HASH_QUEUE=1)
-async def test_a_full_hashing_pool_is_temporary(api: Api, passwords: PasswordService) -> None:
+async def test_a_full_hashing_pool_is_temporarily_unavailable(
+    api: Api, passwords: PasswordService
+) -> None:
     async with busy_hashing(passwords, jobs=2):
         response = await ask(api, NOBODY)
 
@@ -303,7 +308,7 @@ async def test_a_full_hashing_pool_is_temporary(api: Api, passwords: PasswordSer
     assert response.headers["retry-after"]
 
 
-async def test_the_audit_log_has_it_as_a_login(
+async def test_a_grant_is_audited_as_a_login(
     api: Api, account: Account, database: Database
 ) -> None:
     await ask(api, form_of(account))
@@ -319,7 +324,7 @@ async def test_the_audit_log_has_it_as_a_login(
     assert refused_token == refused_login
 
 
-async def test_the_session_is_listed_as_any_other(api: Api, account: Account) -> None:
+async def test_a_session_started_by_the_form_is_listed(api: Api, account: Account) -> None:
     tokens = (await ask(api, form_of(account))).json()
     sessions = await api.client.get("/api/v1/auth/sessions", headers=bearer(tokens["access_token"]))
 

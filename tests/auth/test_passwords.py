@@ -1,4 +1,4 @@
-"""Which passwords are taken, how they are kept, and how they are changed."""
+"""Passwords: accepted lengths and characters, hashes, and changes."""
 
 import asyncio
 import secrets
@@ -12,9 +12,13 @@ from app.core.config import Settings
 from app.db.session import Database
 from app.models import User
 from app.repositories.user_repository import UserRepository
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.problems import assert_unauthorized, faulty_fields, problem
-from tests.support.table_rows import set_columns
+from mscr.core.security.password import PasswordService
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.hashing import busy_hashing
+from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
+from mscr.testing.table_rows import set_columns
+from mscr.testing.waiting import until
+from tests.support.api import Api
 
 REGISTER = "/api/v1/auth/register"
 TOKEN = "/api/v1/auth/token"
@@ -22,13 +26,13 @@ CHANGE = "/api/v1/users/me/change-password"
 NEW_PASSWORD = "quite another password"
 
 
-# --- which are taken
+# --- accepted passwords
 
 
-async def test_registering_takes_a_password_of_8_to_256_characters(
+async def test_registration_accepts_passwords_of_8_to_256_characters(
     api: Api, subtests: pytest.Subtests
 ) -> None:
-    """PW1: characters, each of which has four bytes here."""
+    """PW1: the length counts characters; each of these has four bytes."""
     for length in (8, 64, 256):
         with subtests.test(str(length)):
             account = await api.register(password=horses(length))
@@ -36,7 +40,7 @@ async def test_registering_takes_a_password_of_8_to_256_characters(
             assert response.status_code == 200
 
 
-async def test_registering_refuses_a_shorter_or_longer_password(
+async def test_registration_refuses_shorter_and_longer_passwords(
     api: Api, subtests: pytest.Subtests
 ) -> None:
     """PW1."""
@@ -47,24 +51,22 @@ async def test_registering_refuses_a_shorter_or_longer_password(
 
 
 @pytest.mark.settings(PASSWORD_MIN_LENGTH=12, PASSWORD_MAX_LENGTH=64)
-async def test_the_lengths_are_those_of_the_settings(api: Api) -> None:
+async def test_the_length_limits_follow_the_settings(api: Api) -> None:
     """PW1."""
     responses = [await register(api, horses(length)) for length in (11, 12, 64, 65)]
 
     assert [response.status_code for response in responses] == [422, 201, 201, 422]
 
 
-async def test_no_rule_says_which_characters_a_password_has(
-    api: Api, subtests: pytest.Subtests
-) -> None:
+async def test_there_are_no_composition_rules(api: Api, subtests: pytest.Subtests) -> None:
     """PW2."""
     for password in ("zqxjkvbpwm", "ZQXJKVBPWM", "83017492650", "§§§%%%§§§%%%", "пароль без букв"):
         with subtests.test(password):
             await api.register(password=password)
 
 
-async def test_a_password_is_taken_as_it_is(api: Api, subtests: pytest.Subtests) -> None:
-    """PW2: nothing is cut off, trimmed or folded."""
+async def test_a_password_is_used_unchanged(api: Api, subtests: pytest.Subtests) -> None:
+    """PW2: no truncation, trimming or case folding."""
     password = f"  {'Correct Horse Battery Staple ' * 5} "
     account = await api.register(password=password)
     assert (await api.try_login(account.email, password)).status_code == 200
@@ -78,7 +80,7 @@ async def test_a_password_is_taken_as_it_is(api: Api, subtests: pytest.Subtests)
             assert_unauthorized(response, "invalid_credentials")
 
 
-async def test_a_password_is_taken_as_it_is_from_the_form_too(api: Api) -> None:
+async def test_a_password_from_the_form_is_used_unchanged(api: Api) -> None:
     """PW2."""
     account = await api.register(password=" +%26 & = ü ")
     form = {"username": account.email, "password": account.password, "grant_type": "password"}
@@ -90,10 +92,10 @@ COMPOSED, DECOMPOSED = "dreizehn blaue V\u00f6gel", "dreizehn blaue Vo\u0308gel"
 FULL_WIDTH = "dreizehn\u3000\uff42laue V\u00f6gel"
 
 
-async def test_a_password_is_the_same_in_every_unicode_form(
+async def test_a_password_matches_in_every_unicode_form(
     api: Api, subtests: pytest.Subtests
 ) -> None:
-    """PW2: a phone and a laptop may send the same letters in different code points."""
+    """PW2: a phone and a laptop may send the same letters as different code points."""
     for password in (COMPOSED, DECOMPOSED, FULL_WIDTH):
         account = await api.register(password=password)
         for typed in (COMPOSED, DECOMPOSED, FULL_WIDTH):
@@ -101,7 +103,7 @@ async def test_a_password_is_the_same_in_every_unicode_form(
                 assert (await api.try_login(account.email, typed)).status_code == 200
 
 
-async def test_a_hash_from_before_normalization_keeps_working_and_is_renewed(
+async def test_a_hash_made_before_normalization_still_verifies_and_is_renewed(
     api: Api, account: Account, database: Database
 ) -> None:
     typed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(DECOMPOSED)
@@ -117,7 +119,7 @@ async def test_a_hash_from_before_normalization_keeps_working_and_is_renewed(
     assert await hash_of(account, database) == renewed
 
 
-async def test_the_current_password_in_another_unicode_form_is_no_new_one(api: Api) -> None:
+async def test_the_current_password_in_another_unicode_form_counts_as_unchanged(api: Api) -> None:
     account = await api.register(password=COMPOSED)
     body = {"current_password": COMPOSED, "new_password": DECOMPOSED}
 
@@ -127,21 +129,21 @@ async def test_the_current_password_in_another_unicode_form_is_no_new_one(api: A
     assert fault["type"] == "password_unchanged"
 
 
-# --- how they are kept
+# --- hashes
 
 
-def test_argon2_has_the_parameters_of_owasp_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_argon2_defaults_follow_owasp(monkeypatch: pytest.MonkeyPatch) -> None:
     """PW5."""
     for name in ("MEMORY_KIB", "TIME_COST", "PARALLELISM"):
         monkeypatch.delenv(f"ARGON2_{name}", raising=False)
-    settings = Settings(_env_file=None)
+    settings = Settings.from_env_file(None)
 
     assert settings.ARGON2_MEMORY_KIB >= 19_456
     assert settings.ARGON2_TIME_COST >= 2
 
 
 @pytest.mark.settings(ARGON2_MEMORY_KIB=19_456, ARGON2_TIME_COST=2)
-async def test_the_hash_is_argon2id_with_the_parameters_of_the_settings(
+async def test_the_hash_is_argon2id_with_the_configured_parameters(
     account: Account, database: Database
 ) -> None:
     """PW5."""
@@ -149,13 +151,13 @@ async def test_the_hash_is_argon2id_with_the_parameters_of_the_settings(
 
 
 async def test_equal_passwords_have_different_hashes(api: Api, database: Database) -> None:
-    """PW5: each has a salt."""
+    """PW5: each hash has its own salt."""
     one, other = await api.register(), await api.register()
 
     assert await hash_of(one, database) != await hash_of(other, database)
 
 
-async def test_logging_in_renews_a_hash_of_other_parameters(
+async def test_login_rehashes_a_hash_with_other_parameters(
     api: Api, account: Account, database: Database
 ) -> None:
     """PW5."""
@@ -176,7 +178,7 @@ async def test_a_wrong_password_renews_no_hash(
     assert await hash_of(account, database) == old
 
 
-async def test_logging_in_keeps_a_hash_of_the_same_parameters(
+async def test_login_keeps_a_hash_with_the_same_parameters(
     api: Api, account: Account, database: Database
 ) -> None:
     """PW5."""
@@ -186,10 +188,10 @@ async def test_logging_in_keeps_a_hash_of_the_same_parameters(
     assert await hash_of(account, database) == before
 
 
-async def test_a_renewed_hash_does_not_undo_a_change_in_between(
+async def test_a_rehash_does_not_undo_a_concurrent_password_change(
     account: Account, database: Database
 ) -> None:
-    """PW5: the password was changed after the login had read the old hash."""
+    """PW5: a race. The password was changed after the login had read the old hash."""
     before = await hash_of(account, database)
     async with database.sessions.begin() as session:
         users = UserRepository(session)
@@ -200,18 +202,18 @@ async def test_a_renewed_hash_does_not_undo_a_change_in_between(
     assert await hash_of(account, database) == before
 
 
-# --- how they are changed
+# --- changes
 
 
-async def test_changing_it_needs_the_current_one(api: Api, account: Account) -> None:
-    """PW7: and changes nothing without."""
+async def test_a_password_change_requires_the_current_password(api: Api, account: Account) -> None:
+    """PW7: a wrong one changes nothing."""
     problem(await change(api, account, current="wrong password"), 403, "wrong_password")
 
     assert (await api.me(account.access_token)).status_code == 200
     assert (await api.try_login(account.email, PASSWORD)).status_code == 200
 
 
-async def test_the_new_one_logs_in_and_the_old_one_does_not(api: Api, account: Account) -> None:
+async def test_after_a_change_only_the_new_password_logs_in(api: Api, account: Account) -> None:
     """PW7."""
     await change(api, account)
 
@@ -219,7 +221,9 @@ async def test_the_new_one_logs_in_and_the_old_one_does_not(api: Api, account: A
     assert_unauthorized(await api.try_login(account.email, PASSWORD), "invalid_credentials")
 
 
-async def test_the_caller_goes_on_and_the_other_device_does_not(api: Api, account: Account) -> None:
+async def test_a_password_change_keeps_the_caller_logged_in_and_ends_other_sessions(
+    api: Api, account: Account
+) -> None:
     """PW7."""
     other = await api.login(account)
     response = await change(api, account)
@@ -231,8 +235,8 @@ async def test_the_caller_goes_on_and_the_other_device_does_not(api: Api, accoun
     assert_unauthorized(await api.refresh(other.refresh_token), "invalid_refresh_token")
 
 
-async def test_of_two_changes_at_once_one_is_refused(api: Api, account: Account) -> None:
-    """PW7: the second was proved with a password that is no more."""
+async def test_concurrent_password_changes_succeed_once(api: Api, account: Account) -> None:
+    """PW7: the second was confirmed with a password that is no longer current."""
     other = await api.login(account)
     new = [f"{NEW_PASSWORD} {n}" for n in range(2)]
     responses = await asyncio.gather(
@@ -245,7 +249,26 @@ async def test_of_two_changes_at_once_one_is_refused(api: Api, account: Account)
     assert logins == [200 if status == 200 else 401 for status in statuses]
 
 
-async def test_the_new_one_must_be_one_that_registering_takes(
+@pytest.mark.settings(PASSWORD_HASH_THREADS=1, PASSWORD_HASH_QUEUE=2)
+async def test_of_two_confirmed_password_changes_the_second_is_refused(
+    api: Api, account: Account, passwords: PasswordService
+) -> None:
+    """PW7: one thread verifies both current passwords before it hashes either new one."""
+    other = await api.login(account)
+
+    async def both_wait() -> bool:
+        return passwords._free == 0
+
+    async with busy_hashing(passwords, jobs=1):
+        first = asyncio.create_task(change(api, account, new=f"{NEW_PASSWORD} 0"))
+        second = asyncio.create_task(change(api, other, new=f"{NEW_PASSWORD} 1"))
+        await until(both_wait)
+    responses = [await first, await second]
+
+    assert sorted(response.status_code for response in responses) == [200, 401]
+
+
+async def test_the_new_password_follows_the_rules_of_registration(
     api: Api, account: Account, subtests: pytest.Subtests
 ) -> None:
     """PW1."""
@@ -255,14 +278,16 @@ async def test_the_new_one_must_be_one_that_registering_takes(
             assert faulty_fields(response) == [["body", "new_password"]]
 
 
-async def test_the_new_one_must_be_another(api: Api, account: Account) -> None:
+async def test_the_new_password_must_differ(api: Api, account: Account) -> None:
     response = await change(api, account, new=PASSWORD)
 
     assert faulty_fields(response) == [["body", "new_password"]]
     assert (await api.me(account.access_token)).status_code == 200
 
 
-async def test_changing_it_needs_a_token_and_both_passwords(api: Api, account: Account) -> None:
+async def test_a_password_change_requires_a_token_and_both_passwords(
+    api: Api, account: Account
+) -> None:
     """PW7."""
     assert_unauthorized(await api.client.post(CHANGE, json={}))
 
@@ -271,7 +296,7 @@ async def test_changing_it_needs_a_token_and_both_passwords(api: Api, account: A
 
 
 async def register(api: Api, password: str) -> Response:
-    """Somebody else each time."""
+    """Register a new address each time."""
     body = {"email": f"{secrets.token_hex(6)}@example.com", "password": password}
     return await api.client.post(REGISTER, json=body)
 
@@ -290,7 +315,7 @@ async def hash_of(account: Account, database: Database) -> str:
 
 
 async def store_old_hash(account: Account, database: Database) -> str:
-    """The right password, hashed with what the settings said years ago."""
+    """Store a hash of the right password with outdated parameters."""
     old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=2).hash(account.password)
     await set_columns(database, User, account.public_id, password_hash=old)
     return old

@@ -1,11 +1,11 @@
-"""LG6: by which address a client of the served application is counted."""
+"""LG6: the client address by which a served application counts attempts."""
 
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.support.applications import new_address
+from mscr.testing.applications import new_address
 from tests.test_cli import Cli
 from tests.test_cli_server import Serving, serving
 
@@ -17,18 +17,18 @@ def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
     return Cli.migrated(tmp_path, sqlite_template)
 
 
-def test_a_client_cannot_choose_its_address(cli: Cli) -> None:
-    """LG6: not even from this machine, which servers often trust unasked."""
+def test_an_untrusted_client_cannot_forge_its_address(cli: Cli) -> None:
+    """LG6: not even from the loopback address, which servers often trust by default."""
     with serving(cli, RATE_LIMIT_ENABLED="true", TRUSTED_PROXIES="") as server:
         statuses = [guess(server, forwarded_for=new_address()) for _ in range(6)]
 
     assert statuses == [401, 401, 401, 401, 401, 429]
 
 
-def test_a_client_of_a_trusted_proxy_is_counted_by_what_the_proxy_saw(cli: Cli) -> None:
-    """LG6: and not by what the client wrote before that."""
+def test_a_client_behind_a_trusted_proxy_is_counted_by_the_proxys_entry(cli: Cli) -> None:
+    """LG6: the addresses to its left, which the client can forge, do not count."""
     client, other = new_address(), new_address()
-    # A network as people write it, with the address of one host of it.
+    # A network written with host bits set.
     with serving(cli, RATE_LIMIT_ENABLED="true", TRUSTED_PROXIES="127.0.0.1/8") as server:
         statuses = [guess(server, forwarded_for=f"{new_address()}, {client}") for _ in range(6)]
         status_of_other = guess(server, forwarded_for=other)

@@ -1,7 +1,7 @@
-"""Who came first: callers that could not know the successor, and those who could.
+"""Order of arrival: honest races between callers, and reuse after the first response.
 
-The same token is brought again. Before its successor was handed out to anybody, that is an honest
-race; afterwards it is reuse, on whatever machine, by whatever clock.
+Two requests bring the same refresh token. Until the successor is first handed out, the second
+request is an honest race. Afterwards it is reuse, on every machine and by every clock.
 """
 
 import asyncio
@@ -17,14 +17,16 @@ from sqlalchemy import event
 
 from app.core.config import Settings
 from app.db.session import Database
+from app.main import create_app
 from app.models.base import utcnow
-from app.repositories import refresh_token_repository
-from app.repositories.refresh_token_repository import RefreshTokenRepository
-from app.services import refresh_token_service
-from tests.support.api import Account, Api
-from tests.support.applications import running
-from tests.support.databases import checked_out, on_postgresql, on_sqlite
-from tests.support.tokens import (
+from app.models.tables import TABLES
+from mscr.repositories import refresh_token_repository
+from mscr.repositories.refresh_token_repository import RefreshTokenRepository
+from mscr.services import refresh_token_service
+from mscr.testing.api import Account
+from mscr.testing.applications import running
+from mscr.testing.databases import checked_out, on_postgresql, on_sqlite
+from mscr.testing.tokens import (
     NO_INTERVAL,
     REFRESH,
     change_family,
@@ -33,6 +35,7 @@ from tests.support.tokens import (
     rotated,
     what_opens,
 )
+from tests.support.api import Api
 
 pytestmark = NO_INTERVAL
 
@@ -42,7 +45,7 @@ JSON = {"content-type": "application/json"}
 
 
 class SlowCaller:
-    """Sends a refresh request of which the last bytes are held back."""
+    """A client that holds back the last bytes of its refresh request."""
 
     def __init__(self, api: Api, refresh_token: str) -> None:
         self._body = json.dumps({"refresh_token": refresh_token}).encode()
@@ -52,11 +55,11 @@ class SlowCaller:
         self.response = asyncio.create_task(post)
 
     async def begin(self) -> None:
-        """The server has the headers and half of the body."""
+        """Wait until the server has the headers and a part of the body."""
         await self._begun.wait()
 
     async def finish(self) -> None:
-        """The server has it all, and has gone on as far as it could without waiting."""
+        """Send the rest; return when the server has read it all and run until its first wait."""
         self._finish.set()
         await self._sent.wait()
 
@@ -68,10 +71,10 @@ class SlowCaller:
         self._sent.set()
 
 
-async def test_request_that_was_begun_early_and_finished_late_is_reuse(
+async def test_a_request_begun_before_the_rotation_and_finished_after_it_is_reuse(
     api: Api, account: Account
 ) -> None:
-    """RT2: a thief keeps requests half sent, and completes one with a token that is no more."""
+    """RT2: a thief keeps half-sent requests open, and completes one with an exchanged token."""
     thief = SlowCaller(api, account.refresh_token)
     await thief.begin()
     tokens = await rotated(api, account.refresh_token)
@@ -83,10 +86,10 @@ async def test_request_that_was_begun_early_and_finished_late_is_reuse(
 
 
 @pytest.mark.parametrize("skew", [-SKEW, SKEW], ids=["behind", "ahead"])
-async def test_replay_at_a_machine_with_another_time_is_reuse(
+async def test_replay_at_a_machine_with_clock_skew_is_reuse(
     api: Api, account: Account, skew: timedelta
 ) -> None:
-    """RT2: what the clock over there says makes no difference."""
+    """RT2: clock skew makes no difference."""
     tokens = await rotated(api, account.refresh_token)
 
     with _clock_off_by(skew):
@@ -100,7 +103,7 @@ async def test_replay_at_a_machine_with_another_time_is_reuse(
 async def test_replay_at_a_machine_that_pauses_is_reuse(
     api: Api, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RT2: however much time passes between two looks at the clock; PostgreSQL has its own."""
+    """RT2: however much time passes between two readings of the clock. PostgreSQL has its own."""
     tokens = await rotated(api, account.refresh_token)
     pauses = itertools.count(1)
     monkeypatch.setattr(
@@ -115,10 +118,10 @@ async def test_replay_at_a_machine_that_pauses_is_reuse(
 
 
 @ONE_CONNECTION
-async def test_caller_who_came_first_and_was_kept_waiting_gets_the_successor(
+async def test_a_caller_that_arrived_before_the_rotation_gets_the_successor(
     api: Api, account: Account, database: Database, settings: Settings
 ) -> None:
-    """RT6: it waited for a connection while another process rotated and answered."""
+    """RT6: it waited for a connection while another process rotated and responded."""
     waited, tokens = await _overtaken(api, account, database, settings)
 
     assert waited.status_code == 200
@@ -128,10 +131,10 @@ async def test_caller_who_came_first_and_was_kept_waiting_gets_the_successor(
 @on_postgresql
 @pytest.mark.parametrize("skew", [-SKEW, SKEW], ids=["behind", "ahead"])
 @ONE_CONNECTION
-async def test_caller_who_came_first_to_a_machine_with_another_time_gets_the_successor(
+async def test_a_caller_that_arrived_before_the_rotation_gets_the_successor_despite_clock_skew(
     api: Api, account: Account, database: Database, settings: Settings, skew: timedelta
 ) -> None:
-    """RT6: the machines' clocks differ; processes on SQLite share one."""
+    """RT6: clock skew between machines; processes on SQLite share one clock."""
     waited, tokens = await _overtaken(api, account, database, settings, skew=skew)
 
     assert waited.status_code == 200
@@ -139,7 +142,7 @@ async def test_caller_who_came_first_to_a_machine_with_another_time_gets_the_suc
 
 
 def _clock_off_by(skew: timedelta) -> time_machine.travel:
-    """Within this block we are a process on a machine whose clock is ahead, or behind."""
+    """Within this block, shift the clock as on a machine whose clock is ahead or behind."""
     return time_machine.travel(datetime.now(UTC) + skew, tick=True)
 
 
@@ -151,8 +154,11 @@ async def _overtaken(
     *,
     skew: timedelta = timedelta(0),
 ) -> tuple[Response, dict[str, str]]:
-    """One caller arrives; another is served by a second process; then the first is served."""
-    async with running(settings) as second:
+    """Let a caller arrive, serve another one at a second process, and then serve the first.
+
+    Returns the first caller's response and the other one's tokens.
+    """
+    async with running(create_app(settings)) as second:
         async with database.engine.connect():
             with _clock_off_by(skew):
                 first = SlowCaller(api, account.refresh_token)
@@ -166,14 +172,14 @@ async def _overtaken(
 async def _mark_answered(database: Database, account: Account) -> None:
     family = await family_of(database, account)
     async with database.sessions() as session:
-        repo = RefreshTokenRepository(session)
+        repo = RefreshTokenRepository(session, TABLES)
         await repo.mark_answered(family.id, generation=family.generation)
 
 
-async def test_rotation_of_a_dead_process_is_answered_once(
+async def test_the_successor_of_a_crashed_process_is_returned_once(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RL9: nobody was told the successor, so its owner still is; whoever comes next is a thief."""
+    """RL9: no response had the successor, so the owner still gets it; the next request is reuse."""
     tokens = await rotated(api, account.refresh_token)
     await forget_the_answer(database, account)
 
@@ -184,10 +190,10 @@ async def test_rotation_of_a_dead_process_is_answered_once(
     assert await what_opens(api, again) == []
 
 
-async def test_rotation_that_nobody_was_told_of_does_not_end_the_login_however_late(
+async def test_a_rotation_without_a_response_never_ends_the_session(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT7: the process died before it answered; the old token is the newest that anyone holds."""
+    """RT7: the process died before its response; clients still hold only the old token."""
     tokens = await rotated(api, account.refresh_token)
     yesterday = utcnow() - timedelta(days=1)
     await change_family(database, account, answered_at=None, rotated_at=yesterday)
@@ -197,16 +203,16 @@ async def test_rotation_that_nobody_was_told_of_does_not_end_the_login_however_l
     assert again["refresh_token"] == tokens["refresh_token"]
 
 
-async def test_the_first_of_several_answers_waits_for_requests_that_are_under_way(
+async def test_the_first_of_several_responses_waits_for_requests_in_flight(
     api: Api, account: Account, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RT6: of parallel callers, one arrives when the others have rotated already."""
+    """RT6: one of several parallel callers arrives after the others have rotated."""
     monkeypatch.setattr(refresh_token_service, "GATHERING_TIME", timedelta(seconds=1))
     two = [asyncio.create_task(api.refresh(account.refresh_token)) for _ in range(2)]
-    # The rotation is seen in the database alone, which sends no event.
+    # Poll for the rotation: the database sends no event.
     while (await family_of(database, account)).generation == 0:  # noqa: ASYNC110 - see above
         await asyncio.sleep(0)
-    # Nobody holds a connection while waiting.
+    # Poll until the waiting requests have returned their connections to the pool.
     while checked_out(database):  # noqa: ASYNC110 - it sends no event either
         await asyncio.sleep(0)
     assert not any(task.done() for task in two)
@@ -218,10 +224,10 @@ async def test_the_first_of_several_answers_waits_for_requests_that_are_under_wa
     assert len({answer.json()["data"]["refresh_token"] for answer in answers}) == 1
 
 
-async def test_slow_process_does_not_put_off_the_first_answer(
+async def test_a_slow_process_does_not_postpone_the_time_of_the_first_response(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT2: of two who hand the successor out, the earlier one ends the time for it."""
+    """RT2: if two responses hand the successor out, the earlier one sets `answered_at`."""
     await rotated(api, account.refresh_token)
     before = await family_of(database, account)
 
@@ -231,10 +237,10 @@ async def test_slow_process_does_not_put_off_the_first_answer(
 
 
 @on_sqlite
-async def test_answer_counts_from_when_it_is_marked_not_from_when_that_was_wished_for(
+async def test_the_time_of_the_first_response_is_taken_after_the_wait_for_the_lock(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT6: the process waits for the write lock; who comes meanwhile cannot know the successor."""
+    """RT6: a caller that arrives while the process waits for the write lock is an honest race."""
     await rotated(api, account.refresh_token)
     await forget_the_answer(database, account)
     async with asyncio.TaskGroup() as group, database.engine.begin():

@@ -1,4 +1,4 @@
-"""Whoever ends sessions wins over whoever renews or starts one at the same time."""
+"""Races: the end of sessions wins over a concurrent refresh or login."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,16 +8,17 @@ import pytest
 from httpx2 import Response
 
 from app.db.session import Database
-from tests.support.api import Account, Api
-from tests.support.tokens import Tokens, live_sessions, what_opens
+from mscr.testing.api import Account
+from mscr.testing.tokens import Tokens, live_sessions, what_opens
+from tests.support.api import Api
 
-# So many at once take their time on a machine that has other work too.
+# So many concurrent requests can take long on a busy machine.
 pytestmark = pytest.mark.settings(
     DATABASE_POOL_TIMEOUT_SECONDS=30, DATABASE_LOCK_TIMEOUT_SECONDS=30
 )
 
-# How many turns of the event loop lie between one rival and the next, a round each: the end falls
-# among them on either database, however long it takes.
+# Turns of the event loop between one rival and the next, one value for each round. With several
+# values, the end falls among the rivals on either database, however long it takes.
 SPREADS = (0, 3, 8, 20, 8, 1, 5, 12)
 DEVICES = 5
 LOGINS = 25
@@ -28,7 +29,7 @@ Call = Coroutine[Any, Any, Response]
 
 
 def _end_sessions(api: Api, how: str, account: Account, admin: Account) -> Call:
-    """The call that ends every session of the account."""
+    """Return the call that ends every session of the account."""
     me, password = "/api/v1/users/me", account.password
     deactivate = f"/api/v1/users/{account.public_id}/deactivate"
     change = {"current_password": password, "new_password": NEW_PASSWORD}
@@ -42,7 +43,7 @@ def _end_sessions(api: Api, how: str, account: Account, admin: Account) -> Call:
 
 
 async def _race(rivals: list[Call], end: Call, *, after: int) -> list[Tokens]:
-    """Send all at once, the end after so many; the tokens that its rivals got."""
+    """Send all concurrently, the end after so many rivals; return the tokens of the rivals."""
     responses = await asyncio.gather(*rivals[:after], end, *rivals[after:])
     assert responses.pop(after).is_success
     assert {response.status_code for response in responses} <= {200, 401}
@@ -50,16 +51,16 @@ async def _race(rivals: list[Call], end: Call, *, after: int) -> list[Tokens]:
 
 
 async def _log_in(api: Api, account: Account) -> Tokens:
-    """One more session, with a single request."""
+    """Start one more session with a single request."""
     tokens: Tokens = (await api.try_login(account.email, account.password)).json()["data"]
     return tokens
 
 
 @pytest.mark.parametrize("how", ["logout-all", "change-password", "delete", "deactivate"])
-async def test_no_refresh_outlives_the_end_of_all_sessions(
+async def test_no_refresh_survives_the_end_of_all_sessions(
     api: Api, database: Database, how: str
 ) -> None:
-    """RT10: the end comes after none, some, or most of the refreshes."""
+    """RT10: the end is sent after none, some, or most of the refreshes."""
     admin = await api.register_admin()
     for turn, spread in enumerate(SPREADS):
         account = await api.register()
@@ -74,8 +75,8 @@ async def test_no_refresh_outlives_the_end_of_all_sessions(
         assert await what_opens(api, logins[-1], *tokens[:1]) == []
 
 
-async def test_no_refresh_outlives_the_logout_of_its_session(api: Api, account: Account) -> None:
-    """RT10: the logout comes first, or second."""
+async def test_no_refresh_survives_the_logout_of_its_session(api: Api, account: Account) -> None:
+    """RT10: the logout is sent first or second."""
     for turn in range(LOGOUTS):
         login = await _log_in(api, account)
         body = {"refresh_token": login["refresh_token"]}
@@ -86,13 +87,13 @@ async def test_no_refresh_outlives_the_logout_of_its_session(api: Api, account: 
         assert await what_opens(api, *(tokens or [login])) == []
 
 
-async def test_no_login_with_the_old_password_outlives_its_change(
+async def test_no_login_with_the_old_password_survives_a_password_change(
     api: Api, database: Database
 ) -> None:
     """RC2: logins read the account before the change, and start their sessions after it."""
     for spread in SPREADS:
         account = await api.register()
-        logins = [api.try_login(account.email, account.password) for _ in range(LOGINS)]
+        logins: list[Call] = [api.try_login(account.email, account.password) for _ in range(LOGINS)]
         change = _end_sessions(api, "change-password", account, account)
 
         tokens = await _race(_spread(logins, spread), change, after=0)
@@ -102,7 +103,7 @@ async def test_no_login_with_the_old_password_outlives_its_change(
 
 
 def _spread(calls: list[Call], spread: int) -> list[Call]:
-    """The calls, each so many turns of the event loop after the one before."""
+    """Delay each call by so many turns of the event loop after the one before."""
     return [_later(spread * place, call) for place, call in enumerate(calls)]
 
 

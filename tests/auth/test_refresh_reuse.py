@@ -1,4 +1,4 @@
-"""Refresh tokens in the wrong hands: replayed, guessed, kept too long."""
+"""Reuse and theft of refresh tokens: replayed, guessed, expired."""
 
 import asyncio
 import base64
@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from app.db.session import Database
 from app.models.base import utcnow
-from tests.support.api import Account, Api
-from tests.support.problems import assert_unauthorized
-from tests.support.tokens import (
+from mscr.testing.api import Account
+from mscr.testing.problems import assert_unauthorized
+from mscr.testing.tokens import (
     NO_INTERVAL,
     change_family,
     counted_statements,
@@ -22,8 +22,9 @@ from tests.support.tokens import (
     rotated,
     what_opens,
 )
+from tests.support.api import Api
 
-# A test without a mark of its own is about reuse after the interval.
+# By default, these tests run without a reuse interval.
 pytestmark = NO_INTERVAL
 
 ANY_INTERVAL = pytest.mark.parametrize(
@@ -37,15 +38,15 @@ ANY_INTERVAL = pytest.mark.parametrize(
 )
 
 
-async def test_replayed_token_is_refused(api: Api, account: Account) -> None:
+async def test_a_replayed_token_is_refused(api: Api, account: Account) -> None:
     """RT2: right after its exchange."""
     await rotated(api, account.refresh_token)
 
     assert_unauthorized(await api.refresh(account.refresh_token), "invalid_refresh_token")
 
 
-async def test_replay_ends_the_whole_login(api: Api, account: Account) -> None:
-    """RT2: the thief's tokens and the owner's, access tokens included."""
+async def test_replay_revokes_the_whole_family(api: Api, account: Account) -> None:
+    """RT2: the tokens of the thief and of the owner are revoked, access tokens included."""
     tokens = await rotated(api, account.refresh_token)
 
     await api.refresh(account.refresh_token)
@@ -53,8 +54,8 @@ async def test_replay_ends_the_whole_login(api: Api, account: Account) -> None:
     assert await what_opens(api, account.tokens, tokens) == []
 
 
-async def test_replay_leaves_other_devices_alone(api: Api, account: Account) -> None:
-    """RT11: each login is a family of its own."""
+async def test_replay_does_not_end_other_sessions(api: Api, account: Account) -> None:
+    """RT11: each session has its own family."""
     other = await api.login(account)
     await rotated(api, account.refresh_token)
 
@@ -64,10 +65,10 @@ async def test_replay_leaves_other_devices_alone(api: Api, account: Account) -> 
 
 
 @ANY_INTERVAL
-async def test_grandparent_is_reuse_in_any_interval(
+async def test_the_grandparent_is_reuse_in_any_interval(
     api: Api, account: Account, interval: int
 ) -> None:
-    """RT3: the interval excuses the last one only."""
+    """RT3: the interval excuses only the predecessor of the newest token."""
     child = await rotated(api, account.refresh_token)
     grandchild = await rotated(api, child["refresh_token"])
 
@@ -78,10 +79,10 @@ async def test_grandparent_is_reuse_in_any_interval(
 
 
 @ANY_INTERVAL
-async def test_grandparent_is_reuse_while_the_newest_is_on_its_way(
+async def test_the_grandparent_is_reuse_before_the_first_response(
     api: Api, account: Account, database: Database, interval: int
 ) -> None:
-    """RT3: the race excuses the last one only."""
+    """RT3: the race excuses only the predecessor of the newest token."""
     child = await rotated(api, account.refresh_token)
     grandchild = await rotated(api, child["refresh_token"])
     await forget_the_answer(database, account)
@@ -93,7 +94,7 @@ async def test_grandparent_is_reuse_while_the_newest_is_on_its_way(
 
 @ANY_INTERVAL
 async def test_logout_beats_the_interval(api: Api, account: Account, interval: int) -> None:
-    """RT4: no member of the family comes back."""
+    """RT4: no token of the family works again."""
     tokens = await rotated(api, account.refresh_token)
     await api.client.post("/api/v1/auth/logout", json={"refresh_token": tokens["refresh_token"]})
 
@@ -101,10 +102,10 @@ async def test_logout_beats_the_interval(api: Api, account: Account, interval: i
 
 
 @ANY_INTERVAL
-async def test_logout_beats_an_answer_on_its_way(
+async def test_logout_beats_a_pending_response(
     api: Api, account: Account, database: Database, interval: int
 ) -> None:
-    """RT4: an older token logs out too."""
+    """RT4: an exchanged token logs out too."""
     tokens = await rotated(api, account.refresh_token)
     await forget_the_answer(database, account)
 
@@ -115,7 +116,7 @@ async def test_logout_beats_an_answer_on_its_way(
 
 @ANY_INTERVAL
 async def test_revocation_opens_no_interval(api: Api, account: Account, interval: int) -> None:
-    """RT5: every member of the family, at once."""
+    """RT5: every token of the family, concurrently."""
     child = await rotated(api, account.refresh_token)
     grandchild = await rotated(api, child["refresh_token"])
     await api.refresh(account.refresh_token)
@@ -126,8 +127,8 @@ async def test_revocation_opens_no_interval(api: Api, account: Account, interval
     assert {response.status_code for response in responses} == {401}
 
 
-async def test_garbage_in_place_of_the_secret_ends_nothing(api: Api, account: Account) -> None:
-    """RT8: one character changed, be it of the family, the generation or the secret."""
+async def test_a_garbled_token_revokes_nothing(api: Api, account: Account) -> None:
+    """RT8: one character is changed, in the family's id, the generation or the secret."""
     token = account.refresh_token
     spoilt = [_spoil(token, at=place) for place in range(0, len(token), 3)]
 
@@ -192,8 +193,10 @@ REFUSED: dict[str, Callable[[Api, Database], Awaitable[str]]] = {
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-async def test_log_tells_why_a_token_was_refused(api: Api, database: Database, reason: str) -> None:
-    """RT12: distinct events inside."""
+async def test_the_log_has_the_reason_of_a_refusal(
+    api: Api, database: Database, reason: str
+) -> None:
+    """RT12: the log has distinct reasons, which the response does not reveal."""
     token = await REFUSED[reason](api, database)
 
     with capture_logs() as events:
@@ -202,8 +205,8 @@ async def test_log_tells_why_a_token_was_refused(api: Api, database: Database, r
     assert [event["reason"] for event in events if event["log_level"] == "warning"] == [reason]
 
 
-async def test_every_refusal_looks_the_same_from_outside(api: Api, database: Database) -> None:
-    """RT12: unknown, expired, reused, revoked: one answer but for the request's id."""
+async def test_all_refused_refreshes_get_the_same_response(api: Api, database: Database) -> None:
+    """RT12: unknown, expired, reused, revoked: one response apart from the request id."""
     tokens = [await prepare(api, database) for prepare in REFUSED.values()]
 
     answers = [_without_request_id(await api.refresh(token)) for token in tokens]
@@ -217,7 +220,7 @@ def _without_request_id(response: Response) -> tuple[Any, ...]:
     return response.status_code, headers, response.text.replace(request_id, "")
 
 
-async def test_revocation_costs_the_same_however_old_the_login(
+async def test_revocation_takes_a_constant_number_of_statements(
     api: Api, database: Database
 ) -> None:
     """RT13: a constant number of statements."""

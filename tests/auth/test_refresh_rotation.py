@@ -1,4 +1,4 @@
-"""Refresh tokens as their owner uses them: exchanged, lost on the way, grown old."""
+"""Rotation of refresh tokens: exchange, parallel use, lost responses, expiry."""
 
 import asyncio
 import base64
@@ -15,12 +15,14 @@ from sqlalchemy import func, select
 
 from app.core.config import Settings
 from app.db.session import Database
+from app.main import create_app
 from app.models import RefreshToken
 from app.models.base import utcnow
-from tests.support.api import Account, Api
-from tests.support.applications import running
-from tests.support.table_rows import all_rows
-from tests.support.tokens import (
+from mscr.models.refresh_token import RefreshTokenMixin
+from mscr.testing.api import Account
+from mscr.testing.applications import running
+from mscr.testing.table_rows import all_rows
+from mscr.testing.tokens import (
     REFRESH,
     change_family,
     counted_statements,
@@ -29,6 +31,7 @@ from tests.support.tokens import (
     session_id,
     what_opens,
 )
+from tests.support.api import Api
 
 CALLERS = 20
 ROTATIONS = 50
@@ -36,10 +39,10 @@ LONGEST_TOKEN = 2048
 MOMENT = timedelta(seconds=1)
 
 
-async def test_nothing_in_the_database_is_a_token(
+async def test_no_value_in_the_database_is_a_valid_token(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT1: whoever reads the database, and nothing else, cannot refresh."""
+    """RT1: read access to the database does not suffice to refresh."""
     await rotated(api, account.refresh_token)
     family = await family_of(database, account)
     rows = await all_rows(database)
@@ -52,8 +55,8 @@ async def test_nothing_in_the_database_is_a_token(
     assert {response.status_code for response in responses} == {401}
 
 
-def _as_tokens(value: Any, family: RefreshToken) -> Iterator[str]:
-    """The forms in which somebody might try a value as a token, or as the secret part of one."""
+def _as_tokens(value: Any, family: RefreshTokenMixin) -> Iterator[str]:
+    """Yield the encodings in which an attacker might try a value as a token or as its secret."""
     raw = value if isinstance(value, bytes) else str(value).encode()
     head = UUID(family.public_id).bytes + family.generation.to_bytes(4, "big")
     digest = hashlib.sha256(raw + head).digest()
@@ -69,10 +72,10 @@ def _as_tokens(value: Any, family: RefreshToken) -> Iterator[str]:
         yield from (text for text in texts if 0 < len(text) <= LONGEST_TOKEN)
 
 
-async def test_every_login_has_its_own_random_seed(
+async def test_every_session_has_its_own_random_seed(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT1: 256 random bits are behind the tokens of a login."""
+    """RT1: the tokens of a session are derived from 256 random bits."""
     logins = [account, *[await api.login(account) for _ in range(4)]]
 
     seeds = {(await family_of(database, login)).seed for login in logins}
@@ -80,10 +83,10 @@ async def test_every_login_has_its_own_random_seed(
     assert [len(seed) for seed in seeds] == [32] * 5
 
 
-async def test_callers_at_once_get_the_same_successor(
+async def test_parallel_callers_get_the_same_successor(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT6: one rotation, everybody is answered with its token, the login lives."""
+    """RT6: there is one rotation, all responses have its token, and the session goes on."""
     responses = await asyncio.gather(*[api.refresh(account.refresh_token) for _ in range(CALLERS)])
 
     assert [response.status_code for response in responses] == [200] * CALLERS
@@ -92,10 +95,10 @@ async def test_callers_at_once_get_the_same_successor(
     assert (await api.refresh(responses[0].json()["data"]["refresh_token"])).status_code == 200
 
 
-async def test_two_clients_that_refresh_a_moment_apart_keep_the_login(
+async def test_two_clients_that_refresh_a_moment_apart_keep_the_session(
     api: Api, account: Account
 ) -> None:
-    """RT7: two tabs, or a retry; by default, and however often they alternate."""
+    """RT7: two tabs or a retry, with the default interval, however often they alternate."""
     now, newest = datetime.now(UTC), account.tokens
     for _ in range(3):
         now += timedelta(minutes=1)
@@ -110,8 +113,8 @@ async def test_two_clients_that_refresh_a_moment_apart_keep_the_login(
         assert await what_opens(api, newest) == ["access_token", "refresh_token"]
 
 
-async def test_lost_answer_is_given_again_within_the_interval(api: Api, account: Account) -> None:
-    """RT7: with the same successor; the interval is 10 s by default."""
+async def test_a_lost_response_is_repeated_within_the_interval(api: Api, account: Account) -> None:
+    """RT7: the response has the same successor; the interval is 10 s by default."""
     start = datetime.now(UTC)
     with time_machine.travel(start, tick=False):
         lost = await rotated(api, account.refresh_token)
@@ -122,8 +125,10 @@ async def test_lost_answer_is_given_again_within_the_interval(api: Api, account:
     assert again["refresh_token"] == lost["refresh_token"]
 
 
-async def test_lost_answer_is_not_given_after_the_interval(api: Api, account: Account) -> None:
-    """RT7: the interval's end is outside of it."""
+async def test_a_lost_response_is_not_repeated_after_the_interval(
+    api: Api, account: Account
+) -> None:
+    """RT7: the interval excludes its end."""
     start = datetime.now(UTC)
     with time_machine.travel(start, tick=False):
         await rotated(api, account.refresh_token)
@@ -134,10 +139,10 @@ async def test_lost_answer_is_not_given_after_the_interval(api: Api, account: Ac
     assert response.status_code == 401
 
 
-async def test_login_ends_for_good_after_thirty_days(
+async def test_a_session_expires_thirty_days_after_the_login(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT9: the absolute limit counts from the login, however often it is refreshed."""
+    """RT9: the absolute limit counts from the login, however often the session is refreshed."""
     end = (await family_of(database, account)).expires_at
     tokens = account.tokens
     for days in (20, 10, 1):
@@ -150,17 +155,19 @@ async def test_login_ends_for_good_after_thirty_days(
         assert await what_opens(api, tokens) == []
 
 
-async def test_absolute_limit_holds_whatever_the_idle_limit_says(
+async def test_the_absolute_limit_holds_before_the_idle_limit(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT9: as after somebody shortened the logins that there are."""
+    """RT9: as if an operator had shortened existing sessions."""
     await change_family(database, account, expires_at=utcnow())
 
     assert await what_opens(api, account.tokens) == []
 
 
-async def test_absolute_limit_is_thirty_days_from_the_login(api: Api, database: Database) -> None:
-    """RT9: and a shorter one for idleness."""
+async def test_the_absolute_limit_is_thirty_days_from_the_login(
+    api: Api, database: Database
+) -> None:
+    """RT9: and the idle limit is fourteen days."""
     with time_machine.travel(datetime(2031, 1, 1, tzinfo=UTC), tick=False):
         account = await api.register()
 
@@ -170,20 +177,20 @@ async def test_absolute_limit_is_thirty_days_from_the_login(api: Api, database: 
     assert family.idle_expires_at == datetime(2031, 1, 15, tzinfo=UTC)
 
 
-async def test_login_that_is_not_refreshed_ends_after_the_idle_limit(
+async def test_an_idle_session_expires_after_the_idle_limit(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT9: at the very moment."""
+    """RT9: the limit excludes its end."""
     end = (await family_of(database, account)).idle_expires_at
 
     with time_machine.travel(end, tick=False):
         assert (await api.refresh(account.refresh_token)).status_code == 401
 
 
-async def test_refreshing_extends_the_idle_limit(
+async def test_a_refresh_extends_the_idle_limit(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT9: it counts from the last exchange."""
+    """RT9: it counts from the last refresh."""
     end = (await family_of(database, account)).idle_expires_at
     with time_machine.travel(end - MOMENT, tick=False):
         tokens = await rotated(api, account.refresh_token)
@@ -192,10 +199,10 @@ async def test_refreshing_extends_the_idle_limit(
         assert (await api.refresh(tokens["refresh_token"])).status_code == 200
 
 
-async def test_each_refresh_takes_the_same_statements_and_no_row(
+async def test_each_refresh_takes_constant_statements_and_adds_no_row(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT13: the table grows with logins; one row is changed in place, however often."""
+    """RT13: the table grows with logins; a refresh updates one row in place."""
     tokens, costs = account.tokens, set()
     for _ in range(ROTATIONS):
         with counted_statements(database) as statements:
@@ -208,10 +215,10 @@ async def test_each_refresh_takes_the_same_statements_and_no_row(
     assert len(costs) == 1
 
 
-async def test_token_of_an_earlier_key_is_exchanged(
+async def test_a_token_of_the_previous_secret_key_is_accepted(
     settings: Settings, api: Api, account: Account
 ) -> None:
-    """A new SECRET_KEY ends no login as long as the earlier one is listed."""
+    """A new SECRET_KEY ends no session while SECRET_KEY_PREVIOUS has the old one."""
     changed = settings.model_copy(
         update={
             "SECRET_KEY": SecretStr(secrets.token_urlsafe(48)),
@@ -219,19 +226,21 @@ async def test_token_of_an_earlier_key_is_exchanged(
         }
     )
 
-    async with running(changed) as client:
+    async with running(create_app(changed)) as client:
         response = await client.post(REFRESH, json={"refresh_token": account.refresh_token})
 
     assert response.status_code == 200
 
 
-async def test_deleted_row_is_no_login(api: Api, account: Account, database: Database) -> None:
+async def test_a_soft_deleted_session_is_refused(
+    api: Api, account: Account, database: Database
+) -> None:
     await change_family(database, account, is_deleted=True)
 
     assert await what_opens(api, account.tokens) == []
 
 
-async def test_session_stays_the_same_through_rotations(api: Api, account: Account) -> None:
+async def test_a_rotation_keeps_the_session_id(api: Api, account: Account) -> None:
 
     tokens = await rotated(api, account.refresh_token)
 

@@ -1,30 +1,31 @@
-"""Creating an account."""
+"""Registration of an account."""
 
 import pytest
 from sqlalchemy import func, select
 
 from app.db.session import Database
 from app.models import User
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.problems import faulty_fields, problem
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.problems import faulty_fields, problem
+from tests.support.api import Api
 
 REGISTER = "/api/v1/auth/register"
 
 
 async def test_a_new_database_has_no_account(api: Api, database: Database) -> None:
-    """LG9: the application has started, and made none."""
+    """LG9: starting the application creates none."""
     async with database.sessions() as session:
         assert await session.scalar(select(func.count()).select_from(User)) == 0
 
 
-async def test_nobody_logs_in_to_a_new_database(api: Api) -> None:
+async def test_default_credentials_cannot_log_in(api: Api) -> None:
     """LG9."""
     for name in ("admin", "admin@example.com", "root@localhost"):
         for password in ("admin", "password", "changeme", "secret"):
             problem(await api.try_login(name, password), 401, "invalid_credentials")
 
 
-async def test_registering_logs_in(api: Api) -> None:
+async def test_registration_logs_in(api: Api) -> None:
     email = "Ada.Lovelace@Example.com"
     body = {"email": email, "password": PASSWORD, "full_name": "Ada Lovelace"}
     response = await api.client.post(REGISTER, json=body)
@@ -39,13 +40,13 @@ async def test_registering_logs_in(api: Api) -> None:
     }
 
 
-async def test_by_default_there_is_nothing_to_confirm(api: Api) -> None:
-    """LG3: the other way to register is there only where the settings ask for it."""
+async def test_confirmation_by_mail_is_404_by_default(api: Api) -> None:
+    """LG3: registration by mail exists only if a setting enables it."""
     body = {"token": "x"}
     problem(await api.client.post("/api/v1/auth/confirm-registration", json=body), 404, "not_found")
 
 
-async def test_the_answer_is_the_envelope_around_the_tokens(api: Api) -> None:
+async def test_registration_returns_the_tokens_in_the_envelope(api: Api) -> None:
     body = {"email": "ada@example.com", "password": PASSWORD}
     answer = (await api.client.post(REGISTER, json=body)).json()
 
@@ -54,11 +55,11 @@ async def test_the_answer_is_the_envelope_around_the_tokens(api: Api) -> None:
     assert answer["data"]["token_type"] == "bearer"
 
 
-async def test_the_refresh_token_of_a_registration_is_good(api: Api, account: Account) -> None:
+async def test_the_refresh_token_of_a_registration_is_valid(api: Api, account: Account) -> None:
     assert (await api.refresh(account.refresh_token)).status_code == 200
 
 
-async def test_returns_409_when_the_address_is_taken_in_any_spelling(
+async def test_returns_409_for_a_taken_address_in_any_spelling(
     api: Api, subtests: pytest.Subtests
 ) -> None:
     await api.register("Ada@example.com")
@@ -73,8 +74,8 @@ async def test_returns_409_when_the_address_is_taken_in_any_spelling(
             problem(await api.client.post(REGISTER, json=body), 409, "email_taken")
 
 
-async def test_a_domain_is_one_in_every_spelling_of_its_name(api: Api) -> None:
-    """As the DNS has it (IDNA), and whichever full stop is typed."""
+async def test_spellings_of_one_domain_are_one_address(api: Api) -> None:
+    """Domains are compared in their DNS form (IDNA), whichever full stop was typed."""
     await api.register("ada@exámple.com")
     await api.register("bob@example.com")
     for email in ("ada@xn--exmple-qta.com", "ada@EXÁMPLE.com", "bob@example\u3002com"):
@@ -84,8 +85,8 @@ async def test_a_domain_is_one_in_every_spelling_of_its_name(api: Api) -> None:
     assert (await api.try_login("ada@é..com", PASSWORD)).status_code == 401
 
 
-async def test_two_domains_that_differ_in_idna_2008_alone_are_two_people(api: Api) -> None:
-    """IDNA 2003 made one of them, while mail goes to two."""
+async def test_domains_that_differ_only_in_idna_2008_are_two_accounts(api: Api) -> None:
+    """IDNA 2003 maps both to one domain, but mail goes to two."""
     sharp, double = await api.register("ada@straße.de"), await api.register("ada@strasse.de")
 
     assert (await api.login(sharp)).public_id != (await api.login(double)).public_id
@@ -94,7 +95,7 @@ async def test_two_domains_that_differ_in_idna_2008_alone_are_two_people(api: Ap
         problem(await api.client.post(REGISTER, json=body), 409, "email_taken")
 
 
-async def test_letters_that_only_some_servers_fold_are_two_people(api: Api) -> None:
+async def test_non_ascii_letters_of_another_case_are_two_accounts(api: Api) -> None:
     await api.register("j\u00f6rg@example.com")
     await api.register("J\u00d6rg@example.com")
     body = {"email": "jo\u0308rg@example.com", "password": PASSWORD}
@@ -105,7 +106,7 @@ async def test_letters_that_only_some_servers_fold_are_two_people(api: Api) -> N
 @pytest.mark.parametrize(
     "domain", ["localhost", "app.test", "x.invalid", "printer.local", "a.ONION", "\uff54est"]
 )
-async def test_the_refusal_of_a_reserved_domain_says_so(api: Api, domain: str) -> None:
+async def test_a_reserved_domain_is_refused_as_reserved(api: Api, domain: str) -> None:
     body = {"email": f"ada@{domain}", "password": PASSWORD}
 
     [fault] = problem(await api.client.post(REGISTER, json=body), 422, "validation_failed")[
@@ -116,7 +117,7 @@ async def test_the_refusal_of_a_reserved_domain_says_so(api: Api, domain: str) -
     assert "reserved" in fault["msg"]
 
 
-async def test_a_refused_registration_changes_nothing_of_the_account(api: Api) -> None:
+async def test_a_refused_registration_does_not_change_the_account(api: Api) -> None:
     owner = await api.register("ada@example.com")
     body = {"email": "ada@example.com", "password": "another password", "full_name": "Eve"}
     await api.client.post(REGISTER, json=body)
@@ -126,12 +127,12 @@ async def test_a_refused_registration_changes_nothing_of_the_account(api: Api) -
     problem(await api.try_login(owner.email, "another password"), 401, "invalid_credentials")
 
 
-async def test_returns_422_when_the_address_is_none(api: Api, subtests: pytest.Subtests) -> None:
+async def test_returns_422_for_an_invalid_address(api: Api, subtests: pytest.Subtests) -> None:
     for email in (
         *("", "ada", "@example.com", "ada@", "ada@example", "ada@@example.com", "ada@exa mple.com"),
         *("ada@example.com\nBcc: eve@example.com", "ada@127.0.0.1", "ada@localhost"),
         *("<ada@example.com>", "ada@deleted.invalid", f"{'a' * 250}@example.com", "ada\0@a.org"),
-        # Local parts that look like another one, or like a whole address.
+        # Local parts that normalize to another one, to a long one, or to a whole address.
         "\uff41\uff44\uff41@example.com",
         *("\ufdfa" * 20 + "@example.com", "ada\uff20example.com@example.com"),
     ):
@@ -140,7 +141,7 @@ async def test_returns_422_when_the_address_is_none(api: Api, subtests: pytest.S
             assert faulty_fields(await api.client.post(REGISTER, json=body)) == [["body", "email"]]
 
 
-async def test_the_refusal_of_an_address_does_not_repeat_it(api: Api) -> None:
+async def test_the_error_does_not_echo_the_address(api: Api) -> None:
     body = {"email": "c4nary@exa mple", "password": "c4nary-password"}
     response = await api.client.post(REGISTER, json=body)
 
@@ -148,13 +149,13 @@ async def test_the_refusal_of_an_address_does_not_repeat_it(api: Api) -> None:
     assert "c4nary" not in response.text
 
 
-async def test_names_the_fields_that_are_missing(api: Api) -> None:
+async def test_the_error_names_the_missing_fields(api: Api) -> None:
     response = await api.client.post(REGISTER, json={})
 
     assert faulty_fields(response) == [["body", "email"], ["body", "password"]]
 
 
-async def test_returns_422_for_what_a_registration_must_not_say(
+async def test_returns_422_for_forbidden_or_invalid_fields(
     api: Api, subtests: pytest.Subtests
 ) -> None:
     for field, value in (
@@ -167,7 +168,7 @@ async def test_returns_422_for_what_a_registration_must_not_say(
             assert faulty_fields(await api.client.post(REGISTER, json=body)) == [["body", field]]
 
 
-async def test_returns_415_when_the_body_does_not_come_as_json(api: Api) -> None:
+async def test_returns_415_for_a_body_that_is_not_json(api: Api) -> None:
     body = b'{"email": "ada@example.com", "password": "correct horse battery"}'
     for media_type in ("text/plain", "application/x-www-form-urlencoded"):
         headers = {"Content-Type": media_type}

@@ -1,4 +1,4 @@
-"""How often one caller may ask, and refresh: counted in memory, and in a store."""
+"""Rate limits of requests and refreshes: counters in memory, and in a store."""
 
 from collections.abc import AsyncIterator
 
@@ -8,19 +8,22 @@ from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
-from app.core.anonymous import unlimited
 from app.core.config import Settings
-from app.core.dependencies import count_anonymous, get_token_user
 from app.db.session import Database
+from app.main import create_app
 from app.models import AuditEvent
-from tests.support.api import Account, Api, bearer
-from tests.support.applications import client_from, new_address, running
-from tests.support.databases import on_sqlite
-from tests.support.problems import problem
-from tests.support.table_rows import all_rows
-from tests.support.tokens import rotated
+from mscr.endpoints.anonymous_limit import count_anonymous
+from mscr.endpoints.callers import get_token_user
+from mscr.http.anonymous import unlimited
+from mscr.testing.api import Account, bearer
+from mscr.testing.applications import client_from, new_address, running
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import problem
+from mscr.testing.table_rows import all_rows
+from mscr.testing.tokens import rotated
+from tests.support.api import Api
 
-# No counter is in the database.
+# The counters are not in the database.
 pytestmark = on_sqlite
 
 ME = "/api/v1/users/me"
@@ -43,7 +46,7 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """From an address of its own in each test, because the store outlives them."""
+    """Send from a new address in each test, because counters in the store outlive the test."""
     async with client_from(new_address(), app) as client:
         yield client
 
@@ -57,7 +60,9 @@ def statuses(responses: list[Response]) -> list[int]:
 
 
 @three_requests
-async def test_who_asks_too_often_is_told_when_to_come_back(api: Api, account: Account) -> None:
+async def test_a_caller_over_the_limit_gets_429_with_retry_after(
+    api: Api, account: Account
+) -> None:
     """LG4."""
     *served, limited = await ask(api, account.access_token, times=4)
 
@@ -70,7 +75,7 @@ async def test_who_asks_too_often_is_told_when_to_come_back(api: Api, account: A
 
 
 @three_requests
-async def test_a_user_is_one_caller_on_every_device(api: Api, account: Account) -> None:
+async def test_a_user_has_one_limit_across_sessions(api: Api, account: Account) -> None:
     """LG4."""
     elsewhere = await api.login(account)
     await ask(api, elsewhere.access_token, times=3)
@@ -80,17 +85,17 @@ async def test_a_user_is_one_caller_on_every_device(api: Api, account: Account) 
 
 @three_requests
 async def test_callers_do_not_limit_each_other(api: Api, account: Account) -> None:
-    """LG5: though they come from one address."""
+    """LG5: although they share one address."""
     await ask(api, account.access_token, times=4)
 
     assert statuses(await ask(api, (await api.register()).access_token, times=1)) == [200]
 
 
 @three_requests
-async def test_who_has_no_good_token_is_counted_by_address(
+async def test_a_client_without_a_valid_token_is_counted_by_address(
     api: Api, account: Account, app: FastAPI
 ) -> None:
-    """LG4: and does not use up what others have from there."""
+    """LG4: it does not use up the limits of users at the same address."""
     assert statuses(await ask(api, "guess", times=4)) == [401, 401, 401, 429]
     assert (await api.client.get(ME)).status_code == 429
     assert statuses(await ask(api, account.access_token, times=1)) == [200]
@@ -99,8 +104,8 @@ async def test_who_has_no_good_token_is_counted_by_address(
 
 
 @three_requests
-async def test_logging_out_is_counted_by_address(api: Api, account: Account, app: FastAPI) -> None:
-    """LG4: it needs no access token, and asks the database for whatever looks like a token."""
+async def test_logout_is_counted_by_address(api: Api, account: Account, app: FastAPI) -> None:
+    """LG4: it needs no access token, and queries the database for anything shaped like a token."""
 
     async def log_out(client: AsyncClient, token: str) -> int:
         body = {"refresh_token": token}
@@ -114,16 +119,16 @@ async def test_logging_out_is_counted_by_address(api: Api, account: Account, app
 
 
 @three_requests
-async def test_health_is_told_however_often(api: Api) -> None:
+async def test_health_checks_are_not_limited(api: Api) -> None:
     for _ in range(5):
         assert (await api.client.get("/health/live")).status_code == 200
 
 
 @three_refreshes
-async def test_a_session_is_refreshed_only_so_often(
+async def test_refreshes_of_a_session_are_limited(
     api: Api, account: Account, app: FastAPI, database: Database
 ) -> None:
-    """LG4, LG5: from one address; its owner goes on elsewhere, and nothing is used up."""
+    """LG4, LG5: per address. Its owner can refresh from another one with the same token."""
     tokens = account.tokens
     for _ in range(3):
         tokens = await rotated(api, tokens["refresh_token"])
@@ -145,7 +150,7 @@ async def test_sessions_do_not_limit_each_other(api: Api, account: Account) -> N
 
 
 @three_from_an_address
-async def test_an_address_refreshes_only_so_often_whatever_it_tries(
+async def test_refreshes_of_an_address_are_limited_across_tokens(
     api: Api, account: Account, database: Database
 ) -> None:
     """LG4, AU3."""
@@ -164,13 +169,13 @@ async def test_an_address_refreshes_only_so_often_whatever_it_tries(
 
 
 @three_requests
-async def test_processes_count_together_while_there_is_a_store(
+async def test_processes_share_the_counters_of_a_store(
     api: Api, account: Account, settings: Settings
 ) -> None:
-    """LG7: each for itself without one."""
+    """LG7: without a store, each process counts on its own."""
     await ask(api, account.access_token, times=3)
 
-    async with running(settings) as other:
+    async with running(create_app(settings)) as other:
         response = await other.get(ME, headers=bearer(account.access_token))
 
     assert response.status_code == (200 if settings.REDIS_URL is None else 429)
@@ -180,10 +185,10 @@ async def test_processes_count_together_while_there_is_a_store(
 @pytest.mark.parametrize(
     "path", ["/.well-known/jwks.json", "/docs", "/openapi.json", "/api/v1/anonymous"]
 )
-async def test_a_route_without_a_caller_is_counted_by_address(
+async def test_an_anonymous_route_is_counted_by_address(
     app: FastAPI, client: AsyncClient, path: str
 ) -> None:
-    """LG4: a token that nobody reads makes no difference, nor does another route."""
+    """LG4: an access token that the route does not read makes no difference."""
 
     @app.get("/api/v1/anonymous")
     async def anonymous() -> None: ...
@@ -198,7 +203,9 @@ async def test_a_route_without_a_caller_is_counted_by_address(
 
 
 @three_requests
-async def test_a_router_of_the_framework_is_counted_too(app: FastAPI, client: AsyncClient) -> None:
+async def test_a_plain_router_of_the_framework_is_limited_too(
+    app: FastAPI, client: AsyncClient
+) -> None:
     router = APIRouter(prefix="/plain")
 
     @router.get("/{slug}")
@@ -209,7 +216,7 @@ async def test_a_router_of_the_framework_is_counted_too(app: FastAPI, client: As
     assert statuses([await client.get(f"/plain/{n}") for n in range(4)]) == [200, 200, 200, 429]
 
 
-async def test_a_route_that_counts_nobody_by_address_is_rid_of_the_dependency(
+async def test_an_unlimited_route_has_no_dependency_that_counts(
     app: FastAPI, client: AsyncClient
 ) -> None:
     @app.get("/unlimited")
@@ -230,7 +237,7 @@ async def test_a_route_that_counts_nobody_by_address_is_rid_of_the_dependency(
 
 
 @three_requests
-async def test_a_router_that_is_included_with_a_caller_is_counted_by_user(
+async def test_a_router_included_with_a_caller_is_counted_by_user(
     app: FastAPI, client: AsyncClient, api: Api
 ) -> None:
     router = APIRouter()
@@ -249,7 +256,7 @@ async def test_a_router_that_is_included_with_a_caller_is_counted_by_user(
 
 
 @three_requests
-async def test_a_route_that_is_marked_as_unlimited_counts_nobody(
+async def test_a_route_marked_as_unlimited_is_not_limited(
     app: FastAPI, client: AsyncClient
 ) -> None:
     @app.get("/unlimited")

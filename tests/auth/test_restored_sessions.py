@@ -1,11 +1,12 @@
-"""Refresh tokens after a restore: the database has forgotten the last rotations of a session."""
+"""Refresh tokens after a restore of the database, which lost the last rotations of a session."""
 
 import pytest
 
 from app.db.session import Database
-from tests.support.api import Account, Api
-from tests.support.problems import assert_unauthorized
-from tests.support.tokens import NO_INTERVAL, Tokens, change_family, rotated, what_opens
+from mscr.testing.api import Account
+from mscr.testing.problems import assert_unauthorized
+from mscr.testing.tokens import NO_INTERVAL, Tokens, change_family, rotated, what_opens
+from tests.support.api import Api
 
 LONGEST_INTERVAL = pytest.mark.settings(REFRESH_TOKEN_REUSE_INTERVAL_SECONDS=60)
 AUDIT = "/api/v1/audit-events"
@@ -14,7 +15,7 @@ AUDIT = "/api/v1/audit-events"
 async def rotated_and_restored(
     api: Api, account: Account, database: Database, *, to: int
 ) -> list[Tokens]:
-    """The tokens of generations 0 to 3, of a row that was set back to generation `to`."""
+    """Return the tokens of generations 0 to 3, after setting the row back to generation `to`."""
     generations = [account.tokens]
     for _ in range(3):
         generations.append(await rotated(api, generations[-1]["refresh_token"]))
@@ -23,10 +24,10 @@ async def rotated_and_restored(
 
 
 @pytest.mark.parametrize("to", [0, 1, 2])
-async def test_a_token_newer_than_the_database_is_refused_and_ends_nothing(
+async def test_a_token_newer_than_the_database_is_refused_and_ends_no_session(
     api: Api, account: Account, database: Database, to: int
 ) -> None:
-    """RT12: no reuse, as nobody replayed anything; the other login is untouched as well."""
+    """RT12: nothing was replayed, so it is no reuse; other sessions are untouched too."""
     other = await api.login(account)
     generations = await rotated_and_restored(api, account, database, to=to)
 
@@ -38,10 +39,10 @@ async def test_a_token_newer_than_the_database_is_refused_and_ends_nothing(
 
 
 @LONGEST_INTERVAL
-async def test_the_interval_excuses_no_token_that_is_newer(
+async def test_the_interval_excuses_no_newer_token(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT7: the interval is for the predecessor alone."""
+    """RT7: the interval excuses only the predecessor."""
     generations = await rotated_and_restored(api, account, database, to=2)
 
     assert (await api.refresh(generations[3]["refresh_token"])).status_code == 401
@@ -74,7 +75,7 @@ async def test_the_audit_log_names_a_restored_database_and_no_reuse(
 async def test_a_token_newer_than_the_database_still_logs_out(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RT4: it proves the owner, and so the log names one."""
+    """RT4: it proves the owner, so the audit log names the actor."""
     generations = await rotated_and_restored(api, account, database, to=1)
 
     body = {"refresh_token": generations[3]["refresh_token"]}

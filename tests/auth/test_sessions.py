@@ -1,4 +1,4 @@
-"""Where somebody is logged in: seen, ended, and no more of them than the settings allow."""
+"""Sessions of a user: list, end, maximum number, and recent authentication."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,10 +13,11 @@ from sqlalchemy import select
 
 from app.db.session import Database
 from app.models.audit_event import AuditEvent
-from tests.support.api import Account, Api, bearer
-from tests.support.applications import client_from
-from tests.support.problems import assert_unauthorized, problem
-from tests.support.tokens import change_family, live_sessions, rotated, session_id, what_opens
+from mscr.testing.api import Account, bearer
+from mscr.testing.applications import client_from
+from mscr.testing.problems import assert_unauthorized, problem
+from mscr.testing.tokens import change_family, live_sessions, rotated, session_id, what_opens
+from tests.support.api import Api
 
 SESSIONS = "/api/v1/auth/sessions"
 REAUTHENTICATE = "/api/v1/auth/reauthenticate"
@@ -30,7 +31,7 @@ long_access = pytest.mark.settings(JWT_ACCESS_TOKEN_EXPIRE_MINUTES=60)
 
 @pytest.fixture
 async def browser(app: FastAPI) -> AsyncIterator[Api]:
-    """Calls from another address, with a name of its own."""
+    """Send from another address and with another user agent."""
     async with client_from(ADDRESS, app) as client:
         client.headers["User-Agent"] = BROWSER
         yield Api(client, app.state.database)
@@ -48,10 +49,10 @@ async def end(api: Api, account: Account, session: str = "") -> Response:
     return await api.client.delete(path, headers=account.headers)
 
 
-# --- seeing them
+# --- list
 
 
-async def test_a_session_tells_from_where_and_since_when(
+async def test_a_session_has_its_times_address_and_user_agent(
     api: Api, account: Account, browser: Api
 ) -> None:
     """SE1."""
@@ -73,8 +74,10 @@ async def test_a_session_tells_from_where_and_since_when(
     assert (first["public_id"], first["current"]) == (session_id(account.tokens), True)
 
 
-async def test_a_refresh_says_when_and_from_where(api: Api, account: Account, browser: Api) -> None:
-    """SE1: so that its owner sees a session that somebody else goes on with."""
+async def test_a_refresh_updates_time_address_and_user_agent(
+    api: Api, account: Account, browser: Api
+) -> None:
+    """SE1: so that the owner notices a session that somebody else continues."""
     [before] = await list_sessions(api, account)
     await rotated(browser, account.refresh_token)
     [after] = await list_sessions(api, account)
@@ -84,7 +87,7 @@ async def test_a_refresh_says_when_and_from_where(api: Api, account: Account, br
     assert after["created_at"] == before["created_at"]
 
 
-async def test_the_one_used_last_comes_first(api: Api, account: Account) -> None:
+async def test_the_most_recently_used_session_is_first(api: Api, account: Account) -> None:
     second = await api.login(account)
     await rotated(api, account.refresh_token)
 
@@ -102,10 +105,10 @@ async def test_the_one_used_last_comes_first(api: Api, account: Account) -> None
     ],
     ids=lambda values: next(iter(values)),
 )
-async def test_sessions_that_have_ended_are_not_listed(
+async def test_ended_sessions_are_not_listed(
     api: Api, account: Account, database: Database, ended: dict[str, Any]
 ) -> None:
-    """SE1: for whatever reason."""
+    """SE1: revoked, expired, idle, or ended with all others."""
     await change_family(database, await api.login(account), **ended)
 
     listed = [session["public_id"] for session in await list_sessions(api, account)]
@@ -119,7 +122,7 @@ async def test_the_sessions_of_others_are_not_listed(api: Api, account: Account)
     assert len(await list_sessions(api, other)) == 1
 
 
-async def test_the_list_needs_a_token(api: Api) -> None:
+async def test_the_list_requires_an_access_token(api: Api) -> None:
     assert_unauthorized(await api.client.get(SESSIONS))
 
 
@@ -135,10 +138,10 @@ async def test_the_list_needs_a_token(api: Api) -> None:
     ],
     ids=["control characters", "long", "latin-1", "utf-8", "blank", "empty"],
 )
-async def test_a_user_agent_is_shown_as_harmless_text(
+async def test_a_user_agent_is_sanitized(
     api: Api, account: Account, sent: bytes, shown: str | None
 ) -> None:
-    """ER4: on a terminal too."""
+    """ER4: without control characters, which a terminal would interpret."""
     body = {"email": account.email, "password": account.password}
     await api.client.post("/api/v1/auth/login", json=body, headers=[(b"user-agent", sent)])
 
@@ -150,10 +153,10 @@ async def test_a_user_agent_is_shown_as_harmless_text(
     ("peer", "shown"),
     [("::ffff:203.0.113.7", "203.0.113.7"), ("2001:DB8:0:0::7", "2001:db8::7")],
 )
-async def test_an_address_has_one_spelling_in_the_list_and_in_the_audit_log(
+async def test_an_address_is_normalized_in_the_list_and_the_audit_log(
     app: FastAPI, account: Account, database: Database, peer: str, shown: str
 ) -> None:
-    """The first is what a server calls an IPv4 client that listens on both families."""
+    """A dual-stack server sees IPv4 clients as IPv4-mapped IPv6 addresses."""
     async with client_from(peer, app) as client:
         await Api(client, database).login(account)
         newest, _ = await list_sessions(Api(client, database), account)
@@ -166,8 +169,8 @@ async def test_an_address_has_one_spelling_in_the_list_and_in_the_audit_log(
     assert address == shown
 
 
-async def test_an_address_is_shown_as_harmless_text(app: FastAPI, account: Account) -> None:
-    """ER4: a proxy may forward whatever it was told, and of any length."""
+async def test_an_address_is_sanitized(app: FastAPI, account: Account) -> None:
+    """ER4: a proxy may forward any text of any length from the client."""
     async with client_from(f"\x1b[31m 203.0.113.7\r\n{'x' * 100}", app) as client:
         api = Api(client, app.state.database)
         newest, _ = await list_sessions(api, await api.login(account))
@@ -175,10 +178,10 @@ async def test_an_address_is_shown_as_harmless_text(app: FastAPI, account: Accou
     assert newest["address"] == f"[31m 203.0.113.7{'x' * 48}"
 
 
-# --- ending them
+# --- end
 
 
-async def test_an_ended_session_opens_nothing_and_the_others_do(api: Api, account: Account) -> None:
+async def test_ending_a_session_revokes_its_tokens_only(api: Api, account: Account) -> None:
     """SE1."""
     lost, other = await api.login(account), await api.login(account)
 
@@ -195,14 +198,14 @@ async def test_the_current_session_can_be_ended(api: Api, account: Account) -> N
     assert await what_opens(api, account.tokens) == []
 
 
-async def test_a_session_ends_once(api: Api, account: Account) -> None:
+async def test_concurrent_requests_end_a_session_once(api: Api, account: Account) -> None:
     lost = session_id((await api.login(account)).tokens)
     answers = await asyncio.gather(*(end(api, account, lost) for _ in range(5)))
 
     assert sorted(answer.status_code for answer in answers) == [204, 404, 404, 404, 404]
 
 
-async def test_the_session_of_somebody_else_is_as_absent(api: Api, account: Account) -> None:
+async def test_the_session_of_another_user_is_404(api: Api, account: Account) -> None:
     """SE1, AZ2."""
     for caller in (await api.register(), await api.register_admin()):
         problem(await end(api, caller, session_id(account.tokens)), 404, "not_found")
@@ -210,7 +213,7 @@ async def test_the_session_of_somebody_else_is_as_absent(api: Api, account: Acco
     assert len(await what_opens(api, account.tokens)) == 2
 
 
-async def test_ending_the_others_leaves_the_one_that_asks(api: Api, account: Account) -> None:
+async def test_ending_the_other_sessions_keeps_the_current_one(api: Api, account: Account) -> None:
     """SE1."""
     others = [await api.login(account) for _ in range(3)]
     somebody = await api.register()
@@ -221,14 +224,14 @@ async def test_ending_the_others_leaves_the_one_that_asks(api: Api, account: Acc
     assert len(await what_opens(api, account.tokens, somebody.tokens)) == 4
 
 
-# --- no more than the settings allow
+# --- maximum number
 
 
 @pytest.mark.settings(MAX_SESSIONS_PER_USER=3)
-async def test_a_login_too_many_ends_the_session_used_longest_ago(
+async def test_a_login_over_the_maximum_ends_the_least_recently_used_session(
     api: Api, account: Account
 ) -> None:
-    """SE4: not the oldest, when that is still used."""
+    """SE4: not the oldest one if that is still in use."""
     second, third = await api.login(account), await api.login(account)
     first = await rotated(api, account.refresh_token)
     fourth = await api.login(account)
@@ -238,9 +241,7 @@ async def test_a_login_too_many_ends_the_session_used_longest_ago(
 
 
 @pytest.mark.settings(MAX_SESSIONS_PER_USER=2)
-async def test_sessions_that_have_ended_do_not_count(
-    api: Api, account: Account, database: Database
-) -> None:
+async def test_ended_sessions_do_not_count(api: Api, account: Account, database: Database) -> None:
     """SE4."""
     for _ in range(3):
         ended = await api.login(account)
@@ -251,7 +252,7 @@ async def test_sessions_that_have_ended_do_not_count(
 
 
 @pytest.mark.settings(MAX_SESSIONS_PER_USER=2)
-async def test_the_logins_of_others_end_nothing(api: Api, account: Account) -> None:
+async def test_logins_of_other_users_end_no_session(api: Api, account: Account) -> None:
     """SE4."""
     for _ in range(3):
         await api.register()
@@ -259,11 +260,11 @@ async def test_the_logins_of_others_end_nothing(api: Api, account: Account) -> N
     assert len(await what_opens(api, account.tokens)) == 2
 
 
-# So many at once take their time on a machine that has other work too.
+# So many concurrent requests can take long on a busy machine.
 @pytest.mark.settings(
     MAX_SESSIONS_PER_USER=10, DATABASE_POOL_TIMEOUT_SECONDS=30, DATABASE_LOCK_TIMEOUT_SECONDS=30
 )
-async def test_of_thirty_logins_at_once_ten_last(
+async def test_concurrent_logins_do_not_exceed_the_maximum_of_sessions(
     api: Api, account: Account, database: Database
 ) -> None:
     """SE4."""
@@ -274,7 +275,7 @@ async def test_of_thirty_logins_at_once_ten_last(
     assert await live_sessions(database, account) == 10
 
 
-# --- the password once more
+# --- recent authentication
 
 
 async def reauthenticate(api: Api, account: Account, password: str) -> Response:
@@ -297,10 +298,10 @@ SENSITIVE = pytest.mark.parametrize("change", [change_password, delete_account])
 
 @SENSITIVE
 @long_access
-async def test_a_sensitive_change_is_refused_when_the_password_was_proved_long_ago(
+async def test_a_sensitive_change_without_recent_authentication_is_refused(
     api: Api, account: Account, change: Any
 ) -> None:
-    """SE3: whoever finds an open session does not take the account over."""
+    """SE3: a stolen or unattended session does not suffice for an account takeover."""
     with time_machine.travel(datetime.now(UTC) + LONG_AGO):
         problem(await change(api, account), 403, "reauthentication_required")
         assert (await api.me(account.access_token)).status_code == 200
@@ -308,7 +309,7 @@ async def test_a_sensitive_change_is_refused_when_the_password_was_proved_long_a
 
 @SENSITIVE
 @long_access
-async def test_a_sensitive_change_is_allowed_after_the_password_was_proved_again(
+async def test_a_sensitive_change_is_allowed_after_reauthentication(
     api: Api, account: Account, change: Any
 ) -> None:
     """SE3."""
@@ -317,7 +318,9 @@ async def test_a_sensitive_change_is_allowed_after_the_password_was_proved_again
         assert (await change(api, account)).is_success
 
 
-async def test_a_refresh_proves_no_password(api: Api, account: Account, database: Database) -> None:
+async def test_a_refresh_is_no_reauthentication(
+    api: Api, account: Account, database: Database
+) -> None:
     """SE3."""
     await change_family(database, account, authenticated_at=datetime.now(UTC) - LONG_AGO)
     newest = await rotated(api, account.refresh_token)
@@ -330,7 +333,7 @@ async def test_a_refresh_proves_no_password(api: Api, account: Account, database
     problem(response, 403, "reauthentication_required")
 
 
-async def test_a_wrong_password_proves_nothing(
+async def test_a_wrong_password_is_no_reauthentication(
     api: Api, account: Account, database: Database
 ) -> None:
     """SE3."""
@@ -340,7 +343,7 @@ async def test_a_wrong_password_proves_nothing(
     problem(await change_password(api, account), 403, "reauthentication_required")
 
 
-async def test_the_password_proved_in_one_session_is_not_proved_in_another(
+async def test_reauthentication_does_not_extend_to_another_session(
     api: Api, account: Account, database: Database
 ) -> None:
     """SE3."""
@@ -351,7 +354,7 @@ async def test_the_password_proved_in_one_session_is_not_proved_in_another(
     problem(await change_password(api, account), 403, "reauthentication_required")
 
 
-async def test_the_session_that_a_change_of_password_starts_is_recent(
+async def test_the_session_started_by_a_password_change_is_recently_authenticated(
     api: Api, account: Account
 ) -> None:
     tokens = (await change_password(api, account)).json()["data"]

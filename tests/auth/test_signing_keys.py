@@ -1,4 +1,4 @@
-"""JW6: which keys sign access tokens, and how one follows another."""
+"""JW6: the keys that sign access tokens, and their rotation."""
 
 import os
 from datetime import UTC, datetime
@@ -8,21 +8,23 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from app.core.config import Settings
-from app.core.security.jwt import JWTService
-from app.core.security.signing_algorithm import SigningAlgorithm
+from app.main import create_app
+from mscr.core.security.jwt import JWTService
+from mscr.core.security.signing_algorithm import SigningAlgorithm
+from mscr.testing.api import Account
+from mscr.testing.applications import running
+from mscr.testing.databases import on_sqlite
+from mscr.testing.forgery import TokenForger, claims_of, header_of
+from mscr.testing.key_pairs import ASYMMETRIC, EDDSA, name_of, signing_settings, signing_with
+from mscr.testing.problems import assert_unauthorized
 from tests.auth.conftest import RefuseEach
-from tests.support.api import Account, Api
-from tests.support.applications import running
-from tests.support.databases import on_sqlite
-from tests.support.forgery import TokenForger, claims_of, header_of
-from tests.support.key_pairs import ASYMMETRIC, EDDSA, name_of, signing_settings, signing_with
-from tests.support.problems import assert_unauthorized
+from tests.support.api import Api
 
 OLD_KEY = "the key of last year which signs no more"
 
 
 @pytest.mark.settings(JWT_SECRET_KEY_PREVIOUS=OLD_KEY)
-async def test_a_token_of_the_previous_key_is_good_while_keys_change(
+async def test_a_token_of_the_previous_key_is_accepted_during_a_rotation(
     api: Api, account: Account, settings: Settings
 ) -> None:
     """JW6."""
@@ -31,7 +33,7 @@ async def test_a_token_of_the_previous_key_is_good_while_keys_change(
     assert response.status_code == 200
 
 
-async def test_a_token_of_a_key_that_is_gone_is_refused(
+async def test_a_token_of_a_removed_key_is_refused(
     api: Api, account: Account, settings: Settings
 ) -> None:
     """JW6."""
@@ -39,10 +41,10 @@ async def test_a_token_of_a_key_that_is_gone_is_refused(
 
 
 @pytest.mark.settings(JWT_SECRET_KEY_PREVIOUS=OLD_KEY)
-async def test_the_kid_says_which_key_must_have_signed(
+async def test_a_token_under_the_kid_of_another_key_is_refused(
     account: Account, settings: Settings, forger: TokenForger, refuse_each: RefuseEach
 ) -> None:
-    """JW6: the old key under the new name, and the other way round."""
+    """JW6: the old key under the new key's id, and vice versa."""
     old = TokenForger(signed_by_old_key(account, settings), OLD_KEY)
 
     await refuse_each(
@@ -53,10 +55,10 @@ async def test_the_kid_says_which_key_must_have_signed(
     )
 
 
-async def test_a_login_outlives_the_change_of_the_signing_key(
+async def test_a_rotation_of_the_signing_key_ends_no_session(
     api: Api, account: Account, settings: Settings
 ) -> None:
-    """JW6: new tokens are of the new key."""
+    """JW6: the new key signs new tokens."""
     before = settings.jwt_secrets[0].get_secret_value()
     after = settings.model_copy(
         update={
@@ -65,7 +67,7 @@ async def test_a_login_outlives_the_change_of_the_signing_key(
         }
     )
 
-    async with running(after) as client:
+    async with running(create_app(after)) as client:
         body = {"refresh_token": account.refresh_token}
         renewed = (await client.post("/api/v1/auth/refresh", json=body)).json()["data"]
         response = await client.get("/api/v1/users/me", headers=account.headers)
@@ -76,12 +78,12 @@ async def test_a_login_outlives_the_change_of_the_signing_key(
 
 
 @pytest.mark.parametrize("name", ["JWT_SECRET_KEY", "JWT_SECRET_KEY_PREVIOUS"])
-def test_a_short_key_is_no_valid_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_key_is_an_invalid_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """JW6."""
     monkeypatch.setenv(name, "x" * 31)
 
     with pytest.raises(ValidationError, match=name):
-        Settings(_env_file=None)
+        Settings.from_env_file(None)
 
 
 @pytest.mark.parametrize(("current", "previous"), [(31, 32), (32, 31)])
@@ -97,7 +99,7 @@ def test_a_short_key_cannot_sign_or_verify(settings: Settings, current: int, pre
         JWTService.from_settings(short)
 
 
-# Each way from one algorithm to another, starting with the first.
+# Each ordered pair of algorithms; the first one is configured at the start.
 CHANGES = [
     pytest.param(before, after, marks=signing_with(before))
     for before, after in permutations(SigningAlgorithm, 2)
@@ -106,15 +108,15 @@ CHANGES = [
 
 @on_sqlite
 @pytest.mark.parametrize(("before", "after"), CHANGES, ids=name_of)
-async def test_a_change_of_the_algorithm_ends_access_tokens_and_no_login(
+async def test_a_change_of_the_algorithm_ends_access_tokens_and_no_session(
     account: Account, settings: Settings, before: SigningAlgorithm, after: SigningAlgorithm
 ) -> None:
-    """JW1, JW6: one algorithm at a time; a refresh brings a token of the new one."""
-    changed = Settings(
-        _env_file=None, DATABASE_URL=settings.DATABASE_URL, **signing_settings(after)
+    """JW1, JW6: one algorithm at a time; a refresh returns a token of the new one."""
+    changed = Settings.from_env_file(
+        None, DATABASE_URL=settings.DATABASE_URL, **signing_settings(after)
     )
 
-    async with running(changed) as client:
+    async with running(create_app(changed)) as client:
         refused = await client.get("/api/v1/users/me", headers=account.headers)
         body = {"refresh_token": account.refresh_token}
         renewed = (await client.post("/api/v1/auth/refresh", json=body)).json()["data"]
@@ -129,7 +131,7 @@ async def test_a_change_of_the_algorithm_ends_access_tokens_and_no_login(
 
 @on_sqlite
 @signing_with(EDDSA)
-async def test_the_secret_of_hs256_signs_nothing_with_the_other_algorithms(
+async def test_the_hs256_secret_is_refused_with_other_algorithms(
     account: Account, settings: Settings, refuse_each: RefuseEach
 ) -> None:
     """JW1, JW6."""
@@ -147,7 +149,7 @@ async def test_the_secret_of_hs256_signs_nothing_with_the_other_algorithms(
 
 @pytest.mark.parametrize("algorithm", ASYMMETRIC, ids=name_of)
 @on_sqlite
-def test_without_its_private_key_an_algorithm_falls_back_to_no_other(
+def test_an_algorithm_without_its_private_key_does_not_fall_back(
     settings: Settings, algorithm: SigningAlgorithm
 ) -> None:
     """JW1."""
@@ -158,7 +160,7 @@ def test_without_its_private_key_an_algorithm_falls_back_to_no_other(
 
 
 def signed_by_old_key(account: Account, settings: Settings) -> str:
-    """A token as the application made it before OLD_KEY became a previous one."""
+    """Return a token that the application signed while OLD_KEY was its current key."""
     then = settings.model_copy(update={"JWT_SECRET_KEY": SecretStr(OLD_KEY)})
     session = claims_of(account.access_token)["sid"]
     return JWTService.from_settings(then).create_access_token(

@@ -1,4 +1,4 @@
-"""Connections to the store that died while they were idle: no login pays for them."""
+"""Stale connections to the store, which broke while they were idle: no login fails."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -11,12 +11,13 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from app.core.config import Settings
-from app.core.counter_store import open_counter_store
-from tests.data.faults import until
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.databases import on_sqlite
-from tests.support.silent_proxy import SilentProxy, silent_proxy
-from tests.support.valkey import ValkeyServer
+from mscr.connections.counter_store import open_counter_store
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.databases import on_sqlite
+from mscr.testing.silent_proxy import SilentProxy, silent_proxy
+from mscr.testing.valkey import ValkeyServer
+from mscr.testing.waiting import until
+from tests.support.api import Api
 
 if TYPE_CHECKING:
     from app.core.state import Collaborators
@@ -67,14 +68,14 @@ async def connections(redis: Redis) -> int:
 async def test_a_login_after_the_stores_idle_timeout_succeeds(
     api: Api, account: Account, redis: Redis
 ) -> None:
-    """LG4: the store closed the connection, and is up."""
+    """LG4: the store closed the idle connection."""
     assert await log_in(api, account) == 200
     await redis.config_set("timeout", 1)
 
     async def is_closed() -> bool:
         return await connections(redis) == 0
 
-    # The store looks for idle ones now and then.
+    # The store checks for idle connections periodically.
     await until(is_closed)
 
     assert await log_in(api, account) == 200
@@ -92,7 +93,7 @@ async def test_a_login_after_its_connection_was_killed_succeeds(
 async def test_a_login_after_a_restart_of_the_store_succeeds(
     api: Api, account: Account, server: ValkeyServer
 ) -> None:
-    """LG4: it is empty, and has none of our scripts."""
+    """LG4: it has lost its counters and our scripts."""
     assert await log_in(api, account) == 200
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(server.start)
@@ -112,7 +113,7 @@ async def test_a_login_after_a_firewall_forgot_the_connection_succeeds(
 async def test_a_login_after_a_failover_reaches_the_new_primary(
     api: Api, account: Account, redis: Redis, proxy: SilentProxy, tmp_path: object
 ) -> None:
-    """LG4: the old one lives on as a replica, and keeps its connections."""
+    """LG4: the old primary becomes a replica and keeps its connections open."""
     assert await log_in(api, account) == 200
     with ValkeyServer() as new:
         await redis.replicaof("127.0.0.1", "1")

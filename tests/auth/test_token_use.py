@@ -1,4 +1,4 @@
-"""Where a token is taken, what it is taken for, and when that ends."""
+"""Where tokens are accepted, as which kind, and until when."""
 
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -13,23 +13,24 @@ from app.core.dependencies import TokenUser
 from app.core.responses import SuccessResponse, success_response
 from app.db.session import Database
 from app.models import User, UserRole
+from mscr.testing.api import PASSWORD, Account, bearer
+from mscr.testing.databases import on_sqlite
+from mscr.testing.forgery import decode
+from mscr.testing.problems import assert_unauthorized, problem
+from mscr.testing.table_rows import set_columns
+from mscr.testing.tokens import NO_INTERVAL, counted_statements, what_opens
 from tests.auth.conftest import RefuseEach
-from tests.support.api import PASSWORD, Account, Api, bearer
-from tests.support.databases import on_sqlite
-from tests.support.forgery import decode
-from tests.support.problems import assert_unauthorized, problem
-from tests.support.table_rows import set_columns
-from tests.support.tokens import NO_INTERVAL, counted_statements, what_opens
+from tests.support.api import Api
 
 Ending = Callable[[Api, Account], Coroutine[Any, Any, Response]]
 
 
-# --- one kind is not another
+# --- no kind of token works as another
 
 
 @on_sqlite
 @pytest.mark.usefixtures("algorithm")
-async def test_one_kind_of_token_is_not_another_with_any_algorithm(
+async def test_no_kind_of_token_works_as_another_with_any_algorithm(
     api: Api, account: Account
 ) -> None:
     """JW3."""
@@ -53,15 +54,17 @@ async def test_an_access_token_is_no_refresh_token(api: Api, account: Account) -
     assert_unauthorized(await api.refresh(account.access_token), "invalid_refresh_token")
 
 
-async def test_an_access_token_ends_no_session_as_refresh_token(api: Api, account: Account) -> None:
-    """JW3: whoever logs out shows a refresh token."""
+async def test_an_access_token_cannot_log_out_as_a_refresh_token(
+    api: Api, account: Account
+) -> None:
+    """JW3: logout requires a refresh token."""
     body = {"refresh_token": account.access_token}
     await api.client.post("/api/v1/auth/logout", json=body)
 
     assert (await api.me(account.access_token)).status_code == 200
 
 
-async def test_a_cursor_is_neither(api: Api, account: Account) -> None:
+async def test_a_cursor_is_no_token(api: Api, account: Account) -> None:
     """JW3."""
     cursor = await get_cursor(api, account)
 
@@ -69,33 +72,33 @@ async def test_a_cursor_is_neither(api: Api, account: Account) -> None:
     assert_unauthorized(await api.refresh(cursor), "invalid_refresh_token")
 
 
-async def test_neither_is_a_cursor(api: Api, account: Account) -> None:
+async def test_a_token_is_no_cursor(api: Api, account: Account) -> None:
     """JW3."""
     for token in (account.refresh_token, account.access_token):
         problem(await list_items(api, account, cursor=token), 422, "invalid_cursor")
 
 
-# --- where it is taken
+# --- transport
 
 
-async def test_a_token_in_the_query_is_not_taken(api: Api, account: Account) -> None:
-    """JW8: addresses end up in logs and histories."""
+async def test_a_token_in_the_query_is_refused(api: Api, account: Account) -> None:
+    """JW8: URLs end up in logs and browser histories."""
     for name in ("access_token", "token", "authorization", "jwt", "bearer"):
         url = f"/api/v1/users/me?{name}={account.access_token}"
         assert_unauthorized(await api.client.get(url))
 
 
-async def test_a_token_in_a_cookie_is_not_taken(api: Api, account: Account) -> None:
-    """JW8: a browser would send it along for any site that asks."""
+async def test_an_access_token_in_a_cookie_is_refused(api: Api, account: Account) -> None:
+    """JW8: browsers also send cookies with requests of foreign sites (CSRF)."""
     cookie = {"Cookie": f"access_token={account.access_token}; token={account.access_token}"}
 
     assert_unauthorized(await api.client.get("/api/v1/users/me", headers=cookie))
 
 
-async def test_only_a_bearer_header_is_taken(
+async def test_only_a_bearer_header_is_accepted(
     api: Api, account: Account, subtests: pytest.Subtests
 ) -> None:
-    """JW3: other schemes, no scheme, nothing behind it, two tokens, bytes that are no text."""
+    """JW3: another scheme, no scheme, no token, two tokens, and non-ASCII bytes are refused."""
     token = account.access_token
     for value in (
         *("", "Bearer", "Bearer ", token, f"Basic {token}", f"Token {token}", f"Bearer,{token}"),
@@ -107,7 +110,7 @@ async def test_only_a_bearer_header_is_taken(
             assert_unauthorized(await api.client.get("/api/v1/users/me", headers=headers))
 
 
-async def test_an_answer_with_tokens_is_not_stored(
+async def test_a_response_with_tokens_is_no_store(
     api: Api, account: Account, subtests: pytest.Subtests
 ) -> None:
     """JW8."""
@@ -126,7 +129,7 @@ async def test_an_answer_with_tokens_is_not_stored(
             assert response.headers["cache-control"] == "no-store"
 
 
-# --- when that ends
+# --- revocation
 
 
 async def log_out(api: Api, account: Account) -> Response:
@@ -178,7 +181,7 @@ def step_name(step: Ending) -> str:
 
 @NO_INTERVAL
 @pytest.mark.parametrize("ending", ENDINGS, ids=step_name)
-async def test_nothing_opens_on_the_next_request_after(
+async def test_both_tokens_are_refused_on_the_next_request_after(
     api: Api, account: Account, ending: Ending
 ) -> None:
     """JW5: neither the access token, which has not expired, nor the refresh token."""
@@ -189,20 +192,20 @@ async def test_nothing_opens_on_the_next_request_after(
 
 @on_sqlite
 @pytest.mark.usefixtures("algorithm")
-async def test_a_logout_acts_on_the_next_request_with_every_algorithm(
+async def test_a_logout_takes_effect_on_the_next_request_with_every_algorithm(
     api: Api, account: Account
 ) -> None:
-    """JW5: good to whoever has the published keys alone, and refused here."""
+    """JW5: its signature is still valid for other services, but this one refuses it."""
     assert (await log_out(api, account)).is_success
 
     assert await what_opens(api, account.tokens) == []
 
 
 @pytest.mark.parametrize("ending", ENDINGS_EVERYWHERE, ids=step_name)
-async def test_other_devices_are_refused_too_after(
+async def test_other_sessions_are_refused_too_after(
     api: Api, account: Account, ending: Ending
 ) -> None:
-    """JW5: what ends all sessions."""
+    """JW5: these actions end all sessions."""
     other = await api.login(account)
     await ending(api, account)
 
@@ -212,10 +215,10 @@ async def test_other_devices_are_refused_too_after(
 async def test_a_revoked_token_is_refused_in_every_spelling(
     api: Api, account: Account, refuse_each: RefuseEach
 ) -> None:
-    """JW7: base64 has several texts for the same bytes."""
+    """JW7: base64 is malleable: several texts decode to the same bytes."""
     token = account.access_token
     head, _, signature = token.rpartition(".")
-    # The last character has two bits more than the signature needs.
+    # The last character has spare bits that decoding ignores.
     twin = next(
         f"{signature[:-1]}{c}"
         for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -229,7 +232,7 @@ async def test_a_revoked_token_is_refused_in_every_spelling(
     await refuse_each({"as it was": token, "padded": padded, "altered": f"{head}.{twin}"})
 
 
-async def test_a_token_stays_dead_when_the_user_is_activated_again(
+async def test_a_token_stays_revoked_when_the_user_is_reactivated(
     api: Api, account: Account
 ) -> None:
     """JW5."""
@@ -243,19 +246,19 @@ async def test_a_token_stays_dead_when_the_user_is_activated_again(
 
 
 @pytest.mark.parametrize("column", [{"is_active": False}, {"is_deleted": True}], ids=str)
-async def test_nothing_opens_when_an_operator_ends_the_account_in_the_database(
+async def test_both_tokens_are_refused_after_a_change_in_the_database_by_hand(
     api: Api, account: Account, database: Database, column: dict[str, bool]
 ) -> None:
-    """JW5: by hand, past all that the application does."""
+    """JW5: an UPDATE by hand, which bypasses the application."""
     await set_columns(database, User, account.public_id, **column)
 
     assert await what_opens(api, account.tokens) == []
 
 
-async def test_the_next_request_is_forbidden_when_the_role_is_taken_away(
+async def test_the_next_request_is_403_after_the_role_was_revoked(
     api: Api, database: Database
 ) -> None:
-    """JW5: the role is the database's to say, not the token's."""
+    """JW5: the role is read from the database, not from the token."""
     admin = await api.register_admin()
     await set_columns(database, User, admin.public_id, role=UserRole.USER)
 
@@ -265,7 +268,7 @@ async def test_the_next_request_is_forbidden_when_the_role_is_taken_away(
 
 
 async def get_cursor(api: Api, account: Account) -> str:
-    """A signed text that is meant for something else."""
+    """Return a cursor: a signed text for another purpose."""
     for _ in range(2):
         await api.create_item(account)
     meta = (await list_items(api, account, limit="1")).json()["meta"]
@@ -282,7 +285,7 @@ async def list_items(api: Api, account: Account, **query: str) -> Response:
 
 @pytest.fixture
 def whoami(app: FastAPI) -> str:
-    """The path of a route that believes the token alone."""
+    """Return the path of a route that trusts the token without a lookup of the session."""
 
     @app.get("/whoami")
     async def route(user: TokenUser) -> SuccessResponse[str]:
@@ -291,10 +294,10 @@ def whoami(app: FastAPI) -> str:
     return "/whoami"
 
 
-async def test_a_route_may_do_without_the_lookup_and_its_query(
+async def test_a_route_without_the_lookup_sends_no_query(
     api: Api, account: Account, database: Database, whoami: str
 ) -> None:
-    """JW5: by choice, for a route that needs only the claims."""
+    """JW5: opt-in, for a route that needs only the claims."""
     with counted_statements(database) as statements:
         response = await api.client.get(whoami, headers=account.headers)
 
@@ -302,10 +305,10 @@ async def test_a_route_may_do_without_the_lookup_and_its_query(
     assert statements == []
 
 
-async def test_such_a_route_does_not_know_of_a_logout_until_the_token_expires(
+async def test_a_route_without_the_lookup_accepts_a_revoked_token_until_it_expires(
     api: Api, account: Account, whoami: str
 ) -> None:
-    """JW5: what it gives up, as the docs say."""
+    """JW5: the documented trade-off."""
     await api.client.post("/api/v1/auth/logout-all", headers=account.headers)
 
     assert (await api.client.get(whoami, headers=account.headers)).status_code == 200
@@ -313,15 +316,17 @@ async def test_such_a_route_does_not_know_of_a_logout_until_the_token_expires(
         assert_unauthorized(await api.client.get(whoami, headers=account.headers))
 
 
-async def test_such_a_route_takes_no_forged_token(api: Api, whoami: str, account: Account) -> None:
+async def test_a_route_without_the_lookup_refuses_forged_tokens(
+    api: Api, whoami: str, account: Account
+) -> None:
     """JW1, JW3."""
     for token in ("", "guess", account.access_token[:-8] + "AAAAAAAA", account.refresh_token):
         assert_unauthorized(await api.client.get(whoami, headers=bearer(token)))
 
 
 @on_sqlite
-async def test_of_two_authorization_headers_neither_counts(api: Api) -> None:
-    """JW6: what stands in front may have looked at the other one."""
+async def test_two_authorization_headers_are_refused(api: Api) -> None:
+    """JW6: a proxy in front may have checked the other one."""
     account = await api.register()
     good = ("Authorization", f"Bearer {account.access_token}")
     for headers in ([good, ("Authorization", "Bearer junk")], [good, good]):

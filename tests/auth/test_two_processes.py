@@ -1,4 +1,4 @@
-"""Logins between two real processes on one database, as behind a load balancer."""
+"""Sessions across two real processes on one database, as behind a load balancer."""
 
 import asyncio
 import secrets
@@ -11,9 +11,10 @@ from httpx2 import AsyncClient, RemoteProtocolError
 
 from app.core.config import Settings
 from app.db.session import Database
-from tests.support.api import PASSWORD, Account, Api
-from tests.support.processes import AppProcess, app_processes
-from tests.support.tokens import (
+from app.project import project
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.processes import AppProcess, app_processes
+from mscr.testing.tokens import (
     NO_INTERVAL,
     REFRESH,
     family_of,
@@ -22,9 +23,10 @@ from tests.support.tokens import (
     rotated,
     what_opens,
 )
+from tests.support.api import Api
 
 if TYPE_CHECKING:
-    from tests.support.postgres import PostgresServer
+    from mscr.testing.postgres import PostgresServer
 
 CALLERS = 20
 FAMILIES = 3
@@ -37,7 +39,7 @@ Clients = Sequence[AsyncClient]
 pytestmark = NO_INTERVAL
 
 
-# The fixtures of these names, once for all tests here: a process takes a second to start.
+# Override these fixtures with the scope of the module: a process takes a second to start.
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -63,9 +65,10 @@ def database_url(
 @pytest.fixture(scope="module")
 def processes(database_url: str) -> Iterator[Sequence[AppProcess]]:
     with app_processes(
+        project,
         2,
         database_url,
-        # So many at once take their time on a machine that has other work too.
+        # So many concurrent requests can take long on a busy machine.
         DATABASE_LOCK_TIMEOUT_SECONDS="30",
         DATABASE_POOL_TIMEOUT_SECONDS="30",
         REFRESH_TOKEN_REUSE_INTERVAL_SECONDS="0",
@@ -80,10 +83,10 @@ async def clients(processes: Sequence[AppProcess]) -> AsyncIterator[Clients]:
         yield [first, second]
 
 
-async def test_callers_at_once_get_one_successor(
+async def test_parallel_callers_at_two_processes_get_one_successor(
     api: Api, clients: Clients, database: Database
 ) -> None:
-    """RT6: whichever process they reach; and the login lives."""
+    """RT6: whichever process they reach; the session goes on."""
     for _ in range(FAMILIES):
         account = await api.register()
         responses = await refresh_at_once(
@@ -95,10 +98,10 @@ async def test_callers_at_once_get_one_successor(
         assert (await api.me(account.access_token)).status_code == 200
 
 
-async def test_replay_after_the_race_ends_the_login(
+async def test_replay_after_the_race_ends_the_session(
     api: Api, account: Account, clients: Clients, database: Database
 ) -> None:
-    """RT2: the race excuses nobody who comes after it."""
+    """RT2: the race does not excuse a later request."""
     responses = await refresh_at_once(
         clients, account.refresh_token, callers=CALLERS, database=database
     )
@@ -109,8 +112,8 @@ async def test_replay_after_the_race_ends_the_login(
     assert await what_opens(api, responses[0].json()["data"]) == []
 
 
-async def test_replay_at_the_other_process_ends_the_login(api: Api, clients: Clients) -> None:
-    """RT2: at once after the answer, many times."""
+async def test_replay_at_the_other_process_ends_the_session(api: Api, clients: Clients) -> None:
+    """RT2: immediately after the response, several times."""
     there, elsewhere = clients
     for _ in range(FAMILIES):
         account = await api.register()
@@ -124,7 +127,7 @@ async def test_replay_at_the_other_process_ends_the_login(api: Api, clients: Cli
 async def test_logout_at_the_other_process_wins(
     api: Api, account: Account, clients: Clients
 ) -> None:
-    """RT10: refreshed here and logged out there, at the same time."""
+    """RT10: one process refreshes while the other one logs out."""
     logins = [await api.login(account) for _ in range(DEVICES)]
     bodies = [{"refresh_token": login.refresh_token} for login in logins]
 
@@ -135,7 +138,7 @@ async def test_logout_at_the_other_process_wins(
     assert await what_opens(api, *late, *[login.tokens for login in logins]) == []
 
 
-async def test_logins_at_two_processes_share_one_limit(
+async def test_logins_at_two_processes_share_the_maximum_of_sessions(
     account: Account, clients: Clients, database: Database
 ) -> None:
     """SE4."""
@@ -148,8 +151,8 @@ async def test_logins_at_two_processes_share_one_limit(
     assert await live_sessions(database, account) == Settings.model_fields[LIMIT].default
 
 
-async def test_one_of_many_registrations_of_an_address_wins(clients: Clients) -> None:
-    """RC1: at two processes."""
+async def test_concurrent_registrations_of_an_address_succeed_once(clients: Clients) -> None:
+    """RC1: across two processes."""
     body = {"email": f"{secrets.token_hex(8)}@example.com", "password": PASSWORD}
     calls = [clients[i % 2].post("/api/v1/auth/register", json=body) for i in range(CALLERS)]
 
@@ -161,7 +164,7 @@ async def test_one_of_many_registrations_of_an_address_wins(clients: Clients) ->
 async def test_writers_at_two_processes_all_succeed(
     api: Api, account: Account, clients: Clients
 ) -> None:
-    """RL12: they read before they write; on SQLite none is told that the database is locked."""
+    """RL12: each transaction reads before it writes; on SQLite there is no "locked" error."""
     path = f"/api/v1/items/{(await api.create_item(account))['public_id']}"
     calls = [
         clients[i % 2].patch(path, json={"title": f"{i}"}, headers=account.headers)
@@ -173,10 +176,10 @@ async def test_writers_at_two_processes_all_succeed(
     assert statuses == {200}
 
 
-async def test_token_survives_a_process_that_dies_before_it_answers(
+async def test_a_token_survives_a_process_that_dies_before_its_response(
     api: Api, account: Account, database_url: str
 ) -> None:
-    """RL9: rotated and never answered; its owner gets the successor, a thief after it nothing."""
+    """RL9: rotated without a response. The owner gets the successor; a later replay is reuse."""
     await _refresh_at_a_dying_process(account.refresh_token, database_url)
 
     tokens = await rotated(api, account.refresh_token)
@@ -187,7 +190,7 @@ async def test_token_survives_a_process_that_dies_before_it_answers(
 
 async def _refresh_at_a_dying_process(refresh_token: str, database_url: str) -> None:
     dying = "tests.support.dies_before_answering:app"
-    with app_processes(1, database_url, app=dying) as (process,):
+    with app_processes(project, 1, database_url, app=dying) as (process,):
         async with process.client() as client:
             with pytest.raises(RemoteProtocolError):
                 await client.post(REFRESH, json={"refresh_token": refresh_token})

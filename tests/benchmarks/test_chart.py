@@ -1,4 +1,4 @@
-"""The pictures of curves."""
+"""Charts of benchmarks: axes, ticks and curves."""
 
 from xml.etree import ElementTree as ET
 
@@ -23,7 +23,7 @@ def places(picture: ET.Element) -> list[tuple[float, float]]:
     ]
 
 
-def test_a_chart_tells_its_axes_their_steps_and_its_curves() -> None:
+def test_a_chart_labels_its_axes_ticks_and_curves() -> None:
     picture = drawn(Axis("items", is_logarithmic=True), Axis("ms"))
 
     assert texts(picture) == [
@@ -34,17 +34,17 @@ def test_a_chart_tells_its_axes_their_steps_and_its_curves() -> None:
     ]
 
 
-def test_points_lie_where_their_axes_say() -> None:
+def test_points_are_placed_by_the_scale_of_their_axes() -> None:
     logarithmic = drawn(Axis("items", is_logarithmic=True), Axis("ms", is_logarithmic=True))
     linear = drawn(Axis("items", is_logarithmic=True), Axis("ms"))
 
     (_, low), (_, high), _ = places(logarithmic)
     assert [x for x, _ in places(logarithmic)] == [LEFT, RIGHT, LEFT]
     assert BOTTOM > low > high > TOP
-    # 1 of 1 to 100, and 20 of 0 to 20.
+    # The lowest value on the axis from 1 to 100, and the highest from 0 to 20.
     assert places(logarithmic)[2][1] == BOTTOM
     assert places(linear)[1][1] == TOP
 
 
-def test_a_logarithmic_axis_of_one_value_has_two_steps() -> None:
+def test_a_logarithmic_axis_of_one_value_has_two_ticks() -> None:
     assert Axis("ms", is_logarithmic=True).steps([10.0]) == [10.0, 100.0]

@@ -1,4 +1,4 @@
-"""The load: what it counts, and what it takes for a fault."""
+"""The load generators of the benchmarks: which responses they count, and as failures."""
 
 import asyncio
 from collections import Counter, deque
@@ -15,9 +15,9 @@ from benchmarks.report import percentile
 from benchmarks.rotation import Rotation, Rows
 from benchmarks.rotation import broken_promises as broken_by_rotation
 from benchmarks.storm_report import broken_promises as broken_by_storm
-from tests.support.callers import hang_up
+from mscr.testing.callers import hang_up
 
-# As wrk 4.1 prints it.
+# The output format of wrk 4.1.
 WRK_OUTPUT = """Running 2s test @ http://127.0.0.1:8000/api/v1/items
   1 threads and 16 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev
@@ -35,7 +35,7 @@ ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"data":{}}'
 
 @asynccontextmanager
 async def answering(*pauses: float, by: bytes = ANSWER) -> AsyncIterator[int]:
-    """The port of a server that waits so long before its answers, and hangs up after the last."""
+    """Yield the port of a server that pauses before each response and closes after the last."""
     opened: list[asyncio.StreamWriter] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,18 +54,18 @@ async def answering(*pauses: float, by: bytes = ANSWER) -> AsyncIterator[int]:
         await hang_up(writer)
 
 
-async def test_a_late_answer_counts_for_those_that_are_due_meanwhile() -> None:
+async def test_latency_is_measured_from_the_time_a_request_was_due() -> None:
     async with answering(0.2, 0, 0) as port, Connection(port) as connection:
         answers = await send_paced(connection, REQUEST, per_second=50, seconds=0.06)
 
     first, second, third = (answer.seconds for answer in answers)
-    # Due after 20 and 40 ms, and sent after 200 at the earliest.
+    # These were due after 20 and 40 ms, but sent after 200 ms at the earliest.
     assert first > 0.19
     assert second > 0.17
     assert third > 0.15
 
 
-async def test_a_connection_that_breaks_is_no_answer_and_is_opened_anew() -> None:
+async def test_a_broken_connection_counts_as_no_response_and_is_reopened() -> None:
     async with answering(0) as port, Connection(port) as connection:
         answers = [await connection.send(REQUEST) for _ in range(3)]
 
@@ -73,7 +73,7 @@ async def test_a_connection_that_breaks_is_no_answer_and_is_opened_anew() -> Non
     assert answers[0].data == {}
 
 
-async def test_nobody_to_connect_to_is_no_answer() -> None:
+async def test_a_refused_connection_counts_as_no_response() -> None:
     async with answering() as port:
         pass
 
@@ -102,11 +102,11 @@ def test_a_rotation_may_neither_fail_nor_leave_rows() -> None:
     assert len(broken_by_rotation(failed, Rows(before=5, after=6))) == 2
 
 
-def test_the_figures_of_wrk_are_understood() -> None:
+def test_the_figures_of_wrk_are_parsed() -> None:
     assert wrk.read(WRK_OUTPUT) == Speed(262.64, 1150.0)
 
 
-def test_failures_that_wrk_met_are_told() -> None:
+def test_failures_in_the_output_of_wrk_are_reported() -> None:
     output = WRK_OUTPUT + "  Non-2xx or 3xx responses: 3\n  Socket errors: connect 0, read 2\n"
 
     failures = wrk.read(output).failures
@@ -114,22 +114,22 @@ def test_failures_that_wrk_met_are_told() -> None:
     assert failures == "3 were no success; Socket errors: connect 0, read 2"
 
 
-def test_what_was_shed_is_neither_speed_nor_failure() -> None:
+def test_shed_requests_count_neither_as_throughput_nor_as_failures() -> None:
     output = WRK_OUTPUT + "  Non-2xx or 3xx responses: 134\nShed: 134\n"
 
     speed = wrk.read(output)
 
-    # A fourth of all.
+    # A quarter of the responses was shed.
     assert speed.per_second == pytest.approx(262.64 * 3 / 4)
     assert (speed.failures, speed.shed) == (None, 134)
 
 
-def test_what_wrk_never_says_is_no_figure() -> None:
+def test_unexpected_output_of_wrk_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="unable to connect"):
         wrk.read("unable to connect to 127.0.0.1:8000 Connection refused")
 
 
-async def test_our_own_client_counts_what_is_no_success() -> None:
+async def test_the_builtin_client_counts_failures() -> None:
     async with answering(0) as port:
         speed = await measure_by_client(Load("/", "token", connections=1), port, seconds=0.1)
 
@@ -138,7 +138,7 @@ async def test_our_own_client_counts_what_is_no_success() -> None:
 
 
 @pytest.mark.parametrize(("may_be_shed", "failures"), [(True, False), (False, True)])
-async def test_our_own_client_tells_what_was_shed_where_it_may_be(
+async def test_the_builtin_client_counts_shed_requests_only_where_allowed(
     may_be_shed: bool, failures: bool
 ) -> None:
     load = Load("/", "token", connections=1, may_be_shed=may_be_shed)
@@ -149,7 +149,7 @@ async def test_our_own_client_tells_what_was_shed_where_it_may_be(
     assert (speed.failures is not None, speed.shed > 0) == (failures, may_be_shed)
 
 
-async def test_each_request_can_have_a_connection_of_its_own() -> None:
+async def test_each_request_can_use_a_new_connection() -> None:
     async with (
         answering(0, 0, 0) as port,
         Connection(port, keep_alive=False) as connection,

@@ -1,4 +1,4 @@
-"""Cursors carry the values of any column that a list may be sorted by."""
+"""Cursors carry values of every column type that a list may be sorted by."""
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from app.core.pagination import CursorCodec
+from mscr.queries.cursors import CursorCodec
 
 VALUES = [
     datetime(2026, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC),
@@ -23,7 +23,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
-def test_a_value_comes_back_as_it_was(value: Any) -> None:
+def test_a_value_survives_a_round_trip(value: Any) -> None:
     codec = CursorCodec([b"k" * 32])
 
     [found] = codec.decode(codec.encode((value,), "scope"), "scope")

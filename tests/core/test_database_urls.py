@@ -1,4 +1,4 @@
-"""URLs of databases, as providers issue them and as people write them: they work, or one line."""
+"""Database URLs, as providers issue them and people write them, work or are refused in one line."""
 
 import getpass
 import inspect
@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.server_urls.database import connection_of, name_of, read_database_url, text_of
-from app.core.server_urls.parts import AddressError
-from tests.support.authority import Authority
-from tests.support.certificates import write_certificate
+from mscr.connections.urls.database import connection_of, name_of, read_database_url, text_of
+from mscr.connections.urls.parts import AddressError
+from mscr.testing.authority import Authority
+from mscr.testing.certificates import write_certificate
 
 ROOT: Final = Path("/srv/app")
-# What may stand in the place of a password. No message may have a piece of it.
+# Stands in place of a password. No message may contain a piece of it.
 CANARY: Final = "canary"
 
-# Where each leads to: addresses, user, password and database. `h` is any host.
+# Where each URL leads: addresses, user, password and database. `h` is any host.
 WORKING: Final[dict[str, tuple[list[Any], str | None, str | None, str]]] = {
-    # Providers' forms, as their pages copy them.
+    # Forms that providers show for copying.
     "postgres://u:canary@h/app": ([("h", 5432)], "u", "canary", "app"),
     "postgresql://u:canary@h:5433/app": ([("h", 5433)], "u", "canary", "app"),
     "postgresql+psycopg2://u:canary@h/app": ([("h", 5432)], "u", "canary", "app"),
@@ -84,7 +84,7 @@ WORKING: Final[dict[str, tuple[list[Any], str | None, str | None, str]]] = {
         "canary",
         "defaultdb",
     ),
-    # Azure's single server had a user with the server's name behind an @.
+    # In Azure's single server, user names ended with @ and the server's name.
     "postgres://app@server:canary@server.postgres.database.azure.com:5432/app?sslmode=require": (
         [("server.postgres.database.azure.com", 5432)],
         "app@server",
@@ -140,7 +140,7 @@ WORKING: Final[dict[str, tuple[list[Any], str | None, str | None, str]]] = {
     ),
     "postgresql://u:canary@h?dbname=app": ([("h", 5432)], "u", "canary", "app"),
     "postgresql://u:canary@h/my%20app": ([("h", 5432)], "u", "canary", "my app"),
-    # Options that are dropped.
+    # Ignored options.
     "postgres://u:canary@h/app?gssencmode=disable&keepalives=1&keepalives_idle=30&sslsni=1": (
         [("h", 5432)],
         "u",
@@ -161,7 +161,7 @@ WORKING: Final[dict[str, tuple[list[Any], str | None, str | None, str]]] = {
     ),
 }
 
-# What is refused, and what the line says.
+# URLs that are refused, and a part of the message.
 REFUSED: Final[dict[str, str]] = {
     "": "not a URL",
     "canary": "not a URL",
@@ -173,9 +173,9 @@ REFUSED: Final[dict[str, str]] = {
     "jdbc:postgresql://h/app?user=u&password=canary": "the database must be postgresql://",
     "mysql://u:canary@h/app": "the database must be postgresql://",
     "postgresql://u:canary": "the port is not a number; either the @",
-    "postgresql://u:canary@h": "names no database",
-    "postgresql://u:canary@h/": "names no database",
-    "postgresql://u:canary@/app": "names no host",
+    "postgresql://u:canary@h": "has no database",
+    "postgresql://u:canary@h/": "has no database",
+    "postgresql://u:canary@/app": "has no host",
     "postgresql://u:canary@:5432/app": "a host is missing",
     "postgresql://u:canary@h1,/app": "a host is missing",
     "postgresql://u:canary@/app?host=h1,": "host has an empty name",
@@ -225,7 +225,7 @@ REFUSED: Final[dict[str, str]] = {
     "postgresql://u:canary@h/app?connect_timeout=-1": "connect_timeout needs a whole number",
     "postgresql://u:canary@h/app?statement_cache_size=no": "statement_cache_size needs a whole",
     "postgresql://u:canary@h/app?target_session_attrs=canary": "target_session_attrs must be one",
-    "postgresql://u:canary@h/app?target_session_attrs=standby": "this one must take writes",
+    "postgresql://u:canary@h/app?target_session_attrs=standby": "this one must accept writes",
     "postgresql://u:canary@h/app?options=canary": "options needs the form -c%20name=value",
     "postgresql://u:canary@h/app?options=-c%20client_encoding=latin1": "client_encoding must be",
     "postgresql://u:canary@h/app?options=-c%20lock_timeout=1": "lock_timeout does not belong in",
@@ -246,7 +246,7 @@ GOVERNED: Final = {"lock_timeout": "set LOCK", "pool_size": "set POOL"}
 
 
 class Parsed(NamedTuple):
-    """What asyncpg makes of the arguments that it is given."""
+    """The arguments as asyncpg parses them."""
 
     addresses: list[Any]
     parameters: Any
@@ -254,9 +254,9 @@ class Parsed(NamedTuple):
 
 
 def read(url: str, *, read_only: bool = False) -> Parsed:
-    """Make an engine of a URL, and have asyncpg parse the arguments it would connect with."""
+    """Create an engine for a URL and let asyncpg parse the arguments it would connect with."""
     stored = read_database_url(url, root=ROOT, writes=not read_only, governed=GOVERNED)
-    # Settings keep it as text.
+    # Settings store the URL as text.
     text = text_of(stored)
     assert make_url(text) == read_database_url(text, root=ROOT, writes=not read_only) == stored
     address, arguments = connection_of(stored, read_only=read_only)
@@ -275,12 +275,12 @@ def read(url: str, *, read_only: bool = False) -> Parsed:
 
 @pytest.fixture(autouse=True)
 def no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither certificates nor passwords of whoever runs the tests."""
+    """Hide certificates and passwords in the home directory of the user who runs the tests."""
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
 @pytest.mark.parametrize("url", WORKING)
-def test_a_url_leads_where_it_says(url: str) -> None:
+def test_a_url_gives_its_addresses_user_password_and_database(url: str) -> None:
     parsed = read(url)
 
     parameters = parsed.parameters
@@ -289,7 +289,7 @@ def test_a_url_leads_where_it_says(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", REFUSED)
-def test_an_unusable_url_is_one_line_that_says_what_to_do(url: str) -> None:
+def test_an_unusable_url_is_refused_in_one_line_with_the_remedy(url: str) -> None:
     with pytest.raises(AddressError) as refused:
         read_database_url(url, root=ROOT, governed=GOVERNED)
 
@@ -300,8 +300,8 @@ def test_an_unusable_url_is_one_line_that_says_what_to_do(url: str) -> None:
 
 
 @pytest.mark.parametrize("separator", "/?#@:&=%[],;' \"\\+{}")
-def test_no_piece_of_a_password_gets_into_the_line(separator: str) -> None:
-    """Whatever character stands in the password, and makes a URL fall apart."""
+def test_the_error_contains_no_piece_of_a_password(separator: str) -> None:
+    """For every special character that a password may contain and that breaks a URL apart."""
     for url in (
         f"postgresql://u:canary{separator}canary@h/app",
         f"postgresql://u:canary{separator}canary={separator}canary@h:70000/app",
@@ -333,7 +333,7 @@ def test_any_url_is_usable_or_refused(beginning: str, pieces: list[str]) -> None
         read(f"postgresql://{beginning}{''.join(pieces)}")
 
 
-def test_no_host_at_all_is_wherever_the_driver_looks() -> None:
+def test_without_a_host_the_default_of_the_driver_applies() -> None:
     parsed = read("postgresql:///app")
 
     assert "/var/run/postgresql/.s.PGSQL.5432" in parsed.addresses
@@ -351,20 +351,20 @@ def test_no_host_at_all_is_wherever_the_driver_looks() -> None:
         ("verify-ca&sslrootcert={ca}", SSLMode.require, ssl.CERT_REQUIRED, False),
         ("verify-full&sslrootcert={ca}", SSLMode.require, ssl.CERT_REQUIRED, True),
         ("verify-full&sslrootcert=system", SSLMode.require, ssl.CERT_REQUIRED, True),
-        # With an authority, `require` verifies, as in libpq.
+        # With a certificate authority, `require` verifies the certificate, as in libpq.
         ("require&sslrootcert={ca}", SSLMode.require, ssl.CERT_REQUIRED, False),
         ("true", SSLMode.require, ssl.CERT_REQUIRED, True),
         ("prefer&channel_binding=require", SSLMode.require, ssl.CERT_NONE, False),
     ],
 )
-def test_a_mode_of_tls_means_what_it_means_to_libpq(
+def test_a_tls_mode_verifies_as_in_libpq(
     tmp_path: Path, mode: str, expected: SSLMode, verifies: ssl.VerifyMode, checks_host: bool
 ) -> None:
     ca = write_certificate(tmp_path / "ca.pem", "h")
 
     parameters = read(f"postgresql://u@h/app?sslmode={mode.format(ca=ca)}").parameters
 
-    # Given a context, asyncpg takes the mode for `require`: the context does the rest.
+    # Given an SSL context, asyncpg reads the mode as `require`: the context does the rest.
     assert parameters.sslmode == expected
     if verifies is not None:
         assert (parameters.ssl.verify_mode, parameters.ssl.check_hostname) == (
@@ -379,7 +379,7 @@ def test_system_authorities_are_verified_without_a_mode() -> None:
     assert (parameters.ssl.verify_mode, parameters.ssl.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
-def test_certificates_are_found_where_libpq_looks(
+def test_certificates_are_found_in_the_places_of_libpq(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".postgresql").mkdir()
@@ -402,7 +402,7 @@ def _no_home() -> Path:
     raise RuntimeError("Could not determine home directory.")
 
 
-def test_tls_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
+def test_unusable_tls_files_are_named(tmp_path: Path) -> None:
     one = write_certificate(tmp_path / "one.pem", "h")
     other = write_certificate(tmp_path / "other.pem", "h")
     (tmp_path / "letter.pem").write_text("Dear aunt, ")
@@ -410,8 +410,8 @@ def test_tls_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
     url = "postgresql://u@h/app?sslmode=verify-full"
 
     for options, line in {
-        f"&sslrootcert={letter}": f"sslrootcert: {letter} holds nothing of the kind",
-        f"&sslrootcert={one}&sslcrl={letter}": f"sslcrl: {letter} holds nothing",
+        f"&sslrootcert={letter}": f"sslrootcert: {letter} has no such object",
+        f"&sslrootcert={one}&sslcrl={letter}": f"sslcrl: {letter} has no such object",
         f"&sslrootcert={one}&sslcert={letter}": "sslcert and sslkey cannot be used",
         f"&sslrootcert={one}&sslcert={one}&sslkey={letter}": "sslcert and sslkey cannot be used",
         f"&sslrootcert={one}&sslcert={one}&sslkey={other}": "sslkey does not belong to sslcert",
@@ -423,7 +423,7 @@ def test_tls_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
         assert str(refused.value).startswith(line), refused.value
 
 
-def test_a_revocation_list_is_looked_into(tmp_path: Path) -> None:
+def test_a_revocation_list_is_checked(tmp_path: Path) -> None:
     authority = Authority(tmp_path, "authority")
     certificate, _ = authority.issue("server", "h")
     files = f"sslrootcert={authority.certificate}&sslcrl={authority.revoke(certificate)}"
@@ -455,13 +455,13 @@ def test_options_become_arguments_of_the_driver() -> None:
     assert given["passfile"] == "/run/pgpass"
 
 
-def test_no_limit_to_connecting_leaves_our_own() -> None:
+def test_connect_timeout_0_keeps_the_default_timeout() -> None:
     address = read_database_url("postgresql://u@h/app?connect_timeout=0", root=ROOT)
 
     assert connection_of(address, defaults={"timeout": 3})[1]["timeout"] == 3
 
 
-def test_what_the_url_says_comes_before_defaults() -> None:
+def test_options_of_the_url_override_defaults() -> None:
     address = read_database_url(
         "postgresql://u@h/app?connect_timeout=7&application_name=api", root=ROOT
     )
@@ -484,20 +484,20 @@ def test_what_the_url_says_comes_before_defaults() -> None:
         ("prefer-standby", None, "prefer-standby"),
     ],
 )
-def test_a_server_is_asked_for_by_what_the_connection_is_for(
+def test_the_required_kind_of_server_depends_on_whether_the_connection_writes(
     asked: str, writing: str | None, reading: str
 ) -> None:
     url = f"postgresql://u@h1,h2/app?target_session_attrs={asked}"
 
     assert read(url, read_only=True).parameters.target_session_attrs == reading
     if writing is None:
-        with pytest.raises(AddressError, match=f"target_session_attrs={asked} asks for a server"):
+        with pytest.raises(AddressError, match=f"target_session_attrs={asked} selects a server"):
             read(url)
     else:
         assert read(url).parameters.target_session_attrs == writing
 
 
-def test_libpqs_variable_asks_for_what_the_connection_is_for(
+def test_the_variable_of_libpq_requires_a_kind_of_server_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PGTARGETSESSIONATTRS", "read-write")
@@ -541,5 +541,5 @@ def test_a_url_of_sqlite_names_a_file(url: str, file: str) -> None:
         ("postgresql:///app?host=/run/pg", "PostgreSQL /run/pg:5432/app"),
     ],
 )
-def test_a_database_is_named_without_its_password(url: str, name: str) -> None:
+def test_the_name_of_a_database_omits_its_password(url: str, name: str) -> None:
     assert name_of(read_database_url(url, root=ROOT)) == name

@@ -1,4 +1,4 @@
-"""Each fault, made for real, has its cause and its remedy, and no secret."""
+"""Diagnosis of real faults of each service: the cause, the remedy, and no secret."""
 
 import asyncio
 import errno
@@ -19,26 +19,28 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.core.backing_services import DATABASE, MAIL, STORE, log_fields
 from app.core.config import Settings
-from app.core.counter_store import open_counter_store
-from app.core.diagnosis import Diagnosis, Service, diagnose
-from app.db.driver_threads import threads_ended
-from app.db.session import Database, _connect_postgresql
-from app.mail.message import Mail
-from app.mail.smtp_mailer import SmtpMailer
-from tests.data.faults import TEMPLATE, connection_to, private_server
-from tests.support.certificates import server_context, write_certificate
-from tests.support.postgres import PORT, PostgresServer
-from tests.support.tls_servers import postgres_with_tls, server_that_says, server_with_tls
-from tests.support.valkey import ValkeyServer
+from app.db.session import Database
+from mscr.connections.backing_services import DATABASE, MAIL, STORE, log_fields
+from mscr.connections.counter_store import open_counter_store
+from mscr.connections.diagnosis import Diagnosis, Service, diagnose
+from mscr.db.driver_threads import threads_ended
+from mscr.db.engine import _connect_postgresql
+from mscr.mail.message import Mail
+from mscr.mail.smtp_mailer import SmtpMailer
+from mscr.testing.certificates import server_context, write_certificate
+from mscr.testing.postgres import PORT, PostgresServer
+from mscr.testing.tls_servers import postgres_with_tls, server_that_says, server_with_tls
+from mscr.testing.valkey import ValkeyServer
+from mscr.testing.waiting import connection_to
+from tests.data.faults import TEMPLATE, private_server
 
 SECRET = "hunter2-is-secret"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    """PostgreSQL with roles that may not do much."""
+    """Start PostgreSQL with roles of few privileges."""
     with private_server() as server:
         hba = server.scratch.path / "data" / "pg_hba.conf"
         rules = "local all guarded scram-sha-256\nlocal all banned reject\n"
@@ -66,15 +68,15 @@ def url_of(server: PostgresServer, user: str, database: str = TEMPLATE) -> str:
 
 
 async def fault_of(url: str, statement: str, *, read_only: bool = False) -> BaseException:
-    """What the application's own engine raises."""
-    settings = Settings(_env_file=None, DATABASE_URL=url, DATABASE_LOCK_TIMEOUT_SECONDS=0.2)
+    """Return the exception that the application's own engine raises."""
+    settings = Settings.from_env_file(None, DATABASE_URL=url, DATABASE_LOCK_TIMEOUT_SECONDS=0.2)
     database = Database(settings)
     sessions = database.read_sessions if read_only else database.sessions
     async with threads_ended():
         try:
             async with sessions() as session:
                 await session.execute(text(statement))
-        except Exception as error:  # noqa: BLE001  # whatever it is
+        except Exception as error:  # noqa: BLE001  # any error is returned
             return error
         finally:
             await database.close()
@@ -169,7 +171,7 @@ async def connect_with_tls(
         await _connect_postgresql(
             host=host, port=port, user="me", password=SECRET, database="app", ssl=context, timeout=9
         )
-    except Exception as error:  # noqa: BLE001  # whatever it is
+    except Exception as error:  # noqa: BLE001  # any error is returned
         return error
     raise AssertionError("nothing was wrong")
 
@@ -188,8 +190,8 @@ async def test_postgresql_with_the_certificate_of_another_host(tmp_path: Path) -
         by_name = await connect_with_tls(port, trusting(path), "localhost")
         by_address = await connect_with_tls(port, trusting(path))
 
-    check(by_name, DATABASE, "another host name", "as in the certificate")
-    check(by_address, DATABASE, "not for this IP address", "as in the certificate")
+    check(by_name, DATABASE, "another host name", "the certificate's host name")
+    check(by_address, DATABASE, "not for this IP address", "the certificate's host name")
 
 
 async def test_postgresql_with_an_expired_certificate(tmp_path: Path) -> None:
@@ -208,7 +210,7 @@ async def test_postgresql_without_tls() -> None:
 
 
 async def test_key_files(tmp_path: Path) -> None:
-    """As they are read into a context, wherever that is done."""
+    """Errors from loading certificates into an SSL context, wherever the code does that."""
     own = write_certificate(tmp_path / "own.pem", "a.example")
     other = write_certificate(tmp_path / "other.pem", "a.example")
     (tmp_path / "text.pem").write_text("no certificate")
@@ -218,10 +220,10 @@ async def test_key_files(tmp_path: Path) -> None:
         (tmp_path / "text.pem", None): "PEM",
         (tmp_path / "missing.pem", None): "does not exist",
     }.items():
-        with pytest.raises(OSError) as caught:  # noqa: PT011  # of several classes
+        with pytest.raises(OSError) as caught:  # noqa: PT011  # the classes differ
             context.load_cert_chain(*paths)
         check(caught.value, DATABASE, cause, "")
-    check(PermissionError(errno.EACCES, "Permission denied"), DATABASE, "may not be used", "read")
+    check(PermissionError(errno.EACCES, "Permission denied"), DATABASE, "may not use", "read")
 
 
 # --- SQLite
@@ -237,7 +239,7 @@ async def test_sqlite_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "app.db").write_text("this is a text, and long enough to be read as one" * 20)
     error = await fault_of(f"sqlite+aiosqlite:///{tmp_path}/app.db", "SELECT 1")
 
-    check(error, DATABASE, "not a database of SQLite", "correct the path")
+    check(error, DATABASE, "not an SQLite database", "correct the path")
 
 
 async def test_sqlite_without_a_schema(tmp_path: Path) -> None:
@@ -266,7 +268,7 @@ def test_sqlite_with_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_sqlite_that_may_not_be_written(tmp_path: Path) -> None:
-    """Root may write everywhere, so the file is opened for reading."""
+    """Root may write everywhere, so the file is opened read-only."""
     sqlite3.connect(tmp_path / "app.db").close()
     url = f"file:{tmp_path}/app.db?mode=ro"
     with (
@@ -275,7 +277,7 @@ def test_sqlite_that_may_not_be_written(tmp_path: Path) -> None:
     ):
         connection.execute("CREATE TABLE t (i int)")
 
-    check(caught.value, DATABASE, "may not be written", "right to write")
+    check(caught.value, DATABASE, "may not write", "right to write")
 
 
 # --- Redis
@@ -302,7 +304,7 @@ async def count(url: str) -> BaseException:
     storage = open_counter_store(url, keepalive=timedelta(seconds=30))
     try:
         await FixedWindowRateLimiter(storage).hit(parse("1/minute"), "a")
-    except Exception as error:  # noqa: BLE001  # whatever it is
+    except Exception as error:  # noqa: BLE001  # any error is returned
         return error
     finally:
         await storage.bridge.get_connection().aclose()  # type: ignore[attr-defined]  # as in rate_limit
@@ -325,14 +327,14 @@ async def test_redis_with_a_password(store: ValkeyServer, redis: Redis) -> None:
     await redis.config_set("requirepass", SECRET)
     wrong = store.url.replace("unix://", "unix://:wrong@")
 
-    check(await count(store.url), STORE, "wants a password", "add it to REDIS_URL")
+    check(await count(store.url), STORE, "requires a password", "add it to REDIS_URL")
     check(await count(wrong), STORE, "is wrong", "correct user and password")
 
 
 async def test_redis_without_so_many_databases(store: ValkeyServer) -> None:
     error = await count(store.url.replace("db=0", "db=99"))
 
-    check(error, STORE, "no database of this number", "at the end of REDIS_URL")
+    check(error, STORE, "no database with this number", "at the end of REDIS_URL")
 
 
 async def test_redis_that_cannot_be_reached() -> None:
@@ -351,7 +353,7 @@ async def test_redis_with_and_without_tls(tmp_path: Path) -> None:
         check(await count(f"rediss://localhost:{encrypted}/0"), STORE, "self-signed", "ssl_ca")
         check(await count(f"rediss://localhost:{plain}/0"), STORE, "not speak TLS", "rediss://")
         check(await count(f"redis://localhost:{encrypted}/0"), STORE, "closed", "rediss://")
-        check(await count(f"redis://localhost:{web}/0"), STORE, "no Redis", "port")
+        check(await count(f"redis://localhost:{web}/0"), STORE, "not Redis", "port")
 
 
 # --- Mail
@@ -361,7 +363,7 @@ async def send(url: str) -> BaseException:
     mail = Mail(recipient="ada@example.com", subject="Hello", text="Ada")
     try:
         await SmtpMailer(url, sender="no-reply@example.com").send(mail)
-    except Exception as error:  # noqa: BLE001  # whatever it is
+    except Exception as error:  # noqa: BLE001  # any error is returned
         return error
     raise AssertionError("nothing was wrong")
 
@@ -376,7 +378,7 @@ async def test_mail_servers(tmp_path: Path) -> None:
         check(await send(f"smtps://localhost:{encrypted}"), MAIL, "self-signed", "trust")
 
 
-# --- what is no fault of a service
+# --- errors that are no fault of a service
 
 
 def test_a_bug_has_no_diagnosis() -> None:
@@ -391,25 +393,25 @@ async def test_a_wrong_statement_has_no_diagnosis(server: PostgresServer, tmp_pa
         assert diagnose(error, DATABASE) is None
 
 
-def test_the_innermost_of_many_causes_is_found_and_a_circle_ends() -> None:
+def test_the_innermost_cause_is_found_and_a_cycle_ends() -> None:
     outer, inner = ValueError("outer"), TimeoutError()
     outer.__cause__ = ExceptionGroup("several", [RuntimeError("other"), inner])
     inner.__cause__ = outer
 
-    check(outer, DATABASE, "no answer in time", "firewalls")
+    check(outer, DATABASE, "no response in time", "firewalls")
 
 
-def test_what_is_closed_or_unknown_is_told_last() -> None:
+def test_other_errors_have_a_general_diagnosis() -> None:
     check(OSError(errno.EIO, "Input/output error"), DATABASE, "Input/output error", "DATABASE_URL")
     check(EOFError(), STORE, "closed by the other side", "check that Redis runs")
     check(asyncio.IncompleteReadError(b"", 1), STORE, "closed by the other side", "REDIS_URL")
-    check(gaierror(EAI_AGAIN, "try again"), DATABASE, "no name server answered", "DNS")
+    check(gaierror(EAI_AGAIN, "try again"), DATABASE, "no name server replied", "DNS")
     check(ssl.SSLCertVerificationError(1, "new"), DATABASE, "not accepted", "sslrootcert")
 
 
 async def test_an_exhausted_pool(server: PostgresServer) -> None:
-    settings = Settings(
-        _env_file=None,
+    settings = Settings.from_env_file(
+        None,
         DATABASE_URL=server.url(TEMPLATE),
         DATABASE_POOL_SIZE=1,
         DATABASE_POOL_TIMEOUT_SECONDS=0.1,
@@ -423,7 +425,7 @@ async def test_an_exhausted_pool(server: PostgresServer) -> None:
     check(caught.value, DATABASE, "every connection", "DATABASE_POOL_SIZE")
 
 
-def test_of_a_long_text_only_the_beginning_is_shown() -> None:
+def test_a_long_message_is_truncated() -> None:
     error = asyncpg.InvalidPasswordError("p" * 1000)
     found = diagnose(error, DATABASE)
 

@@ -1,4 +1,4 @@
-"""Whose word is taken for the client's address and scheme, and how it is read."""
+"""The client's address and scheme behind proxies: trusted peers, and how headers are read."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -8,17 +8,17 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from app.core.addresses import parse_network
-from app.core.forwarded import ForwardedMiddleware
-from app.core.refusals import Refusals
-from app.server.refusal import Refusal
+from mscr.core.addresses import parse_network
+from mscr.http.forwarded import ForwardedMiddleware
+from mscr.http.refusals import Refusals
+from mscr.server.refusal import Refusal
 
 PROXY: Final = "10.0.0.1"
 Lines = Iterable[tuple[str, str]]
 
 
 class Behind:
-    """An application behind proxies, of which it remembers the last request."""
+    """An application behind proxies that remembers its last request."""
 
     def __init__(self, *trusted: str) -> None:
         self._middleware = ForwardedMiddleware(self._answer, trusted)
@@ -52,7 +52,7 @@ async def client_for(header: str, *trusted: str, peer: str = PROXY) -> str | Non
     ("peer", "trusted"),
     [
         ("10.0.0.1", "10.0.0.1"),
-        # What a dual-stack listener calls it.
+        # The IPv4-mapped form, which a dual-stack listener reports.
         ("::ffff:10.0.0.1", "10.0.0.1"),
         ("::ffff:10.0.0.1", "10.0.0.0/8"),
         ("::FFFF:0a00:0001", "10.0.0.0/8"),
@@ -68,7 +68,7 @@ async def client_for(header: str, *trusted: str, peer: str = PROXY) -> str | Non
         (None, "*"),
     ],
 )
-async def test_a_trusted_peer_is_believed_however_it_is_spelled(
+async def test_the_headers_of_a_trusted_peer_are_read_however_its_address_is_spelled(
     peer: str | None, trusted: str
 ) -> None:
     behind = Behind(trusted)
@@ -92,7 +92,7 @@ async def test_a_trusted_peer_is_believed_however_it_is_spelled(
         (None, "10.0.0.1"),
     ],
 )
-async def test_any_other_peer_is_not(peer: str | None, trusted: str) -> None:
+async def test_the_headers_of_any_other_peer_are_ignored(peer: str | None, trusted: str) -> None:
     behind = Behind(trusted)
     lines = [("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https")]
 
@@ -116,16 +116,16 @@ async def test_any_other_peer_is_not(peer: str | None, trusted: str) -> None:
         ("[2001:db8::1]:99", "2001:db8::1"),
         ('"[2001:db8::1]:99"', "2001:db8::1"),
         ("fe80::1%eth0", "fe80::1"),
-        # What the client wrote before the proxy's entry means nothing.
+        # Entries left of the proxy's own come from the client and are ignored.
         ("198.51.100.1, 203.0.113.9", "203.0.113.9"),
         ("unknown, garbage,, 203.0.113.9", "203.0.113.9"),
         ("10.0.0.1, 203.0.113.9", "203.0.113.9"),
-        # Empty entries are none.
+        # Empty entries are ignored.
         ("203.0.113.9,", "203.0.113.9"),
         ("203.0.113.9, ,", "203.0.113.9"),
     ],
 )
-async def test_the_proxy_s_entry_is_read_in_every_form(header: str, client: str) -> None:
+async def test_the_entry_of_the_proxy_is_read_in_every_form(header: str, client: str) -> None:
     assert await client_for(header) == client
 
 
@@ -138,7 +138,9 @@ async def test_the_proxy_s_entry_is_read_in_every_form(header: str, client: str)
         *("203.0.113.0/24", "for=203.0.113.9", "http://203.0.113.9", "203.0.113.9:\xb2"),
     ],
 )
-async def test_an_entry_that_is_no_address_leaves_the_proxy_s_own(header: str) -> None:
+async def test_an_entry_that_is_no_address_falls_back_to_the_address_of_the_proxy(
+    header: str,
+) -> None:
     assert await client_for(header) == PROXY
 
 
@@ -149,9 +151,9 @@ async def test_an_entry_that_is_no_address_leaves_the_proxy_s_own(header: str) -
         ("198.51.100.1, 203.0.113.9, ::ffff:10.0.0.2", "203.0.113.9"),
         # The last address that a trusted proxy reported.
         ("203.0.113.9, garbage, 10.0.0.2", "10.0.0.2"),
-        # The request comes from a proxy itself, or from a neighbour of theirs.
+        # The request comes from a proxy itself, or from another host in its network.
         ("10.0.0.4, 10.0.0.3, 10.0.0.2", "10.0.0.4"),
-        # More in a row than there are: the rest is not read.
+        # Above the limit of entries: the rest is not read.
         (", ".join(["203.0.113.9", "10.0.0.3", *["10.0.0.2"] * 31]), "10.0.0.3"),
         (", ".join(["203.0.113.9", *["10.0.0.2"] * 31]), "203.0.113.9"),
     ],
@@ -160,7 +162,7 @@ async def test_several_proxies_are_followed_from_the_right(header: str, client: 
     assert await client_for(header, "10.0.0.0/8") == client
 
 
-async def test_several_lines_are_one_list() -> None:
+async def test_several_header_lines_are_one_list() -> None:
     behind = Behind(PROXY)
     lines = [("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-For", "203.0.113.9")]
     assert (await behind.asked(PROXY, lines)).client == "203.0.113.9"
@@ -177,7 +179,7 @@ async def test_several_lines_are_one_list() -> None:
         ("wss", "http"),
         ("ftp", "http"),
         ("javascript", "http"),
-        # What the client wrote, and what the proxy saw.
+        # The client wrote the first value, the proxy the second.
         ("https, http", "http"),
         ("http, https", "https"),
         ("http,https,", "https"),
@@ -192,14 +194,14 @@ async def test_the_scheme_is_the_one_that_the_proxy_saw(sent: str, scheme: str) 
 @pytest.mark.parametrize(
     ("addresses", "schemes", "scheme"),
     [
-        # Both proxies append: the outer one saw TLS.
+        # Both proxies append. The outer one saw TLS.
         ("203.0.113.9, 10.0.0.2", "https, http", "https"),
         ("203.0.113.9, 10.0.0.2", "http, https, http", "https"),
-        # The inner one replaces it, or passes it on.
+        # The inner proxy replaces the header, or passes it on.
         ("203.0.113.9, 10.0.0.2", "https", "https"),
-        # The outer one appends nothing: what it passed on stays the client's word.
+        # The outer proxy appends nothing, so the first value may come from the client.
         ("203.0.113.9", "https, http", "http"),
-        # Every entry is a trusted proxy's.
+        # Every address is that of a trusted proxy.
         ("10.0.0.3, 10.0.0.2", "https, http", "https"),
         ("", "http, https", "https"),
     ],
@@ -218,13 +220,13 @@ async def test_a_websocket_has_a_scheme_of_its_own() -> None:
     assert behind.scope["scheme"] == "wss"
 
 
-async def test_a_start_has_no_client() -> None:
+async def test_a_lifespan_has_no_client() -> None:
     behind = Behind(PROXY)
     await behind.asked(None, [("X-Forwarded-For", "203.0.113.9")], kind="lifespan")
     assert behind.client is None
 
 
-async def test_an_address_has_one_spelling_without_any_proxy() -> None:
+async def test_addresses_are_normalized_without_any_proxy() -> None:
     behind = Behind()
     spelled = [
         (await behind.asked(peer, [])).client
@@ -261,7 +263,7 @@ async def test_an_untrusted_peer_on_a_unix_socket_is_reported() -> None:
 
 
 async def test_a_proxy_that_sends_another_header_is_reported() -> None:
-    """RFC 7239's header is not read: most proxies pass it on as the client wrote it."""
+    """The `Forwarded` header of RFC 7239 is not read: most proxies pass on the client's own."""
     behind = Behind(PROXY)
     with capture_logs() as events:
         for _ in range(2):
@@ -281,7 +283,7 @@ async def test_a_proxy_that_sends_another_header_is_reported() -> None:
         ("fd00::1/8", "fd00::/8"),
     ],
 )
-def test_a_network_has_one_spelling(text: str, network: str) -> None:
+def test_networks_are_normalized(text: str, network: str) -> None:
     assert str(parse_network(text)) == network
 
 
@@ -293,14 +295,14 @@ def test_a_network_has_one_spelling(text: str, network: str) -> None:
         ("a client", "a client"),
     ],
 )
-def test_what_never_becomes_a_request_is_logged_with_that_spelling(text: str, address: str) -> None:
+def test_malformed_requests_are_logged_with_a_normalized_address(text: str, address: str) -> None:
     with capture_logs() as events:
         Refusals([], credentials=False)(Refusal(HTTPStatus.BAD_REQUEST, text, []))
     assert [event["client"] for event in events] == [address]
 
 
-# What their documentation says they send: TRUSTED_PROXIES, the peer, and both headers. The client
-# sent a header of its own where the platform appends to it.
+# The headers that each platform sends according to its documentation: TRUSTED_PROXIES, the peer,
+# and both headers. Where the platform appends, the client sent a header of its own.
 PLATFORMS: Final = {
     "nginx, same host": ("127.0.0.1", "127.0.0.1", ["198.51.100.1, 203.0.113.9"], "https"),
     "HAProxy, a line of its own": ("::1", "::1", ["198.51.100.1", "203.0.113.9"], "https"),

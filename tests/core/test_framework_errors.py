@@ -1,12 +1,12 @@
-"""`HTTPException`, which the framework and its extensions raise, in the one shape of errors."""
+"""`HTTPException`, raised by the framework and its extensions, gets the project's error shape."""
 
 import pytest
 from fastapi import FastAPI, HTTPException
 from httpx2 import AsyncClient, Response
 from structlog.testing import capture_logs
 
-from tests.support.databases import on_sqlite
-from tests.support.problems import problem
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import problem
 
 pytestmark = on_sqlite
 
@@ -25,10 +25,10 @@ pytestmark = on_sqlite
         (499, "http_499", "HTTP 499"),
     ],
 )
-async def test_it_keeps_its_status_its_text_and_its_headers(
+async def test_an_http_exception_keeps_its_status_detail_and_headers(
     app: FastAPI, client: AsyncClient, status: int, code: str, title: str
 ) -> None:
-    """ER1: with a class of ours, a registered status without one, and an unregistered status."""
+    """ER1: a status with an error class, a registered one without, and an unregistered one."""
     response = await raising(
         app, client, HTTPException(status, "The vote is over.", headers={"X-Reason": "late"})
     )
@@ -43,7 +43,7 @@ async def test_it_keeps_its_status_its_text_and_its_headers(
     ("status", "name", "value"),
     [(401, "www-authenticate", 'Basic realm="x"'), (503, "retry-after", "7")],
 )
-async def test_its_header_replaces_ours_whatever_its_case(
+async def test_headers_of_an_http_exception_replace_defaults_case_insensitively(
     app: FastAPI, client: AsyncClient, status: int, name: str, value: str
 ) -> None:
     response = await raising(app, client, HTTPException(status, headers={name: value}))
@@ -51,7 +51,9 @@ async def test_its_header_replaces_ours_whatever_its_case(
     assert response.headers.get_list(name) == [value]
 
 
-async def test_its_headers_do_not_describe_our_content(app: FastAPI, client: AsyncClient) -> None:
+async def test_content_headers_of_an_http_exception_are_ignored(
+    app: FastAPI, client: AsyncClient
+) -> None:
     headers = {"content-type": "text/plain", "Content-Length": "3", "allow": "GET"}
     response = await raising(app, client, HTTPException(405, "x", headers=headers))
 
@@ -64,7 +66,7 @@ async def test_its_headers_do_not_describe_our_content(app: FastAPI, client: Asy
     ("status", "code"),
     [(500, "internal_server_error"), (503, "service_unavailable"), (520, "http_520")],
 )
-async def test_its_text_stays_in_the_log_from_500_on(
+async def test_the_detail_of_a_5xx_is_logged_and_not_sent(
     app: FastAPI, client: AsyncClient, status: int, code: str
 ) -> None:
     with capture_logs() as events:
@@ -76,14 +78,14 @@ async def test_its_text_stays_in_the_log_from_500_on(
 
 
 @pytest.mark.parametrize("status", [0, 199, 600, 999, -1])
-async def test_a_status_that_no_server_can_send_is_a_fault_of_ours(
+async def test_an_invalid_status_is_a_server_fault(
     app: FastAPI, client: AsyncClient, status: int
 ) -> None:
     problem(await raising(app, client, HTTPException(status, "canary")), 500, "internal_error")
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])
-async def test_a_status_without_content_has_none(
+async def test_a_response_of_a_status_without_content_is_empty(
     app: FastAPI, client: AsyncClient, status: int
 ) -> None:
     response = await raising(app, client, HTTPException(status, headers={"ETag": '"1"'}))
@@ -103,7 +105,7 @@ async def test_a_status_without_content_has_none(
     ],
     ids=["default", "phrase", "JSON", "no JSON", "lone surrogate"],
 )
-async def test_whatever_its_detail_is_the_response_has_our_shape(
+async def test_any_detail_gives_a_problem_response(
     app: FastAPI, client: AsyncClient, detail: object, shown: str
 ) -> None:
     body = problem(await raising(app, client, HTTPException(400, detail)), 400, "bad_request")
@@ -119,7 +121,7 @@ async def raising(app: FastAPI, client: AsyncClient, error: HTTPException) -> Re
     return await client.get("/raises")
 
 
-async def test_a_failure_that_it_tells_of_is_logged(app: FastAPI, client: AsyncClient) -> None:
+async def test_a_server_error_without_detail_is_logged(app: FastAPI, client: AsyncClient) -> None:
     with capture_logs() as events:
         problem(await raising(app, client, HTTPException(500)), 500, "internal_server_error")
 

@@ -9,12 +9,13 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from app.core.config import PROJECT_ROOT, Settings
-from app.main import create_app, process_lifespan
+from app.main import create_app
+from mscr.lifespan import process_lifespan
 
 
 @pytest.fixture
 def untuned() -> Iterator[None]:
-    """The collector as Python has it, and not as the tests do."""
+    """Restore Python's default collector settings, which the tests' own replace."""
     thresholds = gc.get_threshold()
     gc.unfreeze()
     gc.set_threshold(700, 10, 10)
@@ -24,7 +25,7 @@ def untuned() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("untuned")
-async def test_a_server_s_process_collects_rarely_and_not_what_it_started_with(
+async def test_a_server_process_collects_rarely_and_skips_objects_of_its_start(
     settings: Settings,
 ) -> None:
     async with process_lifespan(create_app(settings)):
@@ -33,14 +34,14 @@ async def test_a_server_s_process_collects_rarely_and_not_what_it_started_with(
 
 
 @pytest.mark.usefixtures("untuned")
-def test_a_server_collects_rarely_while_it_loads_too() -> None:
+def test_a_server_collects_rarely_while_it_loads() -> None:
     runpy.run_path(str(PROJECT_ROOT / "cli.py"))
 
     assert gc.get_threshold() == (50_000, 20, 50)
 
 
-async def test_a_request_leaves_nothing_to_the_collector(app: FastAPI) -> None:
-    """Cycles would keep each request until a collection, which then pauses all the others."""
+async def test_a_request_leaves_no_reference_cycles(app: FastAPI) -> None:
+    """A reference cycle would keep each request until a collection, which pauses all requests."""
     scope: dict[str, Any] = {
         "type": "http",
         "http_version": "1.1",

@@ -1,4 +1,4 @@
-"""Modules that libraries shall not find."""
+"""Modules that are hidden from libraries while these are imported."""
 
 import importlib
 import sys
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.core.hidden_modules import hidden
+from mscr.core.hidden_modules import hidden
 
-# Of the standard library, and harmless to load twice.
+# A module of the standard library that is harmless to load twice.
 NAME = "colorsys"
 
 
@@ -20,21 +20,21 @@ def _forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         sys.modules.pop(NAME, None)
 
 
-def test_a_hidden_module_is_found_again_afterwards() -> None:
+def test_a_hidden_module_can_be_imported_afterwards() -> None:
     with hidden(NAME), pytest.raises(ModuleNotFoundError):
         importlib.import_module(NAME)
 
     assert importlib.import_module(NAME).__name__ == NAME
 
 
-def test_it_is_found_again_after_an_error() -> None:
+def test_a_hidden_module_can_be_imported_after_an_error() -> None:
     with pytest.raises(ImportError), hidden(NAME):
         raise ImportError
 
     assert importlib.import_module(NAME).__name__ == NAME
 
 
-def test_what_somebody_uses_already_stays() -> None:
+def test_an_imported_module_is_not_hidden() -> None:
     used = importlib.import_module(NAME)
 
     with hidden(NAME):

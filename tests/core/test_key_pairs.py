@@ -1,4 +1,4 @@
-"""Keys from PEM: what is taken, how they are named, and that no refusal tells a part of one."""
+"""Keys from PEM: accepted forms, key ids, and refusals that quote no part of a key."""
 
 import re
 
@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from app.core.config import Settings, get_settings
-from app.core.security import base64url
-from app.core.security.key_pairs import public_jwk, thumbprint, to_line
-from app.core.security.key_ring import KeyRing
-from app.core.security.signing_algorithm import SigningAlgorithm
-from tests.support.key_pairs import (
+from mscr.core.security import base64url
+from mscr.core.security.key_pairs import public_jwk, thumbprint, to_line
+from mscr.core.security.key_ring import KeyRing
+from mscr.core.security.signing_algorithm import SigningAlgorithm
+from mscr.testing.key_pairs import (
     ASYMMETRIC,
     EDDSA,
     RS256,
@@ -81,7 +81,7 @@ def public_pem(key: PrivateKeyTypes) -> str:
 
 ED25519 = key_pair(EDDSA)
 RSA = key_pair(RS256)
-SHORT_RSA = rsa.generate_private_key(public_exponent=65_537, key_size=1024)  # noqa: S505 - to be refused
+SHORT_RSA = rsa.generate_private_key(public_exponent=65_537, key_size=1024)  # noqa: S505 - refused on purpose
 P256 = ec.generate_private_key(ec.SECP256R1())
 ED448 = ed448.Ed448PrivateKey.generate()
 X25519 = x25519.X25519PrivateKey.generate()
@@ -130,14 +130,16 @@ WRONG_PUBLIC = {
 
 
 def start(monkeypatch: pytest.MonkeyPatch, **settings: str) -> Settings:
-    """What a process does as it starts."""
+    """Load the settings, as a process does when it starts."""
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return get_settings.__wrapped__()
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_a_private_key_may_be_spelled(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_private_key_is_accepted_in_every_spelling(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     algorithm, text = SPELLINGS[name]
 
     settings = start(monkeypatch, JWT_ALGORITHM=algorithm.value, JWT_PRIVATE_KEY=text)
@@ -147,10 +149,10 @@ def test_a_private_key_may_be_spelled(name: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("environment", ["development", "test"])
 @pytest.mark.parametrize("name", WRONG)
-def test_a_private_key_that_cannot_sign_is_refused_in_one_line_without_it(
+def test_an_unusable_private_key_is_refused_in_one_line_and_not_quoted(
     name: str, environment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """JW6, CF1: at start, whatever the environment."""
+    """JW6, CF1: at start-up, in every environment."""
     algorithm, text = WRONG[name]
 
     with pytest.raises(SystemExit) as refused:
@@ -165,7 +167,7 @@ def test_a_private_key_that_cannot_sign_is_refused_in_one_line_without_it(
 
 
 @pytest.mark.parametrize("name", WRONG_PUBLIC)
-def test_a_public_key_that_cannot_verify_is_refused_in_one_line_without_it(
+def test_an_unusable_public_key_is_refused_in_one_line_and_not_quoted(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """JW6, CF1."""
@@ -194,7 +196,7 @@ def test_a_public_key_that_cannot_verify_is_refused_in_one_line_without_it(
         ("two keys", "one private key"),
     ],
 )
-def test_the_line_says_what_is_wrong_with_the_key(
+def test_the_error_names_the_fault_of_the_key(
     name: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     algorithm, text = WRONG[name]
@@ -204,7 +206,7 @@ def test_the_line_says_what_is_wrong_with_the_key(
 
 
 @pytest.mark.parametrize("algorithm", ASYMMETRIC, ids=name_of)
-def test_without_a_private_key_the_line_says_how_to_make_one(
+def test_the_error_of_a_missing_private_key_names_the_command_that_generates_one(
     algorithm: SigningAlgorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SystemExit, match=f"generate-keys --algorithm {algorithm.value}`"):
@@ -215,7 +217,7 @@ def test_without_a_private_key_the_line_says_how_to_make_one(
 def test_a_key_pair_without_its_algorithm_is_refused(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """JW1: else tokens would be signed with a secret that nobody thinks of."""
+    """JW1: otherwise tokens would be signed with the shared secret, unnoticed."""
     with pytest.raises(SystemExit) as refused:
         start(monkeypatch, **{name: LINE})
 
@@ -253,7 +255,7 @@ def test_settings_and_services_show_no_key() -> None:
         (signing_settings(EDDSA, others=["next"]), LINE),
         ({"JWT_SECRET_KEY": "canary" * 6}, "canary"),
     ):
-        settings = Settings(_env_file=None, **values)
+        settings = Settings.from_env_file(None, **values)
         shown = f"{settings!r} {settings} {KeyRing.from_settings(settings)!r}"
         assert "JWT_ALGORITHM" in shown
         assert not [part for part in {"canary", *parts_of(key)} if part in shown]
@@ -267,7 +269,7 @@ def assert_told(output: str, name: str, key: str) -> None:
 
 
 def parts_of(key: str) -> set[str]:
-    """What would give a part of the key away: any run of its characters."""
+    """Return fragments that would leak a part of the key."""
     return {word[:8] for word in words_of(key) if len(word) >= 8} - {"canary"}
 
 

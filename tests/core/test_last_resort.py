@@ -1,4 +1,4 @@
-"""What the outermost layer does when nothing else can answer."""
+"""The outermost middleware: the response when everything inside it has failed."""
 
 import asyncio
 from collections.abc import AsyncIterator, MutableMapping
@@ -10,10 +10,12 @@ from fastapi.responses import StreamingResponse
 from httpx2 import ASGITransport, AsyncClient
 from starlette.requests import ClientDisconnect
 
-from tests.support.databases import on_sqlite
+from mscr.testing.databases import on_sqlite
 
 
-async def test_an_answer_that_has_begun_is_cut_off_not_followed_by_another(app: FastAPI) -> None:
+async def test_a_response_that_has_begun_is_cut_off_and_not_followed_by_another(
+    app: FastAPI,
+) -> None:
     async def half() -> AsyncIterator[bytes]:
         yield b"half"
         raise ValueError("the rest is lost")
@@ -22,7 +24,7 @@ async def test_an_answer_that_has_begun_is_cut_off_not_followed_by_another(app: 
     async def stream() -> StreamingResponse:
         return StreamingResponse(half())
 
-    # A server closes the connection on the error, so that no client takes the half for the whole.
+    # On the error, a server closes the connection, so that no client takes the half for the whole.
     transport = ASGITransport(app=app)
     async with AsyncClient(transport=transport, base_url="http://testserver") as client:
         with pytest.raises(ValueError, match="the rest is lost"):
@@ -49,10 +51,10 @@ class Exchange:
 
 @on_sqlite
 @pytest.mark.parametrize("begun", [False, True])
-async def test_what_is_cut_off_when_the_server_stops_gets_503_unless_it_has_begun(
+async def test_a_request_cancelled_at_shutdown_gets_503_unless_its_response_has_begun(
     app: FastAPI, begun: bool
 ) -> None:
-    """A server that ends waits for a while, and then cancels what is still at work."""
+    """A stopping server waits for a while and then cancels the requests that still run."""
     at_work = asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -95,7 +97,7 @@ async def test_head_is_get_without_the_content(app: FastAPI, path: str) -> None:
 
 
 @on_sqlite
-async def test_head_ends_a_stream_before_it_is_read(app: FastAPI) -> None:
+async def test_a_head_request_does_not_read_the_stream(app: FastAPI) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b"more"
@@ -111,8 +113,8 @@ async def test_head_ends_a_stream_before_it_is_read(app: FastAPI) -> None:
 
 
 @on_sqlite
-async def test_a_client_that_goes_away_in_its_body_is_no_fault(app: FastAPI) -> None:
-    """However far the answer had come."""
+async def test_a_client_that_disconnects_during_its_request_is_no_error(app: FastAPI) -> None:
+    """Before the response has begun and after."""
 
     @app.get("/gone")
     async def gone() -> None:

@@ -1,4 +1,4 @@
-"""Which sockets a server gets for a host and a port."""
+"""Listening sockets for a host and a port."""
 
 import errno
 import socket
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from app.core.listening import ListenError, bind_sockets, urls_of
+from mscr.server.listening import ListenError, bind_sockets, urls_of
 
 LOOPBACKS: Final = ("127.0.0.1", "::1")
 Resolve = Callable[..., list[Any]]
@@ -27,13 +27,13 @@ def accepts(listener: socket.socket, host: str) -> bool:
 
 
 @pytest.mark.parametrize("host", ["::", "[::]", "0:0::0"])
-def test_any_ipv6_address_means_both_families(host: str) -> None:
+def test_the_unspecified_ipv6_address_listens_on_both_families(host: str) -> None:
     with bound(host) as [listener]:
         assert [accepts(listener, each) for each in LOOPBACKS] == [True, True]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "::1", "[::1]"])  # noqa: S104 - closed at once
-def test_any_other_address_means_its_own_family(host: str) -> None:
+def test_any_other_address_listens_on_its_own_family(host: str) -> None:
     family = "::1" if ":" in host else "127.0.0.1"
     with bound(host) as [listener]:
         assert [each for each in LOOPBACKS if accepts(listener, each)] == [family]
@@ -50,7 +50,7 @@ def test_urls_name_the_port_that_was_chosen() -> None:
 
 @pytest.fixture
 def resolved(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, list[str]], None]:
-    """Let a name mean several addresses, as localhost does where /etc/hosts has both."""
+    """Make a name resolve to several addresses, as localhost does where /etc/hosts has both."""
     real: Resolve = socket.getaddrinfo
 
     def resolve_to(name: str, addresses: list[str]) -> None:
@@ -64,7 +64,7 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, list[str]], None
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1", "::1"], ["192.0.2.1", "::1", "127.0.0.1"]])
-def test_a_name_means_all_its_addresses_that_are_here(
+def test_a_name_listens_on_all_its_local_addresses(
     resolved: Callable[[str, list[str]], None], addresses: list[str]
 ) -> None:
     resolved("both", addresses)
@@ -75,7 +75,7 @@ def test_a_name_means_all_its_addresses_that_are_here(
     assert len({name[1] for name in names}) == 1
 
 
-def test_a_taken_port_on_one_of_them_leaves_none_bound(
+def test_a_taken_port_on_one_address_leaves_none_bound(
     resolved: Callable[[str, list[str]], None],
 ) -> None:
     resolved("both", ["127.0.0.1", "::1"])
@@ -90,25 +90,25 @@ def test_a_taken_port_on_one_of_them_leaves_none_bound(
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
 def test_an_address_of_another_machine_is_refused(host: str) -> None:
-    with pytest.raises(ListenError, match="no interface of this machine"):
+    with pytest.raises(ListenError, match="no network interface of this machine"):
         bind_sockets(host, 0)
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 70, "a\0b"])
-def test_what_can_be_no_name_is_refused(host: str) -> None:
-    with pytest.raises(ListenError, match="is no address and no known name; set HOST"):
+def test_an_invalid_host_name_is_refused(host: str) -> None:
+    with pytest.raises(ListenError, match="is neither an address nor a known name; set HOST"):
         bind_sockets(host, 0)
 
 
 @pytest.mark.parametrize("host", ["http://127.0.0.1", "no-such-host", "127.0.0.1:80"])
-def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    """Without asking the network."""
+def test_an_unknown_host_name_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """The fake resolver avoids a real DNS query."""
 
     def resolve(*_: Any, **__: Any) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    with pytest.raises(ListenError, match="is no address and no known name; set HOST"):
+    with pytest.raises(ListenError, match="is neither an address nor a known name; set HOST"):
         bind_sockets(host, 0)
 
 
@@ -121,10 +121,10 @@ def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch, ho
         (errno.ENOBUFS, "cannot listen on port 80 of 127.0.0.1: No buffer space"),
     ],
 )
-def test_each_refusal_of_the_system_has_its_remedy(
+def test_each_error_of_the_system_has_its_remedy(
     monkeypatch: pytest.MonkeyPatch, number: int, words: str
 ) -> None:
-    """The tests may run as root, and where IPv6 is on."""
+    """A fake, because the tests may run as root, and on a machine with IPv6."""
 
     def refuse(_: socket.socket, __: Any) -> None:
         raise OSError(number, "No buffer space")

@@ -1,15 +1,15 @@
-"""Clients cannot fill the log."""
+"""Log flooding: clients cannot fill the log."""
 
 from datetime import timedelta
 
 import pytest
 
-from app.core.log_budget import LogBudget
+from mscr.core.log_budget import LogBudget
 
 
-def test_one_line_in_each_interval_for_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_kind_of_event_is_logged_once_per_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("app.core.log_budget.monotonic", lambda: now)
+    monkeypatch.setattr("mscr.core.log_budget.monotonic", lambda: now)
     budget = LogBudget(timedelta(seconds=10))
 
     assert [budget.take("account"), budget.take("account"), budget.take("user")] == [0, None, 0]

@@ -1,4 +1,4 @@
-"""Logs: one line an event, in one format, with the request's id and without its secrets."""
+"""Logs: one line per event, in one format, with the request's id and without secrets."""
 
 import json
 import logging
@@ -12,13 +12,14 @@ from httpx2 import AsyncClient
 from uvicorn.config import LOGGING_CONFIG
 
 from app.core.config import Settings
-from app.core.logging import configure_logging, loggable
+from mscr.core.logging import configure_logging, loggable
+from mscr.testing.api import PASSWORD
+from mscr.testing.applications import client_from
+from mscr.testing.databases import on_sqlite
 from tests.core.conftest import Printed
-from tests.support.api import PASSWORD, Api
-from tests.support.applications import client_from
-from tests.support.databases import on_sqlite
+from tests.support.api import Api
 
-# A carriage return, a line feed, a line like ours, a colour, and Unicode's own line ends.
+# A carriage return, a line feed, a forged log line, a colour, and Unicode's own line ends.
 FORGED_PATH: Final = "/x%0d%0a2030-01-01%20[info%20]%20forged%1b[31m%e2%80%a8%c2%85end"
 
 json_lines = pytest.mark.settings(LOG_JSON=True)
@@ -29,9 +30,9 @@ in_each_format = pytest.mark.parametrize(
 
 
 def parsed(lines: list[str]) -> list[dict[str, Any]]:
-    """The lines of the application's own loggers. The tests' HTTP client logs too."""
+    """Parse the lines of the application's loggers, without those of the tests' HTTP client."""
     every: list[dict[str, Any]] = [json.loads(line) for line in lines]
-    return [line for line in every if line["logger"].startswith("app.")]
+    return [line for line in every if line["logger"].startswith(("app.", "mscr."))]
 
 
 async def register(api: Api, **headers: str) -> None:
@@ -77,7 +78,7 @@ async def test_a_request_does_not_inherit_the_id_of_the_last_one(
 
 @on_sqlite
 @json_lines
-async def test_a_request_does_not_inherit_what_the_last_one_bound(
+async def test_a_request_does_not_inherit_log_context_of_the_last_one(
     app: FastAPI, client: AsyncClient, printed: Printed
 ) -> None:
     @app.get("/binding")
@@ -93,7 +94,7 @@ async def test_a_request_does_not_inherit_what_the_last_one_bound(
 
 @on_sqlite
 @json_lines
-async def test_the_id_of_the_log_is_in_the_answer_and_in_its_problem(
+async def test_the_request_id_of_the_log_is_in_the_response_and_its_problem(
     client: AsyncClient, printed: Printed
 ) -> None:
     response = await client.get("/nowhere")
@@ -105,7 +106,7 @@ async def test_the_id_of_the_log_is_in_the_answer_and_in_its_problem(
 
 @on_sqlite
 @pytest.mark.parametrize("offered", ["a1b2c3d4", "A-b_c.9" * 9, "0" * 64])
-async def test_a_decent_request_id_is_taken_over(client: AsyncClient, offered: str) -> None:
+async def test_a_valid_request_id_is_kept(client: AsyncClient, offered: str) -> None:
     response = await client.get("/health/live", headers={"X-Request-ID": offered})
 
     assert response.headers["x-request-id"] == offered
@@ -139,7 +140,7 @@ async def test_any_other_request_id_is_replaced(client: AsyncClient, offered: st
 async def test_control_characters_in_an_address_forge_no_line(
     app: FastAPI, printed: Printed
 ) -> None:
-    """ER4: behind a proxy, it is what a header says; readers of the log decode JSON."""
+    """ER4: behind a proxy, the address comes from a header. Readers of the log decode JSON."""
     async with client_from("203.0.113.7\r\n\x1b[31m", app) as client:
         await client.get("/health/live")
 
@@ -155,7 +156,7 @@ async def test_control_characters_in_a_path_forge_no_line(
     """ER4."""
     await client.get(FORGED_PATH)
 
-    lines = [line for line in printed() if "app.core.middleware" in line]
+    lines = [line for line in printed() if "mscr.http.middleware" in line]
 
     assert len(lines) == 1
     assert r"\r\n2030-01-01" in lines[0].replace("\\\\", "\\")
@@ -163,7 +164,7 @@ async def test_control_characters_in_a_path_forge_no_line(
 
 
 @pytest.mark.parametrize("text", ["a\rb", "a\nb", "\x1b[2J", "\x00", "\u2028", "\x85", "\u202e"])
-def test_loggable_text_has_nothing_that_moves_the_cursor(text: str) -> None:
+def test_loggable_text_has_no_control_characters(text: str) -> None:
     """ER4."""
     assert loggable(text).isprintable()
     assert loggable(text).isascii()
@@ -171,7 +172,7 @@ def test_loggable_text_has_nothing_that_moves_the_cursor(text: str) -> None:
 
 @on_sqlite
 @json_lines
-async def test_a_path_stays_harmless_when_a_reader_of_the_log_decodes_it(
+async def test_a_path_stays_escaped_when_json_is_decoded(
     client: AsyncClient, printed: Printed
 ) -> None:
     """ER4."""
@@ -219,8 +220,8 @@ async def test_a_trace_shows_no_local_variables(
 
 
 @pytest.mark.settings(LOG_LEVEL="DEBUG")
-async def test_the_lowest_level_tells_no_values_of_statements(api: Api, printed: Printed) -> None:
-    """ER3: the hash of a password, and somebody's address."""
+async def test_the_debug_level_logs_no_values_of_statements(api: Api, printed: Printed) -> None:
+    """ER3: neither a password hash nor an email address."""
     await register(api)
 
     output = "\n".join(printed())
@@ -231,7 +232,7 @@ async def test_the_lowest_level_tells_no_values_of_statements(api: Api, printed:
 
 @on_sqlite
 @pytest.mark.settings(LOG_JSON=True, ACCESS_LOG=False)
-async def test_requests_are_not_logged_when_the_settings_say_so(
+async def test_requests_are_not_logged_with_access_log_off(
     client: AsyncClient, printed: Printed
 ) -> None:
     await client.get("/health/live")
@@ -241,7 +242,7 @@ async def test_requests_are_not_logged_when_the_settings_say_so(
 
 @on_sqlite
 @pytest.mark.settings(LOG_JSON=True, LOG_LEVEL="WARNING")
-async def test_what_is_below_the_level_is_not_logged(client: AsyncClient, printed: Printed) -> None:
+async def test_events_below_the_level_are_not_logged(client: AsyncClient, printed: Printed) -> None:
     await client.get("/health/live")
 
     assert parsed(printed()) == []
@@ -269,7 +270,9 @@ async def test_other_environments_log_text(client: AsyncClient, printed: Printed
 
 @on_sqlite
 @json_lines
-async def test_a_record_of_a_library_looks_like_ours(client: AsyncClient, printed: Printed) -> None:
+async def test_a_record_of_a_library_has_the_same_format(
+    client: AsyncClient, printed: Printed
+) -> None:
     logging.getLogger("some.library").warning("took %s s", 3)
     structlog.get_logger("app.ours").warning("late", seconds=3)
 
@@ -280,7 +283,7 @@ async def test_a_record_of_a_library_looks_like_ours(client: AsyncClient, printe
 
 @on_sqlite
 @json_lines
-def test_a_server_that_brings_its_own_handlers_logs_like_us(
+def test_a_server_with_its_own_handlers_logs_in_the_same_format(
     settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])

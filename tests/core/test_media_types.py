@@ -1,4 +1,4 @@
-"""A body of another media type than the route's is 415, whatever the route takes."""
+"""A body of another media type than the route accepts is 415."""
 
 from typing import Annotated, Any
 
@@ -6,8 +6,8 @@ import pytest
 from fastapi import Body, FastAPI, File, Form, UploadFile
 from httpx2 import AsyncClient
 
-from tests.support.databases import on_sqlite
-from tests.support.problems import problem
+from mscr.testing.databases import on_sqlite
+from mscr.testing.problems import problem
 
 FORM = "application/x-www-form-urlencoded"
 SENT: dict[str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""Errors of a token endpoint of any application, whatever answers with them."""
+"""OAuth 2.0 errors of a token endpoint, in any application and from any error response."""
 
 import json
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 from httpx2 import ASGITransport, AsyncClient
 from starlette.types import Receive, Scope, Send
 
-from app.core.oauth2_errors import OAuth2ErrorMiddleware
-from app.core.problems import PROBLEM_MEDIA_TYPE
+from mscr.http.oauth2_errors import OAuth2ErrorMiddleware
+from mscr.http.problems import PROBLEM_MEDIA_TYPE
 
 PROBLEM: Final = json.dumps(
     {"status": 418, "code": "teapot", "detail": 'No "coffee" in a käse\\pot'}, ensure_ascii=False
@@ -15,7 +15,7 @@ PROBLEM: Final = json.dumps(
 
 
 def answering(media_type: str) -> OAuth2ErrorMiddleware:
-    """Return an application that sends the problem in two parts, as a stream is sent."""
+    """Return an application that sends a problem in two parts, as a stream would."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", media_type.encode())]
@@ -32,7 +32,7 @@ async def post(media_type: str, path: str = "/token") -> bytes:
         return (await client.post(path)).content
 
 
-async def test_a_problem_in_parts_is_extended_as_a_whole() -> None:
+async def test_a_problem_sent_in_parts_is_extended() -> None:
     body = json.loads(await post(PROBLEM_MEDIA_TYPE))
 
     assert body.items() >= json.loads(PROBLEM).items()
@@ -45,6 +45,6 @@ async def test_the_description_has_only_the_characters_of_rfc_6749() -> None:
     assert body["error_description"] == "No 'coffee' in a k'se'pot"
 
 
-async def test_other_responses_and_paths_stay_as_they_are() -> None:
+async def test_other_responses_and_paths_are_unchanged() -> None:
     assert await post("application/json") == PROBLEM
     assert await post(PROBLEM_MEDIA_TYPE, "/other") == PROBLEM

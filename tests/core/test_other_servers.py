@@ -1,4 +1,4 @@
-"""What a server that is not `serve` is told in production."""
+"""Checks in production when the application is started by a server other than `serve`."""
 
 import errno
 import os
@@ -12,18 +12,19 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from app.core import sole_process
-from app.core.config import PROJECT_ROOT, Environment, Settings
-from app.core.middleware import RequestMiddleware
-from app.server.status import STATE_KEY, ServerStatus
-from tests.support.databases import on_postgresql, on_sqlite
+from app.core.config import PROJECT_ROOT, Settings
+from mscr.core.settings_fields import Environment
+from mscr.http.middleware import RequestMiddleware
+from mscr.server import sole_process
+from mscr.server.status import STATE_KEY, ServerStatus
+from mscr.testing.databases import on_postgresql, on_sqlite
 
 Logged = Callable[[], str]
 
 STARTED = [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
 HOLD = """
 import sys
-from app.core.sole_process import claim
+from mscr.server.sole_process import claim
 print(claim(sys.argv[1]), flush=True)
 sys.stdin.read()
 """
@@ -38,13 +39,13 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process of the same parent serves this database."""
-    monkeypatch.setattr("app.core.other_servers.claim", lambda _name: False)
+    """Pretend that another process of the same parent serves this database."""
+    monkeypatch.setattr("mscr.http.other_servers.claim", lambda _name: False)
 
 
 @pytest.fixture
 def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Logged:
-    """What was logged, whether an earlier test has configured the log or not."""
+    """Return a function that returns the log, whether or not an earlier test has configured it."""
     return lambda: capsys.readouterr().out + caplog.text
 
 
@@ -53,7 +54,7 @@ def in_production(settings: Settings, **values: Any) -> Settings:
 
 
 async def start(settings: Settings, *, ours: bool = False) -> list[dict[str, Any]]:
-    """Return what the server is told when the lifespan begins."""
+    """Return the messages that the server receives when the lifespan begins."""
     sent: list[dict[str, Any]] = []
 
     async def application(_scope: Any, _receive: Any, send: Any) -> None:
@@ -96,7 +97,7 @@ async def test_a_second_process_with_a_limiter_in_memory_does_not_start(
 
 @on_postgresql
 @pytest.mark.usefixtures("crowded")
-async def test_many_processes_that_share_their_counters_start_with_a_warning(
+async def test_processes_that_share_their_counters_start_with_a_warning(
     settings: Settings, logged: Logged
 ) -> None:
     shared = in_production(settings, REDIS_URL=SecretStr("redis://127.0.0.1:1/0"))
@@ -127,7 +128,7 @@ async def test_the_only_process_starts(settings: Settings) -> None:
 
 
 @on_sqlite
-async def test_where_processes_cannot_be_counted_a_warning_says_so(
+async def test_a_warning_is_logged_where_processes_cannot_be_counted(
     settings: Settings,
     temporary: Path,
     logged: Logged,
@@ -144,7 +145,7 @@ def test_a_name_is_claimed_once_among_the_children_of_a_parent(temporary: Path) 
     assert sole_process.claim("mine")
 
     def sibling(name: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(  # noqa: S603 - our own command
+        return subprocess.Popen(  # noqa: S603 - the test's own command
             [sys.executable, "-c", HOLD, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -156,10 +157,10 @@ def test_a_name_is_claimed_once_among_the_children_of_a_parent(temporary: Path) 
     first = sibling("theirs")
     assert first.stdout is not None
     assert first.stdout.readline() == "True\n"
-    # A sibling of it is refused; we have another parent.
+    # Siblings of that process are refused. This process has another parent.
     assert sole_process.claim("theirs", patience=0)
     second = sibling("theirs")
-    # It waits for the first one, which ends.
+    # The second process waits for the first, which ends.
     first.communicate()
     assert second.communicate()[0] == "True\n"
 
@@ -173,7 +174,9 @@ def test_a_name_that_another_process_holds_is_refused(temporary: Path) -> None:
     assert sole_process.claim("held", patience=0)
 
 
-def test_windows_cannot_tell(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_cannot_be_counted_on_windows(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
 
     with pytest.raises(OSError, match="Windows"):

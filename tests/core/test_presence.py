@@ -1,10 +1,10 @@
-"""Whether a client is still there: told without waiting, and without losing what it sent."""
+"""Presence of a client: detected without waiting, and without losing the messages it sent."""
 
 import asyncio
 
 from starlette.types import Message
 
-from app.core.presence import Presence
+from mscr.http.presence import Presence
 
 END: Message = {"type": "http.request", "body": b"", "more_body": False}
 GONE: Message = {"type": "http.disconnect"}
@@ -15,7 +15,7 @@ def part(body: bytes, *, more: bool) -> Message:
 
 
 class Client:
-    """What a server passes on of it; taken messages are gone, as with servers."""
+    """The receiving side of a server: as with a real one, a message is received only once."""
 
     def __init__(self, *messages: Message) -> None:
         self._sent: asyncio.Queue[Message] = asyncio.Queue()
@@ -29,7 +29,7 @@ class Client:
         return await self._sent.get()
 
 
-async def test_a_client_that_waits_for_its_answer_is_there_until_it_goes() -> None:
+async def test_a_waiting_client_is_present_until_it_disconnects() -> None:
     client = Client(END)
     presence = Presence(client.receive, sends_body=False)
     assert not presence.is_gone()
@@ -39,7 +39,7 @@ async def test_a_client_that_waits_for_its_answer_is_there_until_it_goes() -> No
     assert presence.is_gone()
 
 
-async def test_a_body_on_its_way_is_left_to_whoever_reads_it() -> None:
+async def test_a_body_is_left_to_its_reader() -> None:
     parts = [part(b"a", more=True), part(b"b", more=False)]
     client = Client(*parts, GONE)
     presence = Presence(client.receive, sends_body=True)
@@ -50,7 +50,7 @@ async def test_a_body_on_its_way_is_left_to_whoever_reads_it() -> None:
     assert presence.is_gone()
 
 
-async def test_what_is_being_waited_for_is_not_taken_away() -> None:
+async def test_a_message_that_the_application_awaits_is_left_to_it() -> None:
     client = Client()
     presence = Presence(client.receive, sends_body=False)
     waiting = asyncio.create_task(presence.receive())

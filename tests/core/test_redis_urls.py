@@ -1,4 +1,4 @@
-"""URLs of Redis and Valkey, as providers issue them and as people write them."""
+"""URLs of Redis and Valkey, as providers issue them and people write them."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -6,9 +6,9 @@ from typing import Any, Final
 import pytest
 from redis.asyncio import Redis
 
-from app.core.server_urls.parts import AddressError
-from app.core.server_urls.redis import read_redis_url
-from tests.support.certificates import write_certificate
+from mscr.connections.urls.parts import AddressError
+from mscr.connections.urls.redis import read_redis_url
+from mscr.testing.certificates import write_certificate
 
 CANARY: Final = "canary"
 
@@ -28,7 +28,7 @@ WORKING: Final = {
     "redis://:p@ss#1@cache/0": "redis://:p%40ss%231@cache:6379/0",
     "redis://:p%2Fss%3F@cache/0": "redis://:p%2Fss%3F@cache:6379/0",
     "redis://u@cache": "redis://u@cache:6379",
-    # Upstash, Aiven, Heroku, Railway, Celery's spelling.
+    # Forms of Upstash, Aiven, Heroku, Railway and Celery.
     "rediss://default:pass@eu1-cool-1.upstash.io:6379": (
         "rediss://default:pass@eu1-cool-1.upstash.io:6379"
     ),
@@ -50,11 +50,11 @@ REFUSED: Final = {
     "canary": "not a URL",
     "https://canary.upstash.io": "the URL of a REST interface",
     "amqp://h": "needs the form redis://",
-    "redis://": "names no host",
-    "redis://:canary@": "names no host",
-    "redis://:canary@:6379": "names no host",
-    "redis://:canary@%2Frun%2Fvalkey.sock": "names no host",
-    "redis://h1:1,h2:2": "several hosts are a cluster's",
+    "redis://": "has no host",
+    "redis://:canary@": "has no host",
+    "redis://:canary@:6379": "has no host",
+    "redis://:canary@%2Frun%2Fvalkey.sock": "has no host",
+    "redis://h1:1,h2:2": "several hosts mean a cluster",
     "redis+sentinel://:canary@h1,h2/main": "Sentinel and cluster URLs are not supported",
     "rediss+cluster://h": "Sentinel and cluster URLs are not supported",
     "unix://run/valkey.sock": "a socket needs the form",
@@ -63,8 +63,8 @@ REFUSED: Final = {
     "redis://cache:canary": "the port is not a number",
     "redis://:can/ary@cache": "@ is %40, / is %2F",
     "redis://:can?ary@cache": "@ is %40, / is %2F",
-    "redis://h/canary": "the database (behind the host, or db) needs a whole number",
-    "redis://h?db=canary": "the database (behind the host, or db) needs a whole number",
+    "redis://h/canary": "the database (after the host, or db) needs a whole number",
+    "redis://h?db=canary": "the database (after the host, or db) needs a whole number",
     "redis://h/1?db=2": "the database is given twice",
     "redis://h?bogus=canary": "bogus: unknown option",
     "redis://h?password=p&canary=1": "an unknown option follows password",
@@ -82,20 +82,20 @@ REFUSED: Final = {
 
 
 @pytest.mark.parametrize("url", WORKING)
-async def test_a_url_is_what_the_client_takes(url: str) -> None:
+async def test_a_url_is_accepted_by_the_client(url: str) -> None:
     read = read_redis_url(url)
 
     assert read == WORKING[url]
     assert read_redis_url(read) == read
     client = Redis.from_url(read)
-    # Arguments that the connection does not have would be found here.
+    # Raises if the connection does not accept one of the arguments.
     pool: Any = client.connection_pool
     pool.make_connection()
     await client.aclose()
 
 
 @pytest.mark.parametrize("url", REFUSED)
-def test_an_unusable_url_is_one_line_that_says_what_to_do(url: str) -> None:
+def test_an_unusable_url_is_refused_in_one_line_with_the_remedy(url: str) -> None:
     with pytest.raises(AddressError) as refused:
         read_redis_url(url)
 
@@ -112,7 +112,7 @@ def test_tls_files_are_tried_at_the_start(tmp_path: Path) -> None:
 
     working = f"rediss://h?ssl_ca_certs={pair}&ssl_certfile={pair}&ssl_keyfile={pair}"
     assert read_redis_url(working).startswith("rediss://h:6379?ssl_ca_certs=")
-    with pytest.raises(AddressError, match=r"ssl_ca_certs: .* holds nothing of the kind"):
+    with pytest.raises(AddressError, match=r"ssl_ca_certs: .* has no such object"):
         read_redis_url(f"rediss://h?ssl_ca_certs={letter}")
     with pytest.raises(AddressError, match="ssl_certfile and ssl_keyfile cannot be used"):
         read_redis_url(f"rediss://h?ssl_certfile={pair}&ssl_keyfile={letter}")

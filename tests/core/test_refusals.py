@@ -1,11 +1,11 @@
-"""Answers to what never becomes a request: the shape, and what pages of other origins may read."""
+"""Responses to malformed requests: their shape, and which origins may read them (CORS)."""
 
 import json
 import pickle
 
 import pytest
 
-from app.core.refusals import Refusals
+from mscr.http.refusals import Refusals
 from tests.server.serving import request, serving
 
 ORIGIN = "https://app.example.com"
@@ -19,7 +19,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("credentials", [False, True])
 async def test_pages_of_listed_origins_may_read_refusals(credentials: bool) -> None:
-    # Workers get it from their parent.
+    # The parent process pickles it for its workers.
     answer = pickle.loads(pickle.dumps(Refusals([ORIGIN], credentials=credentials)))  # noqa: S301
     found = {}
     async with serving(answer=answer) as server:
@@ -38,7 +38,7 @@ async def test_pages_of_listed_origins_may_read_refusals(credentials: bool) -> N
 
 
 @pytest.mark.parametrize("origins", [[], ["https://admin.example.com"]])
-async def test_other_pages_may_not(origins: list[str]) -> None:
+async def test_pages_of_other_origins_may_not_read_refusals(origins: list[str]) -> None:
     answer = Refusals(origins, credentials=True)
     async with serving(answer=answer) as server, await server.connect() as client:
         await client.send(REFUSED[400])

@@ -1,11 +1,11 @@
-"""What dependencies read by themselves is in OpenAPI, once."""
+"""Parameters that dependencies read from the request themselves appear in OpenAPI once."""
 
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
 
-from app.core.openapi import install_openapi
-from app.core.request_parameters import documents, header_parameter
+from mscr.http.openapi import install_openapi
+from mscr.http.request_parameters import documents, header_parameter
 
 
 async def test_a_dependency_that_is_reached_twice_is_documented_once() -> None:
@@ -13,9 +13,7 @@ async def test_a_dependency_that_is_reached_twice_is_documented_once() -> None:
     async def get_depth(request: Request) -> str | None:
         return request.headers.get("X-Depth")
 
-    Depth = Annotated[str | None, Depends(get_depth)]  # noqa: N806  # as in a module
-
-    async def get_doubled(depth: Depth) -> str:
+    async def get_doubled(depth: Annotated[str | None, Depends(get_depth)]) -> str:
         return f"{depth}{depth}"
 
     app = FastAPI()
@@ -23,7 +21,9 @@ async def test_a_dependency_that_is_reached_twice_is_documented_once() -> None:
 
     @app.get("/deep")
     async def show(
-        depth: Depth, doubled: Annotated[str, Depends(get_doubled)], page: int = 1
+        depth: Annotated[str | None, Depends(get_depth)],
+        doubled: Annotated[str, Depends(get_doubled)],
+        page: int = 1,
     ) -> str:
         return f"{depth}{doubled}{page}"
 

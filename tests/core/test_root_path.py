@@ -1,15 +1,16 @@
-"""What a path prefix makes of the path that a server received."""
+"""The path prefix (ROOT_PATH) is applied to the path that a server received."""
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.core.root_path import RootPathMiddleware, check_root_path
+from mscr.core.setting_values import check_path_prefix
+from mscr.http.root_path import RootPathMiddleware
 
 OWN_PATHS = ["/api/v1/items", "/docs", "/docs/oauth2-redirect", "/health"]
 
 
 async def scope_behind(root: str, scope: Scope) -> Scope:
-    """Return what reaches the application."""
+    """Return the scope that reaches the application."""
 
     async def remember(seen: Scope, _: Receive, __: Send) -> None:
         scope.update(seen)
@@ -51,7 +52,7 @@ async def test_the_path_begins_with_the_prefix_once(root: str, received: str, pa
     assert scope["root_path"] == root
 
 
-async def test_a_server_need_not_tell_the_raw_path() -> None:
+async def test_the_raw_path_is_optional() -> None:
     scope = await scope_behind("/svc", {"type": "websocket", "path": "/docs"})
     assert scope == {"type": "websocket", "path": "/svc/docs", "root_path": "/svc"}
 
@@ -59,13 +60,13 @@ async def test_a_server_need_not_tell_the_raw_path() -> None:
 @pytest.mark.parametrize(
     "scope", [{"type": "lifespan"}, {"type": "http", "root_path": "/base", "path": "/base/docs"}]
 )
-async def test_what_the_server_completed_is_left_alone(scope: Scope) -> None:
+async def test_a_scope_with_a_root_path_is_left_alone(scope: Scope) -> None:
     assert await scope_behind("/svc", dict(scope)) == scope
 
 
 @pytest.mark.parametrize("value", ["", "/svc", "/a/b", "/v1.2", "/~user", "/a-b_c", "/..."])
 def test_a_prefix_is_a_plain_path(value: str) -> None:
-    assert check_root_path(value) == value
+    assert check_path_prefix(value) == value
 
 
 @pytest.mark.parametrize(
@@ -77,4 +78,4 @@ def test_a_prefix_is_a_plain_path(value: str) -> None:
 )
 def test_any_other_prefix_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="needs the form /svc"):
-        check_root_path(value)
+        check_path_prefix(value)

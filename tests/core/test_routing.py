@@ -1,4 +1,4 @@
-"""Routes that are found quickly are those that the framework finds."""
+"""The fast route lookup finds the same routes as the framework's."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,15 +8,15 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, APIRouter, iter_route_contexts
 from httpx2 import ASGITransport, AsyncClient
 
-from app.core.routing import Route, Router
-from tests.support.databases import on_sqlite
+from mscr.http.routing import Route, Router
+from mscr.testing.databases import on_sqlite
 
 ID = "0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5b"
 METHODS = ("GET", "POST", "PATCH", "DELETE", "OPTIONS")
 
 
 def paths_of(app: FastAPI) -> Iterator[str]:
-    """Every path, what is nearly one, and what is none."""
+    """Yield every path, near misses of each, and paths that do not exist."""
     for route in iter_route_contexts(app.routes):
         path = (route.path or "").replace("{public_id}", ID)
         yield from (path, f"{path}/", f"{path}x", f"/x{path}", path[:-1], path.upper())
@@ -24,7 +24,7 @@ def paths_of(app: FastAPI) -> Iterator[str]:
 
 
 async def found(app: FastAPI) -> dict[tuple[str, str], tuple[int, str | None]]:
-    """How everything is answered, to nobody: by which route, its status tells enough."""
+    """Return the response of each method and path to an anonymous client: status and `Allow`."""
     transport = ASGITransport(app=app, raise_app_exceptions=False)
     answers: dict[tuple[str, str], tuple[int, str | None]] = {}
     async with AsyncClient(transport=transport, base_url="http://testserver") as client:
@@ -37,7 +37,7 @@ async def found(app: FastAPI) -> dict[tuple[str, str], tuple[int, str | None]]:
 
 @on_sqlite
 @pytest.mark.settings(RATE_LIMIT_ENABLED=False, LOG_LEVEL="CRITICAL")
-async def test_what_is_asked_for_is_found_as_the_framework_finds_it(
+async def test_requests_are_routed_as_by_the_framework(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quickly = await found(app)
@@ -56,8 +56,8 @@ async def test_what_is_asked_for_is_found_as_the_framework_finds_it(
 
 
 @on_sqlite
-async def test_a_line_break_at_the_end_of_a_path_makes_it_another_one(app: FastAPI) -> None:
-    """To the framework's patterns it is none: so limits by path, in front, would not see it."""
+async def test_a_path_with_a_trailing_line_break_is_not_found(app: FastAPI) -> None:
+    """The framework's patterns match it, but limits by path, in front of it, would not."""
     transport = ASGITransport(app=app)
     async with AsyncClient(transport=transport, base_url="http://testserver") as client:
         assert (await client.get("/.well-known/jwks.json")).status_code == 200

@@ -1,4 +1,4 @@
-"""Secrets in one search over everything that is kept: every log line, and every row."""
+"""No secret is stored: one search over every log line and every row."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ from httpx2 import AsyncClient
 
 from app.core.config import Settings
 from app.db.session import Database
+from mscr.testing.api import Account, bearer
+from mscr.testing.table_rows import all_rows
 from tests.core.conftest import Printed
-from tests.support.api import Account, Api, bearer
-from tests.support.table_rows import all_rows
+from tests.support.api import Api
 
 PASSWORD = "canary-password-of-the-account"
 OTHER_PASSWORD = "canary-password-after-the-change"
@@ -26,7 +27,7 @@ ME = "/api/v1/users/me"
         for as_json in (True, False)
     ],
 )
-async def test_no_secret_is_kept_anywhere(
+async def test_no_secret_is_in_the_log_or_the_database(
     api: Api,
     database: Database,
     settings: Settings,
@@ -34,8 +35,8 @@ async def test_no_secret_is_kept_anywhere(
     caplog: pytest.LogCaptureFixture,
     log_json: bool,
 ) -> None:
-    """ER3: whatever is done with it, rightly or wrongly, at the lowest level of the log."""
-    # The tests' own client tells the addresses that it calls.
+    """ER3: after correct and wrong use of every secret, at the lowest log level."""
+    # The tests' own HTTP client logs the URLs that it requests.
     caplog.set_level("WARNING", logger="httpx2")
     tokens = await use_every_secret(api)
 
@@ -49,13 +50,13 @@ async def test_no_secret_is_kept_anywhere(
     }
     assert len(tokens) >= 10
     assert [name for name, secret in secrets.items() if secret in kept] == []
-    # The search has something to find.
+    # The search is over actual content.
     assert "change_password" in kept
     assert ('"event": "audit"' in kept) is log_json
 
 
 async def use_every_secret(api: Api) -> list[str]:
-    """Every token that was given out on the way."""
+    """Return every token that was issued on the way."""
     account = await api.register("ada@example.com", password=PASSWORD)
     again = await api.login(account)
     refreshed = (await api.refresh(again.refresh_token)).json()["data"]
@@ -75,7 +76,7 @@ async def use_every_secret(api: Api) -> list[str]:
 
 
 async def abuse(client: AsyncClient, account: Account) -> None:
-    """Secrets where they are refused, and where they do not belong."""
+    """Send secrets where they are refused, and where they do not belong."""
     await client.post(f"{AUTH}/login", json={"email": account.email, "password": GUESS})
     await client.post(f"{AUTH}/login", json={"email": MISPLACED, "password": GUESS})
     await client.post(f"{AUTH}/register", json={"email": MISPLACED, "password": [GUESS]})

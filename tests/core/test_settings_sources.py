@@ -1,4 +1,4 @@
-"""Where settings come from, in which order, and what becomes of a source that is unusable."""
+"""Sources of settings: their order, and errors for an unusable source."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from app.core.settings_sources import MAX_BYTES, customized_sources, refuse_unreadable
+from mscr.core.settings_sources import MAX_BYTES, customized_sources, refuse_unreadable
 
 
 class Example(BaseSettings):
-    """Settings of each kind."""
+    """One setting of each kind."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
@@ -37,6 +37,11 @@ class Example(BaseSettings):
     @classmethod
     def _refuse(cls, value: Any) -> Any:
         return refuse_unreadable(value)
+
+
+def example(**options: Any) -> Example:
+    """Call the class. Type checkers that follow PEP 681 would allow only fields as arguments."""
+    return Example(**options)
 
 
 Environment = pytest.MonkeyPatch
@@ -70,7 +75,7 @@ def test_the_order_of_sources(tmp_path: Path, environment: Environment) -> None:
     environment.setenv("CREDENTIALS_DIRECTORY", str(credentials))
 
     def name(**arguments: Any) -> str:
-        return Example(_secrets_dir=secrets, **arguments).NAME
+        return example(_secrets_dir=secrets, **arguments).NAME
 
     assert name(_env_file=env_file, NAME=" argument ") == "argument"
     assert name(_env_file=env_file) == "in a file"
@@ -103,8 +108,8 @@ def test_whitespace_around_a_value_is_removed_whatever_its_source(
     from_environment = Example()
     for name in surrounded:
         environment.delenv(name)
-    from_dotenv = Example(_env_file=env_file)
-    from_secrets = Example(_secrets_dir=tmp_path / "secrets")
+    from_dotenv = example(_env_file=env_file)
+    from_secrets = example(_secrets_dir=tmp_path / "secrets")
     for name in surrounded:
         environment.setenv(f"{name}_FILE", f"{around}{tmp_path / 'secrets' / name}{around}")
     from_files = Example()
@@ -115,11 +120,11 @@ def test_whitespace_around_a_value_is_removed_whatever_its_source(
         assert found.SECRET.get_secret_value() == "pass word"
 
 
-def test_nothing_but_whitespace_is_no_value(tmp_path: Path, environment: Environment) -> None:
+def test_a_blank_value_counts_as_unset(tmp_path: Path, environment: Environment) -> None:
     environment.setenv("NUMBER", "  ")
     environment.setenv("NAME_FILE", " ")
 
-    settings = Example(_env_file=write(tmp_path / ".env", "NUMBER=3\nNAME='  '\n"))
+    settings = example(_env_file=write(tmp_path / ".env", "NUMBER=3\nNAME='  '\n"))
 
     assert (settings.NUMBER, settings.NAME) == (3, "default")
 
@@ -132,16 +137,18 @@ def test_a_name_and_its_file_in_one_source_are_refused(
     environment.setenv("SECRET_FILE", str(file))
     with pytest.raises(ValidationError) as in_environment:
         Example()
-    assert fault(in_environment.value) == "SECRET: SECRET_FILE is set too; keep one of them"
+    assert fault(in_environment.value) == "SECRET: SECRET_FILE is also set; keep one of them"
 
     environment.delenv("SECRET")
     environment.delenv("SECRET_FILE")
     with pytest.raises(ValidationError) as in_dotenv:
-        Example(_env_file=write(tmp_path / ".env", f"NAMES=a,b\nNAMES_FILE={file}\n"))
-    assert fault(in_dotenv.value) == "NAMES: NAMES_FILE is set too; keep one of them"
+        example(_env_file=write(tmp_path / ".env", f"NAMES=a,b\nNAMES_FILE={file}\n"))
+    assert fault(in_dotenv.value) == "NAMES: NAMES_FILE is also set; keep one of them"
 
 
-def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, environment: Environment) -> None:
+def test_the_error_of_an_unusable_file_is_one_line(
+    tmp_path: Path, environment: Environment
+) -> None:
     latin = tmp_path / "latin"
     latin.write_bytes("känary".encode("latin-1"))
     wide = tmp_path / "wide"
@@ -182,10 +189,10 @@ def test_a_directory_of_secrets_has_the_same_rules(
     assert fault(refused.value) == f"SECRET: {tmp_path}/secret is not a file"
 
 
-def test_a_mounted_secret_is_a_link_that_is_followed(
+def test_a_symlink_to_a_mounted_secret_is_followed(
     tmp_path: Path, environment: Environment
 ) -> None:
-    """As Kubernetes mounts them."""
+    """Kubernetes mounts secrets as such links."""
     (tmp_path / "mounted" / "..data").mkdir(parents=True)
     write(tmp_path / "mounted" / "..data" / "NAME", "in a pod")
     (tmp_path / "mounted" / "NAME").symlink_to(Path("..data", "NAME"))

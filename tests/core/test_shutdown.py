@@ -1,14 +1,14 @@
-"""The parts of an application close together, in bounded time."""
+"""The parts of an application are closed concurrently, in bounded time."""
 
 import asyncio
 from datetime import timedelta
 
 from structlog.testing import capture_logs
 
-from app.core.shutdown import close_all
+from mscr.core.shutdown import close_all
 
 
-async def test_what_hangs_or_fails_is_named_and_keeps_nothing_else_open() -> None:
+async def test_a_part_that_hangs_or_fails_is_logged_and_blocks_no_other() -> None:
     closed: list[str] = []
 
     async def close() -> None:

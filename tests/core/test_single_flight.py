@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from app.core.single_flight import SingleFlight
+from mscr.core.single_flight import SingleFlight
 
 SOON = timedelta(milliseconds=20)
 LATER = timedelta(seconds=20)
 
 
 class Work:
-    """Counts its calls, each of which lasts until `may_end`."""
+    """A call that counts itself and lasts until `may_end` is set."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -24,7 +24,7 @@ class Work:
         return self.calls
 
     async def cleaning_up(self) -> int:
-        """Take as long to end after it was cancelled."""
+        """Ignore the cancellation until `may_end` is set, as a slow clean-up would."""
         self.calls += 1
         try:
             await asyncio.Event().wait()
@@ -33,7 +33,7 @@ class Work:
         return self.calls
 
 
-async def test_callers_share_the_call_that_runs_and_later_ones_get_another() -> None:
+async def test_concurrent_callers_share_a_call_and_later_ones_start_another() -> None:
     flight, work = SingleFlight[int](), Work()
     callers = [asyncio.create_task(flight.run(work, within=LATER)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -43,7 +43,7 @@ async def test_callers_share_the_call_that_runs_and_later_ones_get_another() -> 
     assert await flight.run(work, within=LATER) == 2
 
 
-async def test_a_caller_behind_a_late_call_gets_one_of_its_own() -> None:
+async def test_a_caller_after_a_timed_out_call_starts_a_call_of_its_own() -> None:
     flight, work = SingleFlight[int](), Work()
     with pytest.raises(TimeoutError):
         await flight.run(work.cleaning_up, within=SOON)

@@ -1,4 +1,4 @@
-"""What runs in a thread, and what must not."""
+"""No route and no dependency runs in the thread pool."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -18,13 +18,13 @@ def callables(dependant: Dependant) -> Iterator[Callable[..., Any]]:
 
 
 def is_asynchronous(call: Callable[..., Any]) -> bool:
-    # Of an object, what is called is its method.
+    # The method of a callable object.
     kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
     return any(kind(call) or kind(getattr(call, "__call__", None)) for kind in kinds)  # noqa: B004
 
 
-def test_no_route_and_no_dependency_waits_for_a_thread() -> None:
-    """What is no coroutine goes to a pool of threads, at several times the cost of the call."""
+def test_no_route_and_no_dependency_runs_in_a_thread() -> None:
+    """A callable that is no coroutine runs in a thread, at several times the cost of a call."""
     contexts = iter_route_contexts(create_app().routes)
     called = {
         call

@@ -1,4 +1,4 @@
-"""Sessions as the application opens them, and rows to work on."""
+"""Fixtures: database sessions as the application opens them, rows to work on, empty databases."""
 
 import asyncio
 import io
@@ -13,20 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.config import PROJECT_ROOT
 from app.db.session import Database
 from app.models import User
-from app.models.email_key import email_key
-from tests.support.postgres import PostgresServer
+from mscr.models.email_key import email_key
+from mscr.testing.postgres import PostgresServer
 
 
 @pytest.fixture
 async def session(database: Database) -> AsyncIterator[AsyncSession]:
-    """A session to write with; what a test does not commit is rolled back."""
+    """Yield a session to write with. It rolls back what the test does not commit."""
     async with database.sessions() as opened:
         yield opened
 
 
 @pytest.fixture
 async def owner(session: AsyncSession) -> User:
-    """A user, committed."""
+    """Return a committed user."""
     user = make_user("owner@example.com")
     session.add(user)
     await session.commit()
@@ -39,7 +39,7 @@ def make_user(email: str) -> User:
 
 @pytest.fixture
 def empty_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a database in which there is nothing; on SQLite not even the file."""
+    """Yield the URL of an empty database. On SQLite, not even the file exists."""
     if backend == "sqlite":
         yield f"sqlite+aiosqlite:///{tmp_path}/empty.db"
         return

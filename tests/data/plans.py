@@ -1,4 +1,4 @@
-"""How PostgreSQL answers the queries that the application really sends."""
+"""Execution plans of the queries that the application really sends to PostgreSQL."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ ANALYZE = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) "
 
 @dataclass
 class Sent:
-    """One statement, as the driver got it."""
+    """A statement as the driver received it."""
 
     statement: str
     parameters: Any
@@ -24,7 +24,7 @@ class Sent:
 
 @contextmanager
 def sent_to(engine: AsyncEngine) -> Iterator[list[Sent]]:
-    """The statements that are sent while this lasts."""
+    """Record the statements that are sent within the block."""
     statements: list[Sent] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
@@ -33,7 +33,7 @@ def sent_to(engine: AsyncEngine) -> Iterator[list[Sent]]:
     ask = asyncpg.Connection.fetch
 
     async def note_prepared(connection: Any, statement: str, *parameters: Any) -> Any:
-        # It goes past the engine's events.
+        # Prepared statements bypass the engine's events.
         statements.append(Sent(statement, parameters))
         return await ask(connection, statement, *parameters)
 
@@ -45,13 +45,16 @@ def sent_to(engine: AsyncEngine) -> Iterator[list[Sent]]:
 
 @dataclass
 class Plan:
-    """What was done to answer one statement, after it was done."""
+    """The plan of one statement after its execution (EXPLAIN ANALYZE)."""
 
     root: dict[str, Any]
 
     @property
     def pages(self) -> int:
-        """How many pages of tables and indexes were looked at, which no other load changes."""
+        """Count the pages read of tables and indexes.
+
+        Load from other tests does not change the count.
+        """
         return int(self.root["Shared Hit Blocks"] + self.root["Shared Read Blocks"])
 
     def nodes(self) -> Iterator[dict[str, Any]]:
@@ -62,7 +65,7 @@ class Plan:
             waiting += node.get("Plans", [])
 
     def describe(self) -> list[str]:
-        """For whoever has to find out why it is expensive."""
+        """Return one line for each node, for the message of a failed assertion."""
         return [
             f"{node['Node Type']} {node.get('Index Name', '')} rows {node['Actual Rows']}"
             f" pages {node['Shared Hit Blocks'] + node['Shared Read Blocks']}"
@@ -72,11 +75,12 @@ class Plan:
 
     @property
     def indexes(self) -> set[str]:
-        return {node["Index Name"] for node in self.nodes() if "Index Name" in node}
+        """Return the indexes that were read, without those of nodes that never ran."""
+        return {n["Index Name"] for n in self.nodes() if "Index Name" in n and n["Actual Loops"]}
 
     @property
     def computed(self) -> int:
-        """How often what is shown of a row was looked up for it: a subquery, run by itself."""
+        """Count how often the subquery that computes a displayed value ran."""
         return max(
             (n["Actual Loops"] for n in self.nodes() if n.get("Parent Relationship") == "SubPlan"),
             default=0,
@@ -84,7 +88,7 @@ class Plan:
 
     @property
     def read_through(self) -> set[str]:
-        """Tables that were read from beginning to end."""
+        """Return the tables that were scanned sequentially."""
         return {n["Relation Name"] for n in self.nodes() if n["Node Type"].endswith("Seq Scan")}
 
 

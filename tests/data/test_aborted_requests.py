@@ -1,4 +1,4 @@
-"""Clients that go away: what they leave behind is nothing."""
+"""Clients that disconnect leave nothing behind: no connection, no lock, no transaction."""
 
 import asyncio
 import time
@@ -7,12 +7,14 @@ from typing import Final
 import pytest
 from sqlalchemy import text
 
-from app.core.media_types import FORM_TYPE, JSON_TYPE
 from app.db.session import Database
+from app.project import project
+from mscr.http.media_types import FORM_TYPE, JSON_TYPE
+from mscr.testing.api import Account
+from mscr.testing.databases import checked_out, on_sqlite
+from mscr.testing.processes import app_processes
 from tests.data.faults import read, write
-from tests.support.api import Account, Api
-from tests.support.databases import checked_out, on_sqlite
-from tests.support.processes import app_processes
+from tests.support.api import Api
 
 ABORTS: Final = 90
 AT_ONCE: Final = 6
@@ -20,12 +22,12 @@ AT_ONCE: Final = 6
 MANY_ROWS: Final = text(
     "WITH RECURSIVE n(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n LIMIT 1000) SELECT x FROM n"
 )
-# What is not given back is missed soon: a connection of the pool, and SQLite's lock for writing.
+# A leak shows soon: the pool is small, and SQLite's write lock times out after a second.
 small_pool = pytest.mark.settings(DATABASE_POOL_SIZE=3, DATABASE_LOCK_TIMEOUT_SECONDS=1)
 
 
 async def cancel_requests(api: Api, account: Account) -> None:
-    """Cancel each request at another moment, from its first step until after its last."""
+    """Cancel each request at a different moment, from its first step until after its last."""
     started = time.perf_counter()
     await write(api, account)
     duration = time.perf_counter() - started
@@ -41,7 +43,9 @@ async def cancel_requests(api: Api, account: Account) -> None:
 
 
 @small_pool
-async def test_cancelled_requests_give_their_connections_back(api: Api, database: Database) -> None:
+async def test_cancelled_requests_return_their_connections_to_the_pool(
+    api: Api, database: Database
+) -> None:
     """RL5."""
     account = await api.register()
 
@@ -51,8 +55,8 @@ async def test_cancelled_requests_give_their_connections_back(api: Api, database
 
 
 @small_pool
-async def test_requests_are_served_after_others_were_cancelled(api: Api) -> None:
-    """RL5: more of them at once than the pool has connections."""
+async def test_requests_are_served_after_many_were_cancelled(api: Api) -> None:
+    """RL5: more requests at once than the pool has connections."""
     account = await api.register()
     await cancel_requests(api, account)
 
@@ -63,10 +67,10 @@ async def test_requests_are_served_after_others_were_cancelled(api: Api) -> None
 
 @on_sqlite
 @pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=1)
-async def test_a_cancelled_statement_keeps_no_lock_while_its_error_is_kept(
+async def test_a_cancelled_statement_holds_no_lock_while_its_error_is_kept(
     database: Database,
 ) -> None:
-    """RL5: the trace of an error refers to a cursor, and that to the transaction."""
+    """RL5: an error's traceback refers to a cursor, and the cursor to the transaction."""
 
     async def work() -> None:
         async with database.sessions.begin() as session:
@@ -85,7 +89,7 @@ async def test_a_cancelled_statement_keeps_no_lock_while_its_error_is_kept(
 
 
 async def hang_up(socket: str, request: bytes) -> None:
-    """Send what may be a part of a request, and be gone without a word."""
+    """Send a request, which may be incomplete, and abort the connection."""
     _, writer = await asyncio.open_unix_connection(socket)
     writer.write(request)
     await writer.drain()
@@ -111,11 +115,12 @@ def write_request(account: Account) -> bytes:
 async def test_a_served_process_is_unharmed_by_300_clients_that_hang_up(
     api: Api, database_url: str
 ) -> None:
-    """RL5: whole requests, and such that break off in their head or body."""
+    """RL5: complete requests, and requests that break off in their head or body."""
     account = await api.register()
-    # Hundreds of writes that nobody waits for any more come first: on a slow disk that takes a
-    # while, and it is not what is tested.
+    # The pool first works off hundreds of writes whose clients are gone. On a slow disk that takes
+    # a while, and it is not under test, so the timeouts are long.
     with app_processes(
+        project,
         1,
         database_url,
         DATABASE_POOL_SIZE="3",

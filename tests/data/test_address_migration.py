@@ -1,4 +1,4 @@
-"""Revision 0004: accounts keep working when their addresses are looked up in another form."""
+"""Revision 0004: accounts keep working when email addresses are looked up by a new key."""
 
 import asyncio
 import os
@@ -14,18 +14,19 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.core.config import Settings
-from app.models.email_key import email_key
-from tests.support.applications import running
-from tests.support.commands import finish, start
+from app.main import create_app
+from mscr.models.email_key import email_key
+from mscr.testing.applications import running
+from mscr.testing.commands import finish, start
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-# As they registered, oldest first: the address, and the key that was made of it then.
+# In order of registration: the address, and the lookup key that was computed from it then.
 ACCOUNTS = (
     ("bob@example.com", "bob@example.com"),
     ("ada@xn--strae-oqa.de", "ada@xn--strae-oqa.de"),
     ("Ada@straße.de", "ada@strasse.de"),
     ("J\u00d6rg@example.com", "j\u00f6rg@example.com"),
-    # Its old key is the new one of the next, and the other way round.
+    # The old key of each of these two is the new key of the other.
     ("eve@xn--strae-oqa.org", "eve@strasse.org"),
     ("eve@strasse.org", "eve@xn--strae-oqa.org"),
 )
@@ -97,7 +98,7 @@ def _keys(connection: Connection) -> dict[str, str]:
 
 
 async def _assert_that_everybody_logs_in(url: str) -> None:
-    async with running(Settings(_env_file=None, DATABASE_URL=url)) as client:
+    async with running(create_app(Settings.from_env_file(None, DATABASE_URL=url))) as client:
         for number, (email, _) in enumerate(ACCOUNTS):
             body = {"email": email, "password": f"the password of person-{number}"}
             response = await client.post("/api/v1/auth/login", json=body)

@@ -1,4 +1,4 @@
-"""Many rows at once, of which some violate a constraint."""
+"""Bulk writes in which some rows violate a constraint."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.core.bulk import RowLedger
 from app.core.exceptions import ConflictError, RowsRefusedError
-from app.core.idempotency import StoredResponse
 from app.db.session import Database
 from app.models import User
-from app.models.email_key import email_key
-from app.repositories.bulk_repository import BulkRepository
-from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
-from app.schemas.base import RequestSchema
-from app.schemas.bulk_schemas import BulkRequest, RowTarget
-from app.services.bulk_service import BulkService
-from app.services.idempotency_service import IdempotencyService
-from tests.support.routes import random_id
+from app.models.tables import TABLES
+from app.schemas.base import PublicResource, RequestSchema
+from mscr.models.email_key import email_key
+from mscr.repositories.bulk_repository import BulkRepository
+from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from mscr.schemas.bulk_schemas import BulkRequest, RowTarget
+from mscr.services.bulk_service import BulkService
+from mscr.services.idempotency_service import IdempotencyService
+from mscr.services.rows import RowLedger
+from mscr.testing.routes import random_id
 
 
 def person(name: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def person(name: str) -> dict[str, Any]:
     return {"email": email, "email_key": email_key(email), "password_hash": "x"}
 
 
-async def test_rows_that_violate_a_constraint_are_refused_and_the_others_written(
+async def test_rows_that_violate_a_constraint_are_refused_and_the_others_are_written(
     database: Database,
 ) -> None:
     async with database.sessions() as session:
@@ -52,7 +52,7 @@ async def test_rows_that_violate_a_constraint_are_refused_and_the_others_written
     ]
 
 
-async def test_of_no_rows_nothing_is_asked(database: Database) -> None:
+async def test_empty_bulk_operations_send_no_statement(database: Database) -> None:
     async with database.sessions() as session:
         repo = BulkRepository(User, session)
         assert await repo.create_each([]) == []
@@ -62,7 +62,7 @@ async def test_of_no_rows_nothing_is_asked(database: Database) -> None:
         assert not session.in_transaction()
 
 
-async def test_a_row_that_is_wrong_in_itself_is_no_conflict(database: Database) -> None:
+async def test_a_null_in_a_required_column_is_no_conflict(database: Database) -> None:
     async with database.sessions() as session:
         repo = BulkRepository(User, session)
         with pytest.raises(IntegrityError):
@@ -76,16 +76,16 @@ class PersonRow(RequestSchema):
 
 
 @pytest.mark.parametrize("atomic", [False, True])
-async def test_a_service_tells_which_rows_met_what_must_be_unique(
+async def test_a_service_reports_which_rows_violate_a_unique_constraint(
     database: Database, atomic: bool
 ) -> None:
     """IN6."""
     sent = {"rows": [person("a"), person("A"), person("b")]}
     request = BulkRequest[PersonRow].model_validate(sent)
-    ledger = RowLedger(request_id="request", tag_of=lambda user: user.public_id, atomic=atomic)
+    ledger = RowLedger(request_id="request", schema=PublicResource, atomic=atomic)
     async with database.sessions() as session:
-        keys = IdempotencyKeyRepository(session)
-        idempotency = IdempotencyService(keys, None, render=unasked, lifetime=timedelta(1))
+        keys = IdempotencyKeyRepository(session, TABLES)
+        idempotency = IdempotencyService(keys, None, lifetime=timedelta(1))
         service = BulkService(BulkRepository(User, session), ledger, idempotency)
         if atomic:
             with pytest.raises(RowsRefusedError) as refused:
@@ -104,7 +104,7 @@ class PersonChange(RowTarget):
     email_key: str
 
 
-async def test_what_is_not_there_hides_no_conflict_of_an_atomic_request(database: Database) -> None:
+async def test_a_missing_row_hides_no_conflict_of_an_atomic_request(database: Database) -> None:
     """IN6."""
     async with database.sessions() as session:
         repo = BulkRepository(User, session)
@@ -114,15 +114,11 @@ async def test_what_is_not_there_hides_no_conflict_of_an_atomic_request(database
         taken = "b@example.com"
         rows = [{"public_id": each, "email_key": taken} for each in (random_id(), ada.public_id)]
         request = BulkRequest[PersonChange].model_validate({"rows": rows})
-        ledger = RowLedger(request_id="request", tag_of=lambda user: user.public_id, atomic=True)
-        keys = IdempotencyKeyRepository(session)
-        idempotency = IdempotencyService(keys, None, render=unasked, lifetime=timedelta(1))
+        ledger = RowLedger(request_id="request", schema=PublicResource, atomic=True)
+        keys = IdempotencyKeyRepository(session, TABLES)
+        idempotency = IdempotencyService(keys, None, lifetime=timedelta(1))
         with pytest.raises(RowsRefusedError) as refused:
             await BulkService(repo, ledger, idempotency).update(request, lambda _: True)
 
     told = [(error["loc"][-1], error["type"]) for error in refused.value.errors or ()]
     assert told == [(0, "not_found"), (1, "conflict")]
-
-
-def unasked(_: Any) -> StoredResponse:
-    raise AssertionError("there is no key for which an answer is kept")

@@ -1,20 +1,21 @@
-"""What columns can hold, by their types; over HTTP: tests/api/test_field_types.py."""
+"""Bounds of columns by their types. Over HTTP: tests/api/test_field_types.py."""
 
 import json
+from datetime import UTC, time
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic_core import PydanticCustomError
-from sqlalchemy import JSON, Float, Numeric, String, Text, func, select
+from sqlalchemy import JSON, Float, Numeric, String, Text, Time, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from app.core.database_errors import database_problem, database_reason
 from app.core.exceptions import ValidationFailedError
 from app.db.session import Database
 from app.models.base import ExactNumeric, UTCDateTime
-from app.repositories.column_bounds import check_of
+from mscr.db.database_errors import database_problem, database_reason
+from mscr.queries.column_bounds import check_of
 from tests.support.parcels import Depot, Parcel, repository
 
 WIDE = Numeric(30, 3)
@@ -68,7 +69,20 @@ def test_a_number_that_would_be_rounded_or_refused_does_not_fit(
         check(value)
 
 
-@pytest.mark.parametrize("column_type", [Float(), Numeric(), Text(), String(), UTCDateTime()])
+def test_a_time_of_day_fits_its_column_only_without_an_offset() -> None:
+    check = check_of(Time())
+
+    assert check is not None
+    check(time(12))
+    check(None)
+    with pytest.raises(PydanticCustomError, match="without an offset"):
+        check(time(12, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "column_type",
+    [Float(), Numeric(), Text(), String(), UTCDateTime(), Time(timezone=True)],
+)
 def test_a_type_without_bounds_is_not_checked(column_type: TypeEngine[Any]) -> None:
     assert check_of(column_type) is None
 
@@ -85,7 +99,7 @@ def test_free_json_that_no_response_can_hold_does_not_fit(value: Any) -> None:
         check(value)
 
 
-async def test_free_json_past_the_schemas_is_refused_before_it_is_stored(
+async def test_free_json_that_bypasses_the_schemas_is_refused_before_it_is_stored(
     database: Database,
 ) -> None:
     async with database.engine.begin() as connection:
@@ -129,7 +143,7 @@ async def test_exact_decimals_are_compared_sorted_and_added_as_numbers(database:
 async def test_a_value_that_the_driver_cannot_send_is_a_bad_value(
     database: Database, values: dict[str, Any]
 ) -> None:
-    """Past the repositories, which would have named the column."""
+    """The test bypasses the repositories, which would have named the column."""
     async with database.engine.begin() as connection:
         await connection.run_sync(Depot.metadata.create_all)
     async with database.sessions() as session:

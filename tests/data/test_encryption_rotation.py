@@ -1,4 +1,4 @@
-"""DR2: stored ciphertexts come under the newest key, whatever happens meanwhile."""
+"""DR2: key rotation re-encrypts stored ciphertexts with the newest key, even under concurrency."""
 
 import asyncio
 import secrets
@@ -11,16 +11,16 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.security.encryption import DecryptionError, EncryptionService
 from app.db.session import Database
 from app.models import User
 from app.models.base import encryption_context
-from app.repositories.encrypted_value_repository import (
+from mscr.core.security.encryption import DecryptionError, EncryptionService
+from mscr.repositories.encrypted_value_repository import (
     EncryptedValueRepository,
     encrypted_columns,
 )
-from app.services.encryption_rotation_service import EncryptionRotationService, Rotation
-from tests.data.faults import connection_to, until
+from mscr.services.encryption_rotation_service import EncryptionRotationService, Rotation
+from mscr.testing.waiting import connection_to, until
 from tests.support.safes import TABLE, House, Safe, encrypted, house_of, make_safe, opened
 
 OLD_KEY: Final = secrets.token_bytes(32)
@@ -31,7 +31,7 @@ after = EncryptionService([NEW_KEY])
 foreign = EncryptionService([secrets.token_bytes(32)])
 
 SAFES: Final = 7
-# So that the last batch is not full, and there are several.
+# Several batches, the last of them not full.
 BATCH: Final = 3
 
 
@@ -43,9 +43,9 @@ async def house(database: Database) -> AsyncIterator[AsyncSession]:
 
 @pytest.fixture
 async def safes(house: AsyncSession) -> list[Safe]:
-    """Under the old key, the third of them deleted, in the order of their keys."""
+    """Return rows under the old key in the order of their ids. The third is soft-deleted."""
     made = [make_safe(before, f"0-0-{number}", hint=None) for number in range(SAFES)]
-    made[0].id = -1  # nobody says that keys begin with 1
+    made[0].id = -1  # ids need not begin with 1
     made[2].soft_delete()
     for safe in made:
         house.add(safe)
@@ -55,7 +55,7 @@ async def safes(house: AsyncSession) -> list[Safe]:
 
 
 class Runs:
-    """Rotates in a session of its own, as another process would."""
+    """Rotation in its own database session, as another process would run it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -93,9 +93,9 @@ async def rows(database: Database) -> list[tuple[Any, ...]]:
 
 
 async def write(database: Database, safe: Safe, **values: str) -> None:
-    """Past the type of the column, which takes ciphertexts only."""
+    """Write with raw SQL, because the column's type accepts only ciphertexts."""
     assignments = ", ".join(f"{name} = :{name}" for name in values)
-    statement = text(f"UPDATE safes SET {assignments} WHERE id = {safe.id}")  # noqa: S608 - the test's own names
+    statement = text(f"UPDATE safes SET {assignments} WHERE id = {safe.id}")  # noqa: S608 - the names are the test's own
     async with database.sessions.begin() as session:
         await session.execute(statement, values)
 
@@ -103,7 +103,7 @@ async def write(database: Database, safe: Safe, **values: str) -> None:
 async def test_every_value_is_readable_without_the_old_key(
     runs: Runs, safes: list[Safe], database: Database
 ) -> None:
-    """DR2: those of deleted rows too, which can be restored."""
+    """DR2: values of soft-deleted rows too, because they can be restored."""
     rotation = await runs.rotate()
 
     assert astuple(rotation) == (SAFES, 0, 0)
@@ -127,7 +127,7 @@ async def test_a_second_run_writes_nothing(
 async def test_nothing_but_the_ciphertext_changes(
     runs: Runs, safes: list[Safe], database: Database
 ) -> None:
-    """DR2: neither the time of the last change nor another encrypted column."""
+    """DR2: neither `updated_at` nor another encrypted column changes."""
     await write(database, safes[1], hint=encrypted(before, "hint", safes[1].public_id, "Mum"))
     column = list(TABLE.c.keys()).index("combination")
     untouched = [row[:column] + row[column + 1 :] for row in await rows(database)]
@@ -137,7 +137,7 @@ async def test_nothing_but_the_ciphertext_changes(
     assert [row[:column] + row[column + 1 :] for row in await rows(database)] == untouched
 
 
-async def test_a_column_that_may_be_empty_is_rotated_where_it_is_not(
+async def test_a_nullable_column_is_rotated_where_it_is_not_null(
     runs: Runs, safes: list[Safe], database: Database
 ) -> None:
     """DR2."""
@@ -151,7 +151,7 @@ async def test_a_column_that_may_be_empty_is_rotated_where_it_is_not(
 
 
 @pytest.mark.parametrize("finished_batches", [1, 2])
-async def test_an_interrupted_run_keeps_what_it_did_and_is_taken_up_again(
+async def test_an_interrupted_run_keeps_its_finished_batches_and_can_be_resumed(
     runs: Runs, safes: list[Safe], database: Database, finished_batches: int
 ) -> None:
     """DR2."""
@@ -165,10 +165,10 @@ async def test_an_interrupted_run_keeps_what_it_did_and_is_taken_up_again(
     assert astuple(await Runs(database).rotate()) == (SAFES - done, done, 0)
 
 
-async def test_swapped_ciphertexts_are_told_and_left_alone(
+async def test_swapped_ciphertexts_are_reported_and_left_alone(
     runs: Runs, safes: list[Safe], database: Database
 ) -> None:
-    """DR1, DR2: rotation must not make good what somebody moved."""
+    """DR1, DR2: rotation must not legitimize a ciphertext that somebody moved."""
     first, second = safes[0], safes[5]
     await write(database, first, combination=second.combination)
     await write(database, second, combination=first.combination)
@@ -177,16 +177,17 @@ async def test_swapped_ciphertexts_are_told_and_left_alone(
 
     assert astuple(rotation) == (SAFES - 2, 0, 2)
     assert runs.unreadable == [
-        (safe.public_id, "the ciphertext belongs to another place") for safe in (first, second)
+        (safe.public_id, "the ciphertext belongs to another row or column")
+        for safe in (first, second)
     ]
     found = await stored(database)
     assert (found[0].combination, found[5].combination) == (second.combination, first.combination)
 
 
-async def test_a_ciphertext_moved_to_another_column_is_told(
+async def test_a_ciphertext_moved_to_another_column_is_reported(
     runs: Runs, safes: list[Safe], database: Database
 ) -> None:
-    """DR1, DR2: of the same row."""
+    """DR1, DR2: moved within one row."""
     await write(database, safes[3], hint=safes[3].combination)
 
     assert astuple(await runs.rotate("hint")) == (0, 0, 1)
@@ -194,7 +195,7 @@ async def test_a_ciphertext_moved_to_another_column_is_told(
 
 
 @pytest.mark.parametrize("garbage", ["", "gAAAA", "not encrypted at all", "ä" * 100])
-async def test_what_is_no_ciphertext_is_told_and_left_alone(
+async def test_a_value_that_is_no_ciphertext_is_reported_and_left_alone(
     runs: Runs, safes: list[Safe], database: Database, garbage: str
 ) -> None:
     """DR2."""
@@ -206,7 +207,7 @@ async def test_what_is_no_ciphertext_is_told_and_left_alone(
     assert (await stored(database))[4].combination == garbage
 
 
-async def test_a_value_of_a_forgotten_key_is_told_and_kept_for_when_it_is_found(
+async def test_a_value_under_an_unknown_key_is_reported_and_kept(
     runs: Runs, safes: list[Safe], database: Database
 ) -> None:
     """DR2."""
@@ -230,11 +231,11 @@ async def test_two_runs_at_once_share_the_work(
     assert all(after.is_current(safe.combination) for safe in await stored(database))
 
 
-# --- somebody else changes a row between the moment it is read and the moment it is written
+# --- concurrent changes between reading a row and writing it
 
 
 async def waits_for_a_lock(url: str) -> None:
-    """Until a statement waits for another transaction; SQLite's waits before it has read."""
+    """Wait until a statement waits for a lock. On SQLite, return: it waits before it reads."""
     if url.startswith("sqlite"):
         return
     statement = text(
@@ -258,7 +259,7 @@ async def test_a_concurrent_change_is_never_lost(
     database_url: str,
     writer: EncryptionService,
 ) -> None:
-    """DR2: also of a process that has not heard of the new key yet."""
+    """DR2: also the change of a process that does not have the new key yet."""
     changed = encrypted(writer, "combination", safes[1].public_id, "1-2-3")
     await house.execute(update(Safe).where(Safe.id == safes[1].id).values(combination=changed))
 
@@ -271,7 +272,7 @@ async def test_a_concurrent_change_is_never_lost(
     assert opened(after, (await stored(database))[1]) == "1-2-3"
 
 
-async def test_a_row_that_is_removed_meanwhile_is_no_fault(
+async def test_a_row_that_is_deleted_concurrently_is_no_error(
     runs: Runs, safes: list[Safe], house: AsyncSession, database: Database, database_url: str
 ) -> None:
     """DR2."""
@@ -287,7 +288,7 @@ async def test_a_row_that_is_removed_meanwhile_is_no_fault(
 async def test_a_stale_ciphertext_replaces_nothing(
     safes: list[Safe], house: AsyncSession, database: Database
 ) -> None:
-    """DR2: compare and swap, by the ciphertext that was read."""
+    """DR2: the update is a compare-and-swap on the ciphertext that was read."""
     values = EncryptedValueRepository(TABLE.c.combination, house)
     [value] = await values.list_after(None, limit=1)
     await values.commit()
@@ -303,13 +304,13 @@ async def test_a_stale_ciphertext_replaces_nothing(
 # --- the column
 
 
-async def test_a_text_that_is_not_encrypted_is_refused_without_being_told(
+async def test_a_plaintext_is_refused_and_not_quoted(
     house: AsyncSession,
 ) -> None:
-    """ER3: the mistake of a service must not put a secret into the table, or into the log."""
+    """ER3: a mistake in a service must not put a plaintext secret into the table or the log."""
     house.add(Safe(combination="1-2-3 in clear"))
 
-    with pytest.raises(StatementError, match="not encrypted") as error:
+    with pytest.raises(StatementError, match="encrypted text only") as error:
         await house.flush()
 
     assert "in clear" not in str(error.value)
@@ -322,8 +323,8 @@ def test_the_context_is_the_table_the_row_and_the_column() -> None:
 
 
 def test_a_column_that_would_not_be_rotated_has_no_context() -> None:
-    """DR2: what is encrypted into it would be lost with the old key."""
-    with pytest.raises(TypeError, match=r"User\.full_name is no column of type EncryptedText"):
+    """DR2: a value encrypted into such a column would be lost with the old key."""
+    with pytest.raises(TypeError, match=r"User\.full_name is not a column of type EncryptedText"):
         encryption_context(User.full_name, "0190")
 
 
@@ -334,8 +335,8 @@ def test_the_encrypted_columns_of_all_models_are_found() -> None:
     assert found == ["safes.combination", "safes.hint"]
 
 
-def test_a_service_with_the_newest_key_alone_reads_what_is_current() -> None:
-    """DR2: what counts as current is what stays readable."""
+def test_a_service_with_the_newest_key_alone_reads_current_ciphertexts() -> None:
+    """DR2: a ciphertext is current if the newest key alone can decrypt it."""
     old = before.encrypt("1-2-3", context="a")
 
     assert not during.is_current(old)

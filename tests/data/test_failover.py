@@ -1,22 +1,23 @@
-"""The primary turns into a read-only standby, and another server takes its place."""
+"""Failover: the primary becomes a read-only standby, and another server takes its place."""
 
 from collections.abc import Iterator
 
 import pytest
 from httpx2 import AsyncClient
 
-from tests.conftest import SCRATCH
+from mscr.testing.api import PASSWORD
+from mscr.testing.plugin import SCRATCH
+from mscr.testing.postgres import PORT, PostgresServer
 from tests.data.faults import TEMPLATE, assert_unavailable, private_server
-from tests.support.api import PASSWORD, Api
-from tests.support.postgres import PORT, PostgresServer
+from tests.support.api import Api
 
-# A name that moves from one server to the other, as in DNS; connections that exist stay.
+# A name that moves from one server to the other, as in DNS. Open connections stay where they are.
 CURRENT_PRIMARY = SCRATCH / "primary"
 
 
 @pytest.fixture(scope="module")
 def old() -> Iterator[PostgresServer]:
-    """A server that answers queries and refuses to write."""
+    """Start a server that answers queries and refuses writes."""
     with private_server() as server:
         server.stop()
         (server.scratch.path / "data" / "standby.signal").touch()
@@ -49,7 +50,7 @@ async def test_a_write_to_a_read_only_server_is_answered_with_503(api: Api) -> N
     assert_unavailable(await api.client.post("/api/v1/auth/register", json=body))
 
 
-async def test_reading_goes_on_while_the_server_is_read_only(client: AsyncClient) -> None:
+async def test_reads_succeed_while_the_server_is_read_only(client: AsyncClient) -> None:
     """RL3."""
     response = await client.get("/health/ready")
 
@@ -57,7 +58,7 @@ async def test_reading_goes_on_while_the_server_is_read_only(client: AsyncClient
 
 
 async def test_writes_reach_the_new_primary_after_one_503(api: Api, new: PostgresServer) -> None:
-    """RL3: the pool drops its connections to the old one, which are as good as ever."""
+    """RL3: the pool drops its connections to the old server, although they still work."""
     body = {"email": "eve@example.com", "password": PASSWORD}
     await api.client.post("/api/v1/auth/register", json=body)
     point_to(new)
@@ -68,7 +69,7 @@ async def test_writes_reach_the_new_primary_after_one_503(api: Api, new: Postgre
 
 
 async def test_reads_reach_the_new_primary_too(api: Api, new: PostgresServer) -> None:
-    """RL3: or a session that ends on the new one would live on for those who ask the old one."""
+    """RL3: otherwise a revoked session would stay valid where the old server is still read."""
     await api.client.get("/health/ready")
     await api.client.post(
         "/api/v1/auth/register", json={"email": "a@b.example", "password": PASSWORD}

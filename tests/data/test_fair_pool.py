@@ -1,16 +1,18 @@
-"""Who gets a connection when there are too few."""
+"""Fairness of the connection pool: the order in which callers get scarce connections."""
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.caller import Caller, calling, current_caller, name_caller
 from app.db.session import Database
-from tests.support.databases import checked_out
+from mscr.db.caller import YOUTH, Caller, calling, current_caller, name_caller
+from mscr.testing.databases import checked_out
 
 one_connection = pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_POOL_TIMEOUT_SECONDS=5)
 impatient = pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_POOL_TIMEOUT_SECONDS=0.1)
@@ -21,14 +23,14 @@ async def take(database: Database) -> AsyncConnection:
 
 
 async def waiting(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Somebody who has come so far as to wait."""
+    """Start a task and run it until it waits."""
     task = asyncio.create_task(work)
     await asyncio.sleep(0)
     return task
 
 
 @one_connection
-async def test_who_waits_is_not_overtaken_by_who_gives_back_and_comes_again(
+async def test_a_caller_that_returns_a_connection_queues_behind_those_that_wait(
     database: Database,
 ) -> None:
     order: list[str] = []
@@ -47,13 +49,13 @@ async def test_who_waits_is_not_overtaken_by_who_gives_back_and_comes_again(
 
 
 @one_connection
-async def test_who_is_gone_gets_nothing_and_keeps_nobody_waiting(database: Database) -> None:
+async def test_a_cancelled_waiter_gets_no_connection_and_blocks_nobody(database: Database) -> None:
     held = await take(database)
     gone, gone_when_it_came, patient = [await waiting(take(database)) for _ in range(3)]
     gone.cancel()
     await asyncio.wait([gone])
     await held.close()
-    # It is theirs, and they have not woken up yet.
+    # The connection is assigned to this task, which has not woken up yet.
     gone_when_it_came.cancel()
 
     await (await patient).close()
@@ -62,7 +64,7 @@ async def test_who_is_gone_gets_nothing_and_keeps_nobody_waiting(database: Datab
 
 
 @impatient
-async def test_who_has_waited_long_enough_is_told_so(database: Database) -> None:
+async def test_a_wait_for_a_connection_ends_with_a_pool_timeout(database: Database) -> None:
     held = await take(database)
     with pytest.raises(PoolTimeoutError):
         _ = await take(database)
@@ -86,7 +88,7 @@ async def test_one_caller_with_thirty_requests_leaves_connections_to_others(
     database: Database,
 ) -> None:
     greedy = [asyncio.create_task(take_for("greedy", database)) for _ in range(30)]
-    # All of them have what they get, or are told that there is no more.
+    # Each request has either a connection or a pool timeout.
     await asyncio.wait(greedy)
     refused = [task for task in greedy if task.exception()]
     others = [await take_for(name, database) for name in ("b", "c")]
@@ -98,7 +100,7 @@ async def test_one_caller_with_thirty_requests_leaves_connections_to_others(
 
 
 @pytest.mark.settings(DATABASE_POOL_SIZE=2, DATABASE_POOL_TIMEOUT_SECONDS=0.1)
-async def test_a_connection_that_cannot_be_made_takes_no_place(
+async def test_a_failed_connection_attempt_takes_no_place_in_the_pool(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> Any:
@@ -116,18 +118,35 @@ async def test_a_connection_that_cannot_be_made_takes_no_place(
     assert checked_out(database) == 0
 
 
-def test_what_began_to_write_reads_on_though_its_client_is_gone() -> None:
+def caller_without_client(*, age: timedelta) -> Caller:
     def refuse() -> None:
         raise ConnectionAbortedError
 
-    caller = Caller("anybody", require_present=refuse)
+    since = monotonic() - age.total_seconds()
+    return Caller("anybody", require_present=refuse, since=since)
+
+
+def test_a_request_that_began_to_write_may_read_after_its_client_is_gone() -> None:
+    caller = caller_without_client(age=2 * YOUTH)
     with pytest.raises(ConnectionAbortedError):
         caller.read()
     caller.write()
     caller.read()
 
 
-def test_a_name_counts_for_as_long_as_somebody_is_calling() -> None:
+def test_the_client_of_a_young_request_is_not_checked() -> None:
+    caller_without_client(age=timedelta()).read()
+
+
+def test_the_client_of_an_old_request_is_checked_each_time() -> None:
+    caller = caller_without_client(age=2 * YOUTH)
+    # Still gone when the session checks again after a failed statement.
+    for _ in range(2):
+        with pytest.raises(ConnectionAbortedError):
+            caller.read()
+
+
+def test_a_caller_is_named_only_within_its_request() -> None:
     caller = one_of("an address")
     with calling(caller):
         name_caller("a user")

@@ -1,9 +1,10 @@
-"""Clients that are gone before their work was begun: nothing is done for them."""
+"""Clients that disconnect before their request was begun: no work is done for them."""
 
 import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 from fastapi import FastAPI
@@ -13,12 +14,15 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.config import Settings
-from app.core.middleware import RequestMiddleware
 from app.db.session import Database
-from tests.data.faults import connection_to, is_waiting, until
-from tests.support.api import Account, Api
-from tests.support.databases import checked_out, on_postgresql
-from tests.support.processes import app_processes
+from app.project import project
+from mscr.db import caller
+from mscr.http.middleware import RequestMiddleware
+from mscr.testing.api import Account
+from mscr.testing.databases import checked_out, on_postgresql
+from mscr.testing.processes import app_processes
+from mscr.testing.waiting import connection_to, is_waiting, until
+from tests.support.api import Api
 
 RequestMaker = Callable[[ASGIApp, Account], "Request"]
 
@@ -27,8 +31,14 @@ POOL_SIZE = 2
 small_pool = pytest.mark.settings(DATABASE_POOL_SIZE=POOL_SIZE, DATABASE_POOL_TIMEOUT_SECONDS=10)
 
 
+@pytest.fixture
+def no_youth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the client of each request, without waiting until it is old."""
+    monkeypatch.setattr(caller, "YOUTH", timedelta(0))
+
+
 class Request:
-    """One that is asked without a server, so that its client goes when the test says so."""
+    """A request sent without a server, so that the test decides when its client disconnects."""
 
     def __init__(self, app: ASGIApp, account: Account, method: str, path: str, body: bytes) -> None:
         self._app = app
@@ -54,7 +64,7 @@ class Request:
 
     async def _run(self) -> None:
         async def send(_: Message) -> None:
-            """Nobody reads it."""
+            """Discard the response."""
 
         await self._app(self._scope, self._messages.get, send)
 
@@ -62,7 +72,7 @@ class Request:
         self._messages.put_nowait({"type": "http.disconnect"})
 
     async def waits(self) -> None:
-        """Until it has done all that it can without a connection."""
+        """Run until the request can do nothing more without a connection."""
         for _ in range(100):
             await asyncio.sleep(0)
         assert not self.task.done()
@@ -74,7 +84,7 @@ async def take_all(engine: AsyncEngine, stack: AsyncExitStack) -> None:
 
 
 def checkouts(engine: AsyncEngine) -> list[object]:
-    """One for each connection that is handed out from now on."""
+    """Record each connection that is checked out from now on."""
     seen: list[object] = []
     event.listen(engine.sync_engine, "checkout", lambda connection, *_: seen.append(connection))
     return seen
@@ -95,8 +105,9 @@ async def count_items(api: Api, account: Account) -> int:
 
 
 @small_pool
+@pytest.mark.usefixtures("no_youth")
 @pytest.mark.parametrize("request_of", [read_request, write_request])
-async def test_who_is_gone_before_a_connection_is_free_is_not_even_looked_up(
+async def test_a_client_gone_before_a_connection_is_free_costs_no_query(
     api: Api, app: FastAPI, database: Database, request_of: RequestMaker
 ) -> None:
     """RL5."""
@@ -115,10 +126,11 @@ async def test_who_is_gone_before_a_connection_is_free_is_not_even_looked_up(
 
 
 @small_pool
-async def test_a_write_that_was_begun_is_done_though_its_client_is_gone(
+@pytest.mark.usefixtures("no_youth")
+async def test_a_write_that_has_begun_is_completed_after_its_client_is_gone(
     api: Api, app: FastAPI, database: Database
 ) -> None:
-    """RL5: what it did in part would be worse than what nobody reads."""
+    """RL5: a half-finished write would be worse than a response that nobody reads."""
     account = await api.register()
     looked_up = asyncio.Event()
     pool = database.read_engine.sync_engine
@@ -126,7 +138,7 @@ async def test_a_write_that_was_begun_is_done_though_its_client_is_gone(
     async with AsyncExitStack() as stack:
         await take_all(database.engine, stack)
         gone = write_request(app, account)
-        # Its session is looked up, and then it waits for a connection to write with.
+        # Authentication has ended, and the request waits for a connection to write with.
         await looked_up.wait()
         await gone.waits()
         gone.hang_up()
@@ -135,10 +147,11 @@ async def test_a_write_that_was_begun_is_done_though_its_client_is_gone(
     assert await count_items(api, account) == 1
 
 
-async def test_what_goes_on_behind_an_answer_may_read(
+@pytest.mark.usefixtures("no_youth")
+async def test_work_that_continues_after_the_response_may_read(
     settings: Settings, api: Api, database: Database
 ) -> None:
-    """Its client has what it came for: servers then say that it is gone."""
+    """A client that has its response does not count as gone, although servers report it so."""
     read: list[int] = []
 
     async def answer_and_go_on(scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,12 +172,13 @@ def raw_request(account: Account) -> bytes:
 
 
 @on_postgresql
-async def test_a_served_process_does_nothing_for_those_who_hung_up_in_its_queue(
+async def test_a_served_process_does_nothing_for_clients_that_hung_up_in_its_queue(
     api: Api, database_url: str
 ) -> None:
-    """RL5: the first has begun, and is answered; nobody waits for the others."""
+    """RL5: the first request has begun and is completed. The others' clients are gone."""
     account, other = await api.register(), await api.register()
     with app_processes(
+        project,
         1,
         database_url,
         ACCESS_LOG="true",
@@ -178,10 +192,11 @@ async def test_a_served_process_does_nothing_for_those_who_hung_up_in_its_queue(
             for _, writer in waiting:
                 writer.write(raw_request(account))
             await until(lambda: is_waiting(connection))
-            # Behind them all, and served at once: they have not taken every connection.
+            # Sent after all of them and served at once: one caller never takes every connection.
             me = await client.get("/api/v1/users/me", headers=other.headers)
             for _, writer in waiting:
                 writer.transport.abort()
+            await asyncio.sleep(caller.YOUTH.total_seconds())
             await connection.exec_driver_sql("ROLLBACK")
 
             async def all_are_logged() -> bool:

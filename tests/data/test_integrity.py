@@ -1,13 +1,12 @@
-"""A unique violation is known by the constraint's name, on both databases."""
+"""A unique violation is recognised by the name of its constraint, on both databases."""
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.db.session import Database
 from app.models import Item, User
-from app.models.user import EMAIL_UNIQUE_INDEX
-from app.repositories.integrity import violates_unique
 from app.repositories.user_repository import UserRepository
+from mscr.queries.integrity import violates_unique
 
 
 async def violation(database: Database, **second: str) -> IntegrityError:
@@ -23,20 +22,20 @@ async def violation(database: Database, **second: str) -> IntegrityError:
 async def test_the_violated_constraint_is_recognised(database: Database) -> None:
     error = await violation(database, public_id="another")
 
-    assert violates_unique(error, User, EMAIL_UNIQUE_INDEX)
+    assert violates_unique(error, User, "uq_users_email_key_living")
 
 
 async def test_the_violation_of_another_constraint_is_not_taken_for_it(database: Database) -> None:
     error = await violation(database, email_key="another")
 
-    assert not violates_unique(error, User, EMAIL_UNIQUE_INDEX)
+    assert not violates_unique(error, User, "uq_users_email_key_living")
     assert violates_unique(error, User, "ix_users_public_id")
 
 
-async def test_what_is_no_unique_violation_is_none(database: Database) -> None:
+async def test_another_integrity_error_is_no_unique_violation(database: Database) -> None:
     async with database.sessions() as session:
         session.add(Item(title="Orphan", owner_id=4711))
         with pytest.raises(IntegrityError) as caught:
             await session.flush()
 
-    assert not violates_unique(caught.value, User, EMAIL_UNIQUE_INDEX)
+    assert not violates_unique(caught.value, User, "uq_users_email_key_living")

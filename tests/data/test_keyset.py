@@ -1,4 +1,4 @@
-"""Orders with nulls, ties and both directions: cursors and pages give the same rows."""
+"""Keyset pagination with nulls, ties and both directions: cursors and page numbers agree."""
 
 import itertools
 from typing import Any
@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.pagination import CursorCodec, ListQuery, Page, Pager, sort_field
 from app.models import User
 from app.repositories.base import BaseRepository, SortColumns
+from mscr.queries.cursors import CursorCodec
+from mscr.queries.pagination import Page, Pager
+from mscr.schemas.list_schemas import ListQuery, sort_field
 from tests.data.conftest import make_user
 
 SORTABLE: SortColumns = {"full_name": User.full_name, "email": User.email_key}
@@ -36,14 +38,14 @@ async def users(session: AsyncSession) -> list[User]:
 
 
 async def page_of(session: AsyncSession, **query: Any) -> Page[User]:
-    request = PAGER.open(NamedQuery(**query), "users", "viewer")
+    request = PAGER.page_request(NamedQuery(**query), "users", "viewer")
     repository = BaseRepository(User, session)
     found = await repository._paginate(repository._select(), request, SORTABLE)
-    return PAGER.close(found, request)
+    return PAGER.page(found, request)
 
 
 def in_order(users: list[User], sort: str) -> list[User]:
-    """What the sort means, said in Python: null is greater than any name."""
+    """Sort in Python as the query should: null is greater than any name."""
     keys = sort.split(",")
     keys.append("-public_id" if keys[-1].startswith("-") else "public_id")
     for key in reversed(keys):
@@ -57,7 +59,7 @@ def _comparable(user: User, key: str) -> tuple[bool, str]:
 
 
 @pytest.mark.parametrize("sort", SORTS)
-async def test_nulls_have_their_place_in_every_order(
+async def test_nulls_sort_last_ascending_and_first_descending(
     session: AsyncSession, users: list[User], sort: str
 ) -> None:
     expected = [user.email for user in in_order(users, sort)]
@@ -68,6 +70,6 @@ async def test_nulls_have_their_place_in_every_order(
     while cursor is not None:
         page = await page_of(session, sort=sort, cursor=cursor, limit=2)
         walked += [user.email for user in page.items]
-        cursor = getattr(page.meta, "next_cursor")  # noqa: B009  # of one of two kinds of meta
+        cursor = getattr(page.meta, "next_cursor")  # noqa: B009  # only one of the two kinds of meta has it
 
     assert (by_page, walked) == (expected, expected)

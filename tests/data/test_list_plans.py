@@ -1,4 +1,4 @@
-"""Lists of many rows: how deep a page is costs nothing, and each is read by an index."""
+"""Plans of lists over many rows: each list reads an index, and a deep page costs no more."""
 
 import asyncio
 import secrets
@@ -9,21 +9,23 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.core.pagination import CursorCodec, Pager, PageRequest, Slice
 from app.db.session import Database
 from app.models import Item
 from app.repositories.item_repository import ItemRepository
 from app.repositories.tag_repository import TagRepository
 from app.schemas.item_schemas import ItemListQuery, ItemSearchQuery
 from app.schemas.tag_schemas import TagListQuery
-from tests.data.faults import connection_to
-from tests.data.plans import Plan, explain, sent_to
-from tests.support.databases import on_postgresql
-from tests.support.postgres import PostgresServer
+from mscr.queries.cursors import CursorCodec
+from mscr.queries.pagination import Pager, PageRequest, Slice
+from mscr.schemas.list_schemas import MAX_NUMBERED_ROWS
+from mscr.testing.databases import on_postgresql
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.waiting import connection_to
+from tests.data.plans import Plan, Sent, explain, sent_to
 
 ROWS = 40_000
-# A third are deleted: those at the end that a list begins with, so that they would be in the way.
-# Of the rest a fifth are the reader's. Two are always of the same time.
+# A third are soft-deleted: the newest, which a list meets first and has to skip. A fifth of the
+# rest are the reader's. Rows come in pairs with the same `created_at`.
 USERS = """
 INSERT INTO users (public_id, email, email_key, password_hash)
 SELECT 'user-' || n, 'user-' || n, 'user-' || n, 'x' FROM generate_series(1, 5) AS n
@@ -42,14 +44,14 @@ SELECT
     n > :rows * 2 / 3
 FROM generate_series(1, CAST(:rows AS integer)) AS n
 """
-# The reader's: one of all items of theirs, one of few. And many others.
+# Tags of the reader: OFTEN is on all of the reader's items, SELDOM on few. There are many others.
 OFTEN, SELDOM = (f"01890a5d-ac96-774b-bcce-00000000000{n}" for n in (1, 2))
 TAGS = f"""
 INSERT INTO tags (public_id, name, name_key, owner_id)
 SELECT id, id, id, 1 FROM (VALUES ('{OFTEN}'), ('{SELDOM}')) AS given (id)
 UNION ALL SELECT 'tag-' || n, 'tag-' || n, 'tag-' || n, 1 + n % 5 FROM generate_series(1, 200) AS n
-"""  # noqa: S608  # the test's own names
-# Some of the deleted items too, which a page has to step over until they are purged.
+"""  # noqa: S608  # the names are the test's own
+# Soft-deleted items have tags too, which a page has to skip until they are purged.
 LINKS = f"""
 INSERT INTO item_tags (item_id, tag_id, created_at, public_id)
 SELECT items.id, tags.id, items.created_at, items.public_id FROM items JOIN tags ON
@@ -85,26 +87,24 @@ LISTS: list[tuple[str, dict[str, Any]]] = [
     ("list_owned", {"tag": [OFTEN]}),
     ("list_owned", {"tag_all": [OFTEN]}),
 ]
-# What few rows fit: to be found without looking at the others.
+# Filters that few rows match: the query must find them without reading the other rows.
 NEEDLES: list[dict[str, Any]] = [
     {"title_prefix": "Item 123"},
     {"title_prefix": "nothing"},
-    {"q": "seldom"},
-    {"q": "nothing"},
-    {"q": "seldom often", "sort": "title"},
     {"status": ["archived"]},
     {"tag": [SELDOM]},
     {"tag": [SELDOM], "sort": "title"},
     {"tag_all": [SELDOM], "sort": "title"},
 ]
-# Index pages on the way down, the rows, their owners and tags. As many as there are rows would be
+SEARCH_INDEX = "ix_items_search_vector"
+# Enough for the inner index pages, the rows, their owners and tags. Reading every row would take
 # thousands.
 MOST_PAGES = 500
 
 
 @pytest.fixture(scope="module")
 def filled(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """A database to make copies of, which takes seconds less than to fill each."""
+    """Create a filled database to copy. Filling one for each test would take seconds more."""
     name = f"filled_{secrets.token_hex(8)}"
     asyncio.run(postgres.create_database(name, template=postgres_template))
     asyncio.run(fill(postgres.url(name)))
@@ -127,7 +127,7 @@ def template(filled: str) -> str:
 
 
 async def fetch(database: Database, method: str, request: PageRequest) -> tuple[Plan, Slice[Item]]:
-    """A page, and how its rows were found."""
+    """Return a page and the plan that found its rows."""
     async with database.sessions() as session:
         with sent_to(database.engine) as sent:
             found = await getattr(ItemRepository(session), method)(request, READER)
@@ -135,10 +135,14 @@ async def fetch(database: Database, method: str, request: PageRequest) -> tuple[
     return await explain(database.engine, listed), found
 
 
+def is_page(sent: Sent) -> bool:
+    return "LIMIT" in sent.statement and "SELECT count(*) AS total" not in sent.statement
+
+
 async def place_in(
     database: Database, method: str, request: PageRequest, *, share: float
 ) -> tuple[Any, ...]:
-    """Where one is after so much of a list, by the number of the page."""
+    """Return the sort key of the row at this share of the list, found by its page number."""
     total = (await fetch(database, method, replace(request, page=1)))[1].total or 0
     page = replace(request, page=int(total * share), size=1)
     row = (await fetch(database, method, page))[1].items[0]
@@ -148,7 +152,7 @@ async def place_in(
 @on_postgresql
 async def test_a_page_costs_the_same_at_any_depth(database: Database) -> None:
     for method, values in LISTS:
-        request = PAGER.open(ItemListQuery(limit=SIZE, **values), "items", "reader")
+        request = PAGER.page_request(ItemListQuery(limit=SIZE, **values), "items", "reader")
         first, beginning = await fetch(database, method, request)
         after = await place_in(database, method, request, share=0.9)
         deep, end = await fetch(database, method, replace(request, after=after))
@@ -157,84 +161,158 @@ async def test_a_page_costs_the_same_at_any_depth(database: Database) -> None:
         for plan in (first, deep):
             assert "items" not in plan.read_through, (method, values)
             assert plan.pages < MOST_PAGES, (method, values, plan.describe())
-        # Below some five pages of the database a row, there is nothing to compare.
+        # Below about five database pages per row, the difference is noise.
         most = 1.5 * max(first.pages, 5 * SIZE)
         assert deep.pages < most, (method, values, deep.describe())
 
 
 @on_postgresql
-async def test_what_is_shown_is_looked_up_for_the_rows_of_the_page_alone(
+async def test_displayed_values_are_computed_for_the_rows_of_the_page_only(
     database: Database,
 ) -> None:
-    """Not for those that its number steps over."""
+    """The subqueries do not run for the rows that the page number skips."""
     for method, values in [*LISTS, ("list_visible", {"q": "often"})]:
         query = ItemListQuery(page=5, per_page=SIZE, **values)
-        plan, found = await fetch(database, method, PAGER.open(query, "items", "reader"))
+        plan, found = await fetch(database, method, PAGER.page_request(query, "items", "reader"))
 
         assert len(found.items) == SIZE, values
         assert plan.computed == SIZE, (method, values, plan.describe())
 
 
 @on_postgresql
-async def test_a_search_and_the_counts_of_tags_are_computed_for_a_page_alone(
+async def test_search_and_tag_counts_are_computed_for_the_rows_of_the_page_only(
     database: Database,
 ) -> None:
-    search = PAGER.open(ItemSearchQuery(q="often", page=5), "items/search", "reader")
-    tags = PAGER.open(TagListQuery(page=2), "tags", "reader")
+    search = PAGER.page_request(ItemSearchQuery(q="often", page=5), "items/search", "reader")
+    tags = PAGER.page_request(TagListQuery(page=2), "tags", "reader")
     async with database.sessions() as session:
         with sent_to(database.engine) as sent:
             found = await ItemRepository(session).search_visible(search, READER, words="often")
             counted = await TagRepository(session).list_owned(tags, READER)
-    pages = [await explain(database.engine, each) for each in sent if "LIMIT" in each.statement]
+    pages = [await explain(database.engine, each) for each in sent if is_page(each)]
 
     assert [len(found.items), len(counted.items)] == [SIZE, SIZE]
     assert [plan.computed for plan in pages] == [SIZE, SIZE]
 
 
 @on_postgresql
+async def test_a_total_is_counted_in_an_index_and_ends_at_its_bound(database: Database) -> None:
+    """A table may begin with rows that do not match, and end with more rows than are counted."""
+    for method, values in LISTS:
+        request = PAGER.page_request(ItemListQuery(**values), "items", "reader")
+        async with database.sessions() as session:
+            with sent_to(database.engine) as sent:
+                found = await getattr(ItemRepository(session), method)(request, READER)
+        plan = await explain(database.engine, sent[-1])
+
+        assert (found.total or 0) <= MAX_NUMBERED_ROWS + 1
+        if "tag" not in values and "tag_all" not in values:
+            assert plan.read_through == set(), (method, values, plan.describe())
+            assert plan.pages < MOST_PAGES, (method, values, plan.describe())
+
+
+@on_postgresql
 @pytest.mark.parametrize("size", [1, 20, 100])
-async def test_a_page_is_planned_once_and_not_for_each_request(
-    database: Database, size: int
-) -> None:
-    request = PAGER.open(ItemListQuery(limit=size), "items", "reader")
+async def test_a_page_uses_a_cached_generic_plan(database: Database, size: int) -> None:
+    request = PAGER.page_request(ItemListQuery(limit=size), "items", "reader")
     for _ in range(10):
         async with database.sessions() as session:
             await ItemRepository(session).list_visible(request, READER)
 
     async with database.engine.connect() as connection:
         planned = "SELECT generic_plans FROM pg_prepared_statements WHERE custom_plans = 5"
-        # The first five plans are PostgreSQL's attempts.
+        # PostgreSQL makes five custom plans before it considers a generic plan.
         assert (await connection.scalars(text(planned))).all() == [5]
 
 
 @on_postgresql
-async def test_a_needle_is_found_by_an_index(database: Database) -> None:
+async def test_rare_rows_are_found_by_an_index(database: Database) -> None:
     for values in NEEDLES:
-        request = PAGER.open(ItemListQuery(limit=SIZE, **values), "items", "reader")
+        request = PAGER.page_request(ItemListQuery(limit=SIZE, **values), "items", "reader")
         plan, _ = await fetch(database, "list_visible", request)
         assert plan.pages < MOST_PAGES, (values, plan.describe())
 
 
 @on_postgresql
-async def test_words_are_found_by_their_index_be_they_rare_or_frequent(database: Database) -> None:
-    for word in ("seldom", "often"):
+@pytest.mark.parametrize("words", ["1234", "seldom", "often", "usual", "item", "usual 12"])
+@pytest.mark.parametrize("sort", ["-created_at", "title", "title,-updated_at"])
+async def test_a_search_shows_the_first_matches_in_order_however_they_are_found(
+    database: Database, words: str, sort: str
+) -> None:
+    """For a reader with many own rows and one with none."""
+    for reader in (READER, 0):
+        numbered = ItemSearchQuery(q=words, sort=sort, page=3)
+        cursors = ItemSearchQuery(q=words, sort=sort, limit=100)
+        wanted = await matches(database, words, sort, reader)
+        async with database.sessions() as session:
+            items = ItemRepository(session)
+            request = PAGER.page_request(numbered, "items/search", "reader")
+            page = await items.search_visible(request, reader, words=words)
+            assert [row.public_id for row in page.items] == wanted[40:60]
+            request, walked = PAGER.page_request(cursors, "items/search", "reader"), list[str]()
+            for _ in range(3):
+                found = await items.search_visible(request, reader, words=words)
+                walked += [row.public_id for row in found.items]
+                request = replace(request, after=found.next_key)
+                if found.next_key is None:
+                    break
+            assert walked == wanted[:300]
+
+
+async def matches(database: Database, words: str, sort: str, reader: int) -> list[str]:
+    """Return the public ids of all visible rows with the words, found without an index."""
+    pattern = "".join(f"(?=.*\\m{word})" for word in words.split())
+    order = ", ".join(
+        f"{key.lstrip('-')} {'DESC' * key.startswith('-')}" for key in sort.split(",")
+    )
+    last = "DESC" * sort.rsplit(",", maxsplit=1)[-1].startswith("-")
+    statement = f"""
+    SELECT public_id FROM items WHERE NOT is_deleted AND lower(title) ~ :pattern
+        AND (status = 'active' OR owner_id = :reader) ORDER BY {order}, public_id {last}
+    """  # noqa: S608  # the test's own names
+    async with database.engine.connect() as connection:
+        found = await connection.scalars(text(statement), {"pattern": pattern, "reader": reader})
+        return list(found)
+
+
+@on_postgresql
+async def test_a_rare_word_is_found_by_the_search_index(database: Database) -> None:
+    for word, total in (("1234", 4), ("nothing", 0), ("seldom often", 0), ("usual often", 0)):
         search = ItemSearchQuery(q=word)
-        request = PAGER.open(search, "items/search", "reader")
+        request = PAGER.page_request(search, "items/search", "reader")
         async with database.sessions() as session:
             with sent_to(database.engine) as sent:
                 found = await ItemRepository(session).search_visible(request, READER, words=word)
-        items, total = [await explain(database.engine, statement) for statement in sent]
+        assert found.total == total, word
+        for plan in [await explain(database.engine, statement) for statement in sent]:
+            assert SEARCH_INDEX in plan.indexes, (word, plan.describe())
 
-        assert found.total, word
-        for plan in (items, total):
-            assert "ix_items_search_vector" in plan.indexes, (word, plan.describe())
+
+@on_postgresql
+@pytest.mark.parametrize(("words", "most"), [("usual", 2_002), ("item", 2_002), ("often", 20_000)])
+async def test_a_search_for_a_frequent_word_ends_with_its_first_matches(
+    database: Database, words: str, most: int
+) -> None:
+    """Nearly all rows have the first two words, one of twenty has the last.
+
+    1,001 matches of each alternative are 2,002.
+    """
+    by_title = ItemSearchQuery(q=words, limit=SIZE, sort="title")
+    for query in (ItemSearchQuery(q=words), by_title):
+        request = PAGER.page_request(query, "items/search", "reader")
+        async with database.sessions() as session:
+            with sent_to(database.engine) as sent:
+                await ItemRepository(session).search_visible(request, READER, words=words)
+        for plan in [await explain(database.engine, statement) for statement in sent]:
+            assert SEARCH_INDEX not in plan.indexes, (query, plan.describe())
+            assert max(n["Actual Rows"] for n in plan.nodes()) <= most, plan.describe()
 
 
 @on_postgresql
 async def test_the_tags_of_a_page_and_the_counts_of_tags_are_read_by_an_index(
     database: Database,
 ) -> None:
-    request = PAGER.open(ItemListQuery(limit=SIZE), "items", "reader")
+    request = PAGER.page_request(ItemListQuery(limit=SIZE), "items", "reader")
     async with database.sessions() as session:
         with sent_to(database.engine) as sent:
             await ItemRepository(session).list_owned(request, READER)
@@ -247,4 +325,4 @@ async def test_the_tags_of_a_page_and_the_counts_of_tags_are_read_by_an_index(
 
 
 def request_for_tags() -> PageRequest:
-    return PAGER.open(TagListQuery(limit=SIZE), "tags", "reader")
+    return PAGER.page_request(TagListQuery(limit=SIZE), "tags", "reader")

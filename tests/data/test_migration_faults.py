@@ -1,4 +1,4 @@
-"""A migration that fails is one line: its revision, the cause, the remedy."""
+"""A failed migration prints one line: its revision, the cause and the remedy."""
 
 import asyncio
 import os
@@ -12,13 +12,13 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import text
 
-from app.core.backing_services import DATABASE
 from app.core.config import PROJECT_ROOT, get_settings
-from app.db.init_db import alembic_config
-from app.db.migration_faults import in_one_line
-from app.db.migration_lock import MigrationLockError
-from tests.data.faults import connection_to
-from tests.support.databases import on_postgresql
+from mscr.connections.backing_services import DATABASE
+from mscr.db.migration_faults import in_one_line
+from mscr.db.migration_lock import MigrationLockError
+from mscr.db.migrations import alembic_config
+from mscr.testing.databases import on_postgresql
+from mscr.testing.waiting import connection_to
 
 MIGRATION = '''
 """A migration of a test."""
@@ -39,12 +39,12 @@ def upgrade():
 
 @pytest.fixture
 def config(database_url: str) -> Config:
-    return alembic_config(database_url)
+    return alembic_config(PROJECT_ROOT, database_url)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, config: Config) -> Path:
-    """Where migrations of a test are looked for, too."""
+    """Return a folder where Alembic looks for migrations besides the project's own."""
     folder = tmp_path / "more"
     folder.mkdir()
     own = PROJECT_ROOT / "migrations" / "versions"
@@ -53,7 +53,7 @@ def folder(tmp_path: Path, config: Config) -> Path:
 
 
 def newest() -> str:
-    return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
+    return str(ScriptDirectory.from_config(alembic_config(PROJECT_ROOT)).get_current_head())
 
 
 def write(folder: Path, body: str, *, revision: str = "bad", below: str | None = None) -> None:
@@ -90,7 +90,7 @@ async def test_rows_that_violate_a_new_constraint(config: Config, folder: Path) 
     assert "correct the rows" in line
 
 
-async def test_a_table_that_is_there_already(config: Config, folder: Path) -> None:
+async def test_a_table_that_already_exists(config: Config, folder: Path) -> None:
     write(folder, "op.create_table('users', sa.Column('id', sa.Integer))")
 
     line = await asyncio.to_thread(line_of, config)
@@ -143,7 +143,7 @@ async def test_a_locked_table(
 
 
 @on_postgresql
-async def test_a_constraint_that_is_checked_with_the_commit(config: Config, folder: Path) -> None:
+async def test_a_deferred_constraint(config: Config, folder: Path) -> None:
     write(
         folder,
         "op.execute('CREATE TABLE late (n integer UNIQUE DEFERRABLE INITIALLY DEFERRED)');"
@@ -156,7 +156,7 @@ async def test_a_constraint_that_is_checked_with_the_commit(config: Config, fold
     assert "correct the rows" in line
 
 
-async def test_two_ends(config: Config, folder: Path) -> None:
+async def test_two_heads(config: Config, folder: Path) -> None:
     write(folder, "pass", revision="left")
     write(folder, "pass", revision="right")
 
@@ -179,15 +179,15 @@ async def test_a_revision_of_newer_code(config: Config, database_url: str) -> No
     assert "deploy the code that has it" in line
 
 
-async def test_a_database_that_is_away() -> None:
+async def test_an_unreachable_database() -> None:
     line = await asyncio.to_thread(
-        line_of, alembic_config("postgresql+asyncpg://a:b@127.0.0.1:1/app")
+        line_of, alembic_config(PROJECT_ROOT, "postgresql+asyncpg://a:b@127.0.0.1:1/app")
     )
 
     assert line.startswith("cannot use the database: the connection was refused")
 
 
-def test_what_alembic_or_the_lock_says_stays() -> None:
+def test_messages_of_alembic_and_of_the_lock_are_kept() -> None:
     for error in (CommandError("Path doesn't exist: versions"), MigrationLockError("late")):
         with pytest.raises(CommandError) as caught, in_one_line(DATABASE, where="it"):
             raise error

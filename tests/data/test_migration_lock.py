@@ -1,4 +1,4 @@
-"""The lock under which one process migrates: who waits, for whom and how long, and who does not."""
+"""The migration lock: one process migrates, the others wait for it or give up."""
 
 import asyncio
 import logging
@@ -12,13 +12,13 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import NullPool, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from app.db.migration_lock import MigrationLockError, postgresql_lock, take_sqlite_lock
+from mscr.db.migration_lock import MigrationLockError, postgresql_lock, take_sqlite_lock
+from mscr.testing.commands import ALEMBIC, finish, start
+from mscr.testing.databases import on_postgresql, on_sqlite
+from mscr.testing.waiting import connection_to, until
 from tests.data.conftest import alembic_config
-from tests.data.faults import connection_to, until
-from tests.support.commands import ALEMBIC, finish, start
-from tests.support.databases import on_postgresql, on_sqlite
 
 HOLDER = (
     "FROM pg_locks WHERE locktype = 'advisory' AND granted AND database ="
@@ -26,6 +26,10 @@ HOLDER = (
 )
 HOLDERS = text(f"SELECT pid {HOLDER}")
 TERMINATE_HOLDER = text(f"SELECT pg_terminate_backend(pid) {HOLDER}")
+KEPT = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"  # noqa: S608  # no value comes from outside
+    f" AND query LIKE 'SET LOCAL%' AND pid IN (SELECT pid {HOLDER})"
+)
 KEY = 7_236_512_094
 LONG = timedelta(seconds=30)
 SHORT = timedelta(seconds=0.3)
@@ -53,7 +57,7 @@ async def lock(engine: AsyncEngine, patience: timedelta = LONG) -> AsyncIterator
             yield
 
 
-async def test_one_holds_the_lock_and_the_next_one_gets_it(engine: AsyncEngine) -> None:
+async def test_one_process_at_a_time_holds_the_lock(engine: AsyncEngine) -> None:
     order = []
 
     async def migrate(name: str) -> None:
@@ -67,7 +71,7 @@ async def test_one_holds_the_lock_and_the_next_one_gets_it(engine: AsyncEngine) 
     assert [line.split()[1] for line in order] == ["begins", "ends"] * 3
 
 
-async def test_a_process_that_waits_gives_up_in_time_and_says_so_in_one_line(
+async def test_a_waiting_process_gives_up_in_time_with_an_error_of_one_line(
     engine: AsyncEngine,
 ) -> None:
     async with lock(engine):
@@ -78,7 +82,7 @@ async def test_a_process_that_waits_gives_up_in_time_and_says_so_in_one_line(
     assert "\n" not in str(raised.value)
 
 
-async def test_a_process_that_waits_for_a_second_logs_for_whom(
+async def test_a_process_that_waits_for_a_second_logs_the_holder_of_the_lock(
     engine: AsyncEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -105,21 +109,28 @@ async def held_once(engine: AsyncEngine) -> None:
 
 
 @on_sqlite
-async def test_what_is_wrong_with_the_file_is_no_reason_to_wait(engine: AsyncEngine) -> None:
+async def test_only_a_held_lock_is_waited_for(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         await connection.exec_driver_sql("BEGIN")
         with pytest.raises(OperationalError, match="within a transaction"):
             await take_sqlite_lock(connection, patience=lambda: LONG)
 
 
+async def _is_kept(other: AsyncConnection) -> bool:
+    """Return whether the holder's connection has been used to keep it alive, and is idle."""
+    return bool(await other.scalar(KEPT))
+
+
 @on_postgresql
 async def test_a_lock_whose_connection_breaks_stops_the_migration(
     engine: AsyncEngine, database_url: str
 ) -> None:
-    """Another process may migrate from then on."""
+    """Without the lock, another process may migrate."""
 
     async def migrate() -> None:
         async with lock(engine), connection_to(database_url) as other:
+            # Break the connection between two uses of it, not during one.
+            await until(lambda: _is_kept(other))
             await other.execute(TERMINATE_HOLDER)
             await asyncio.sleep(LONG.total_seconds())
 
@@ -130,7 +141,7 @@ async def test_a_lock_whose_connection_breaks_stops_the_migration(
 
 
 @on_postgresql
-async def test_a_cancelled_migration_is_cancelled_and_frees_the_lock(engine: AsyncEngine) -> None:
+async def test_a_cancelled_migration_releases_the_lock(engine: AsyncEngine) -> None:
     held = asyncio.Event()
 
     async def migrate() -> None:
@@ -148,7 +159,7 @@ async def test_a_cancelled_migration_is_cancelled_and_frees_the_lock(engine: Asy
 
 
 @on_postgresql
-async def test_idle_timeouts_of_the_server_do_not_end_the_lock(
+async def test_idle_timeouts_of_the_server_do_not_release_the_lock(
     engine: AsyncEngine, database_url: str
 ) -> None:
     async with connection_to(database_url) as admin:
@@ -167,10 +178,10 @@ async def failing(engine: AsyncEngine) -> None:
 
 
 @on_postgresql
-async def test_an_index_is_made_concurrently_while_others_hold_the_lock_and_wait_for_it(
+async def test_an_index_is_created_concurrently_while_other_processes_wait_for_the_lock(
     engine: AsyncEngine, database_url: str
 ) -> None:
-    """It waits for the end of each older snapshot."""
+    """CREATE INDEX CONCURRENTLY waits for all older snapshots, so a waiter must not hold one."""
     async with lock(engine), connection_to(database_url) as migrating:
         waiting = [asyncio.create_task(held_once(engine)) for _ in range(4)]
         async with asyncio.timeout(LONG.total_seconds()):
@@ -199,12 +210,12 @@ COMMANDS = {
 async def test_a_command_that_changes_nothing_takes_no_lock(
     engine: AsyncEngine, migrated: Config, name: str
 ) -> None:
-    """Any number of processes start at once where the schema is at head."""
+    """Otherwise only one process at a time could start on a schema that is at head."""
     async with lock(engine):
         await asyncio.wait_for(asyncio.to_thread(COMMANDS[name], migrated), LONG.total_seconds())
 
 
-async def test_alembic_tells_in_one_line_that_it_waited_in_vain(
+async def test_alembic_reports_a_lock_timeout_in_one_line(
     engine: AsyncEngine, database_url: str
 ) -> None:
     environment = os.environ | {
@@ -217,4 +228,4 @@ async def test_alembic_tells_in_one_line_that_it_waited_in_vain(
 
     assert ended.status != 0
     assert ended.output.splitlines()[-1].startswith("FAILED: gave up after")
-    assert len(ended.output.splitlines()) == 3, "Alembic's own two lines, and ours"
+    assert len(ended.output.splitlines()) == 3, "two lines of Alembic's and the error"

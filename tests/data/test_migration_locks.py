@@ -1,7 +1,8 @@
-"""What migrations do to a database in use: which locks they take, and how long they wait."""
+"""Migrations of a database in use: which locks they take, and how long they wait."""
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.config import PROJECT_ROOT, Settings, get_settings
-from migrations.check_locks import NO_SERVER, find_locks
+from mscr.checks import migration_locks
+from mscr.checks.migration_locks import NO_SERVER, find_locks, main
+from mscr.testing.databases import on_postgresql
+from mscr.testing.waiting import connection_to
 from tests.data.conftest import alembic_config
-from tests.data.faults import connection_to
 from tests.data.test_migrations import on_database, schema_of
-from tests.support.databases import on_postgresql
 
 HEADER = """
 import sqlalchemy as sa
@@ -29,7 +31,7 @@ branch_labels = depends_on = None
 
 def upgrade():
     """
-# What the check says of each: nothing of what is quick, though it looks alike.
+# The rule that each statement breaks. Quick statements that look similar break none.
 RULES = {
     'op.add_column("items", sa.Column("a", sa.Text(), nullable=False))': "adding-required-field",
     'op.add_column("items", sa.Column("a", sa.Text(), nullable=False, server_default=""))': "",
@@ -63,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def add_migration(config: Config, folder: Path, body: str, extra: str = "") -> None:
-    """One more, after the newest."""
+    """Write one more migration, after the newest."""
     own = PROJECT_ROOT / "migrations" / "versions"
     config.set_main_option("version_locations", f"{own}{os.pathsep}{folder}")
     parent = ScriptDirectory.from_config(config).get_current_head()
@@ -78,9 +80,41 @@ def rules_found(folder: Path, body: str, extra: str = "") -> set[str]:
     return {finding.rule for finding in find_locks(config)}
 
 
-def test_the_migrations_of_the_project_lock_nobody_out() -> None:
+def test_the_migrations_of_the_project_block_no_writer_for_long() -> None:
     """RL17."""
     assert find_locks(alembic_config(NO_SERVER)) == []
+
+
+def test_the_command_passes_migrations_that_block_no_writer_for_long(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(PROJECT_ROOT)
+
+    assert capsys.readouterr().out == "no migration locks a table for long\n"
+
+
+def test_the_command_names_the_migration_and_its_rule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
+    shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
+    config = Config(tmp_path / "alembic.ini")
+    folder = tmp_path / "migrations" / "versions"
+    parent = ScriptDirectory.from_config(config).get_current_head()
+    header = HEADER.format(revision="drops", parent=parent, extra="")
+    (folder / "drops.py").write_text(header + 'op.drop_column("items", "title")')
+
+    with pytest.raises(SystemExit, match="migrations that lock"):
+        main(tmp_path)
+
+    assert capsys.readouterr().err.startswith("drops.py: ban-drop-column: ")
+
+
+def test_a_failed_linter_does_not_pass_as_a_clean_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migration_locks, "SQUAWK", shutil.which("false"))
+
+    with pytest.raises(RuntimeError, match="squawk failed"):
+        find_locks(alembic_config(NO_SERVER))
 
 
 @pytest.mark.parametrize(("body", "rule"), RULES.items())
@@ -93,7 +127,7 @@ def test_a_migration_that_locks_a_table_for_long_is_found(
     assert (rule in found) if rule else (found == set())
 
 
-def test_a_migration_that_says_why_is_let_through_and_no_other(folder: Path) -> None:
+def test_an_exempted_migration_passes_and_no_other(folder: Path) -> None:
     drop = 'op.drop_column("items", "description")'
     why = 'lock_exemptions = {"ban-drop-column": "nobody reads it any more"}'
 
@@ -101,10 +135,10 @@ def test_a_migration_that_says_why_is_let_through_and_no_other(folder: Path) -> 
     assert rules_found(folder, 'op.drop_column("items", "title")') == {"ban-drop-column"}
 
 
-def test_an_index_is_made_concurrently_and_the_migration_goes_on(
+def test_an_index_is_created_concurrently_and_the_migration_goes_on(
     config: Config, folder: Path, empty_url: str
 ) -> None:
-    """RL17: on SQLite, where there is no such thing, it is simply made."""
+    """RL17: SQLite has no concurrent creation and creates the index as usual."""
     add_migration(config, folder, WITH_INDEX)
 
     command.upgrade(config, "head")
@@ -115,7 +149,7 @@ def test_an_index_is_made_concurrently_and_the_migration_goes_on(
 
 
 @on_postgresql
-def test_a_migration_that_meets_a_lock_gives_up_and_lets_those_behind_it_go_on(
+def test_a_migration_gives_up_at_a_held_lock_and_unblocks_the_queue_behind_it(
     config: Config, folder: Path, empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RL17."""

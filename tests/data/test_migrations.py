@@ -1,4 +1,4 @@
-"""Migrations: they run up and down, by several processes at once, and match the models."""
+"""Migrations run up and down, concurrently in several processes, and match the models."""
 
 import asyncio
 import io
@@ -21,10 +21,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.core.config import PROJECT_ROOT
-from app.db.search_index import is_search_index
 from app.models import Base
-from tests.data.faults import clients_of_database, connection_to, until
-from tests.support.commands import ALEMBIC, finish, start
+from mscr.db.search_index import is_search_index
+from mscr.testing.commands import ALEMBIC, finish, start
+from mscr.testing.waiting import clients_of_database, connection_to, until
 
 BROKEN_MIGRATION = """
 import sqlalchemy as sa
@@ -39,7 +39,7 @@ def upgrade():
     op.create_table("half", sa.Column("id", sa.Integer(), primary_key=True))
     op.execute("SELECT nonsense")
 """
-# The command of that name, which says when it is ready and waits for the signal.
+# `alembic upgrade head` that reports when it is ready and waits for a signal.
 WAIT_AND_UPGRADE = """
 import alembic.config
 import app.models
@@ -53,7 +53,7 @@ Schema = dict[str, Any]
 
 
 def schema_of(url: str) -> Schema:
-    """All that the database says of its tables, except Alembic's own and what search looks up."""
+    """Describe the tables, except Alembic's own and those of the search index."""
     return asyncio.run(on_database(url, lambda connection: _describe(inspect(connection))))
 
 
@@ -69,7 +69,11 @@ async def on_database(url: str, work: Any) -> Any:
 
 def _describe(inspector: Inspector) -> Schema:
     tables = [name for name in inspector.get_table_names() if name != "alembic_version"]
-    return {n: _describe_table(inspector, n) for n in tables if not is_search_index(n, "table")}
+    return {
+        n: _describe_table(inspector, n)
+        for n in tables
+        if not is_search_index(n, "table", Base.metadata.tables)
+    }
 
 
 def _describe_table(inspector: Inspector, name: str) -> Schema:
@@ -77,10 +81,13 @@ def _describe_table(inspector: Inspector, name: str) -> Schema:
         return sorted(_comparable(found), key=lambda constraint: str(constraint["name"]))
 
     def known(found: Any, kind: str) -> list[Any]:
-        return [part for part in found if not is_search_index(part["name"], kind)]
+        return [
+            part for part in found if not is_search_index(part["name"], kind, Base.metadata.tables)
+        ]
 
     return {
-        "columns": _comparable(known(inspector.get_columns(name), "column")),
+        # A migration appends a column, wherever the model declares it.
+        "columns": by_name(known(inspector.get_columns(name), "column")),
         "key": inspector.get_pk_constraint(name),
         "indexes": by_name(known(inspector.get_indexes(name), "index")),
         "uniques": by_name(inspector.get_unique_constraints(name)),
@@ -90,7 +97,7 @@ def _describe_table(inspector: Inspector, name: str) -> Schema:
 
 
 def _comparable(found: Any) -> Any:
-    """The same, with the text of types and conditions, which are objects without equality."""
+    """Replace types and conditions, which are objects without equality, with their text."""
     if isinstance(found, dict):
         return {key: _comparable(value) for key, value in found.items()}
     if isinstance(found, list):
@@ -100,11 +107,11 @@ def _comparable(found: Any) -> Any:
 
 def test_four_processes_migrate_an_empty_database_at_once(empty_url: str) -> None:
     """RL10."""
-    # They wait for each other, and for this process, which may be slow.
+    # The processes wait for each other, and for this one, which may be slow.
     environment = os.environ | {"DATABASE_URL": empty_url, "DATABASE_LOCK_TIMEOUT_SECONDS": "60"}
     with ExitStack() as stack:
         processes = [stack.enter_context(start(ALEMBIC_UPGRADE, environment)) for _ in range(4)]
-        # To start takes longer than to migrate: without a signal they would come one by one.
+        # Starting takes longer than migrating: without a signal, they would not run concurrently.
         for process in processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -117,7 +124,7 @@ def test_four_processes_migrate_an_empty_database_at_once(empty_url: str) -> Non
     assert set(schema_of(empty_url)) == set(Base.metadata.tables)
 
 
-def test_a_database_that_is_away_is_told_in_one_line() -> None:
+def test_an_unreachable_database_is_reported_in_one_line() -> None:
     environment = os.environ | {"DATABASE_URL": "postgresql+asyncpg://app:canary@127.0.0.1:1/app"}
 
     ended = finish(start([ALEMBIC, "upgrade", "head"], environment))
@@ -131,7 +138,7 @@ def test_a_database_that_is_away_is_told_in_one_line() -> None:
 
 
 async def let_go(processes: list[subprocess.Popen[str]], url: str) -> None:
-    """Give the signal. On SQLite they then run into each other by themselves."""
+    """Give the signal. On PostgreSQL, also make sure that the processes collide."""
     async with AsyncExitStack() as stack:
         if url.startswith("postgresql"):
             await stack.enter_async_context(all_held_back(url, connections=2 * len(processes)))
@@ -143,7 +150,7 @@ async def let_go(processes: list[subprocess.Popen[str]], url: str) -> None:
 
 @asynccontextmanager
 async def all_held_back(url: str, *, connections: int) -> AsyncIterator[None]:
-    """At the first table, which we are about to make too, until everybody is connected."""
+    """Block every process at its first table, until all of them are connected."""
     async with connection_to(url) as rival, connection_to(url) as observer:
         await rival.exec_driver_sql("BEGIN")
         await rival.exec_driver_sql("CREATE TABLE alembic_version ()")
@@ -156,7 +163,7 @@ async def all_held_back(url: str, *, connections: int) -> AsyncIterator[None]:
         await rival.exec_driver_sql("ROLLBACK")
 
 
-def test_up_down_and_up_again_gives_the_same_schema(config: Config, empty_url: str) -> None:
+def test_upgrade_downgrade_and_upgrade_give_the_same_schema(config: Config, empty_url: str) -> None:
     """RL11."""
     command.upgrade(config, "head")
     first = schema_of(empty_url)
@@ -174,9 +181,7 @@ LEFTOVERS = {
 }
 
 
-def test_what_search_looks_up_goes_down_with_its_migration(
-    config: Config, empty_url: str, backend: str
-) -> None:
+def test_a_downgrade_removes_the_search_index(config: Config, empty_url: str, backend: str) -> None:
     """RL11."""
 
     def leftovers(connection: Connection) -> list[Any]:
@@ -188,7 +193,7 @@ def test_what_search_looks_up_goes_down_with_its_migration(
     assert asyncio.run(on_database(empty_url, leftovers)) == []
 
 
-def test_upgrading_what_is_up_to_date_changes_nothing(config: Config, empty_url: str) -> None:
+def test_upgrading_a_schema_at_head_changes_nothing(config: Config, empty_url: str) -> None:
     command.upgrade(config, "head")
     before = schema_of(empty_url)
     command.upgrade(config, "head")
@@ -216,10 +221,10 @@ def test_autogenerate_finds_a_column_that_the_migrations_lack(
 
 
 @pytest.mark.parametrize("part", ["columns", "key", "indexes", "uniques", "checks", "foreign keys"])
-def test_the_migrations_make_the_tables_of_the_models(
+def test_the_migrations_create_the_tables_of_the_models(
     config: Config, empty_url: str, part: str
 ) -> None:
-    """RL11: names, types, defaults and conditions too, of which autogenerate compares few."""
+    """RL11: names, types, defaults and conditions too. Autogenerate compares only few of them."""
     command.upgrade(config, "head")
     migrated = schema_of(empty_url)
     command.downgrade(config, "base")
@@ -287,15 +292,13 @@ def test_a_database_that_was_migrated_takes_rows(config: Config, empty_url: str)
         ("index", None, False),
     ],
 )
-def test_only_what_search_looks_up_is_left_alone(
-    kind: str, name: str | None, unknown: bool
-) -> None:
-    """RL11: a model's own column with such a name is compared as any."""
-    assert is_search_index(name, kind) is unknown
+def test_only_the_search_index_is_left_alone(kind: str, name: str | None, unknown: bool) -> None:
+    """RL11: a model's own column with a similar name is compared as usual."""
+    assert is_search_index(name, kind, Base.metadata.tables) is unknown
 
 
 def test_a_table_of_a_model_is_compared_whatever_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """RL11."""
     declared = {**Base.metadata.tables, "items_search": Base.metadata.tables["items"]}
     monkeypatch.setattr(Base.metadata, "tables", declared)
-    assert not is_search_index("items_search", "table")
+    assert not is_search_index("items_search", "table", Base.metadata.tables)

@@ -1,18 +1,21 @@
-"""Models: what the mixins promise, on both databases and behind the ORM's back too."""
+"""Models: guarantees of the mixins on both databases, for raw SQL too."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
 import time_machine
-from sqlalchemy import select, text
+from sqlalchemy import String, cast, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from app.mail.composition import deliverable
-from app.models import Item, ItemStatus, User
-from app.models.email_key import email_key
+from app.models import AuditEvent, Item, ItemStatus, RefreshToken, User
+from app.models.user import UserRole
+from mscr.mail.composition import deliverable
+from mscr.models.audit_event import AuditOutcome
+from mscr.models.email_key import email_key
+from mscr.models.refresh_token import RevocationReason
 from tests.data.conftest import make_user
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
@@ -34,7 +37,7 @@ async def test_times_come_back_aware_and_in_utc(session: AsyncSession) -> None:
 
 
 async def test_a_naive_time_is_refused(session: AsyncSession, owner: User) -> None:
-    owner.created_at = datetime(2030, 5, 1)  # noqa: DTZ001  # what is refused
+    owner.created_at = datetime(2030, 5, 1)  # noqa: DTZ001  # refused on purpose
 
     with pytest.raises(StatementError, match="naive"):
         await session.flush()
@@ -109,7 +112,7 @@ async def test_public_ids_are_version_7_and_all_different(session: AsyncSession)
     assert (len(ids), {public_id.version for public_id in ids}) == (200, {7})
 
 
-async def test_a_public_id_says_nothing_of_the_integer_id(session: AsyncSession) -> None:
+async def test_a_public_id_does_not_reveal_the_integer_id(session: AsyncSession) -> None:
     user = make_user("user@example.com")
     user.id = 0x5AFE_1234
     session.add(user)
@@ -169,7 +172,7 @@ async def test_a_restored_user_cannot_share_the_address_taken_meanwhile(
         ("ada@example\u3002com", "ada@example.com"),
         ("ada@\uff45xample.com", "ada@example.com"),
         ("jo\u0308rg@example.com", "j\u00f6rg@example.com"),
-        # Not one identity: whether a mail server folds these is not for us to say.
+        # Not one identity: only the mail server knows whether it folds these.
         ("\uff41da@example.com", "\uff41da@example.com"),
         ("J\u00d6RG@example.com", "j\u00d6rg@example.com"),
         ("\u212aate@example.com", "kate@example.com"),
@@ -200,7 +203,7 @@ async def test_a_value_outside_the_enum_is_refused_by_the_database(
     column = {"users": "role", "items": "status"}[table]
 
     with pytest.raises(IntegrityError, match="ck_"):
-        await session.execute(text(f"UPDATE {table} SET {column} = 'nonsense'"))  # noqa: S608 - no value in it is a stranger's
+        await session.execute(text(f"UPDATE {table} SET {column} = 'nonsense'"))  # noqa: S608 - no value comes from outside
 
 
 async def test_an_enum_is_stored_as_its_value(session: AsyncSession, owner: User) -> None:
@@ -244,10 +247,37 @@ async def test_a_repr_shows_the_public_id_and_no_column(owner: User) -> None:
     assert repr(owner) == f"<User {owner.public_id}>"
 
 
-async def test_a_repr_works_on_what_is_expired_or_detached(
+async def test_a_repr_works_on_expired_and_detached_rows(
     session: AsyncSession, owner: User
 ) -> None:
     session.expire(owner)
     await session.close()
 
     assert repr(owner) == "<User ->"
+
+
+async def test_an_enum_is_stored_by_its_value_and_read_as_a_member(
+    session: AsyncSession, owner: User
+) -> None:
+    login = RefreshToken(
+        user_id=owner.id,
+        seed=b"s" * 32,
+        auth_version=1,
+        expires_at=NOON,
+        idle_expires_at=NOON,
+        revoked_reason=RevocationReason.REUSE,
+    )
+    event = AuditEvent(
+        action="login", outcome=AuditOutcome.FAILURE, operation="login", address="192.0.2.1"
+    )
+    session.add_all([login, event, Item(title="Milk", owner_id=owner.id)])
+    await session.commit()
+
+    for column, enum in (
+        (User.role, UserRole.USER),
+        (Item.status, ItemStatus.DRAFT),
+        (RefreshToken.revoked_reason, RevocationReason.REUSE),
+        (AuditEvent.outcome, AuditOutcome.FAILURE),
+    ):
+        assert await session.scalar(select(column)) is enum
+        assert await session.scalar(select(cast(column, String))) == enum.value

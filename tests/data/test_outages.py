@@ -1,4 +1,4 @@
-"""The database goes away or throws out its clients: 503 meanwhile, and healed afterwards."""
+"""Outages of the database: requests get 503 meanwhile, and succeed afterwards without a restart."""
 
 import asyncio
 import os
@@ -14,20 +14,13 @@ from sqlalchemy.engine import make_url
 
 from app.core.config import Settings
 from app.core.dependencies import DbSession
-from tests.data.faults import (
-    PATIENCE,
-    assert_unavailable,
-    clients_of_database,
-    connection_to,
-    migrated_database,
-    private_server,
-    read,
-    until,
-    write,
-)
-from tests.support.api import Account, Api
-from tests.support.applications import running
-from tests.support.postgres import PostgresServer
+from app.main import create_app
+from mscr.testing.api import Account
+from mscr.testing.applications import running
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.waiting import PATIENCE, clients_of_database, connection_to, until
+from tests.data.faults import assert_unavailable, migrated_database, private_server, read, write
+from tests.support.api import Api
 
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 OTHER_CLIENTS = text(f"SELECT pid {OTHERS}")
@@ -38,7 +31,7 @@ UNREACHABLE = {
     "a socket that is not there": "postgresql+asyncpg://me@localhost/app?host=/nowhere",
 }
 
-# A queue of requests waits for its turn, however busy the machine is.
+# A queue of requests needs a long timeout on a busy machine.
 patient_pool = pytest.mark.settings(DATABASE_POOL_TIMEOUT_SECONDS=30)
 
 
@@ -60,7 +53,7 @@ async def account(api: Api) -> Account:
 
 
 async def terminate_clients(url: str) -> int:
-    """Throw out everybody who is connected to the database; how many there were."""
+    """Terminate the connections of all other clients and return their number."""
     async with connection_to(url) as connection:
         return len((await connection.execute(TERMINATE_OTHERS)).all())
 
@@ -80,10 +73,10 @@ async def test_requests_are_answered_with_503_while_the_database_is_down(
         assert_unavailable(response)
 
 
-async def test_the_application_heals_when_the_database_is_back(
+async def test_the_application_recovers_when_the_database_is_back(
     api: Api, account: Account, server: PostgresServer
 ) -> None:
-    """RL1: reading and writing, without a restart."""
+    """RL1: reads and writes recover without a restart."""
     server.stop()
     assert_unavailable(await write(api, account))
     server.start()
@@ -96,7 +89,7 @@ async def test_the_application_heals_when_the_database_is_back(
 async def test_a_restart_of_an_idle_database_costs_no_request(
     api: Api, account: Account, server: PostgresServer
 ) -> None:
-    """RL2: all connections in the pools are dead."""
+    """RL2: every pooled connection is dead."""
     await write(api, account)
     await asyncio.to_thread(restart, server)
 
@@ -105,7 +98,7 @@ async def test_a_restart_of_an_idle_database_costs_no_request(
     assert [answer.status_code for answer in answers] == [201, 200]
 
 
-async def test_liveness_does_not_ask_the_database(
+async def test_liveness_does_not_query_the_database(
     client: AsyncClient, server: PostgresServer
 ) -> None:
     """RL1."""
@@ -136,14 +129,14 @@ async def test_a_database_that_cannot_be_reached_is_answered_with_503(
     settings: Settings, url: str
 ) -> None:
     """RL1."""
-    async with running(settings.model_copy(update={"DATABASE_URL": url})) as client:
+    async with running(create_app(settings.model_copy(update={"DATABASE_URL": url}))) as client:
         assert_unavailable(await client.get("/health/ready"))
 
 
 async def test_a_database_that_takes_no_connections_is_answered_with_503(
     api: Api, account: Account, server: PostgresServer, database_url: str
 ) -> None:
-    """RL1: what PostgreSQL itself says while it starts, stops or is full."""
+    """RL1: PostgreSQL refuses connections so while it starts, stops or is full."""
     name = make_url(database_url).database
     async with connection_to(server.url("postgres")) as connection:
         await connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
@@ -198,15 +191,15 @@ async def test_killed_connections_cost_one_503_each_under_load(
 
 
 @patient_pool
-async def test_nothing_is_amiss_after_connections_were_killed_under_load(
+async def test_requests_succeed_after_connections_were_killed_under_load(
     api: Api, account: Account, database_url: str
 ) -> None:
-    """RL2: healed by itself."""
+    """RL2: the pool recovers by itself."""
     answers = [asyncio.create_task(write(api, account)) for _ in range(40)]
     await answers[10]
     await terminate_clients(database_url)
     await asyncio.wait(answers)
-    # Connections that were idle when they were killed are met here, once each.
+    # Each idle connection that was terminated is met here, once.
     await asyncio.gather(*(write(api, account) for _ in range(40)))
 
     after = await asyncio.gather(*(write(api, account) for _ in range(40)))
@@ -218,7 +211,7 @@ async def test_nothing_is_amiss_after_connections_were_killed_under_load(
 async def test_a_server_that_falls_silent_costs_one_503_for_each_connection(
     api: Api, account: Account, database_url: str
 ) -> None:
-    """RL6: its connections stay open, nothing comes back, and none of them was idle for long."""
+    """RL6: the connections stay open, no reply comes back, and none was idle for long."""
     await write(api, account)
     async with connection_to(database_url) as connection:
         clients = list(await connection.scalars(OTHER_CLIENTS))

@@ -1,4 +1,4 @@
-"""What DATABASE_POOLER changes, without a pooler; tests/deploy has a real PgBouncer."""
+"""The modes of DATABASE_POOLER, without a pooler. For a real PgBouncer see tests/deploy."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,14 +10,15 @@ from sqlalchemy import NullPool, func, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.cli.faults import Fault, database_faults
 from app.core.config import Settings
-from app.core.pooler import Pooler, PoolerError
-from app.db.driver_connection import RenewingConnection
-from app.db.poolers import PooledConnect, misdeclared, unprepared_arguments
 from app.db.session import Database
-from app.repositories.prepared_statement import PreparedStatement
-from tests.support.databases import on_postgresql
+from app.project import project
+from mscr.cli.faults import Fault, database_faults
+from mscr.connections.pooler import Pooler, PoolerError
+from mscr.db.driver_connection import RenewingConnection
+from mscr.db.poolers import PooledConnect, misdeclared, unprepared_arguments
+from mscr.queries.prepared_statement import PreparedStatement
+from mscr.testing.databases import on_postgresql
 
 IN_FORCE: Final = (
     "statement_timeout",
@@ -69,7 +70,7 @@ async def test_deadlines_and_read_only_mode_are_in_force_in_every_mode(declared:
 async def test_settings_of_the_url_are_in_force_in_every_mode(
     settings: Settings, mode: Pooler
 ) -> None:
-    """A pooler refuses them at the start of a session."""
+    """A pooler refuses such settings when a session starts, so they are applied later."""
     url = f"{settings.DATABASE_URL}&search_path=it's,public&prepared_statement_cache_size=9"
     update = {"DATABASE_POOLER": mode, "DATABASE_URL": url}
     database = Database(settings.model_copy(update=update))
@@ -87,7 +88,9 @@ async def test_settings_of_the_url_are_in_force_in_every_mode(
 
 @on_postgresql
 @pytest.mark.parametrize("mode", [Pooler.TRANSACTION])
-async def test_nothing_stays_in_a_session_that_another_client_may_get(declared: Database) -> None:
+async def test_no_state_stays_in_a_server_session_that_another_client_may_get(
+    declared: Database,
+) -> None:
     async with declared.sessions() as session:
         await session.execute(SETTINGS.statement)
         await session.rollback()
@@ -103,7 +106,7 @@ async def test_nothing_stays_in_a_session_that_another_client_may_get(declared: 
 @on_postgresql
 @pytest.mark.parametrize("mode", [Pooler.TRANSACTION])
 async def test_a_transaction_that_cannot_begin_costs_its_connection(declared: Database) -> None:
-    """The driver would take the next one for a savepoint."""
+    """After a failed BEGIN, the driver would take the next transaction for a savepoint."""
     pooled = await declared.engine.raw_connection()
     driver: Any = pooled.driver_connection
     with pytest.raises(asyncpg.PostgresError):
@@ -131,7 +134,7 @@ async def test_migrations_have_no_deadlines_and_prepare_nothing_in_every_mode(
 
 @on_postgresql
 @pytest.mark.parametrize("mode", [Pooler.TRANSACTION])
-async def test_what_is_fetched_in_a_transaction_is_a_part_of_it(declared: Database) -> None:
+async def test_a_fetch_in_a_transaction_is_part_of_it(declared: Database) -> None:
     pooled = await declared.engine.raw_connection()
     driver: Any = pooled.driver_connection
     async with driver.transaction():
@@ -142,13 +145,14 @@ async def test_what_is_fetched_in_a_transaction_is_a_part_of_it(declared: Databa
     assert before == after
 
 
-def test_commands_say_which_setting_is_wrong() -> None:
-    with pytest.raises(Fault, match="POOLER is none; set it"), database_faults():
+def test_commands_name_the_wrong_setting() -> None:
+    settings = project.get_settings()
+    with pytest.raises(Fault, match="POOLER is none; set it"), database_faults(settings):
         raise PoolerError("POOLER is none", "set it")
 
 
 class SharedSession:
-    """A client of a pooler of transactions that has one session of the server for all clients."""
+    """A client of a transaction pooler that has a single server connection for all clients."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -160,7 +164,7 @@ class SharedSession:
         return 1
 
     def terminate(self) -> None:
-        """The session is for others too."""
+        """Do nothing: other clients use the session too."""
 
 
 @pytest.fixture
@@ -175,7 +179,7 @@ async def connect(**options: Any) -> Any:
 
 @on_postgresql
 @pytest.mark.parametrize("mode", [Pooler.NONE, Pooler.SESSION])
-async def test_sessions_that_are_shared_are_noticed_with_the_first_connection(
+async def test_a_transaction_pooler_is_detected_with_the_first_connection(
     connect_arguments: dict[str, Any], mode: Pooler
 ) -> None:
     session = await connect(**connect_arguments)
@@ -190,7 +194,7 @@ async def test_sessions_that_are_shared_are_noticed_with_the_first_connection(
 
 
 @on_postgresql
-async def test_a_pooler_that_has_no_second_connection_shares_none(
+async def test_a_pooler_without_a_second_connection_does_not_count_as_shared(
     connect_arguments: dict[str, Any],
 ) -> None:
     session = await connect(**connect_arguments)
@@ -209,7 +213,7 @@ async def test_a_pooler_that_has_no_second_connection_shares_none(
 
 
 class LeftWaiting:
-    """What a pooler lets in and assigns no server connection to."""
+    """A client that the pooler accepts and never assigns a server connection to."""
 
     def transaction(self) -> Self:
         return self
@@ -230,7 +234,7 @@ class LeftWaiting:
 async def test_a_pooler_without_a_server_connection_is_named(
     mode: Pooler, expected: type[Exception]
 ) -> None:
-    """Nothing is wrong with host, port or firewalls."""
+    """A timeout here would otherwise suggest a wrong host, port or firewall rule."""
     waiting = LeftWaiting()
 
     async def connect(**_: Any) -> LeftWaiting:
@@ -244,11 +248,13 @@ async def test_a_pooler_without_a_server_connection_is_named(
 
 
 @on_postgresql
-async def test_deadlines_that_a_pooler_drops_are_missed(connect_arguments: dict[str, Any]) -> None:
+async def test_deadlines_that_a_pooler_drops_are_detected(
+    connect_arguments: dict[str, Any],
+) -> None:
     pooled = PooledConnect(
         Pooler.NONE, {"statement_timeout": "7000"}, setting="POOLER", connect=connect
     )
-    with pytest.raises(PoolerError, match="dropped the deadlines"):
+    with pytest.raises(PoolerError, match="dropped the timeouts"):
         await pooled(timeout=10, **connect_arguments)
 
 
@@ -261,7 +267,7 @@ REFUSALS: Final = {
 
 
 @pytest.mark.parametrize(("refused", "told"), REFUSALS.items())
-def test_what_a_pooler_refuses_is_told_with_what_to_set(
+def test_a_refusal_of_a_pooler_is_reported_with_the_setting_to_change(
     refused: tuple[Pooler, str], told: str
 ) -> None:
     mode, words = refused
@@ -276,7 +282,7 @@ def test_what_a_pooler_refuses_is_told_with_what_to_set(
 
 
 @on_postgresql
-async def test_a_refusal_while_connecting_is_told_as_such(database_url: str) -> None:
+async def test_a_refusal_while_connecting_is_a_pooler_error(database_url: str) -> None:
     async def refuse(**_: Any) -> Any:
         raise asyncpg.ProtocolViolationError("unsupported startup parameter: lock_timeout")
 
@@ -289,8 +295,10 @@ async def test_a_refusal_while_connecting_is_told_as_such(database_url: str) -> 
 
 
 @on_postgresql
-async def test_a_statement_that_is_not_there_names_the_setting(database: Database) -> None:
-    """As after a change of the pooler's mode, while the application runs."""
+async def test_the_error_of_a_missing_prepared_statement_names_the_setting(
+    database: Database,
+) -> None:
+    """As after a change of the pooler's mode while the application runs."""
     async with database.read_sessions() as session:
         with pytest.raises(PoolerError, match="DATABASE_POOLER is none"):
             await session.execute(text("EXECUTE nothing"))

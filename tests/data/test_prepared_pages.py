@@ -1,17 +1,18 @@
-"""Pages from statements that are compiled once."""
+"""Prepared pages: lists read by statements that are compiled once."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import Integer, bindparam, select
 
-from app.core.pagination import CursorCodec, Pager, PageRequest
 from app.db.session import Database
 from app.models import Item
 from app.models.item import ItemStatus
-from app.repositories.prepared_pages import PreparedPages
 from app.schemas.item_schemas import ItemListQuery
+from mscr.queries.cursors import CursorCodec
+from mscr.queries.pagination import Pager, PageRequest
+from mscr.queries.prepared_pages import PreparedPages
 from tests.data.conftest import make_user
 
 PAGER = Pager(CursorCodec([b"k" * 32]))
@@ -21,16 +22,11 @@ OWNED = select(Item.title, Item.public_id).where(
 )
 
 
-@dataclass
-class Row:
-    title: str
-    public_id: str
-
-
 @pytest.fixture
-def pages() -> PreparedPages[Row]:
-    """With nothing prepared yet."""
-    return PreparedPages(Item, OWNED, {"title": Item.title}, Row, choices={"status": Item.status})
+def pages() -> PreparedPages:
+    """Return pages for which no statement is prepared yet."""
+    choices = {"status": Item.status}
+    return PreparedPages(Item, OWNED, {"title": Item.title}, choices=choices)
 
 
 @pytest.fixture
@@ -45,11 +41,11 @@ async def owner_id(database: Database) -> int:
 
 
 def requested(**query: Any) -> PageRequest:
-    return PAGER.open(ItemListQuery(**{"sort": "title", **query}), "items", "viewer")
+    return PAGER.page_request(ItemListQuery(**{"sort": "title", **query}), "items", "viewer")
 
 
 async def test_a_numbered_page_has_its_rows_and_the_total(
-    pages: PreparedPages[Row], database: Database, owner_id: int
+    pages: PreparedPages, database: Database, owner_id: int
 ) -> None:
     async with database.read_sessions() as session:
         for owner, titles, total in ((owner_id, ["damson"], 4), (owner_id + 1, [], 0)):
@@ -60,7 +56,7 @@ async def test_a_numbered_page_has_its_rows_and_the_total(
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 200])
 async def test_pages_by_cursor_are_all_rows_in_order(
-    pages: PreparedPages[Row], database: Database, owner_id: int, size: int
+    pages: PreparedPages, database: Database, owner_id: int, size: int
 ) -> None:
     titles: list[str] = []
     request = replace(requested(limit=1), size=size)
@@ -76,15 +72,15 @@ async def test_pages_by_cursor_are_all_rows_in_order(
     assert titles == TITLES
 
 
-async def test_each_choice_has_its_own_rows(
-    pages: PreparedPages[Row], database: Database, owner_id: int
+async def test_each_filter_choice_has_its_own_rows(
+    pages: PreparedPages, database: Database, owner_id: int
 ) -> None:
     expected = {"active": TITLES[::2], "archived": TITLES[1::2], "draft": []}
     async with database.read_sessions() as session:
         for status, titles in expected.items():
             for query in ({"page": 1}, {"limit": 9}):
                 request = requested(status=[status], **query)
-                assert pages.has(request)
+                assert pages.is_prepared_for(request)
                 found = await pages.read(session, request, owner_id=owner_id)
                 assert [row.title for row in found.items] == titles
                 assert found.total in (None, len(titles))
@@ -94,14 +90,14 @@ async def test_each_choice_has_its_own_rows(
     "query",
     [{"status": ["draft", "active"]}, {"title_prefix": "a"}, {"sort": "title,created_at"}],
 )
-def test_what_would_be_a_statement_for_every_request_is_not_prepared(
-    pages: PreparedPages[Row], query: dict[str, Any]
+def test_a_query_with_a_statement_of_its_own_is_not_prepared(
+    pages: PreparedPages, query: dict[str, Any]
 ) -> None:
-    assert pages.has(requested())
-    assert not pages.has(requested(**query))
-    assert not pages.has(replace(requested(), filters={"status": []}))
+    assert pages.is_prepared_for(requested())
+    assert not pages.is_prepared_for(requested(**query))
+    assert not pages.is_prepared_for(replace(requested(), filters={"status": []}))
 
 
-def test_what_clients_make_up_is_no_choice() -> None:
+def test_a_free_text_column_is_no_choice() -> None:
     with pytest.raises(TypeError):
-        PreparedPages(Item, OWNED, {"title": Item.title}, Row, choices={"title": Item.title})
+        PreparedPages(Item, OWNED, {"title": Item.title}, choices={"title": Item.title})

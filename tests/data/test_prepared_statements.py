@@ -1,6 +1,8 @@
-"""Statements past the session: what becomes of them, and of their errors."""
+"""Prepared statements that bypass the session: their transactions, connections and errors."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -8,18 +10,21 @@ import pytest
 from sqlalchemy import Integer, bindparam, event, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db.session import Database
 from app.models import User
 from app.models.base import UTCDateTime, utcnow
+from app.models.tables import TABLES
 from app.repositories.item_view import SHOWN
-from app.repositories.prepared_statement import PreparedStatement, one_connection
-from app.repositories.refresh_token_repository import RefreshTokenRepository
-from app.repositories.token_rotation import FIND_FAMILY
+from mscr.db.compiled_statement import TRACERS
+from mscr.db.shared_connection import shared_connection
+from mscr.queries.prepared_statement import PreparedStatement
+from mscr.repositories.refresh_token_repository import RefreshTokenRepository
+from mscr.repositories.token_rotation import RotationStatements
+from mscr.testing.databases import checked_out, on_postgresql
+from mscr.testing.waiting import is_waiting, until
 from tests.data.conftest import make_user
-from tests.data.faults import is_waiting, until
-from tests.support.databases import checked_out, on_postgresql
 
 RENAME = PreparedStatement(
     update(User)
@@ -37,6 +42,8 @@ TAKE = PreparedStatement(
     .values(email_key=bindparam("taken"), updated_at=User.updated_at, version=User.version)
 )
 
+FIND = PreparedStatement(select(User.public_id).where(User.email_key == bindparam("key")))
+
 
 @pytest.fixture
 async def users(database: Database) -> list[User]:
@@ -53,7 +60,7 @@ async def names_in(database: Database) -> dict[str, Any]:
 
 
 def drivers_of(database: Database) -> list[Any]:
-    """The connections that are taken from the pool from now on."""
+    """Record the connections that are taken from the pool from now on."""
     drivers: list[Any] = []
     event.listen(
         database.engine.sync_engine,
@@ -63,7 +70,7 @@ def drivers_of(database: Database) -> list[Any]:
     return drivers
 
 
-async def test_a_change_is_committed_at_once_whatever_becomes_of_the_session(
+async def test_a_change_is_committed_even_if_the_session_rolls_back(
     database: Database, users: list[User]
 ) -> None:
     called: list[datetime] = []
@@ -83,12 +90,12 @@ async def test_a_change_is_committed_at_once_whatever_becomes_of_the_session(
         assert await session.scalar(select(User.updated_at).filter_by(full_name="Ada")) == called[0]
 
 
-async def test_who_is_not_there_is_no_row(database: Database, users: list[User]) -> None:
+async def test_no_matching_row_is_none(database: Database, users: list[User]) -> None:
     found = await RENAME.one_or_none(database.engine, key="c@example.com", name="C", now=utcnow)
     assert found is None
 
 
-async def test_what_the_database_refuses_has_the_class_that_a_session_gives_it(
+async def test_an_error_has_the_class_that_a_session_gives_it(
     database: Database, users: list[User]
 ) -> None:
     with pytest.raises(IntegrityError):
@@ -98,10 +105,10 @@ async def test_what_the_database_refuses_has_the_class_that_a_session_gives_it(
 
 
 @on_postgresql
-async def test_a_change_whose_connection_breaks_is_not_made_once_more(
+async def test_a_change_whose_connection_breaks_is_not_retried(
     database: Database, users: list[User]
 ) -> None:
-    """Nobody knows whether it was made."""
+    """The first attempt may have been committed."""
     drivers = drivers_of(database)
     async with database.sessions.begin() as session, database.read_engine.connect() as watcher:
         await session.execute(update(User).values(full_name="held"))
@@ -114,7 +121,7 @@ async def test_a_change_whose_connection_breaks_is_not_made_once_more(
             await renaming
 
 
-async def test_what_is_committed_at_once_is_refused_in_a_transaction(
+async def test_a_self_committing_statement_is_refused_in_a_transaction(
     database: Database, users: list[User]
 ) -> None:
     async with database.sessions.begin() as session:
@@ -122,28 +129,29 @@ async def test_what_is_committed_at_once_is_refused_in_a_transaction(
             await RENAME.all(session, key="a@example.com", name="Ada", now=utcnow)
 
 
-def test_what_the_databases_say_in_their_own_ways_is_compiled_for_each() -> None:
+def test_statements_are_compiled_for_each_dialect() -> None:
     ways: list[tuple[Any, str, str]] = [
         (postgresql, "json_agg", "clock_timestamp()"),
         (sqlite, "json_group_array", "? AS read_at"),
     ]
+    find_family = TABLES.prepared(RotationStatements).find_family
     for database, tags, clock in ways:
         dialect = database.dialect()
         assert tags in str(SHOWN.compile(dialect=dialect))
-        assert clock in str(FIND_FAMILY.statement.compile(dialect=dialect))
+        assert clock in str(find_family.statement.compile(dialect=dialect))
 
 
 @on_postgresql
-async def test_what_cannot_be_prepared_is_refused(database: Database) -> None:
+async def test_a_statement_that_cannot_be_prepared_is_refused(database: Database) -> None:
     some = PreparedStatement(select(User.email_key).where(User.full_name.in_(["Ada", "Eva"])))
     with pytest.raises(TypeError):
         await some.all(database.engine)
 
 
-async def test_a_test_s_own_connection_has_the_last_word(
+async def test_a_change_on_the_connection_of_a_test_is_rolled_back_with_it(
     database: Database, users: list[User]
 ) -> None:
-    """A session on a connection, whose transaction is rolled back after each test."""
+    """A session bound to a connection whose transaction a test rolls back at its end."""
     async with database.engine.connect() as connection:
         async with AsyncSession(connection) as session:
             row = await RENAME.one_or_none(session, key="a@example.com", name="Ada", now=utcnow)
@@ -154,7 +162,7 @@ async def test_a_test_s_own_connection_has_the_last_word(
 
 
 @on_postgresql
-async def test_a_statement_that_is_refused_costs_no_connection(
+async def test_a_failed_statement_costs_no_connection(
     database: Database, users: list[User]
 ) -> None:
     opened: list[Any] = []
@@ -167,12 +175,12 @@ async def test_a_statement_that_is_refused_costs_no_connection(
 
 
 @on_postgresql
-async def test_statements_of_one_connection_take_one_and_are_committed_one_by_one(
+async def test_statements_on_one_connection_are_committed_one_by_one(
     database: Database, users: list[User]
 ) -> None:
     taken = drivers_of(database)
     async with database.sessions() as session:
-        with one_connection(session):
+        with shared_connection(session):
             for name in ("Ada", "Eva"):
                 await RENAME.all(session, key="a@example.com", name=name, now=utcnow)
                 assert (await names_in(database))["a@example.com"] == name
@@ -183,14 +191,14 @@ async def test_statements_of_one_connection_take_one_and_are_committed_one_by_on
 
 
 @on_postgresql
-async def test_one_connection_within_another_is_the_same(
+async def test_a_nested_one_connection_block_uses_the_same_connection(
     database: Database, users: list[User]
 ) -> None:
     taken = drivers_of(database)
     async with database.sessions() as session:
-        with one_connection(session):
+        with shared_connection(session):
             await RENAME.all(session, key="a@example.com", name="Ada", now=utcnow)
-            with one_connection(session):
+            with shared_connection(session):
                 await RENAME.all(session, key="a@example.com", name="Eva", now=utcnow)
             await RENAME.all(session, key="b@example.com", name="Bea", now=utcnow)
 
@@ -198,12 +206,12 @@ async def test_one_connection_within_another_is_the_same(
 
 
 @on_postgresql
-async def test_one_connection_goes_on_after_a_refusal_and_with_another_one_when_it_is_gone(
+async def test_one_connection_survives_an_error_and_is_replaced_when_it_breaks(
     database: Database, users: list[User]
 ) -> None:
     drivers = drivers_of(database)
     async with database.sessions() as session:
-        with one_connection(session):
+        with shared_connection(session):
             await RENAME.all(session, key="a@example.com", name="Ada", now=utcnow)
             with pytest.raises(IntegrityError):
                 await TAKE.all(session, key="a@example.com", taken="b@example.com")
@@ -215,12 +223,12 @@ async def test_one_connection_goes_on_after_a_refusal_and_with_another_one_when_
     assert checked_out(database) == 0
 
 
-async def test_one_connection_is_given_back_before_slow_work_and_at_the_end(
+async def test_one_connection_is_released_before_slow_work_and_at_the_end(
     database: Database, users: list[User]
 ) -> None:
     async with database.sessions() as session:
-        repository = RefreshTokenRepository(session)
-        with repository.one_connection():
+        repository = RefreshTokenRepository(session, TABLES)
+        with repository.shared_connection():
             await RENAME.all(session, key="a@example.com", name="Ada", now=utcnow)
             await repository.release()
             assert checked_out(database) == 0
@@ -228,3 +236,84 @@ async def test_one_connection_is_given_back_before_slow_work_and_at_the_end(
         assert checked_out(database) == 0
 
     assert (await names_in(database))["a@example.com"] == "Eva"
+
+
+async def test_the_error_of_a_value_without_a_parameter_names_it(
+    database: Database, users: list[User]
+) -> None:
+    """Otherwise a column that was added to the model, and not to the statement, would be lost."""
+    values = {"key": "a@example.com", "name": "Ada", "now": utcnow()}
+    with pytest.raises(TypeError, match="no bind parameter is_active"):
+        await RENAME.all(database.engine, is_active=False, **values)
+
+    assert (await names_in(database))["a@example.com"] is None
+
+
+async def test_the_error_of_a_missing_value_names_it(database: Database, users: list[User]) -> None:
+    with pytest.raises(TypeError, match="a value for name, now"):
+        await RENAME.all(database.engine, key="a@example.com")
+
+
+async def test_values_are_checked_in_a_transaction_too(
+    database: Database, users: list[User]
+) -> None:
+    async with database.sessions.begin() as session:
+        for wrong, match in (({"id": 1}, "parameter id"), ({}, "value for key")):
+            with pytest.raises(TypeError, match=match):
+                await FIND.all(session, **wrong)
+        found = await FIND.one_or_none(session, key="a@example.com")
+
+    assert found.public_id == users[0].public_id
+
+
+async def test_a_parameter_that_has_a_default_may_be_given(
+    database: Database, users: list[User]
+) -> None:
+    values = {"key": "a@example.com", "name": "Ada", "now": utcnow}
+    for given, version in (({}, 2), ({"one": 5}, 7)):
+        row = await RENAME.one_or_none(database.engine, **values, **given)
+        assert row.version == version
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+async def test_the_log_of_the_engine_has_the_statement_and_its_values(
+    database: Database, users: list[User], caplog: pytest.LogCaptureFixture, hidden: bool
+) -> None:
+    engine = database.engine.sync_engine
+    engine.hide_parameters = hidden
+    await FIND.all(database.engine, key="a@example.com")
+    assert not caplog.messages
+    engine.echo = True
+    await FIND.all(database.engine, key="a@example.com")
+    engine.echo = False
+
+    said = "\n".join(caplog.messages)
+    assert "FROM users" in said
+    assert ("a@example.com" in said) is not hidden
+
+
+@on_postgresql
+async def test_a_tracer_wraps_statements_that_bypass_the_events_of_the_engine(
+    database: Database, users: list[User]
+) -> None:
+    seen: list[str] = []
+
+    @contextmanager
+    def trace(engine: AsyncEngine, statement: str) -> Iterator[None]:
+        seen.append(statement.split(maxsplit=1)[0])
+        try:
+            yield
+        except Exception as error:
+            seen.append(type(error).__name__)
+            raise
+        seen.append(engine.dialect.name)
+
+    TRACERS.append(trace)
+    try:
+        await FIND.all(database.engine, key="a@example.com")
+        with pytest.raises(IntegrityError):
+            await TAKE.all(database.engine, key="a@example.com", taken="b@example.com")
+    finally:
+        TRACERS.remove(trace)
+
+    assert seen == ["SELECT", "postgresql", "UPDATE", "UniqueViolationError"]

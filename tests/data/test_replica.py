@@ -1,6 +1,6 @@
-"""DATABASE_REPLICA_URL: where requests that only read may go, and when they may not.
+"""DATABASE_REPLICA_URL: which reads may go to the replica, and which must not.
 
-The replica of these tests is a second database: it is behind until a test brings it up.
+The replica of these tests is a second database. It lags behind until a test calls `catch_up`.
 """
 
 import secrets
@@ -17,17 +17,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.config import Settings
-from app.db import own_writes
 from app.db.session import Database
 from app.models import Base, Item, RefreshToken
-from tests.support.api import Account, Api
-from tests.support.postgres import PostgresServer
+from mscr.db import replica as replica_reads
+from mscr.testing.api import Account
+from mscr.testing.postgres import PostgresServer
+from tests.support.api import Api
 
 AWAY = {"sqlite": "sqlite+aiosqlite:////nowhere/a.db", "postgresql": "postgresql://a@127.0.0.1:1/a"}
 
 
 class Replica:
-    """A database that has what the primary had when it was last brought up."""
+    """A copy of the primary as of the last `catch_up`."""
 
     def __init__(self, engine: AsyncEngine, primary: Database) -> None:
         self._engine = engine
@@ -44,7 +45,7 @@ class Replica:
                     await writer.execute(table.insert(), rows)
 
     async def mark(self) -> None:
-        """So that who reads here can be told from who reads the primary."""
+        """Change every title, so that a read of the replica differs from one of the primary."""
         async with self._engine.begin() as writer:
             await writer.execute(update(Item).values(title="Mine, as the replica has it"))
 
@@ -72,7 +73,7 @@ def settings(settings: Settings, replica_url: str) -> Settings:
 
 @pytest.fixture
 async def replica(replica_url: str, database: Database) -> AsyncIterator[Replica]:
-    written = Database(Settings(_env_file=None, DATABASE_URL=replica_url))
+    written = Database(Settings.from_env_file(None, DATABASE_URL=replica_url))
     yield Replica(written.engine, database)
     await written.close()
 
@@ -83,7 +84,7 @@ async def change_title(api: Api, account: Account, item: dict[str, Any], title: 
 
 
 async def titles_seen(api: Api, account: Account, item: dict[str, Any]) -> list[str]:
-    """By every route that shows the item."""
+    """Read the item's title from every route that shows it."""
     found = []
     for path in (item["public_id"], "", "my", "search?q=mine"):
         url = f"/api/v1/items/{path}".removesuffix("/")
@@ -97,10 +98,10 @@ async def counted_writes(database: Database) -> list[int]:
         return list(await session.scalars(select(RefreshToken.writes).order_by(RefreshToken.id)))
 
 
-async def test_who_has_just_registered_and_written_sees_it_though_the_replica_is_empty(
+async def test_a_new_user_sees_their_writes_while_the_replica_lags(
     api: Api, replica: Replica
 ) -> None:
-    """RW1."""
+    """RW1: read your own writes, even of a session that the replica does not have."""
     account = await api.register()
     item = await api.create_item(account, title="Mine")
 
@@ -110,7 +111,9 @@ async def test_who_has_just_registered_and_written_sees_it_though_the_replica_is
     assert (await api.client.get(profile, headers=account.headers)).status_code == 200
 
 
-async def test_a_replica_that_has_what_the_caller_wrote_is_read(api: Api, replica: Replica) -> None:
+async def test_a_replica_that_has_the_writes_of_the_caller_is_read(
+    api: Api, replica: Replica
+) -> None:
     account = await api.register()
     item = await api.create_item(account)
     await replica.catch_up()
@@ -119,10 +122,8 @@ async def test_a_replica_that_has_what_the_caller_wrote_is_read(api: Api, replic
     assert await titles_seen(api, account, item) == ["Mine, as the replica has it"] * 4
 
 
-async def test_a_write_sends_its_writer_to_the_primary_and_nobody_else(
-    api: Api, replica: Replica
-) -> None:
-    """RW1: until the replica has it."""
+async def test_a_write_sends_only_its_writer_to_the_primary(api: Api, replica: Replica) -> None:
+    """RW1: until the replica has caught up."""
     writer, reader = await api.register(), await api.register()
     item = await api.create_item(writer, status="active")
     await replica.catch_up()
@@ -139,10 +140,8 @@ async def test_a_write_sends_its_writer_to_the_primary_and_nobody_else(
     assert await titles_seen(api, writer, item) == ["Mine, as the replica has it"] * 4
 
 
-async def test_a_login_on_another_device_sees_what_was_written_before_it(
-    api: Api, replica: Replica
-) -> None:
-    """RW1: its own session is not on the replica yet."""
+async def test_a_new_session_sees_earlier_writes(api: Api, replica: Replica) -> None:
+    """RW1: the replica does not have the new session yet."""
     account = await api.register()
     item = await api.create_item(account, title="Mine")
     await replica.catch_up()
@@ -151,7 +150,7 @@ async def test_a_login_on_another_device_sees_what_was_written_before_it(
     assert await titles_seen(api, await api.login(account), item) == ["Mine, changed"] * 4
 
 
-async def test_what_is_committed_counts_and_what_only_reads_or_fails_does_not(
+async def test_only_committed_writes_are_counted(
     api: Api, replica: Replica, database: Database
 ) -> None:
     account, other = await api.register(), await api.register()
@@ -163,15 +162,15 @@ async def test_what_is_committed_counts_and_what_only_reads_or_fails_does_not(
     assert await counted_writes(database) == [1, 0]
     path = f"/api/v1/items/{item['public_id']}"
     await api.client.delete(path, headers=account.headers)
-    # Which ends a savepoint before.
+    # A restore also ends a savepoint before its commit.
     await api.client.post(f"{path}/restore", headers=account.headers)
     assert await counted_writes(database) == [3, 0]
 
 
-async def test_a_write_that_fails_at_its_end_is_not_counted(
+async def test_a_write_that_fails_late_is_not_counted(
     api: Api, replica: Replica, database: Database
 ) -> None:
-    """Counted in the transaction of the write."""
+    """The count is part of the transaction of the write."""
     account = await api.register()
     async with database.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE audit_events RENAME TO elsewhere"))
@@ -181,14 +180,14 @@ async def test_a_write_that_fails_at_its_end_is_not_counted(
     assert await counted_writes(database) == [0]
 
 
-async def test_a_replica_that_is_away_costs_one_attempt_in_a_while_and_no_answer(
+async def test_an_unreachable_replica_costs_one_attempt_in_a_while_and_no_response(
     settings: Settings, app: FastAPI, client: AsyncClient, backend: str, api: Api, monkeypatch: Any
 ) -> None:
-    """RW2."""
+    """RW2: after a failed attempt, the replica is left alone for a while."""
     account = await api.register()
     item = await api.create_item(account, title="Mine")
-    away = Settings(
-        _env_file=None, **settings.model_dump() | {"DATABASE_REPLICA_URL": AWAY[backend]}
+    away = Settings.from_env_file(
+        None, **settings.model_dump() | {"DATABASE_REPLICA_URL": AWAY[backend]}
     )
     own, app.state.database = app.state.database, Database(away)
     attempts = []
@@ -201,7 +200,7 @@ async def test_a_replica_that_is_away_costs_one_attempt_in_a_while_and_no_answer
     assert await titles_seen(api, account, item) == ["Mine"] * 4
     assert len(attempts) == 1
 
-    monkeypatch.setattr(own_writes, "REPLICA_REST_SECONDS", 0)
+    monkeypatch.setattr(replica_reads, "REPLICA_REST_SECONDS", 0)
     app.state.database.replica_rests_until = 0
     assert await titles_seen(api, account, item) == ["Mine"] * 4
     assert len(attempts) == 5

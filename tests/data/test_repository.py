@@ -1,4 +1,4 @@
-"""What every repository inherits."""
+"""Methods of the base repository, which every repository inherits."""
 
 from functools import partial
 from uuid import uuid4
@@ -11,14 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.session import Database
 from app.models import Item, ItemStatus, User
 from app.repositories.base import BaseRepository
-from tests.support.databases import checked_out, on_sqlite
+from mscr.db.after_commit import after_commit
+from mscr.repositories.connection import ConnectionMixin
+from mscr.testing.databases import checked_out, on_sqlite
 
-Items = BaseRepository[Item]
+
+class Items(ConnectionMixin, BaseRepository[Item]):
+    """A repository with every mixin."""
 
 
 @pytest.fixture
 def items(session: AsyncSession) -> Items:
-    return BaseRepository(Item, session)
+    return Items(Item, session)
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ async def deleted(items: Items, owner: User) -> Item:
 
 
 async def _count_anew(database: Database) -> int:
-    """What another connection sees: committed rows only."""
+    """Count rows on another connection, which sees committed rows only."""
     async with database.read_sessions() as other:
         return await other.scalar(select(func.count()).select_from(Item)) or 0
 
@@ -56,10 +60,10 @@ async def test_commit_makes_the_row_visible_to_others(item: Item, database: Data
 
 
 @on_sqlite
-async def test_what_waits_for_a_commit_is_called_once_and_never_when_it_is_undone(
+async def test_after_commit_callbacks_run_once_and_never_after_a_rollback(
     items: Items, owner: User, session: AsyncSession
 ) -> None:
-    """AU2: another repository on the same session may commit."""
+    """AU2: the callbacks run even if another repository on the same session commits."""
     calls: list[str] = []
     for name, end in (
         ("rolled back", items.rollback),
@@ -67,19 +71,19 @@ async def test_what_waits_for_a_commit_is_called_once_and_never_when_it_is_undon
         ("committed", BaseRepository(User, session).commit),
         ("once more", items.rollback),
     ):
-        items.after_commit(partial(calls.append, name))
+        after_commit(session, partial(calls.append, name))
         await end()
         await items.commit()
 
     assert calls == ["committed"]
 
 
-async def test_a_commit_that_fails_calls_nothing_later_either(
+async def test_a_failed_commit_drops_its_callbacks(
     items: Items, database: Database, session: AsyncSession
 ) -> None:
     """AU2."""
     calls: list[str] = []
-    items.after_commit(partial(calls.append, "lost"))
+    after_commit(session, partial(calls.append, "lost"))
     session.add(Item(title="Nobody's", owner_id=0))
     with pytest.raises(IntegrityError):
         await items.commit()
@@ -89,7 +93,7 @@ async def test_a_commit_that_fails_calls_nothing_later_either(
     assert calls == []
 
 
-async def test_rollback_undoes_what_was_flushed(
+async def test_rollback_undoes_flushed_changes(
     items: Items, owner: User, database: Database
 ) -> None:
     await items.create(title="Milk", owner_id=owner.id)
@@ -118,7 +122,9 @@ async def test_get_by_public_id_takes_text_and_uuid(items: Items, item: Item) ->
     assert await items.get_by_public_id(uuid4()) is None
 
 
-async def test_a_deleted_row_is_found_only_when_asked_for(items: Items, deleted: Item) -> None:
+async def test_a_deleted_row_is_found_only_with_include_deleted(
+    items: Items, deleted: Item
+) -> None:
     found = [
         await items.get(deleted.id),
         await items.get_by_public_id(deleted.public_id),
@@ -129,9 +135,7 @@ async def test_a_deleted_row_is_found_only_when_asked_for(items: Items, deleted:
     assert found == [None, None, deleted, deleted]
 
 
-async def test_list_leaves_deleted_rows_out_unless_asked(
-    items: Items, item: Item, deleted: Item
-) -> None:
+async def test_list_omits_deleted_rows_by_default(items: Items, item: Item, deleted: Item) -> None:
     living = await items.list()
     everything = await items.list(include_deleted=True)
 
@@ -156,7 +160,7 @@ async def test_an_unknown_column_is_an_error_and_not_ignored(items: Items, metho
         await getattr(items, method)(colour="red")
 
 
-async def test_exists_sees_living_rows_only_unless_asked(items: Items, deleted: Item) -> None:
+async def test_exists_ignores_deleted_rows_by_default(items: Items, deleted: Item) -> None:
     found = [
         await items.exists(title="Gone"),
         await items.exists(title="Gone", include_deleted=True),
@@ -166,7 +170,7 @@ async def test_exists_sees_living_rows_only_unless_asked(items: Items, deleted: 
     assert found == [False, True, False]
 
 
-async def test_count_counts_living_rows_unless_asked(
+async def test_count_ignores_deleted_rows_by_default(
     items: Items, item: Item, deleted: Item
 ) -> None:
     counted = [await items.count(), await items.count(include_deleted=True)]
@@ -187,7 +191,7 @@ async def test_update_sets_the_given_columns_and_keeps_the_others(items: Items, 
 
 
 @pytest.mark.parametrize("name", ["colour", "owner", "owner_public_id", "soft_delete", "metadata"])
-async def test_update_refuses_what_is_no_column(items: Items, item: Item, name: str) -> None:
+async def test_update_refuses_a_name_that_is_no_column(items: Items, item: Item, name: str) -> None:
     with pytest.raises(AttributeError, match=name):
         await items.update(item, title="Oat milk", **{name: "x"})
 
@@ -206,7 +210,7 @@ async def test_restore_brings_a_deleted_row_back(items: Items, deleted: Item) ->
     assert await items.get(deleted.id) is deleted
 
 
-async def test_release_gives_the_connection_back_and_keeps_what_was_read(
+async def test_release_returns_the_connection_and_keeps_loaded_rows(
     items: Items, item: Item, database: Database
 ) -> None:
     await items.get(item.id)

@@ -1,4 +1,4 @@
-"""Rows move between databases as they are: types, cycles, sequences, and what is refused."""
+"""Copies of rows between databases: types, cyclic foreign keys, sequences and refusals."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,10 +34,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.db.row_copy import CopyError, _unreadable, copy_rows
-from app.db.unfit_values import find_unfit
 from app.models.base import ExactNumeric, UTCDateTime
-from tests.support.databases import on_postgresql
+from mscr.db.row_copy import CopyError, _unreadable, copy_rows
+from mscr.db.unfit_values import find_unfit
+from mscr.testing.databases import on_postgresql
 
 
 class Colour(str, PyEnum):
@@ -46,7 +46,7 @@ class Colour(str, PyEnum):
 
 
 METADATA = MetaData()
-# Each refers to the other, and to itself.
+# The two tables refer to each other, and PEOPLE also to itself.
 HOUSES = Table(
     "houses",
     METADATA,
@@ -94,7 +94,7 @@ async def connected(url: str) -> AsyncIterator[AsyncConnection]:
     arguments = {"isolation_level": None} if url.startswith("sqlite") else {}
     engine = create_async_engine(url, poolclass=NullPool, connect_args=arguments)
     async with engine.connect() as connection:
-        # The driver of SQLite begins nothing by itself.
+        # SQLite's driver begins no transaction by itself.
         if url.startswith("sqlite"):
             await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
             await connection.exec_driver_sql("BEGIN")
@@ -163,12 +163,14 @@ async def test_foreign_keys_are_checked_again_afterwards(
         await target.execute(insert(PEOPLE).values(name="x", parent_id=4711))
 
 
-async def test_a_row_that_refers_to_none_is_refused(
+async def test_a_dangling_foreign_key_is_refused(
     source: AsyncConnection, target: AsyncConnection
 ) -> None:
     await source.execute(insert(PEOPLE).values(id=4, name="x", parent_id=4711))
 
-    with pytest.raises(CopyError, match=r"people_parent_id_fkey|row 4 refers to one .* in people"):
+    with pytest.raises(
+        CopyError, match=r"people_parent_id_fkey|row 4 refers to a row .* in people"
+    ):
         await copy_rows(source, target, METADATA)
 
 
@@ -185,7 +187,7 @@ UNFIT_ON_POSTGRESQL = {
     "UPDATE people SET name = 'a' || char(0) WHERE id = 9": "row id=9: name has a NUL",
     "UPDATE people SET name = 'much too long' WHERE id = 9": "row id=9: name has 13 characters",
     "UPDATE houses SET size = 40000": "table houses, row id=3: size is a number outside of 16 bits",
-    "UPDATE parts SET no = 'canary' WHERE code = 'a'": "row code=a: no is no int, but str",
+    "UPDATE parts SET no = 'canary' WHERE code = 'a'": "row code=a: no should be int, but is str",
 }
 UNREADABLE = {
     "UPDATE people SET born_at = 'canary' WHERE id = 9": "row id=9: born_at cannot be read",
@@ -228,7 +230,7 @@ async def test_a_value_that_cannot_be_read_is_named_with_its_row(
         ("ALTER TABLE parts ADD CHECK (code::integer > 0)", r"row code=a: .* refuses it \(22P02\)"),
     ],
 )
-async def test_what_only_the_database_refuses_is_named_by_row(
+async def test_a_value_that_only_the_database_refuses_is_named_with_its_row(
     source: AsyncConnection, target: AsyncConnection, statement: str, reason: str
 ) -> None:
     await target.exec_driver_sql(statement)
@@ -238,7 +240,7 @@ async def test_what_only_the_database_refuses_is_named_by_row(
 
 
 @on_postgresql
-async def test_a_source_that_ends_midway_is_told(
+async def test_a_source_table_that_disappears_is_reported(
     source: AsyncConnection, target: AsyncConnection
 ) -> None:
     await source.exec_driver_sql("ALTER TABLE parts RENAME TO pieces")
@@ -248,7 +250,7 @@ async def test_a_source_that_ends_midway_is_told(
 
 
 @on_postgresql
-async def test_a_table_that_can_be_read_after_all_is_named_with_the_first_error(
+async def test_a_table_that_is_readable_again_is_named_with_the_first_error(
     source: AsyncConnection, backend: str
 ) -> None:
     error = await _unreadable(source, PARTS, list(PARTS.columns), OSError("gone"))
@@ -257,7 +259,7 @@ async def test_a_table_that_can_be_read_after_all_is_named_with_the_first_error(
 
 
 @on_postgresql
-async def test_rows_that_a_trigger_swallows_are_missed(
+async def test_rows_that_a_rule_swallows_are_detected(
     source: AsyncConnection, target: AsyncConnection
 ) -> None:
     await target.exec_driver_sql("CREATE RULE lose AS ON INSERT TO parts DO INSTEAD NOTHING")
@@ -267,7 +269,7 @@ async def test_rows_that_a_trigger_swallows_are_missed(
 
 
 @on_postgresql
-async def test_deadlines_of_requests_do_not_hold(
+async def test_deadlines_of_requests_do_not_apply(
     source: AsyncConnection, target: AsyncConnection
 ) -> None:
     await target.exec_driver_sql("SET LOCAL statement_timeout = 1000")
@@ -294,14 +296,14 @@ VALUES = Table(
         ("text", "abc", None),
         ("text", None, None),
         ("text", "\ud800", "text is not valid Unicode"),
-        ("text", 5, "text is no str, but int"),
+        ("text", 5, "text should be str, but is int"),
         ("number", 2**31 - 1, None),
         ("number", 2**31, "number is a number outside of 32 bits"),
         ("large", 2**63 - 1, None),
         ("large", -(2**63) - 1, "large is a number outside of 64 bits"),
-        ("bytes", "abc", "bytes is no bytes, but str"),
+        ("bytes", "abc", "bytes should be bytes, but is str"),
         ("bytes", b"abc", None),
-        ("needed", None, "needed is null, which the column does not take"),
+        ("needed", None, "needed is null, which the column does not accept"),
     ],
 )
 def test_a_value_is_unfit(name: str, value: Any, fault: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The schema changes beside a running release: no client notices."""
+"""Schema changes beside a running release: no request fails, and cached plans are renewed."""
 
 import asyncio
 import io
@@ -13,20 +13,22 @@ from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.database_errors import is_outdated
 from app.core.dependencies import DbSession
-from app.core.routing import Router
 from app.db.session import Database
 from app.models import Item, User
-from app.repositories.prepared_statement import PreparedStatement
-from app.repositories.unit_of_work import retried
 from app.repositories.user_repository import UserRepository
+from mscr.db.database_errors import is_outdated
+from mscr.http.routing import Router
+from mscr.queries.prepared_statement import PreparedStatement
+from mscr.services.unit_of_work import retried
+from mscr.testing.api import Account
+from mscr.testing.databases import checked_out, on_postgresql
+from mscr.testing.waiting import connection_to
 from tests.data.conftest import make_user
-from tests.data.faults import assert_unavailable, connection_to
-from tests.support.api import Account, Api
-from tests.support.databases import checked_out, on_postgresql
+from tests.data.faults import assert_unavailable
+from tests.support.api import Api
 
-# What docs/database.md calls free: no row is written.
+# Changes that docs/database.md calls free: PostgreSQL rewrites no row.
 COLUMNS: Final = (("items", "status"), ("users", "full_name"), ("tags", "name"), ("users", "email"))
 LENGTHS: Final = cycle(range(400, 500))
 WORKERS: Final = 4
@@ -50,7 +52,7 @@ async def enlarge(url: str, *columns: tuple[str, str]) -> None:
 
 
 async def use(api: Api, account: Account, statuses: list[int]) -> None:
-    """Write, read in every way, change and delete, once each."""
+    """Create, read in every way, change and delete an item, once each."""
 
     async def call(method: str, path: str, **options: Any) -> Any:
         path = f"/api/v1/{path}"
@@ -97,13 +99,13 @@ async def test_a_column_is_enlarged_under_load_without_one_failed_request(
 
 @pytest.fixture
 async def changing(app: FastAPI, client: AsyncClient, database_url: str) -> AsyncClient:
-    """A client of routes in whose transactions the schema changes, the first time."""
+    """Return a client of routes during which the schema changes, the first time they are called."""
     changes = iter([("users", "full_name")])
     router = Router()
 
     async def change(session: AsyncSession) -> list[str | None]:
         if column := next(changes, None):
-            # On the connection that the session will use, the statement is prepared by then.
+            # The connection that the session will use has prepared the statement by then.
             await session.execute(USERS)
             await session.rollback()
             await session.execute(ITEMS)
@@ -133,7 +135,7 @@ async def changing(app: FastAPI, client: AsyncClient, database_url: str) -> Asyn
     return client
 
 
-async def test_a_request_whose_transaction_is_lost_is_handled_again(
+async def test_a_request_whose_transaction_is_lost_is_retried(
     changing: AsyncClient, database: Database, warm: User, log_output: io.StringIO
 ) -> None:
     answer = await changing.post("/changes", json={"name": "Ada"})
@@ -144,13 +146,13 @@ async def test_a_request_whose_transaction_is_lost_is_handled_again(
 
 
 @pytest.mark.parametrize("path", ["/changes-after-a-commit", "/changes-after-a-prepared-write"])
-async def test_a_request_that_has_committed_is_not_handled_again(
+async def test_a_request_that_has_committed_is_not_retried(
     changing: AsyncClient, warm: User, path: str
 ) -> None:
     assert_unavailable(await changing.post(path))
 
 
-async def test_other_faults_are_not_handled_again(changing: AsyncClient, app: FastAPI) -> None:
+async def test_other_errors_are_not_retried(changing: AsyncClient, app: FastAPI) -> None:
     calls: list[int] = []
     router = Router()
 
@@ -167,14 +169,14 @@ async def test_other_faults_are_not_handled_again(changing: AsyncClient, app: Fa
 
 @pytest.fixture
 async def warm(database: Database) -> User:
-    """A user; the connections below have prepared the statements that follow."""
+    """Return a user. The connections below have prepared the statements that follow."""
     user = make_user("ada@example.com")
     async with database.sessions.begin() as session:
         session.add(user)
     return user
 
 
-async def test_a_statement_that_reads_is_prepared_anew(
+async def test_a_reading_statement_is_prepared_again(
     database: Database, warm: User, database_url: str
 ) -> None:
     for _ in range(2):
@@ -183,7 +185,7 @@ async def test_a_statement_that_reads_is_prepared_anew(
         await enlarge(database_url, ("users", "full_name"))
 
 
-async def test_the_first_statement_of_a_transaction_is_prepared_anew(
+async def test_the_first_statement_of_a_transaction_is_prepared_again(
     database: Database, warm: User, database_url: str
 ) -> None:
     for number in range(3):
@@ -196,10 +198,10 @@ async def test_the_first_statement_of_a_transaction_is_prepared_anew(
         assert (await session.scalars(select(User.full_name))).all() == ["2"]
 
 
-async def test_what_one_connection_has_met_the_others_know(
+async def test_an_outdated_plan_on_one_connection_invalidates_those_of_the_others(
     database: Database, warm: User, database_url: str
 ) -> None:
-    """Also in the middle of a transaction, which would be lost."""
+    """Otherwise another connection would use its outdated plan and lose its transaction."""
     async with database.sessions() as session:
         await session.execute(USERS)
         await session.rollback()
@@ -213,7 +215,7 @@ async def test_what_one_connection_has_met_the_others_know(
         assert len((await session.execute(USERS)).all()) == 1
 
 
-async def test_a_use_case_whose_transaction_is_lost_is_done_again(
+async def test_a_use_case_whose_transaction_is_lost_is_retried(
     database: Database, warm: User, database_url: str
 ) -> None:
     columns = iter([("users", "full_name")])
@@ -246,7 +248,7 @@ async def do_many(session: AsyncSession) -> None:
 
 
 @pytest.mark.parametrize("begin", [stream, do_many])
-async def test_a_transaction_that_began_in_another_way_is_lost(
+async def test_a_transaction_begun_by_a_stream_or_executemany_is_lost(
     database: Database, warm: User, database_url: str, begin: Callable[..., Awaitable[None]]
 ) -> None:
     async with database.sessions() as session:
@@ -260,9 +262,7 @@ async def test_a_transaction_that_began_in_another_way_is_lost(
     assert is_outdated(refused.value)
 
 
-async def test_a_type_that_was_made_anew_costs_nothing(
-    database: Database, database_url: str
-) -> None:
+async def test_a_recreated_type_causes_no_error(database: Database, database_url: str) -> None:
     async with connection_to(database_url) as connection, database.read_sessions() as session:
         await connection.exec_driver_sql("CREATE TYPE mood AS ENUM ('sad')")
         await connection.exec_driver_sql("CREATE TABLE moods (mood mood)")
@@ -279,7 +279,7 @@ async def test_a_type_that_was_made_anew_costs_nothing(
         assert (await session.execute(statement, {"mood": "sad"})).all() == []
 
 
-async def test_a_statement_past_the_session_is_prepared_anew(
+async def test_a_statement_that_bypasses_the_session_is_prepared_again(
     database: Database, warm: User, database_url: str
 ) -> None:
     prepared = PreparedStatement(USERS)

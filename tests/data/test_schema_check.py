@@ -1,4 +1,4 @@
-"""The schema is compared with the code: readiness and doctor name what is missing."""
+"""The schema is compared with the code: readiness and `doctor` report what is missing."""
 
 from pathlib import Path
 from typing import Any
@@ -6,16 +6,22 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import (
+    DOUBLE_PRECISION,
     JSON,
+    REAL,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     Double,
+    Enum,
     Float,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     MetaData,
     Numeric,
@@ -23,6 +29,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    Time,
+    Unicode,
     Uuid,
     func,
     make_url,
@@ -30,18 +38,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import NullType
+from sqlalchemy.types import NullType, TypeEngine
 from structlog.testing import capture_logs
 
-from app.db.column_types import is_unfit
-from app.db.schema_check import SchemaCheck, find_faults
 from app.db.search_index import search_columns
 from app.db.session import Database
 from app.models import Base
-from app.models.base import UTCDateTime
-from tests.data.faults import connection_to
-from tests.support.databases import on_postgresql, on_sqlite
-from tests.support.problems import problem
+from app.models.base import ExactNumeric, UTCDateTime
+from mscr.db.column_types import is_unfit
+from mscr.db.schema_check import SchemaCheck, find_faults
+from mscr.testing.databases import on_postgresql, on_sqlite
+from mscr.testing.problems import problem
+from mscr.testing.waiting import connection_to
 from tests.test_cli import Cli
 
 READY = "/health/ready"
@@ -52,7 +60,7 @@ FATAL = {
     "DROP INDEX uq_users_email_key_living": "unique index uq_users_email_key_living is missing",
     "DROP INDEX uq_users_email_key_living;"
     "CREATE UNIQUE INDEX uq_users_email_key_living ON users (email_key)": (
-        "unique index uq_users_email_key_living is another one"
+        "unique index uq_users_email_key_living is different"
     ),
 }
 FATAL_ON_POSTGRESQL = {
@@ -68,19 +76,18 @@ FATAL_ON_POSTGRESQL = {
     "ALTER TABLE audit_events ALTER id TYPE integer": (
         "column audit_events.id is INTEGER, not BIGINT"
     ),
-    "ALTER TABLE users ALTER full_name SET NOT NULL": "column users.full_name takes no null",
+    "ALTER TABLE users ALTER full_name SET NOT NULL": "column users.full_name does not accept null",
     "ALTER TABLE users ALTER id DROP DEFAULT": "column users.id has no default",
     "ALTER TABLE users ADD shoe_size integer NOT NULL": (
         "column users.shoe_size, which this code does not write, has no default"
     ),
     "ALTER TABLE items DROP search_vector": "column items.search_vector is missing",
     "ALTER TABLE item_tags DROP CONSTRAINT pk_item_tags": (
-        "the primary key of item_tags is missing, or another one"
+        "the primary key of item_tags is missing or different"
     ),
     "ALTER TABLE idempotency_keys"
     " DROP CONSTRAINT uq_idempotency_keys_user_id_operation_key_digest": (
-        "unique constraint uq_idempotency_keys_user_id_operation_key_digest is missing,"
-        " or another one"
+        "unique constraint uq_idempotency_keys_user_id_operation_key_digest is missing or different"
     ),
     "ALTER TABLE items DROP CONSTRAINT ck_items_status;"
     "ALTER TABLE items ADD CONSTRAINT ck_items_status CHECK (status IN ('draft', 'active'))": (
@@ -91,7 +98,7 @@ FATAL_ON_POSTGRESQL = {
     ),
 }
 TOLERATED_ON_POSTGRESQL = {
-    "ALTER TABLE users ALTER email DROP NOT NULL": "column users.email takes nulls",
+    "ALTER TABLE users ALTER email DROP NOT NULL": "column users.email accepts null",
     "DROP INDEX ix_items_status_title": "index ix_items_status_title is missing",
     "ALTER TABLE items DROP CONSTRAINT fk_items_owner_id_users": (
         "foreign key of items.owner_id is missing"
@@ -126,7 +133,7 @@ async def change(url: str, statements: str) -> None:
 
 
 async def faults_after(database: Database, statements: str) -> list[tuple[str, bool]]:
-    """What is wrong after a change, which is then rolled back."""
+    """Return the faults after a change, which is then rolled back."""
     async with database.engine.connect() as connection:
         for statement in statements.split(";"):
             await connection.exec_driver_sql(statement)
@@ -135,10 +142,10 @@ async def faults_after(database: Database, statements: str) -> list[tuple[str, b
 
 
 @pytest.mark.parametrize("damage", FATAL)
-async def test_an_older_schema_is_not_ready_and_the_log_names_once_what_is_missing(
+async def test_with_an_older_schema_readiness_is_503_and_the_fault_is_logged_once(
     client: AsyncClient, database_url: str, damage: str
 ) -> None:
-    """RL1: whatever revision the database says it is at."""
+    """RL1: the revision in the database does not matter."""
     await change(database_url, damage)
 
     with capture_logs() as events:
@@ -151,7 +158,7 @@ async def test_an_older_schema_is_not_ready_and_the_log_names_once_what_is_missi
 
 
 @on_postgresql
-async def test_a_schema_that_refuses_what_the_code_writes_is_not_usable(database: Database) -> None:
+async def test_a_schema_that_refuses_writes_of_the_code_is_not_usable(database: Database) -> None:
     """RL1."""
     found = {each: await faults_after(database, each) for each in FATAL_ON_POSTGRESQL}
 
@@ -162,17 +169,17 @@ async def test_a_schema_that_refuses_what_the_code_writes_is_not_usable(database
 async def test_a_search_index_that_is_missing_is_not_ready(
     client: AsyncClient, database_url: str
 ) -> None:
-    """RL1: no model has it."""
+    """RL1: no model declares it."""
     await change(database_url, "DROP TABLE items_search")
 
     assert (await client.get(READY)).status_code == 503
 
 
 @on_postgresql
-async def test_a_safeguard_that_is_missing_is_named_and_takes_nobody_out_of_service(
+async def test_a_missing_safeguard_is_reported_and_the_process_stays_ready(
     client: AsyncClient, database: Database, database_url: str
 ) -> None:
-    """RL1: an index that somebody dropped in an emergency is no reason to serve nobody."""
+    """RL1: an index that was dropped in an emergency must not take every process out of service."""
     found = {each: await faults_after(database, each) for each in TOLERATED_ON_POSTGRESQL}
     await change(database_url, "DROP INDEX ix_items_status_title")
 
@@ -184,7 +191,7 @@ async def test_a_safeguard_that_is_missing_is_named_and_takes_nobody_out_of_serv
 
 
 async def test_a_newer_schema_is_ready(client: AsyncClient, database_url: str) -> None:
-    """RL11: in a rollout, the old code runs beside it."""
+    """RL11: during a rollout, the old code runs beside the new schema."""
     await change(database_url, ";".join(NEWER))
 
     with capture_logs() as events:
@@ -200,7 +207,7 @@ async def test_a_wider_schema_has_no_faults(database: Database) -> None:
     assert found == {each: [] for each in NEWER_ON_POSTGRESQL}
 
 
-async def test_it_is_ready_as_soon_as_the_schema_is_right_and_asks_no_more(
+async def test_readiness_waits_for_the_right_schema_and_stays(
     client: AsyncClient, database_url: str
 ) -> None:
     await change(database_url, "ALTER TABLE users DROP COLUMN full_name")
@@ -208,13 +215,13 @@ async def test_it_is_ready_as_soon_as_the_schema_is_right_and_asks_no_more(
     await change(database_url, "ALTER TABLE users ADD COLUMN full_name varchar(200)")
     assert (await client.get(READY)).status_code == 200
 
-    # A later release may drop what no process reads any more.
+    # A later release may drop a column that no process reads any more.
     await change(database_url, "ALTER TABLE users DROP COLUMN full_name")
     assert (await client.get(READY)).status_code == 200
 
 
 async def test_a_comparison_that_fails_is_an_error(database: Database) -> None:
-    """Only a lock is waited out."""
+    """Only a lock is retried."""
 
     def fail(_: str) -> list[tuple[str, str]]:
         raise DBAPIError("SELECT", {}, RuntimeError("out of memory"))
@@ -226,14 +233,14 @@ async def test_a_comparison_that_fails_is_an_error(database: Database) -> None:
 
 @on_postgresql
 async def test_a_comparison_within_a_transaction_leaves_it_open(database: Database) -> None:
-    """As behind a pooler of transactions, where nothing is read outside of one."""
+    """As behind a transaction pooler, where every read is part of a transaction."""
     async with database.engine.connect() as connection:
         await connection.exec_driver_sql("CREATE TABLE mine (id integer)")
         assert await database.schema.passes(connection)
         assert await connection.scalar(text("SELECT count(*) FROM mine")) == 0
 
 
-async def test_doctor_names_what_the_schema_lacks(tmp_path: Path, database_url: str) -> None:
+async def test_doctor_names_missing_columns(tmp_path: Path, database_url: str) -> None:
     damage = "ALTER TABLE users DROP COLUMN full_name"
     await change(database_url, damage)
 
@@ -242,7 +249,7 @@ async def test_doctor_names_what_the_schema_lacks(tmp_path: Path, database_url: 
     (line,) = [line for line in finished.stdout.splitlines() if line.startswith("FAILED")]
     assert finished.returncode == 1
     assert FATAL[damage] in line
-    assert "write a migration that adds what is missing" in line
+    assert "write a migration that adds the missing parts (alembic revision --autogenerate)" in line
 
 
 @on_sqlite
@@ -298,7 +305,27 @@ async def test_indexes_of_expressions_and_constraints_without_names_are_found(
 
     assert found == []
     assert [str(fault) for fault in missing] == ["unique index uq_lower is missing"]
-    assert "unique constraint of things (name) is missing, or another one" in map(str, most)
+    assert "unique constraint of things (name) is missing or different" in map(str, most)
+
+
+async def test_a_column_of_any_type_is_found_as_it_was_made(database: Database) -> None:
+    metadata = MetaData()
+    types: list[TypeEngine[Any]] = [
+        *(Boolean(), SmallInteger(), Integer(), BigInteger(), Uuid(), Interval()),
+        *(Float(), Float(24), Float(53), Double(), REAL()),
+        *(Numeric(), Numeric(10, 2), ExactNumeric(10, 2)),
+        *(String(), String(10), Text(), Unicode(10), Enum("a", "b", name="word")),
+        *(Date(), Time(), Time(timezone=True), DateTime(), UTCDateTime()),
+        *(LargeBinary(), LargeBinary(10), JSON(), JSON(none_as_null=True)),
+    ]
+    columns = [Column(f"c{number}", each) for number, each in enumerate(types)]
+    Table("things", metadata, Column("id", Integer, primary_key=True), *columns)
+
+    async with database.engine.connect() as connection:
+        await connection.run_sync(metadata.create_all)
+        found = await connection.run_sync(find_faults, metadata, lambda _: [])
+
+    assert found == []
 
 
 ON_POSTGRESQL: Dialect = make_url("postgresql+asyncpg://").get_dialect()()
@@ -312,16 +339,24 @@ ON_SQLITE: Dialect = make_url("sqlite+aiosqlite://").get_dialect()()
         (String(10), String(20), ON_SQLITE, True),
         (String(10), Text(), ON_POSTGRESQL, True),
         (Text(), String(10), ON_POSTGRESQL, False),
-        (String(32), Uuid(), ON_POSTGRESQL, False),  # not compared
-        (NullType(), String(10), ON_POSTGRESQL, False),  # an extension's
+        (String(32), Uuid(), ON_POSTGRESQL, False),  # Uuid is not compared
+        (NullType(), String(10), ON_POSTGRESQL, False),  # a type of an extension
         (Integer(), SmallInteger(), ON_POSTGRESQL, False),
         (SmallInteger(), Integer(), ON_POSTGRESQL, True),
-        (Integer(), BigInteger(), ON_SQLITE, False),  # all have 64 bits there
+        (Integer(), BigInteger(), ON_SQLITE, False),  # SQLite's integers all have 64 bits
         (Integer(), BigInteger().with_variant(Integer, "postgresql"), ON_POSTGRESQL, False),
         (Integer(), String(10), ON_POSTGRESQL, True),
         (Numeric(10, 2), Numeric(12, 2), ON_POSTGRESQL, True),
         (Numeric(12, 2), Numeric(10, 2), ON_POSTGRESQL, False),
         (Double(), Float(), ON_POSTGRESQL, False),
+        (DOUBLE_PRECISION(53), Float(), ON_POSTGRESQL, False),
+        (DOUBLE_PRECISION(53), REAL(), ON_POSTGRESQL, False),
+        (REAL(), REAL(), ON_POSTGRESQL, False),
+        (REAL(), Float(24), ON_POSTGRESQL, False),
+        (REAL(), Float(), ON_POSTGRESQL, True),
+        (REAL(), Double(), ON_POSTGRESQL, True),
+        (REAL(), Float(), ON_SQLITE, False),
+        (Numeric(10, 2), Float(), ON_POSTGRESQL, True),
         (LargeBinary(), String(10), ON_POSTGRESQL, True),
         (JSONB(), JSON(), ON_POSTGRESQL, False),
         (DateTime(timezone=False), UTCDateTime(), ON_POSTGRESQL, True),

@@ -1,4 +1,4 @@
-"""What search takes for a word: PostgreSQL's function and ours agree on every character."""
+"""Folding of search words: PostgreSQL and Python agree on all characters."""
 
 import random
 import unicodedata
@@ -6,15 +6,15 @@ import unicodedata
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.search_words import MAX_WORD_LENGTH, search_words
-from tests.support.databases import on_postgresql
+from mscr.db.search_words import MAX_WORD_LENGTH, search_words
+from mscr.testing.databases import on_postgresql
 
 CHARACTERS = [
     character
     for character in map(chr, range(1, 0x110000))
     if unicodedata.category(character) not in {"Cs", "Cn", "Co"}
 ]
-# As they are typed, in which neighbours, accents and cases meet.
+# Typical characters, so that neighbouring letters, accents and cases meet.
 LIVELY = "aAbZz09éÉßẞÆœØłıIİςΣά\u0301\u0308\u0345йЙёд東がﬁ½²ｗＷ '\"-_.:*&|!()\\\t\n\u00a0\u200b🎉"  # noqa: RUF001
 
 
@@ -27,7 +27,7 @@ def texts() -> list[str]:
 
 
 @on_postgresql
-async def test_postgresql_folds_as_we_do(session: AsyncSession) -> None:
+async def test_postgresql_folds_words_as_python_does(session: AsyncSession) -> None:
     asked = texts()
     statement = text(
         "SELECT search_words(value) FROM unnest(CAST(:texts AS text[]))"
@@ -38,11 +38,11 @@ async def test_postgresql_folds_as_we_do(session: AsyncSession) -> None:
     assert [(a, b) for a, b in zip(asked, answered, strict=True) if search_words(a) != b] == []
 
 
-def test_what_was_folded_is_not_folded_further() -> None:
+def test_folding_is_idempotent() -> None:
     assert [t for t in texts() if search_words(search_words(t)) != search_words(t)] == []
 
 
-def test_words_are_parted_by_one_space_each_and_none_is_too_long() -> None:
+def test_words_are_separated_by_one_space_and_none_is_too_long() -> None:
     for folded in map(search_words, texts()):
         assert folded == " ".join(folded.split())
         assert all(len(word) <= MAX_WORD_LENGTH for word in folded.split())

@@ -1,4 +1,4 @@
-"""Options of a URL on a real PostgreSQL: for connections that write, and for those that read."""
+"""Options of a database URL on a real PostgreSQL, for write, read and replica connections."""
 
 import asyncio
 import secrets
@@ -13,10 +13,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from app.core.config import Settings
-from app.core.server_urls.choice_of_server import NoSuitableServerError, ServerChoice
 from app.db.session import Database
-from tests.support.applications import running
-from tests.support.postgres import PostgresServer
+from app.main import create_app
+from mscr.connections.urls.choice_of_server import NoSuitableServerError, ServerChoice
+from mscr.testing.applications import running
+from mscr.testing.postgres import PostgresServer
 from tests.test_cli import Cli, assert_refused
 
 
@@ -29,8 +30,8 @@ async def url(postgres: PostgresServer) -> AsyncIterator[str]:
 
 
 async def seen_by(url: str, query: str, replica: str | None = None) -> list[object]:
-    """What connections say that write, that read, and that read from the replica."""
-    settings = Settings(_env_file=None, DATABASE_URL=url, DATABASE_REPLICA_URL=replica)
+    """Run a query on a write, a read and a replica connection."""
+    settings = Settings.from_env_file(None, DATABASE_URL=url, DATABASE_REPLICA_URL=replica)
     database = Database(settings)
     found = []
     try:
@@ -59,9 +60,7 @@ async def test_a_replica_is_preferred_for_reading_and_not_required(url: str) -> 
 
 
 @pytest.mark.parametrize("target", ["standby", "read-only"])
-async def test_no_server_of_the_kind_is_an_outage_and_no_fault_of_ours(
-    url: str, target: str
-) -> None:
+async def test_no_suitable_server_is_an_outage_and_no_server_fault(url: str, target: str) -> None:
     with pytest.raises(NoSuitableServerError, match="target_session_attrs=standby"):
         await seen_by(url, READ_ONLY, f"{url}&target_session_attrs={target}")
 
@@ -77,12 +76,10 @@ async def test_server_settings_of_the_url_are_in_force(url: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["-c%20no_such_setting=1", "-c%20work_mem=much"])
-async def test_an_option_that_the_server_refuses_is_an_outage_and_no_clients_fault(
-    url: str, option: str
-) -> None:
-    settings = Settings(_env_file=None, DATABASE_URL=f"{url}&options={option}")
+async def test_an_option_that_the_server_refuses_is_503(url: str, option: str) -> None:
+    settings = Settings.from_env_file(None, DATABASE_URL=f"{url}&options={option}")
 
-    async with running(settings) as client:
+    async with running(create_app(settings)) as client:
         body = {"email": "ada@example.com", "password": "correct horse"}
         login = await client.post("/api/v1/auth/login", json=body)
 
@@ -98,7 +95,7 @@ def test_an_option_that_the_server_refuses_is_one_line(tmp_path: Path, url: str)
 
 
 async def test_a_silent_server_leaves_the_next_one_its_time(url: str) -> None:
-    """As when the machine of the old primary is gone, and nothing refuses a connection."""
+    """As when the old primary's machine is gone, and nothing refuses a connection."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(0)
@@ -111,7 +108,7 @@ async def test_a_silent_server_leaves_the_next_one_its_time(url: str) -> None:
     assert found == [1, 1, 1]
 
 
-async def test_an_error_that_is_the_same_everywhere_is_not_tried_again(url: str) -> None:
+async def test_an_error_that_every_host_would_give_is_not_retried(url: str) -> None:
     path = make_url(url).query["host"]
     wrong = f"{url.partition('?')[0]}_missing?host={path},{path}&port=5432,5432"
 
@@ -119,7 +116,7 @@ async def test_an_error_that_is_the_same_everywhere_is_not_tried_again(url: str)
         await seen_by(wrong, "SELECT 1")
 
 
-async def test_hosts_are_tried_in_their_order_until_one_answers() -> None:
+async def test_hosts_are_tried_in_order_until_one_accepts() -> None:
     tried = []
 
     async def connect(*, host: str = "anywhere", port: int = 0, target_session_attrs: str) -> str:
@@ -139,7 +136,9 @@ async def test_hosts_are_tried_in_their_order_until_one_answers() -> None:
 
 
 @pytest.mark.parametrize("order", [["starting", "standby"], ["standby", "starting"]])
-async def test_a_server_that_starts_up_is_the_cause_and_not_its_kind(order: list[str]) -> None:
+async def test_a_starting_server_is_the_reported_cause_rather_than_its_kind(
+    order: list[str],
+) -> None:
     async def connect(*, host: str, **_: object) -> None:
         await asyncio.sleep(0)
         if host == "standby":
@@ -150,6 +149,6 @@ async def test_a_server_that_starts_up_is_the_cause_and_not_its_kind(order: list
         await ServerChoice(connect)(host=order, port=[1, 2], target_session_attrs="primary")
 
 
-async def test_the_driver_connects_where_nothing_else_is_given() -> None:
+async def test_the_driver_connects_by_default() -> None:
     with pytest.raises(FileNotFoundError):
         await ServerChoice()(host=["/no/such/socket"], port=[5432])

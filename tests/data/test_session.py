@@ -1,4 +1,4 @@
-"""Connections and transactions: what holds on each of them, and what is left behind."""
+"""Settings of connections, and the boundaries of transactions and savepoints."""
 
 import asyncio
 from typing import Annotated
@@ -15,10 +15,10 @@ from app.core.dependencies import CurrentUser, DbSession, ReadDbSession
 from app.core.responses import SuccessResponse, success_response
 from app.db.session import Database, get_read_db
 from app.models import Item, User
+from mscr.testing.databases import checked_out, on_postgresql, on_sqlite
+from mscr.testing.waiting import clients_of_database, connection_to
 from tests.data.conftest import make_user
-from tests.data.faults import clients_of_database, connection_to
 from tests.support.api import Api
-from tests.support.databases import checked_out, on_postgresql, on_sqlite
 
 INSERT_USER = text(
     "INSERT INTO users (public_id, email, email_key, password_hash) VALUES ('x', 'x', 'x', 'x')"
@@ -46,7 +46,7 @@ async def test_a_pragma_holds_on_every_connection(database: Database, pragma: st
         async with engine.connect() as first, engine.connect() as second:
             for connection in (first, second):
                 found.add(await connection.scalar(text(f"PRAGMA {pragma}")))
-                # A second transaction would wait for the end of the first.
+                # SQLite's write lock is held, so a second transaction would wait for this one.
                 await connection.rollback()
 
     assert found == {SQLITE_PRAGMAS[pragma]}
@@ -88,10 +88,10 @@ async def test_parallel_transactions_that_read_and_then_write_wait_for_each_othe
 
 
 @on_sqlite
-async def test_a_connection_whose_commit_was_refused_holds_no_lock(
+async def test_a_connection_whose_commit_failed_holds_no_lock(
     database: Database, database_url: str
 ) -> None:
-    """SQLite keeps such a transaction, and with it the lock that all writers need."""
+    """SQLite keeps such a transaction open, and with it the lock that all writers need."""
     orphans = "(id INTEGER REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED)"
     async with database.engine.begin() as connection:
         await connection.exec_driver_sql(f"CREATE TABLE orphans {orphans}")
@@ -104,7 +104,7 @@ async def test_a_connection_whose_commit_was_refused_holds_no_lock(
         await another.execute(INSERT_USER)
 
 
-async def test_a_savepoint_that_is_rolled_back_takes_its_rows_with_it(
+async def test_a_rolled_back_savepoint_undoes_its_rows(
     session: AsyncSession,
 ) -> None:
     session.add(make_user("kept@example.com"))
@@ -118,7 +118,7 @@ async def test_a_savepoint_that_is_rolled_back_takes_its_rows_with_it(
     assert (await session.scalars(select(User.email))).all() == ["kept@example.com"]
 
 
-async def test_a_transaction_that_is_rolled_back_takes_its_savepoints_with_it(
+async def test_a_rolled_back_transaction_undoes_its_savepoints(
     session: AsyncSession,
 ) -> None:
     async with session.begin_nested():
@@ -153,14 +153,14 @@ async def test_a_read_session_opens_no_transaction(database: Database, database_
         assert await clients_of_database(observer, "idle") == 1
 
 
-async def test_a_foreign_key_to_nobody_is_refused(session: AsyncSession) -> None:
+async def test_a_foreign_key_to_no_row_is_refused(session: AsyncSession) -> None:
     session.add(Item(title="Nobody's", owner_id=4711))
 
     with pytest.raises(DBAPIError, match=r"(?i)foreign key"):
         await session.flush()
 
 
-async def test_what_a_route_does_not_commit_is_rolled_back(
+async def test_uncommitted_work_of_a_route_is_rolled_back(
     app: FastAPI, client: AsyncClient, database: Database
 ) -> None:
     @app.post("/forgetful")
@@ -217,7 +217,7 @@ async def test_the_connection_is_back_in_its_pool_before_the_response_starts(
     assert (held["in the route"], held["http.response.start"]) == (1, 0)
 
 
-async def test_authentication_gives_its_connection_back_before_the_route_runs(
+async def test_authentication_returns_its_connection_before_the_route_runs(
     app: FastAPI, api: Api, database: Database
 ) -> None:
     account = await api.register()

@@ -1,4 +1,4 @@
-"""Connections that a firewall or a NAT has forgotten: replaced before a request meets them."""
+"""Connections that a firewall or NAT has forgotten are replaced before a request uses them."""
 
 import asyncio
 import secrets
@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,22 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 
 from app.core.config import Settings
-from app.core.keepalive import keep_alive
-from app.db.driver_connection import RenewingConnection, SessionEndedError
 from app.main import create_app
+from mscr.connections.keepalive import keep_alive
+from mscr.db.driver_connection import RenewingConnection, SessionEndedError
+from mscr.testing.api import Account
+from mscr.testing.postgres import PORT, PostgresServer
+from mscr.testing.silent_proxy import SilentProxy, silent_proxy
 from tests.data.faults import TEMPLATE, assert_unavailable, private_server, read, write
-from tests.support.api import Account, Api
-from tests.support.postgres import PORT, PostgresServer
-from tests.support.silent_proxy import SilentProxy, silent_proxy
+from tests.support.api import Api
 
 if TYPE_CHECKING:
     from app.db.session import Database
 
-# Before this, a request waited 11 s for its deadline, and shutdown as long for each connection.
+# Without the check, a request waits 11 s for its deadline, and shutdown 11 s per connection.
 SOON = 4
+# The checks of so many dead connections take longer than that.
+IDLE = 5
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +72,7 @@ def test_only_tcp_is_kept_alive() -> None:
 
 @pytest.mark.settings(TCP_KEEPALIVE_SECONDS=7)
 async def test_connections_to_the_database_are_kept_alive(database: "Database") -> None:
-    """Firewalls on the way keep what they see in use."""
+    """Keepalive packets keep the connection in the tables of firewalls on the way."""
     async with database.engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection
         assert driver is not None
@@ -84,7 +88,7 @@ every_time = pytest.mark.settings(DATABASE_IDLE_CHECK_SECONDS=0)
 async def test_requests_after_a_silence_are_answered(
     api: Api, account: Account, proxy: SilentProxy
 ) -> None:
-    """RL2: each of them finds connections that are dead and look alive."""
+    """RL2: every pooled connection is dead and looks alive."""
     await asyncio.gather(*(write(api, account) for _ in range(4)))
     await asyncio.gather(*(read(api, account) for _ in range(4)))
     proxy.fall_silent()
@@ -94,6 +98,25 @@ async def test_requests_after_a_silence_are_answered(
     answers += await asyncio.gather(*(write(api, account) for _ in range(8)))
 
     assert {answer.status_code for answer in answers} <= {200, 201}
+    assert time.monotonic() - started < SOON
+
+
+@every_time
+async def test_connections_that_were_idle_for_longer_than_a_dead_one_are_not_checked(
+    database: "Database", proxy: SilentProxy
+) -> None:
+    """RL2: otherwise requests would wait for the check of each connection in turn."""
+    idle_longest = [await database.read_engine.connect() for _ in range(IDLE)]
+    for connection in (*idle_longest, await database.engine.connect()):
+        await connection.close()
+    proxy.fall_silent()
+
+    started = time.monotonic()
+    async with AsyncExitStack() as stack:
+        for engine in (database.engine, *[database.read_engine] * IDLE):
+            _ = await stack.enter_async_context(engine.connect())
+
+    # The check of the first one takes a second.
     assert time.monotonic() - started < SOON
 
 
@@ -109,11 +132,11 @@ async def test_readiness_after_a_silence_is_200(client: AsyncClient, proxy: Sile
 async def test_sessions_that_the_server_ends_cost_no_request(
     api: Api, account: Account, proxy: SilentProxy
 ) -> None:
-    """A request may come between the server's last message and the end of the connection."""
+    """A request may arrive between the server's last message and the end of the connection."""
     await asyncio.gather(*(write(api, account) for _ in range(3)))
     await read(api, account)
     proxy.say_goodbye()
-    await asyncio.sleep(0.05)  # the driver signals nothing
+    await asyncio.sleep(0.05)  # the driver sends no signal to wait for
 
     answers = await asyncio.gather(*(write(api, account) for _ in range(3)), read(api, account))
 
@@ -121,14 +144,14 @@ async def test_sessions_that_the_server_ends_cost_no_request(
 
 
 @pytest.mark.parametrize("use", ["prepare", "fetch", "execute"])
-async def test_a_session_that_ended_is_named_by_its_cause(
+async def test_the_error_of_an_ended_session_names_its_cause(
     database_url: str, proxy: SilentProxy, use: str
 ) -> None:
     connection = await asyncpg.connect(
         database_url.replace("+asyncpg", ""), connection_class=RenewingConnection
     )
     proxy.say_goodbye()
-    await asyncio.sleep(0.05)  # the driver signals nothing
+    await asyncio.sleep(0.05)  # the driver sends no signal to wait for
 
     with pytest.raises(SessionEndedError, match="ended the session"):
         await getattr(connection, use)("BEGIN")
@@ -159,7 +182,7 @@ async def test_a_server_that_is_silent_to_all_is_answered_with_503(
     started = time.monotonic()
     assert_unavailable(await write(api, account))
 
-    # The check, and the deadline to connect.
+    # The idle check, and the timeout for a new connection.
     assert time.monotonic() - started < 1 + 3 + SOON
 
 
@@ -170,7 +193,7 @@ async def test_an_old_connection_is_replaced_before_use(
     await write(api, account)
     before = proxy.accepted
     later = time.monotonic() + 2
-    monkeypatch.setattr("app.db.stale_connections.monotonic", lambda: later)
+    monkeypatch.setattr("mscr.db.stale_connections.monotonic", lambda: later)
     proxy.fall_silent()
 
     assert (await write(api, account)).status_code == 201

@@ -1,19 +1,19 @@
-"""Who is let in where there is room for a few."""
+"""The turnstile shares a limited number of places fairly among callers."""
 
 import asyncio
 
 import pytest
 
-from app.db.turnstile import NOBODY, Turnstile
+from mscr.db.turnstile import NOBODY, Turnstile
 
 
 def entered(turnstile: Turnstile, *callers: str) -> str:
-    """Those of them, one after the other, who got in at once."""
+    """Return the callers that got in without waiting, in their order."""
     return "".join(caller for caller in callers if turnstile.try_enter(caller))
 
 
 async def line_up(turnstile: Turnstile, callers: str, order: list[str]) -> list[asyncio.Task[None]]:
-    """Have each of them wait for a turn, and then say so."""
+    """Make each caller wait for a turn and append itself to `order` when it enters."""
 
     async def wait(caller: str) -> None:
         await turnstile.wait(caller, seconds=5)
@@ -25,7 +25,7 @@ async def line_up(turnstile: Turnstile, callers: str, order: list[str]) -> list[
 
 
 async def leave(turnstile: Turnstile, callers: str) -> None:
-    """One after the other, each when whoever came in for the one before is there."""
+    """Free the callers' places one after the other, and let the next waiter enter in between."""
     for caller in callers:
         turnstile.leave(caller)
         for _ in range(3):
@@ -41,13 +41,13 @@ def test_one_caller_never_takes_every_place_if_there_are_several(places: int, mo
     assert entered(turnstile, *"bcd") == "bcd"[: places - most]
 
 
-def test_several_who_want_much_leave_a_place_too() -> None:
+def test_several_greedy_callers_leave_a_place_too() -> None:
     turnstile = Turnstile(10)
     assert entered(turnstile, *"ab" * 10) == "abababab"
     assert entered(turnstile, *"cd") == "cd"
 
 
-def test_nobody_may_take_every_place() -> None:
+def test_requests_without_a_caller_may_take_every_place() -> None:
     turnstile = Turnstile(3)
     assert [turnstile.try_enter(NOBODY) for _ in range(4)] == [True, True, True, False]
 
@@ -64,7 +64,7 @@ async def test_callers_take_turns_and_their_own_requests_come_in_order() -> None
     assert entered(turnstile, *"ab") == "a"
 
 
-async def test_who_has_no_place_comes_before_who_has_one() -> None:
+async def test_a_caller_without_a_place_comes_before_one_with_a_place() -> None:
     turnstile, order = Turnstile(2), list[str]()
     entered(turnstile, *"ab")
     await line_up(turnstile, "ac", order)
@@ -75,7 +75,7 @@ async def test_who_has_no_place_comes_before_who_has_one() -> None:
     assert order == ["c", "a"]
 
 
-async def test_of_those_who_have_some_who_has_least_comes_first() -> None:
+async def test_the_caller_with_the_fewest_places_comes_first() -> None:
     turnstile, order = Turnstile(5), list[str]()
     assert entered(turnstile, *"aaabab") == "aaab"
     await line_up(turnstile, "ab", order)
@@ -99,14 +99,14 @@ async def test_a_caller_with_its_share_waits_until_enough_is_free() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_who_gives_up_is_forgotten_and_what_came_too_late_goes_on() -> None:
+async def test_a_place_of_a_cancelled_waiter_passes_to_the_next() -> None:
     turnstile, order = Turnstile(1), list[str]()
     entered(turnstile, "x")
     gone, late, also_gone, patient = await line_up(turnstile, "abac", order)
     gone.cancel()
     also_gone.cancel()
     turnstile.leave("x")
-    # The place is b's, who has not woken up yet; and of a, neither.
+    # The place is already b's, whose task has not woken up yet. Both requests of a are cancelled.
     late.cancel()
 
     await patient
@@ -116,7 +116,7 @@ async def test_who_gives_up_is_forgotten_and_what_came_too_late_goes_on() -> Non
     assert entered(turnstile, *"ab") == "a"
 
 
-async def test_who_waits_too_long_is_told_and_keeps_nobody_waiting() -> None:
+async def test_a_wait_for_a_place_times_out_and_blocks_nobody() -> None:
     turnstile = Turnstile(1)
     entered(turnstile, "x")
     for caller in ("a", "a", NOBODY):
@@ -124,3 +124,27 @@ async def test_who_waits_too_long_is_told_and_keeps_nobody_waiting() -> None:
             await turnstile.wait(caller, seconds=0.01)
     turnstile.leave("x")
     assert entered(turnstile, "b") == "b"
+
+
+async def test_a_place_that_comes_with_the_deadline_is_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    turnstile = Turnstile(1)
+    entered(turnstile, "x")
+    asyncio.get_running_loop().call_later(0, turnstile.leave, "x")
+    await turnstile.wait("a", seconds=0)
+    assert not entered(turnstile, "b")
+    # The loop logs what its callbacks raise.
+    assert not caplog.records
+
+
+async def test_a_request_cancelled_at_its_deadline_gives_back_no_place() -> None:
+    turnstile = Turnstile(1)
+    entered(turnstile, "x")
+    task = asyncio.create_task(turnstile.wait("a", seconds=0))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0, task.cancel)
+    await asyncio.wait([task])
+
+    turnstile.leave("x")
+    assert entered(turnstile, *"ab") == "a"

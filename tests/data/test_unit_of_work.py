@@ -1,4 +1,4 @@
-"""One use case, one transaction: all of it or nothing, and once more when the database says so."""
+"""One use case, one transaction: all or nothing, with retries after deadlocks and conflicts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,18 +16,22 @@ from app.core.dependencies import DbSession
 from app.core.exceptions import EmailTakenError
 from app.db.session import Database
 from app.models import Item, RefreshToken, User
-from app.repositories import unit_of_work
 from app.repositories.item_repository import ItemRepository
-from app.repositories.unit_of_work import MAX_TRIES, retried
 from app.repositories.user_repository import UserRepository
+from mscr.db import retry
+from mscr.db.after_commit import after_commit
+from mscr.db.retry import MAX_TRIES
+from mscr.services.unit_of_work import retried
+from mscr.testing.api import Account
+from mscr.testing.databases import checked_out, on_postgresql, on_sqlite
+from mscr.testing.problems import problem
+from mscr.testing.table_rows import all_rows
+from mscr.testing.waiting import connection_to, is_waiting, until
 from tests.data.conftest import make_user
-from tests.data.faults import connection_to, is_waiting, until, writers_locked_out
-from tests.support.api import Account, Api
-from tests.support.databases import checked_out, on_postgresql, on_sqlite
-from tests.support.problems import problem
-from tests.support.table_rows import all_rows
+from tests.data.faults import writers_locked_out
+from tests.support.api import Api
 
-# The first time only: what a sequence gives is not undone with the transaction that took it.
+# Fail only the first time: a rollback does not undo a sequence.
 DEADLOCK_ONCE = (
     "CREATE SEQUENCE tries",
     """CREATE FUNCTION deadlock_once() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -40,7 +44,7 @@ DEADLOCK_ONCE = (
 
 
 class Meeting:
-    """Where the first two wait for each other. Who comes back later, alone, goes on."""
+    """A barrier at which the first two wait for each other. Later arrivals pass."""
 
     def __init__(self) -> None:
         self._barrier = asyncio.Barrier(2)
@@ -53,7 +57,7 @@ class Meeting:
 
 
 class Signing:
-    """Appends a letter to two users' names, one after the other."""
+    """A use case that appends a letter to the names of users, one after the other."""
 
     def __init__(self, user_repo: UserRepository, meeting: Meeting) -> None:
         self.user_repo = user_repo
@@ -83,7 +87,7 @@ Step = Callable[[AsyncSession], Awaitable[None]]
 
 
 class Trials:
-    """A use case that does a step, then fails, so many times."""
+    """A use case that runs a step and then fails, a given number of times."""
 
     def __init__(
         self, session: AsyncSession, step: Step, *, sqlstate: str = "40001", failures: int = 1
@@ -125,13 +129,13 @@ async def delete_account(api: Api, account: Account) -> Any:
     )
 
 
-# --- all of it, or nothing
+# --- all or nothing
 
 
 async def test_a_use_case_that_fails_at_its_end_leaves_nothing_in_any_table(
     api: Api, database: Database
 ) -> None:
-    """RL9: users, items and sessions were written already; the audit log refuses."""
+    """RL9: users, items and sessions are written before the audit log refuses its event."""
     account = await api.register()
     await api.create_item(account)
     before = await all_rows(database)
@@ -144,7 +148,7 @@ async def test_a_use_case_that_fails_at_its_end_leaves_nothing_in_any_table(
     assert await all_rows(database) == before
 
 
-async def test_what_fails_within_a_savepoint_takes_nothing_else_with_it(
+async def test_a_failure_within_a_savepoint_undoes_nothing_else(
     session: AsyncSession, owner: User, database: Database
 ) -> None:
     users, items = UserRepository(session), ItemRepository(session)
@@ -160,7 +164,7 @@ async def test_what_fails_within_a_savepoint_takes_nothing_else_with_it(
     assert await titles(database) == ["Kept"]
 
 
-async def test_a_refused_account_leaves_what_the_transaction_did_before(
+async def test_a_refused_account_keeps_the_earlier_work_of_its_transaction(
     session: AsyncSession, owner: User, database: Database
 ) -> None:
     users, items = UserRepository(session), ItemRepository(session)
@@ -183,14 +187,14 @@ async def execute(database: Database, *statements: str) -> None:
             await connection.exec_driver_sql(statement)
 
 
-# --- once more
+# --- retries
 
 
 @on_postgresql
-async def test_of_two_requests_in_a_deadlock_both_succeed(
+async def test_both_requests_of_a_deadlock_succeed(
     app: FastAPI, api: Api, database: Database
 ) -> None:
-    """RC5: one of them is ended by the database, and begins again with what the other wrote."""
+    """RC5: the database ends one of them, which is retried and reads what the other wrote."""
     one, other = await api.register(), await api.register()
     meeting = Meeting()
 
@@ -208,10 +212,10 @@ async def test_of_two_requests_in_a_deadlock_both_succeed(
 
 
 @on_postgresql
-async def test_of_two_who_change_what_both_have_read_neither_change_is_lost(
+async def test_concurrent_changes_of_a_row_that_both_have_read_are_both_kept(
     database: Database, owner: User
 ) -> None:
-    """RC5: without locks, by the isolation of their transactions."""
+    """RC5: without locks, by the isolation level."""
     meeting = Meeting()
 
     async def sign(letter: str) -> None:
@@ -226,7 +230,7 @@ async def test_of_two_who_change_what_both_have_read_neither_change_is_lost(
 
 @on_sqlite
 @pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=0.1)
-async def test_who_meets_a_locked_sqlite_tries_again(
+async def test_a_use_case_is_retried_when_sqlite_is_locked(
     session: AsyncSession, database_url: str
 ) -> None:
     """RC5."""
@@ -246,7 +250,7 @@ async def test_who_meets_a_locked_sqlite_tries_again(
 
 
 @on_postgresql
-async def test_an_account_is_deleted_though_the_database_ends_the_first_try(
+async def test_the_deletion_of_an_account_is_retried_after_a_deadlock(
     api: Api, database: Database
 ) -> None:
     """RC5."""
@@ -261,10 +265,10 @@ async def test_an_account_is_deleted_though_the_database_ends_the_first_try(
 
 
 @on_postgresql
-async def test_whoever_ends_other_sessions_waits_for_a_login_before_locking_any(
+async def test_revoking_other_sessions_waits_for_a_login_before_locking_any(
     api: Api, database_url: str
 ) -> None:
-    """RC5: each of the two would hold sessions that the other one wants."""
+    """RC5: otherwise each transaction would lock sessions that the other needs: a deadlock."""
     account = await api.register()
     async with connection_to(database_url) as login, connection_to(database_url) as observer:
         await login.exec_driver_sql("BEGIN")
@@ -278,10 +282,10 @@ async def test_whoever_ends_other_sessions_waits_for_a_login_before_locking_any(
     assert (await ending).status_code == 204
 
 
-# --- and when not
+# --- no retries
 
 
-async def test_a_transaction_that_is_ended_again_and_again_is_given_up(
+async def test_retries_are_limited(
     session: AsyncSession,
 ) -> None:
     trials = Trials(session, do_nothing, failures=MAX_TRIES)
@@ -292,7 +296,7 @@ async def test_a_transaction_that_is_ended_again_and_again_is_given_up(
     assert trials.tries == MAX_TRIES
 
 
-async def test_what_waits_for_the_commit_of_a_failed_try_is_forgotten(
+async def test_after_commit_callbacks_of_a_failed_try_are_dropped(
     session: AsyncSession,
 ) -> None:
     calls: list[int] = []
@@ -301,7 +305,7 @@ async def test_what_waits_for_the_commit_of_a_failed_try_is_forgotten(
         @retried
         async def run(self) -> str:
             self.tries += 1
-            self.user_repo.after_commit(lambda: calls.append(self.tries))
+            after_commit(self.user_repo.session, lambda: calls.append(self.tries))
             if self.tries <= self._failures:
                 raise DBAPIError("", None, _ConflictError(self._sqlstate))
             await self.user_repo.commit()
@@ -315,9 +319,7 @@ async def test_the_last_try_may_succeed(session: AsyncSession) -> None:
     assert await Trials(session, do_nothing, failures=MAX_TRIES - 1).run() == "done"
 
 
-async def test_nothing_is_done_again_after_a_commit(
-    session: AsyncSession, database: Database
-) -> None:
+async def test_nothing_is_retried_after_a_commit(session: AsyncSession, database: Database) -> None:
     async def commit(own: AsyncSession) -> None:
         own.add(make_user("once@example.com"))
         await own.commit()
@@ -333,7 +335,7 @@ async def test_nothing_is_done_again_after_a_commit(
 async def test_the_end_of_a_savepoint_is_no_commit(
     session: AsyncSession, owner: User, database: Database
 ) -> None:
-    """And the second try has no row of the first, nor is a connection held until then."""
+    """The second try has no row of the first, and no connection is held in between."""
     held, known = [], []
 
     async def write_part(own: AsyncSession) -> None:
@@ -347,10 +349,10 @@ async def test_the_end_of_a_savepoint_is_no_commit(
     await session.commit()
 
     assert (trials.tries, held, known) == (2, [0, 0], [True, False])
-    assert len(await names(database)) == 2  # the owner, and one that was added once
+    assert len(await names(database)) == 2  # the owner and the user that was added once
 
 
-async def test_part_of_a_larger_transaction_is_not_done_again_alone(
+async def test_part_of_a_larger_transaction_is_not_retried_alone(
     session: AsyncSession,
 ) -> None:
     session.add(make_user("before@example.com"))
@@ -363,7 +365,7 @@ async def test_part_of_a_larger_transaction_is_not_done_again_alone(
     assert trials.tries == 1
 
 
-async def test_another_error_of_the_database_is_not_tried_again(session: AsyncSession) -> None:
+async def test_another_error_of_the_database_is_not_retried(session: AsyncSession) -> None:
     """A lock timeout: the client has waited long enough."""
     trials = Trials(session, do_nothing, sqlstate="55P03")
 
@@ -373,10 +375,10 @@ async def test_another_error_of_the_database_is_not_tried_again(session: AsyncSe
     assert trials.tries == 1
 
 
-async def test_nothing_is_tried_again_when_the_first_try_took_too_long(
+async def test_nothing_is_retried_when_the_first_try_took_too_long(
     session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unit_of_work, "LAST_TRY_WITHIN", timedelta(seconds=-1))
+    monkeypatch.setattr(retry, "LAST_TRY_WITHIN", timedelta(seconds=-1))
     trials = Trials(session, do_nothing)
 
     with pytest.raises(DBAPIError):
@@ -390,5 +392,5 @@ async def test_repositories_of_two_sessions_are_no_unit_of_work(database: Databa
         trials = Trials(one, do_nothing)
         vars(trials)["item_repo"] = ItemRepository(other)
 
-        with pytest.raises(TypeError, match="Trials have no session in common"):
+        with pytest.raises(TypeError, match="Trials share no database session"):
             await trials.run()

@@ -1,4 +1,4 @@
-"""Two transactions that change one row: what the second finds, and what becomes of it."""
+"""Optimistic and pessimistic locks: two transactions change one row."""
 
 import pytest
 from fastapi import FastAPI
@@ -8,15 +8,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.dependencies import DbSession
-from app.core.idempotency import KeyScope
 from app.db.session import Database
-from app.models import Item, User
+from app.models import Base, Item, User
 from app.models.base import utcnow
-from app.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from app.models.tables import TABLES
 from app.repositories.item_repository import ItemRepository
-from app.repositories.owned_row_repository import OwnedRowRepository
-from tests.support.databases import on_postgresql
-from tests.support.problems import problem
+from mscr.core.idempotency import KeyScope
+from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from mscr.repositories.owned_row_repository import OwnedRowRepository
+from mscr.testing.databases import on_postgresql
+from mscr.testing.problems import problem
 
 
 @pytest.fixture
@@ -39,8 +40,8 @@ async def test_each_change_raises_the_version_by_one(
     await items.update(item, title="Changed")
     await items.commit()
     versions.append(await version(database))
-    # A statement for many rows does so too.
-    await OwnedRowRepository(session).soft_delete(item.owner_id)
+    # A bulk statement raises it too.
+    await OwnedRowRepository(session, Base.registry).soft_delete(item.owner_id)
     await items.commit()
     versions.append(await version(database))
     await items.restore((await session.scalars(select(Item))).one())
@@ -49,16 +50,16 @@ async def test_each_change_raises_the_version_by_one(
     assert [*versions, await version(database)] == [1, 2, 3, 4]
 
 
-async def test_whoever_writes_an_old_version_gets_409_and_overwrites_nothing(
+async def test_a_write_of_an_old_version_gets_409_and_overwrites_nothing(
     app: FastAPI, client: AsyncClient, database: Database, item: Item
 ) -> None:
-    """RC4: where nobody locked the row, or the first was quicker than any lock."""
+    """RC4: the optimistic lock, for rows that nobody locked."""
 
     @app.post("/overwrite")
     async def overwrite(db: DbSession) -> None:
         items = ItemRepository(db)
         read = (await items.list())[0]
-        # As another transaction would: the session does not hear of it.
+        # Another transaction's change, which the session does not notice.
         changed = update(Item).values(title="First", version=Item.version + 1)
         await db.execute(changed.execution_options(synchronize_session=False))
         await db.commit()
@@ -71,26 +72,26 @@ async def test_whoever_writes_an_old_version_gets_409_and_overwrites_nothing(
 
 
 @on_postgresql
-async def test_what_was_locked_is_read_as_the_one_before_left_it(
+async def test_a_row_is_read_again_after_the_wait_for_its_lock(
     database: Database, session: AsyncSession, item: Item
 ) -> None:
-    """RC4: also where the transaction had read it before."""
+    """RC4: also when the transaction had read the row before."""
     items = ItemRepository(session)
     await items.list()
     async with database.sessions.begin() as other:
         await other.execute(update(Item).values(title="First", version=Item.version + 1))
 
-    found = await items.find_for_update(item.public_id)  # type: ignore[arg-type]  # it is compared
+    found = await items.lock_row(item.public_id)  # type: ignore[arg-type]  # only compared with columns
 
     assert found is item
     assert (item.title, item.version) == ("First", 2)
 
 
-async def test_a_key_is_stored_once_however_it_was_locked(
+async def test_an_idempotency_key_is_stored_once_even_without_a_lock(
     session: AsyncSession, owner: User
 ) -> None:
-    """RC3: the constraint stands behind the lock."""
-    keys = IdempotencyKeyRepository(session)
+    """RC3: the unique constraint holds even without the lock."""
+    keys = IdempotencyKeyRepository(session, TABLES)
     scope = KeyScope.of(owner.id, "create_item", "key")
     row = {
         "user_id": scope.user_id,

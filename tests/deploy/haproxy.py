@@ -1,21 +1,21 @@
-"""A real HAProxy in front of the application, with a configuration of the test's own."""
+"""A real HAProxy in front of the application, configured by the test."""
 
 from __future__ import annotations
 
 import socket
 from typing import Final
 
+from mscr.testing.server import Server, ServerError
 from tests.deploy.nginx import unprivileged
 from tests.deploy.programs import require
-from tests.support.server import Server, ServerError
 
 NAME: Final = "haproxy.cfg"
 
 
 class HAProxy(Server):
-    """HAProxy on a port of the loopback. Skips the test where it is not installed."""
+    """HAProxy on a port of the loopback interface. Skips the test where it is not installed."""
 
-    # No test is run on somebody else's: its configuration is the subject.
+    # Never an external server: its configuration is under test.
     variable = "TEST_HAPROXY_IS_NEVER_EXTERNAL"
 
     def __init__(self, configuration: str, *, port: int) -> None:

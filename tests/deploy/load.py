@@ -1,4 +1,4 @@
-"""Many clients at once, and what became of each of their requests."""
+"""Load of many concurrent clients, and the outcome of each request."""
 
 import asyncio
 import itertools
@@ -14,10 +14,10 @@ Outcomes = Counter[str]
 
 
 class Load:
-    """Sends requests until it is left; half of the clients keep their connections.
+    """Send requests until the end of the block. Half of the clients keep their connections alive.
 
-    `requests` makes the next request, as bytes. An outcome is a status, a refused connection, or
-    how a request was lost that had a connection.
+    `requests` returns the next request as bytes. An outcome is a status, a refused connection, or
+    the error that lost a request after its connection was established.
     """
 
     def __init__(self, port: int, requests: Callable[[], bytes], *, clients: int = 8) -> None:
@@ -40,7 +40,7 @@ class Load:
 
     @property
     def failed(self) -> Outcomes:
-        """What was neither answered with success nor refused before it was sent."""
+        """Return the outcomes other than success and a refused connection."""
         good = {REFUSED, "200", "201", "204"}
         return Counter({name: n for name, n in self.outcomes.items() if name not in good})
 
@@ -75,7 +75,7 @@ class _Connection:
             return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def ask(self, request: bytes) -> tuple[int, bool]:
-        """Return the status, and whether the connection can be used again."""
+        """Send a request. Return the status, and whether the connection can be reused."""
         self._writer.write(request)
         async with asyncio.timeout(PATIENCE_SECONDS):
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -96,13 +96,13 @@ class _Connection:
 
 
 def _close(connection: _Connection | None) -> _Connection | None:
-    """Close it, and return none in its place."""
+    """Close the connection, if there is one, and return None."""
     if connection is not None:
         connection.close()
     return None
 
 
 def in_turns(*requests: bytes) -> Callable[[], bytes]:
-    """Return what makes these requests one after another, for all clients together."""
+    """Return a function that returns these requests in turn, for all clients together."""
     endless = itertools.cycle(requests)
     return lambda: next(endless)

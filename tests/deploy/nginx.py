@@ -1,4 +1,4 @@
-"""A real nginx in front of the application, with a configuration of the test's own."""
+"""A real nginx in front of the application, configured by the test."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pwd
 import socket
 from typing import Final
 
+from mscr.testing.scratch import Account
+from mscr.testing.server import Server, ServerError
 from tests.deploy.programs import require
-from tests.support.scratch import Account
-from tests.support.server import Server, ServerError
 
 # Paths are relative to the scratch directory, which the worker may write to.
 CONFIGURATION: Final = """\
@@ -30,12 +30,13 @@ http {{
 
 
 class Nginx(Server):
-    """nginx on a port of the loopback. `http` is what its `http` block holds, `server` included.
+    """nginx on a port of the loopback interface.
 
-    Skips the test where nginx is not installed.
+    `http` is the content of its `http` block, including `server`. The test is skipped where nginx
+    is not installed.
     """
 
-    # No test is run on somebody else's: its configuration is the subject.
+    # Never an external server: its configuration is under test.
     variable = "TEST_NGINX_IS_NEVER_EXTERNAL"
 
     def __init__(self, http: str, *, port: int) -> None:
@@ -46,7 +47,7 @@ class Nginx(Server):
 
     def prepare(self) -> None:
         self._program = require("nginx")
-        # As root, its workers would be another user's, who may not enter the directory.
+        # If root starts nginx, its workers run as another user, who may not enter the directory.
         self.account = unprivileged()
         self.open_scratch()
         configuration = self.scratch.path / "nginx.conf"
@@ -66,7 +67,7 @@ class Nginx(Server):
 
 
 def unprivileged() -> Account:
-    """Return the user `nobody` where we are root, otherwise ourselves."""
+    """Return the user `nobody` when running as root, otherwise the current user."""
     if os.geteuid() != 0:
         return Account()
     nobody = pwd.getpwnam("nobody")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import make_url
 
+from mscr.testing.postgres import PORT, PostgresServer
+from mscr.testing.server import Server
 from tests.deploy.programs import require
-from tests.support.postgres import PORT, PostgresServer
-from tests.support.server import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Of one address, PgBouncer makes this the end of a socket's name too.
+# PgBouncer puts the port into its socket's name too.
 LISTEN_PORT: Final = "6432"
 # Each database has so few server connections that clients share them all the time.
 DEFAULTS: Final = {
@@ -29,7 +29,7 @@ DEFAULTS: Final = {
 
 
 class PgBouncer(Server):
-    """Debian's PgBouncer with an ini file of its own: `pool_mode`, and other settings by name."""
+    """Debian's PgBouncer with its own ini file. Keyword arguments are PgBouncer's settings."""
 
     variable = "TEST_PGBOUNCER_URL"
 
@@ -42,16 +42,16 @@ class PgBouncer(Server):
         self.settings = DEFAULTS | {"pool_mode": pool_mode} | settings
 
     def url(self, database: str) -> str:
-        """Return the URL of a database of the server behind it."""
+        """Return the URL of a database, through the pooler."""
         query = f"host={self.scratch.path}&port={LISTEN_PORT}"
         return f"postgresql+asyncpg://postgres@localhost/{database}?{query}"
 
     def in_front_of(self, url: str) -> str:
-        """Return the URL of the same database behind the pooler."""
+        """Return the URL of the same database, through the pooler."""
         return self.url(make_url(url).database or "")
 
     def stop(self) -> None:
-        # On SIGINT alone it would wait for its clients.
+        # On SIGINT alone, PgBouncer would wait for its clients.
         if self._process is not None:
             self._process.terminate()
         super().stop()

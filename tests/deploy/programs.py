@@ -1,4 +1,4 @@
-"""The servers that people put in front of the application and of its database."""
+"""Installed servers that operators put in front of the application and its database."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-# Debian installs servers in sbin, which is not on everybody's PATH.
+# Debian installs servers in sbin, which is not on every user's PATH.
 SEARCH_PATH: Final = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"])
 
 

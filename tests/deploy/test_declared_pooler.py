@@ -1,4 +1,4 @@
-"""DATABASE_POOLER says what is not so: one line says which setting is wrong."""
+"""A wrong value of DATABASE_POOLER is reported in one line that names the setting."""
 
 import asyncio
 import os
@@ -11,16 +11,17 @@ import pytest
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.config import PROJECT_ROOT, Settings
+from app.core.config import Settings
+from app.main import create_app
+from mscr.testing.applications import running
+from mscr.testing.commands import finish, start
+from mscr.testing.postgres import PostgresServer
 from tests.data.faults import migrated_database, private_server
 from tests.deploy.pgbouncer import PgBouncer
-from tests.support.applications import running
-from tests.support.commands import finish, start
-from tests.support.postgres import PostgresServer
 
 DROPPED: Final = "extra_float_digits,statement_timeout,lock_timeout"
 IDLE: Final = "idle_in_transaction_session_timeout,default_transaction_read_only"
-# What is declared, and what is there: the mode, and other settings of PgBouncer.
+# The declared pooler, and the actual one: its mode and other settings of PgBouncer.
 WRONG: Final = {
     "none before a pooler that refuses parameters": ("none", "session", {}),
     "none before a pooler of transactions": ("none", "transaction", {}),
@@ -47,7 +48,7 @@ async def url(server: PostgresServer) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize(("declared", "mode", "options"), WRONG.values(), ids=WRONG.keys())
-async def test_a_wrong_declaration_is_not_ready_and_logs_which_setting_is_wrong(
+async def test_with_a_wrong_declaration_readiness_is_503_and_the_log_names_the_setting(
     server: PostgresServer,
     url: str,
     declared: str,
@@ -57,7 +58,7 @@ async def test_a_wrong_declaration_is_not_ready_and_logs_which_setting_is_wrong(
 ) -> None:
     with PgBouncer(server, mode, **options) as pooler:
         settings = configured(pooler.in_front_of(url), declared)
-        async with running(settings) as client:
+        async with running(create_app(settings)) as client:
             answer = await client.get("/health/ready")
 
     assert answer.status_code == 503
@@ -68,7 +69,7 @@ async def test_a_wrong_declaration_is_not_ready_and_logs_which_setting_is_wrong(
 
 @pytest.mark.long
 @pytest.mark.parametrize(("declared", "mode", "options"), WRONG.values(), ids=WRONG.keys())
-async def test_doctor_says_in_one_line_which_setting_is_wrong(
+async def test_doctor_names_the_wrong_setting_in_one_line(
     server: PostgresServer, url: str, declared: str, mode: str, options: dict[str, str]
 ) -> None:
     with PgBouncer(server, mode, **options) as pooler:
@@ -76,7 +77,7 @@ async def test_doctor_says_in_one_line_which_setting_is_wrong(
             "DATABASE_URL": pooler.in_front_of(url),
             "DATABASE_POOLER": declared,
         }
-        ended = finish(start([sys.executable, "cli.py", "doctor"], environment, cwd=PROJECT_ROOT))
+        ended = finish(start([sys.executable, "cli.py", "doctor"], environment))
 
     assert ended.status == 1
     [line] = [line for line in ended.output.splitlines() if "FAILED" in line]
@@ -86,12 +87,12 @@ async def test_doctor_says_in_one_line_which_setting_is_wrong(
 
 
 @pytest.mark.parametrize("mode", ["session", "none"])
-async def test_to_declare_transactions_is_right_for_every_other_database_too(
+async def test_declaring_a_transaction_pooler_works_with_every_database(
     server: PostgresServer, url: str, mode: str
 ) -> None:
     with PgBouncer(server, "session") as pooler:
         place = url if mode == "none" else pooler.in_front_of(url)
-        async with running(configured(place, "transaction")) as client:
+        async with running(create_app(configured(place, "transaction"))) as client:
             answer = await client.get("/health/ready")
 
     assert answer.status_code == 200
@@ -99,7 +100,7 @@ async def test_to_declare_transactions_is_right_for_every_other_database_too(
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])
 @pytest.mark.parametrize("command", ["cli.py doctor", "-m alembic upgrade head"])
-async def test_a_pooler_whose_connections_are_all_in_use_is_named(
+async def test_a_pooler_with_all_connections_in_use_is_named(
     server: PostgresServer, url: str, mode: str, command: str
 ) -> None:
     with PgBouncer(server, mode, default_pool_size="1") as pooler:
@@ -110,7 +111,7 @@ async def test_a_pooler_whose_connections_are_all_in_use_is_named(
             "DATABASE_CONNECT_TIMEOUT_SECONDS": "1",
         }
         async with one_transaction(place):
-            started = start([sys.executable, *command.split()], environment, cwd=PROJECT_ROOT)
+            started = start([sys.executable, *command.split()], environment)
             ended = await asyncio.to_thread(finish, started)
 
     assert "default_pool_size" in ended.output
@@ -131,7 +132,7 @@ async def test_a_refusal_by_the_pooler_itself_has_its_own_remedy(
     with PgBouncer(server, "transaction", **options) as pooler:
         place = pooler.in_front_of(url)
         environment = os.environ | {"DATABASE_URL": place, "DATABASE_POOLER": "transaction"}
-        ended = finish(start([sys.executable, "cli.py", "doctor"], environment, cwd=PROJECT_ROOT))
+        ended = finish(start([sys.executable, "cli.py", "doctor"], environment))
 
     [line] = [line for line in ended.output.splitlines() if "FAILED" in line]
     assert line.endswith(remedy)
@@ -139,7 +140,7 @@ async def test_a_refusal_by_the_pooler_itself_has_its_own_remedy(
 
 @asynccontextmanager
 async def one_transaction(url: str) -> AsyncIterator[None]:
-    """Keep the only connection of the pooler in use."""
+    """Keep the pooler's only server connection in use."""
     engine = create_async_engine(url, poolclass=NullPool, connect_args={"statement_cache_size": 0})
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))

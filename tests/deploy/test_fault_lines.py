@@ -1,4 +1,4 @@
-"""Each fault of a database, through each command: one line, the cause, the remedy, no secret."""
+"""Every command reports every database fault in one line: the cause, the remedy, no secret."""
 
 import asyncio
 import secrets
@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from mscr.testing.callers import server_that_never_answers
+from mscr.testing.certificates import server_context, write_certificate
+from mscr.testing.commands import ALEMBIC, Ended, finish, start
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.tls_servers import postgres_with_tls, server_that_says, server_with_tls
+from mscr.testing.waiting import connection_to
 from tests.core.test_diagnosis import SECRET, prepare, url_of
-from tests.data.faults import TEMPLATE, connection_to, private_server
-from tests.support.certificates import server_context, write_certificate
-from tests.support.commands import ALEMBIC, Ended, finish, start
-from tests.support.postgres import PostgresServer
-from tests.support.tls_servers import postgres_with_tls, server_that_says, server_with_tls
+from tests.data.faults import TEMPLATE, private_server
 
 pytestmark = pytest.mark.long
 
@@ -29,7 +31,7 @@ COMMANDS = {
     "alembic current": [ALEMBIC, "current"],
     "alembic upgrade": [ALEMBIC, "upgrade", "head"],
 }
-# What Alembic says before it does anything.
+# Lines that Alembic prints before it does anything.
 CHATTER = ("Context impl", "Will assume", "Running upgrade")
 SETTINGS = {
     "ENVIRONMENT": "test",
@@ -74,7 +76,7 @@ async def run(command: str, database_url: str, **settings: str) -> Ended:
 
 
 def line_of(ended: Ended) -> str:
-    """The one line that says what is wrong; doctor's others are ok."""
+    """Return the one line that reports a fault. The other lines of `doctor` begin with `ok`."""
     lines = ended.output.splitlines()
     wrong = [line for line in lines if line.strip() and not line.startswith((*CHATTER, "ok "))]
     assert ended.status != 0, ended.output
@@ -127,17 +129,16 @@ async def test_postgresql_cannot_be_reached(fault: tuple[str, str, str], command
 
 @each_command
 async def test_postgresql_does_not_answer(command: str) -> None:
-    async with await asyncio.start_server(lambda _, __: None, "127.0.0.1", 0) as silent:
-        port = silent.sockets[0].getsockname()[1]
+    async with server_that_never_answers() as port:
         line = line_of(await run(command, f"postgresql://me:{SECRET}@127.0.0.1:{port}/app"))
 
-    assert "no answer in time" in line
+    assert "no response in time" in line
     assert "firewalls" in line
 
 
 @pytest.fixture
 async def with_tls(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """The URLs of servers whose certificates are wrong, by what is wrong."""
+    """Start servers whose certificates are wrong, and return their URLs by the fault."""
     own = write_certificate(tmp_path / "own.pem", "localhost")
     old = write_certificate(tmp_path / "old.pem", "localhost", days=-1)
     other = write_certificate(tmp_path / "other.pem", "elsewhere.example")
@@ -163,7 +164,7 @@ async def with_tls(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
 CERTIFICATES = {
     "of another authority": ("self-signed", "sslrootcert"),
     "expired": ("expired", "renew it"),
-    "of another host": ("another host name", "as in the certificate"),
+    "of another host": ("another host name", "the certificate's host name"),
     "without TLS": ("does not offer TLS", "sslmode"),
 }
 
@@ -242,7 +243,7 @@ async def test_the_file_is_no_database(tmp_path: Path, command: str) -> None:
 
     line = line_of(await run(command, f"sqlite:///{tmp_path}/app.db"))
 
-    assert "no SQLite database" in line
+    assert "not an SQLite database" in line
     assert "correct the path" in line
 
 
@@ -256,7 +257,7 @@ async def test_another_process_writes_to_sqlite(tmp_path: Path, command: str) ->
     assert "another process" in line
 
 
-async def test_what_answers_for_redis_is_something_else(tmp_path: Path) -> None:
+async def test_the_server_at_the_redis_url_is_no_redis(tmp_path: Path) -> None:
     path = write_certificate(tmp_path / "own.pem", "localhost")
     database = f"sqlite:///{tmp_path}/app.db"
     assert (await run("init-db", database)).status == 0

@@ -1,4 +1,4 @@
-"""The application under a path prefix of a real HAProxy, which checks its health, too."""
+"""The application under a path prefix of a real HAProxy, which also checks its health."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,15 +7,15 @@ from typing import Final
 import httpx2
 import pytest
 
+from mscr.testing.api import PASSWORD
 from tests.deploy.haproxy import HAProxy
-from tests.support.api import PASSWORD
 from tests.test_cli import Cli, free_port
 from tests.test_cli_server import Serving, clients_in
 
 pytestmark = pytest.mark.long
 
 CLIENT: Final = "127.0.0.9"
-# `option forwardfor` adds a line of its own. The health check is HTTP/1.0, without a Host header.
+# `option forwardfor` adds a header line. The health check is HTTP/1.0, without a Host header.
 CONFIGURATION: Final = """\
 defaults
     mode http
@@ -73,8 +73,8 @@ def test_the_client_is_the_one_that_haproxy_saw(serving: tuple[httpx2.Client, Se
     assert clients_in(served.output) == [CLIENT]
 
 
-def test_its_health_check_needs_no_host(serving: tuple[httpx2.Client, Serving]) -> None:
-    """Refused, it would take the application out of service."""
+def test_the_health_check_of_haproxy_needs_no_host(serving: tuple[httpx2.Client, Serving]) -> None:
+    """If it were refused, HAProxy would take the application out of service."""
     client, served = serving
     served.wait_until(lambda: served.output.count('"/svc/health/ready"') > 3)
 

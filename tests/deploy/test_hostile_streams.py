@@ -1,4 +1,4 @@
-"""Byte streams without end against `cli.py serve`: they are cut off, and cost no memory."""
+"""Endless byte streams against `cli.py serve` are cut off and cost no memory."""
 
 import socket
 import time
@@ -12,7 +12,7 @@ from tests.test_cli import Cli
 from tests.test_cli_server import Serving, serving
 
 MIB: Final = 1024 * 1024
-# What the buffers of the two sockets hold, beside the bytes that are read after a refusal.
+# The capacity of both socket buffers, plus the bytes that are read after a refusal.
 MOST_SENT: Final = 30 * MIB
 MOST_GROWTH: Final = 16 * MIB
 ENOUGH: Final = 200 * MIB
@@ -22,7 +22,7 @@ GET: Final = b"GET / HTTP/1.1\r\nHost: a\r\n"
 POST: Final = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 CHUNKED: Final = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 BLOCK: Final = b"x" * 65_536
-# The beginning, what follows again and again, and the status of the answer.
+# The beginning, the part that is repeated, and the status of the response.
 STREAMS: Final = {
     "header lines": (GET, b"X: aaaaaaaaaa\r\n" * 4000, 431),
     "one header": (GET + b"X: ", BLOCK, 431),
@@ -52,7 +52,7 @@ def memory(running: Serving) -> int:
 
 
 def flood(running: Serving, beginning: bytes, again: bytes) -> tuple[int, bytes]:
-    """Return how many bytes could be sent, and the beginning of the answer."""
+    """Send an endless stream. Return the number of bytes sent and the beginning of the response."""
     port = int(running.url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as client:
         sent, deadline = 0, time.monotonic() + SECONDS
@@ -69,7 +69,7 @@ def flood(running: Serving, beginning: bytes, again: bytes) -> tuple[int, bytes]
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_without_end_is_cut_off_and_costs_no_memory(running: Serving, name: str) -> None:
+def test_an_endless_stream_is_cut_off_and_costs_no_memory(running: Serving, name: str) -> None:
     beginning, again, status = STREAMS[name]
     before = memory(running)
 

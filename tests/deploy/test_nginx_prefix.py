@@ -9,15 +9,15 @@ from typing import Final
 import httpx2
 import pytest
 
+from mscr.testing.api import PASSWORD
 from tests.deploy.nginx import Nginx
-from tests.support.api import PASSWORD
 from tests.test_cli import Cli, free_port
 from tests.test_cli_server import Serving, clients_in
 
 ROOT: Final = "/svc"
 CLIENT: Final = "127.0.0.9"
 AUTH: Final = f"{ROOT}/api/v1/auth"
-# nginx takes the prefix off if `proxy_pass` has a path, be it a slash, and passes it on otherwise.
+# nginx strips the prefix if `proxy_pass` has a path, even `/`. Otherwise it passes the prefix on.
 SERVER: Final = """
 server {{
     listen 127.0.0.1:{port};
@@ -32,11 +32,11 @@ server {{
 
 
 class Behind:
-    """A client of nginx."""
+    """An HTTP client that sends its requests through nginx."""
 
     def __init__(self, url: str, serving: Serving) -> None:
         self.serving = serving
-        # From an address that no proxy has.
+        # An address that is not one of the proxies'.
         transport = httpx2.HTTPTransport(local_address=CLIENT)
         self.http = httpx2.Client(base_url=url, trust_env=False, transport=transport)
 
@@ -101,7 +101,7 @@ def test_location_and_link_lead_back_through_nginx(behind: Behind) -> None:
     assert len(behind.get(str(listed.url.join(following)), **caller).json()["data"]) == 1
 
 
-def test_health_and_keys_are_behind_the_prefix_and_probes_need_none(behind: Behind) -> None:
+def test_health_and_keys_are_behind_the_prefix_and_probes_need_no_prefix(behind: Behind) -> None:
     for path in ("/health/live", "/health/ready"):
         assert behind.get(f"{ROOT}{path}", Host="10.1.2.3").status_code == 200
         direct = behind.serving.url + path

@@ -1,4 +1,4 @@
-"""uvicorn's own command, which knows neither our settings nor our bounds."""
+"""The application started by uvicorn's own command, without the server's settings and bounds."""
 
 import secrets
 import socket
@@ -13,12 +13,11 @@ import httpx2
 import pytest
 
 from app.core.config import PROJECT_ROOT
-from tests.deploy.test_restarts import production, server
-from tests.support.postgres import PostgresServer
-from tests.support.valkey import ValkeyServer
+from mscr.testing.valkey import ValkeyServer
+from tests.deploy.test_restarts import database_url, production, server
 from tests.test_cli import free_port
 
-__all__ = ["server"]
+__all__ = ["database_url", "server"]
 
 PATIENCE_SECONDS = 60
 
@@ -31,7 +30,7 @@ class Uvicorn:
         self._log = log
         command = [sys.executable, "-m", "uvicorn", "app.main:app", f"--port={self.port}"]
         with log.open("wb") as output:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
+            self.process = subprocess.Popen(  # noqa: S603 - the test's own command
                 [*command, f"--workers={workers}"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -69,11 +68,10 @@ def uvicorn(settings: dict[str, str], tmp_path: Path, *, workers: int) -> Iterat
 
 
 def test_two_workers_of_uvicorn_do_not_start_with_sqlite(
-    server: PostgresServer, valkey: ValkeyServer, tmp_path: Path, sqlite_template: Path
+    valkey: ValkeyServer, tmp_path: Path, sqlite_template: Path
 ) -> None:
-    settings = production(
-        server, valkey, DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/{secrets.token_hex(4)}.db"
-    )
+    url = f"sqlite+aiosqlite:///{tmp_path}/{secrets.token_hex(4)}.db"
+    settings = production(url, valkey)
     with uvicorn(settings, tmp_path, workers=2) as running:
         running.process.wait(PATIENCE_SECONDS)
 
@@ -82,9 +80,9 @@ def test_two_workers_of_uvicorn_do_not_start_with_sqlite(
 
 
 def test_two_workers_of_uvicorn_do_not_start_with_a_limiter_in_memory(
-    server: PostgresServer, valkey: ValkeyServer, tmp_path: Path
+    database_url: str, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
-    settings = production(server, valkey)
+    settings = production(database_url, valkey)
     del settings["REDIS_URL"]
     with uvicorn(settings, tmp_path, workers=2) as running:
         running.process.wait(PATIENCE_SECONDS)
@@ -92,10 +90,10 @@ def test_two_workers_of_uvicorn_do_not_start_with_a_limiter_in_memory(
     assert "Configuration error: The rate limiter in memory serves one process" in running.output
 
 
-def test_one_worker_of_uvicorn_serves_with_a_warning_and_logs_no_query_of_a_handshake(
-    server: PostgresServer, valkey: ValkeyServer, tmp_path: Path
+def test_one_worker_of_uvicorn_logs_a_warning_and_no_query_of_a_handshake(
+    database_url: str, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
-    settings = production(server, valkey, ACCESS_LOG="true")
+    settings = production(database_url, valkey, ACCESS_LOG="true")
     del settings["REDIS_URL"]
     handshake = (
         b"GET /ws?token=canary HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"

@@ -1,4 +1,4 @@
-"""The application through a real PgBouncer, in both of the modes that it supports."""
+"""The application through a real PgBouncer, in both modes that it supports."""
 
 import asyncio
 import time
@@ -15,17 +15,18 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from app.core.config import Settings
 from app.core.dependencies import DbSession
 from app.db.session import Database
-from app.repositories.prepared_statement import PreparedStatement
+from mscr.queries.prepared_statement import PreparedStatement
+from mscr.testing.api import Account
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.waiting import until
 from tests.data.faults import (
     assert_unavailable,
     migrated_database,
     private_server,
-    until,
     writers_locked_out,
 )
 from tests.deploy.pgbouncer import PgBouncer
-from tests.support.api import Account, Api
-from tests.support.postgres import PostgresServer
+from tests.support.api import Api
 
 SLACK_SECONDS: Final = 2
 CALLERS: Final = 12
@@ -60,7 +61,7 @@ async def direct_url(server: PostgresServer) -> AsyncIterator[str]:
 
 @pytest.fixture
 def pooler(server: PostgresServer, mode: str) -> Iterator[PgBouncer]:
-    # In session mode each of our connections keeps one of the server's.
+    # In session mode, each client connection occupies a server connection.
     size = "4" if mode == "transaction" else "40"
     with PgBouncer(server, mode, default_pool_size=size) as running:
         yield running
@@ -71,14 +72,14 @@ def settings(
     direct_url: str, pooler: PgBouncer, mode: str, request: pytest.FixtureRequest
 ) -> Settings:
     marker = request.node.get_closest_marker("settings")
-    # However busy the machine is: the tests are about the pooler, not about waiting for ours.
+    # Long timeouts for a busy machine: the tests are about the pooler, not the application's pool.
     patience = {"DATABASE_POOL_TIMEOUT_SECONDS": 30, "DATABASE_CONNECT_TIMEOUT_SECONDS": 30}
     values = {"DATABASE_POOLER": mode, **patience, **(marker.kwargs if marker else {})}
-    return Settings(_env_file=None, DATABASE_URL=pooler.in_front_of(direct_url), **values)
+    return Settings.from_env_file(None, DATABASE_URL=pooler.in_front_of(direct_url), **values)
 
 
 async def everything(api: Api, account: Account) -> set[int]:
-    """What clients do: log in, write, read in every way, change, delete."""
+    """Send a client's typical requests: write, read in every way, change, delete."""
     headers = account.headers
     client = api.client
     statuses: set[int] = set()
@@ -101,7 +102,7 @@ async def everything(api: Api, account: Account) -> set[int]:
 
 
 async def test_everything_works_under_load(api: Api) -> None:
-    """Many more callers than server connections, which they share in transaction mode."""
+    """Many more callers than server connections, which callers share in transaction mode."""
     accounts = [await api.register() for _ in range(CALLERS)]
 
     statuses = await asyncio.gather(
@@ -116,7 +117,7 @@ async def test_everything_works_under_load(api: Api) -> None:
     DATABASE_LOCK_TIMEOUT_SECONDS=3,
     DATABASE_IDLE_TRANSACTION_TIMEOUT_SECONDS=9,
 )
-async def test_deadlines_and_read_only_mode_are_in_force_however_it_is_asked(
+async def test_deadlines_and_read_only_mode_are_in_force_on_every_path(
     database: Database,
 ) -> None:
     deadlines = ["7s", "3s", "9s"]
@@ -134,7 +135,7 @@ async def test_deadlines_and_read_only_mode_are_in_force_however_it_is_asked(
 
 
 @pytest.mark.settings(DATABASE_STATEMENT_TIMEOUT_SECONDS=0.5)
-async def test_a_slow_statement_is_cut(app: FastAPI, client: AsyncClient) -> None:
+async def test_a_slow_statement_is_cancelled(app: FastAPI, client: AsyncClient) -> None:
     @app.get("/slow")
     async def slow(db: DbSession) -> None:
         await db.execute(text("SELECT pg_sleep(60)"))
@@ -149,7 +150,7 @@ async def test_a_slow_statement_is_cut(app: FastAPI, client: AsyncClient) -> Non
 
 
 @pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=0.5)
-async def test_a_wait_for_a_lock_is_cut(api: Api, direct_url: str) -> None:
+async def test_a_wait_for_a_lock_times_out(api: Api, direct_url: str) -> None:
     account = await api.register()
     async with writers_locked_out(direct_url):
         started = time.monotonic()
@@ -162,7 +163,7 @@ async def test_a_wait_for_a_lock_is_cut(api: Api, direct_url: str) -> None:
     assert 0.5 <= elapsed < 0.5 + SLACK_SECONDS
 
 
-async def test_a_session_that_reads_cannot_write(database: Database) -> None:
+async def test_a_read_session_cannot_write(database: Database) -> None:
     insert = text("INSERT INTO tags (public_id, name, name_key, owner_id) VALUES ('x','x','x',1)")
     async with database.read_sessions() as session:
         with pytest.raises(DBAPIError) as refused:
@@ -171,14 +172,14 @@ async def test_a_session_that_reads_cannot_write(database: Database) -> None:
     assert getattr(refused.value.orig, "sqlstate", None) == "25006"
 
 
-async def test_the_next_client_of_a_server_connection_inherits_nothing(
+async def test_the_next_client_of_a_server_connection_inherits_no_setting(
     api: Api, database: Database, pooler: PgBouncer, direct_url: str
 ) -> None:
     account = await api.register()
     await asyncio.gather(*(everything(api, account) for _ in range(CALLERS)))
     async with database.read_sessions() as session:
         ours = (await session.execute(SETTINGS.statement)).one()
-    # In session mode, its server connection is free when ours ends.
+    # In session mode, the server connection is free only after the client has closed its own.
     await database.close()
 
     servers = int(pooler.settings["default_pool_size"])
@@ -189,11 +190,11 @@ async def test_the_next_client_of_a_server_connection_inherits_nothing(
 
 
 async def settings_of_all(url: str, servers: int) -> list[Any]:
-    """What is in force on each server connection, for a client that sets nothing."""
+    """Return the settings in force on each server connection, for a client that sets none."""
     unprepared = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     engine = create_async_engine(url, poolclass=NullPool, connect_args=unprepared)
     connections = [await engine.connect() for _ in range(servers)]
-    # Each has begun a transaction, and so has a server connection to itself.
+    # Each connection is in a transaction, so each has a server connection to itself.
     rows = [(await each.execute(SETTINGS.statement)).one() for each in connections]
     for each in connections:
         await each.close()
@@ -201,7 +202,9 @@ async def settings_of_all(url: str, servers: int) -> list[Any]:
 
 
 @pytest.mark.long
-async def test_a_restart_of_the_pooler_under_load_is_survived(api: Api, pooler: PgBouncer) -> None:
+async def test_the_application_recovers_from_a_restart_of_the_pooler_under_load(
+    api: Api, pooler: PgBouncer
+) -> None:
     account = await api.register()
     calls = [asyncio.create_task(list_items(api, account)) for _ in range(60)]
     await calls[10]

@@ -1,4 +1,4 @@
-"""Migrations through a real PgBouncer: one at a time, and nothing stays behind."""
+"""Migrations through a real PgBouncer: one at a time, and no lock is left behind."""
 
 import asyncio
 import os
@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from sqlalchemy import text
 
-from tests.data.faults import connection_to, private_server, until
+from mscr.testing.commands import ALEMBIC, Ended, finish, start
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.waiting import connection_to, until
+from tests.data.faults import private_server
 from tests.deploy.pgbouncer import PgBouncer
-from tests.support.commands import ALEMBIC, Ended, finish, start
-from tests.support.postgres import PostgresServer
 
 LOCKS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
 
@@ -31,7 +32,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def pooler(server: PostgresServer, mode: str) -> Iterator[PgBouncer]:
     size = "4" if mode == "transaction" else "20"
-    # It drops whoever is idle in a transaction for two seconds.
+    # The pooler drops clients that are idle in a transaction for two seconds.
     with PgBouncer(server, mode, default_pool_size=size, idle_transaction_timeout="2") as running:
         yield running
 
@@ -76,12 +77,12 @@ async def test_several_processes_migrate_at_once(pooler: PgBouncer, empty_url: s
 
 
 @pytest.mark.long
-async def test_a_killed_migration_frees_the_lock(
+async def test_a_killed_migration_releases_the_lock(
     server: PostgresServer, pooler: PgBouncer, empty_url: str
 ) -> None:
     url = pooler.in_front_of(empty_url)
     async with connection_to(empty_url) as rival:
-        # The migration waits at its first table, which is about to be there.
+        # The migration blocks on creating its first table, which the rival creates too.
         await rival.exec_driver_sql("BEGIN")
         await rival.exec_driver_sql("CREATE TABLE alembic_version ()")
         environment = {"DATABASE_URL": url, "DATABASE_LOCK_TIMEOUT_SECONDS": "60"}
@@ -94,7 +95,7 @@ async def test_a_killed_migration_frees_the_lock(
             return await locks(server) == 0
 
         await until(is_held)
-        # Longer than the pooler's patience with what is idle in a transaction.
+        # Longer than the pooler's idle-in-transaction timeout.
         await asyncio.sleep(3)
         assert await is_held()
         process.send_signal(signal.SIGKILL)
@@ -109,7 +110,7 @@ async def test_a_killed_migration_frees_the_lock(
 async def test_a_pooler_with_one_connection_is_reported_in_one_line(
     server: PostgresServer, empty_url: str
 ) -> None:
-    """One holds the lock, another one migrates."""
+    """One connection holds the lock, another one migrates."""
     with PgBouncer(server, "transaction", default_pool_size="1") as narrow:
         ended = await alembic(narrow.in_front_of(empty_url), "upgrade", "head")
 

@@ -1,4 +1,4 @@
-"""A restart loses nothing: directly, and behind the proxies of `deploy/`."""
+"""Restarts lose no request: on direct connections, and behind the proxies of `deploy/`."""
 
 import asyncio
 import json
@@ -15,20 +15,21 @@ import httpx2
 import pytest
 
 from app.core.config import PROJECT_ROOT, Settings
-from tests.data.faults import TEMPLATE, connection_to, private_server
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.valkey import ValkeyServer
+from mscr.testing.waiting import connection_to
+from tests.data.faults import migrated_database, private_server
 from tests.deploy.haproxy import HAProxy
 from tests.deploy.load import Load, in_turns
 from tests.deploy.nginx import Nginx
-from tests.support.postgres import PostgresServer
-from tests.support.valkey import ValkeyServer
 from tests.test_cli import free_port
 
 DEPLOY: Final = PROJECT_ROOT / "deploy"
 PATIENCE_SECONDS: Final = 90
-# The next of HAProxy's checks, on a busy machine: an orchestrator waits as long (minReadySeconds in
-# Kubernetes) before it stops the next instance.
+# The time until HAProxy's next health check, on a busy machine. An orchestrator waits as long
+# before it stops the next instance (`minReadySeconds` in Kubernetes).
 NOTICED_SECONDS: Final = 3
-# What the next release's migration would do beside the running one.
+# A migration of the next release, run while the current release serves.
 MIGRATION: Final = (
     "ALTER TABLE items ADD COLUMN note varchar(50)",
     "ALTER TABLE users ALTER COLUMN full_name TYPE varchar(300)",
@@ -37,7 +38,7 @@ GET_LIVE: Final = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Instance:
-    """`cli.py serve` on a port of its own, started again and again."""
+    """`cli.py serve` on a port of its own, which can be restarted."""
 
     def __init__(self, settings: dict[str, str], log: Path) -> None:
         self.port = free_port()
@@ -61,7 +62,7 @@ class Instance:
             await self.wait_until(is_ready)
 
     async def wait_until(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        """Poll: another process sends us no event."""
+        """Poll for a condition in another process, which sends no event."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not await condition():
                 assert self._process.returncode is None, self.output
@@ -95,12 +96,19 @@ def server() -> Iterator[PostgresServer]:
         yield own
 
 
-def production(server: PostgresServer, store: ValkeyServer, **settings: str) -> dict[str, str]:
+@pytest.fixture
+async def database_url(server: PostgresServer) -> AsyncIterator[str]:
+    """Yield the URL of a database that only this test migrates."""
+    async with migrated_database(server) as url:
+        yield url
+
+
+def production(database_url: str, store: ValkeyServer, **settings: str) -> dict[str, str]:
     return {
         "PATH": "/usr/bin:/bin",
         "ENV_FILE": "/dev/null",
         "ENVIRONMENT": "production",
-        "DATABASE_URL": server.url(TEMPLATE),
+        "DATABASE_URL": database_url,
         "REDIS_URL": store.url,
         "SECRET_KEY": secrets.token_urlsafe(48),
         "JWT_SECRET_KEY": secrets.token_urlsafe(48),
@@ -112,7 +120,7 @@ def production(server: PostgresServer, store: ValkeyServer, **settings: str) -> 
     }
 
 
-# --- directly
+# --- direct connections
 
 
 @pytest.mark.timeout(600)
@@ -125,9 +133,9 @@ def production(server: PostgresServer, store: ValkeyServer, **settings: str) -> 
     ],
 )
 async def test_a_stop_resets_no_connection(
-    server: PostgresServer, valkey: ValkeyServer, tmp_path: Path, workers: int, stops: int
+    database_url: str, valkey: ValkeyServer, tmp_path: Path, workers: int, stops: int
 ) -> None:
-    settings = production(server, valkey, WEB_CONCURRENCY=str(workers), DRAIN_SECONDS="1")
+    settings = production(database_url, valkey, WEB_CONCURRENCY=str(workers), DRAIN_SECONDS="1")
     instance = Instance(settings, tmp_path / "log")
     async with instance, Load(instance.port, in_turns(GET_LIVE), clients=24) as load:
         for number in range(stops):
@@ -141,10 +149,10 @@ async def test_a_stop_resets_no_connection(
 
 
 @pytest.mark.long
-async def test_replacing_the_workers_loses_nothing(
-    server: PostgresServer, valkey: ValkeyServer, tmp_path: Path
+async def test_replacing_the_workers_loses_no_request(
+    database_url: str, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
-    settings = production(server, valkey, WEB_CONCURRENCY="2", DRAIN_SECONDS="1")
+    settings = production(database_url, valkey, WEB_CONCURRENCY="2", DRAIN_SECONDS="1")
     instance = Instance(settings, tmp_path / "log")
     async with instance, Load(instance.port, in_turns(GET_LIVE), clients=12) as load:
         instance.send(signal.SIGHUP)
@@ -163,7 +171,7 @@ async def test_replacing_the_workers_loses_nothing(
 
 
 def configured(name: str, port: int, instances: list[Instance]) -> str:
-    """Return a file of `deploy/` for these ports."""
+    """Return a configuration file of `deploy/`, changed to these ports."""
     text = (DEPLOY / name).read_text()
     ports = {"80": port, "8000": instances[0].port, "8001": instances[1].port}
     return re.sub(r"127\.0\.0\.1:(80|8000|8001)\b", lambda m: f"127.0.0.1:{ports[m[1]]}", text)
@@ -185,8 +193,8 @@ def reads_and_writes(token: str) -> tuple[bytes, bytes, bytes]:
     return me.encode(), items.encode(), f"POST /api/v1/items {head}{sent}".encode()
 
 
-async def migrate(server: PostgresServer) -> None:
-    async with connection_to(server.url(TEMPLATE)) as connection:
+async def migrate(database_url: str) -> None:
+    async with connection_to(database_url) as connection:
         for statement in MIGRATION:
             await connection.exec_driver_sql(statement)
 
@@ -202,12 +210,12 @@ async def two_instances(settings: dict[str, str], folder: Path) -> AsyncIterator
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("restarts", [2, pytest.param(20, marks=pytest.mark.long)])
-async def test_restarts_in_turn_behind_nginx_and_haproxy_fail_no_request(
-    server: PostgresServer, valkey: ValkeyServer, tmp_path: Path, restarts: int
+async def test_rolling_restarts_behind_nginx_and_haproxy_fail_no_request(
+    database_url: str, valkey: ValkeyServer, tmp_path: Path, restarts: int
 ) -> None:
-    # HAProxy notices within two seconds; the default is 5, which the long form keeps.
+    # HAProxy notices within two seconds. The long form of the test keeps the default drain of 5.
     drain = {"DRAIN_SECONDS": "3"} if restarts < 20 else {}
-    async with two_instances(production(server, valkey, **drain), tmp_path) as instances:
+    async with two_instances(production(database_url, valkey, **drain), tmp_path) as instances:
         requests = in_turns(*reads_and_writes(await log_in(instances[0].url)))
         ports = free_port(), free_port()
         with (
@@ -219,7 +227,7 @@ async def test_restarts_in_turn_behind_nginx_and_haproxy_fail_no_request(
                     await asyncio.sleep(NOTICED_SECONDS)
                     await instances[number % 2].stop()
                     if number == restarts // 2:
-                        await migrate(server)
+                        await migrate(database_url)
                     await instances[number % 2].start()
 
     assert (nginx.failed, haproxy.failed) == ({}, {}), (nginx.outcomes, haproxy.outcomes)
@@ -227,10 +235,10 @@ async def test_restarts_in_turn_behind_nginx_and_haproxy_fail_no_request(
 
 
 async def test_a_page_can_read_the_refusal_of_a_large_body_behind_nginx(
-    server: PostgresServer, valkey: ValkeyServer, tmp_path: Path
+    database_url: str, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     origin = "https://app.example.com"
-    settings = production(server, valkey, CORS_ORIGINS=origin, DRAIN_SECONDS="0")
+    settings = production(database_url, valkey, CORS_ORIGINS=origin, DRAIN_SECONDS="0")
     headers = {"Origin": origin, "Content-Type": "application/json"}
     port = free_port()
     async with (
@@ -246,7 +254,7 @@ async def test_a_page_can_read_the_refusal_of_a_large_body_behind_nginx(
                 assert response.json()["code"] == "payload_too_large"
 
 
-# --- what deploy/ says
+# --- settings in deploy/
 
 
 def test_the_grace_periods_of_deploy_exceed_drain_and_shutdown() -> None:

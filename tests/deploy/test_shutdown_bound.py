@@ -1,4 +1,4 @@
-"""`cli.py serve` ends in time, whatever its connections do."""
+"""`cli.py serve` stops in bounded time, whatever its connections do."""
 
 import asyncio
 import secrets
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 import pytest
 from httpx2 import AsyncClient, HTTPError
 
-from app.core.config import PROJECT_ROOT
-from tests.data.faults import TEMPLATE, private_server, until
-from tests.support.commands import start
-from tests.support.postgres import PORT, PostgresServer
-from tests.support.silent_proxy import SilentProxy, silent_proxy
-from tests.support.valkey import ValkeyServer
+from mscr.testing.commands import start
+from mscr.testing.postgres import PORT, PostgresServer
+from mscr.testing.silent_proxy import SilentProxy, silent_proxy
+from mscr.testing.valkey import ValkeyServer
+from mscr.testing.waiting import until
+from tests.data.faults import TEMPLATE, private_server
 
 SHUTDOWN_SECONDS = 4
-# Beside the application's own bound: the interpreter's end, on a machine with other things to do.
+# On top of the application's bound: the interpreter's exit, on a busy machine.
 SLACK_SECONDS = 2
 
 
@@ -65,7 +65,7 @@ async def served(database: SilentProxy, store: SilentProxy) -> AsyncIterator[Ser
         "REDIS_URL": f"redis://127.0.0.1:{store.port}/0",
         "SHUTDOWN_TIMEOUT_SECONDS": str(SHUTDOWN_SECONDS),
     }
-    process = start([sys.executable, "cli.py", "serve"], environment, cwd=PROJECT_ROOT)
+    process = start([sys.executable, "cli.py", "serve"], environment)
     try:
         async with AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 
@@ -102,7 +102,7 @@ async def seconds_to_end(process: subprocess.Popen[str]) -> float:
     return time.monotonic() - started
 
 
-async def test_it_ends_in_time_with_idle_connections_that_are_dead(server: Served) -> None:
+async def test_it_stops_in_time_with_dead_idle_connections(server: Served) -> None:
     statuses = await asyncio.gather(*(register(server.client, n) for n in range(8)))
     assert set(statuses) == {201}
     for proxy in server.proxies:
@@ -111,7 +111,9 @@ async def test_it_ends_in_time_with_idle_connections_that_are_dead(server: Serve
     assert await seconds_to_end(server.process) < SHUTDOWN_SECONDS + SLACK_SECONDS
 
 
-async def test_it_ends_in_time_with_requests_that_wait_for_the_dead(server: Served) -> None:
+async def test_it_stops_in_time_with_requests_that_wait_for_dead_connections(
+    server: Served,
+) -> None:
     await asyncio.gather(*(register(server.client, n) for n in range(8)))
     for proxy in server.proxies:
         proxy.swallow_all()

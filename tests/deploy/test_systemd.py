@@ -1,4 +1,4 @@
-"""deploy/backend.service: systemd understands every line of it."""
+"""systemd accepts every line of deploy/backend.service."""
 
 import subprocess
 import sys
@@ -14,10 +14,10 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     analyze = require("systemd-analyze")
     programs = str(Path(sys.executable).parent)
     unit = tmp_path / UNIT.name
-    # The programs of the unit have to exist; those of this environment do.
+    # The unit's programs have to exist: those of this environment do.
     unit.write_text(UNIT.read_text().replace("/srv/backend/.venv/bin", programs))
 
-    checked = subprocess.run(  # noqa: S603 - found by its name
+    checked = subprocess.run(  # noqa: S603 - found on the PATH
         [str(analyze), "verify", "--man=no", str(unit)],
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Options of TLS in URLs, against a real PostgreSQL and a real Valkey with TLS in front."""
+"""TLS options of URLs, against a real PostgreSQL, and a real Valkey behind a TLS proxy."""
 
 import secrets
 import ssl
@@ -13,18 +13,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.core.server_urls.database import connection_of, read_database_url
-from app.core.server_urls.redis import read_redis_url
+from mscr.connections.urls.database import connection_of, read_database_url
+from mscr.connections.urls.redis import read_redis_url
+from mscr.testing.authority import Authority
+from mscr.testing.valkey import ValkeyServer
 from tests.deploy.tls_servers import TlsPostgres, TlsValkey
-from tests.support.authority import Authority
-from tests.support.valkey import ValkeyServer
 from tests.test_cli import Cli
 
 PASSWORD: Final = "correct horse"
 
 
 class Files(NamedTuple):
-    """What the authorities have issued."""
+    """Certificates, keys and revocation lists that the test authorities have issued."""
 
     authority: Path
     stranger: Path
@@ -62,11 +62,11 @@ def postgres_with_tls(files: Files) -> Iterator[TlsPostgres]:
 async def users(postgres_with_tls: TlsPostgres) -> None:
     for user in ("tls", "plain", "cert"):
         statement = f"DO $$ BEGIN CREATE ROLE {user} LOGIN; EXCEPTION WHEN OTHERS THEN END $$"
-        await postgres_with_tls._execute(statement)  # the tests' own server
+        await postgres_with_tls._execute(statement)  # a server of the tests' own
 
 
 async def state_of_tls(url: str) -> tuple[bool, str | None]:
-    """Connect as the application does; whether TLS is used, and the client's certificate."""
+    """Connect as the application does. Return whether TLS is used, and the client certificate."""
     address, arguments = connection_of(read_database_url(url, root=Path("/")))
     engine = create_async_engine(address, connect_args=arguments, poolclass=NullPool)
     query = text("SELECT ssl, client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
@@ -97,7 +97,7 @@ async def state_of_tls(url: str) -> tuple[bool, str | None]:
         ),
     ],
 )
-async def test_a_mode_connects_with_tls_or_without(
+async def test_each_mode_connects_with_or_without_tls(
     postgres_with_tls: TlsPostgres,
     files: Files,
     user: str,
@@ -128,7 +128,7 @@ async def test_a_mode_connects_with_tls_or_without(
         ("cert", "localhost", "sslmode=require", "valid client certificate"),
     ],
 )
-async def test_what_a_mode_forbids_is_no_connection(
+async def test_a_connection_that_violates_the_mode_fails(
     postgres_with_tls: TlsPostgres,
     files: Files,
     user: str,
@@ -161,7 +161,7 @@ async def test_the_application_uses_the_options_of_its_url(
     place = f"postgresql://tls@localhost:{postgres_with_tls.port}/{name}"
     cli = Cli(tmp_path, f"{place}?sslmode=verify-full&sslrootcert={files.authority}")
     owner = f'ALTER DATABASE "{name}" OWNER TO tls'
-    await postgres_with_tls._execute(owner)  # the tests' own server
+    await postgres_with_tls._execute(owner)  # a server of the tests' own
 
     for command in ("init-db", "list-users", "doctor"):
         finished = cli.run(command)
@@ -184,7 +184,7 @@ def tls_valkey(valkey: ValkeyServer, files: Files) -> Iterator[TlsValkey]:
 
 @pytest.fixture(scope="module")
 def strict_valkey(valkey: ValkeyServer, files: Files) -> Iterator[TlsValkey]:
-    """It wants the client's certificate."""
+    """Start a server that requires a client certificate."""
     pem = files.server.read_bytes() + files.server_key.read_bytes()
     with TlsValkey(valkey, pem, authority=files.authority) as server:
         yield server
@@ -205,7 +205,7 @@ async def ping(url: str) -> Any:
         "rediss://127.0.0.1:{port}?ssl_cert_reqs=CERT_NONE&ssl_check_hostname=False",
     ],
 )
-async def test_valkey_is_reached_by_tls(tls_valkey: TlsValkey, files: Files, url: str) -> None:
+async def test_valkey_is_reached_over_tls(tls_valkey: TlsValkey, files: Files, url: str) -> None:
     assert await ping(url.format(port=tls_valkey.port, **files._asdict()))
 
 
@@ -218,14 +218,14 @@ async def test_valkey_is_reached_by_tls(tls_valkey: TlsValkey, files: Files, url
         "redis://localhost:{port}",
     ],
 )
-async def test_valkey_is_not_reached_past_its_certificate(
+async def test_valkey_with_an_unaccepted_certificate_is_not_reached(
     tls_valkey: TlsValkey, files: Files, url: str
 ) -> None:
     with pytest.raises((RedisConnectionError, ssl.SSLError)):
         await ping(url.format(port=tls_valkey.port, **files._asdict()))
 
 
-async def test_valkey_is_shown_the_clients_certificate(
+async def test_a_client_certificate_is_presented_to_valkey(
     strict_valkey: TlsValkey, files: Files
 ) -> None:
     place = f"rediss://localhost:{strict_valkey.port}?ssl_ca_certs={files.authority}"

@@ -1,4 +1,4 @@
-"""The application on a unix socket, served by uvicorn's own command, behind nginx."""
+"""The application on a Unix socket, started by uvicorn's own command, behind nginx."""
 
 import subprocess
 import sys
@@ -32,18 +32,16 @@ server {{
 
 
 @pytest.mark.long
-def test_a_proxy_on_a_unix_socket_is_trusted_by_that_name(
-    tmp_path: Path, sqlite_template: Path
-) -> None:
-    """And ROOT_PATH is in force whatever command serves."""
+def test_a_proxy_on_a_unix_socket_is_trusted_as_unix(tmp_path: Path, sqlite_template: Path) -> None:
+    """ROOT_PATH too is in force under any server."""
     cli = Cli.migrated(tmp_path, sqlite_template)
     port, log = free_port(), tmp_path / "uvicorn.log"
-    # Relative to where nginx runs: its scratch directory.
+    # Relative to nginx's working directory, its scratch directory.
     nginx = Nginx(SERVER.format(port=port, socket=SOCKET), port=port)
     settings = {"ROOT_PATH": "/svc", "TRUSTED_PROXIES": "unix", "LOG_JSON": "true"}
     with nginx, log.open("wb") as output:
         command = [sys.executable, "-m", "uvicorn", "app.main:app", "--no-access-log"]
-        with subprocess.Popen(  # noqa: S603 - our own command
+        with subprocess.Popen(  # noqa: S603 - the test's own command
             [*command, "--no-proxy-headers", "--uds", str(nginx.scratch.path / SOCKET)],
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -1,6 +1,6 @@
-"""Servers that speak TLS: Debian's PostgreSQL, and HAProxy in front of a Valkey that does not.
+"""Servers with TLS: Debian's PostgreSQL, and HAProxy in front of a Valkey without TLS.
 
-The PostgreSQL and the Valkey of the tests' own packages are built without TLS.
+The packages of PostgreSQL and Valkey that the tests install are built without TLS.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.server import Server
 from tests.deploy.programs import require
-from tests.support.postgres import PostgresServer
-from tests.support.server import Server
 
 if TYPE_CHECKING:
-    from tests.support.valkey import ValkeyServer
+    from mscr.testing.valkey import ValkeyServer
 
-# Who must come with TLS, who must come without, who must bring a certificate, and everybody else.
+# Roles that require TLS, a certificate, or no TLS, and all other roles.
 HBA: Final = """\
 local   all all            trust
 hostssl all tls  all       trust
@@ -53,7 +53,7 @@ def free_port() -> int:
 class TlsPostgres(PostgresServer):
     """Debian's PostgreSQL on 127.0.0.1 with TLS. Skips the test where it is not installed."""
 
-    # Never somebody else's: its certificates are the subject.
+    # Never an external server: its certificates are under test.
     variable = "TEST_TLS_POSTGRES_IS_NEVER_EXTERNAL"
 
     def __init__(self, certificate: Path, key: Path, authority: Path) -> None:
@@ -75,7 +75,7 @@ class TlsPostgres(PostgresServer):
 
     def command(self) -> list[str]:
         files = ("ssl_cert_file=server.crt", "ssl_key_file=server.key", "ssl_ca_file=ca.crt")
-        # The later of two values counts.
+        # The later of two values takes effect.
         place = (f"port={self.port}", "listen_addresses=127.0.0.1")
         settings = ("ssl=on", *files, *place)
         return [*super().command(), *(f"--{setting}" for setting in settings)]
@@ -88,14 +88,14 @@ class TlsPostgres(PostgresServer):
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
 
     def _find_installation(self) -> Path:
-        # Debian has the server's programs on nobody's path.
+        # Debian installs the server's programs outside the PATH.
         for program in sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True):
             return program.parents[1]
         pytest.skip("PostgreSQL with TLS not found: apt-get install postgresql")
 
 
 class TlsValkey(Server):
-    """HAProxy that ends TLS in front of a Valkey. Skips the test where it is not installed."""
+    """HAProxy that terminates TLS for a Valkey. The test is skipped where it is not installed."""
 
     variable = "TEST_TLS_VALKEY_IS_NEVER_EXTERNAL"
 

@@ -1,4 +1,4 @@
-"""A copy of the project in which a test may do what a reader of the docs does."""
+"""A copy of the project, in which tests follow the docs as a reader does."""
 
 import os
 import shutil
@@ -9,8 +9,6 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from app.core.config import PROJECT_ROOT
-
 START_TIMEOUT_SECONDS = 60
 ENVIRONMENTS = (".venv", ".tools")
 LEFT_OUT = (".git", "__pycache__", ".env", ".hypothesis", "htmlcov", "*.db*", ".coverage*")
@@ -19,22 +17,22 @@ LEFT_OUT = (".git", "__pycache__", ".env", ".hypothesis", "htmlcov", "*.db*", ".
 class ProjectCopy:
     """The project's files in another folder, with the same `.venv` and `.tools`."""
 
-    def __init__(self, path: Path, source: Path = PROJECT_ROOT) -> None:
+    def __init__(self, path: Path, source: Path) -> None:
         self.path = path
-        # The caches of mypy and ruff come along, with the times by which they know their files.
+        # The caches of mypy and ruff are copied too, with the file times that keep them valid.
         shutil.copytree(source, path, ignore=shutil.ignore_patterns(*LEFT_OUT, *ENVIRONMENTS))
         for name in ENVIRONMENTS:
-            if (PROJECT_ROOT / name).exists():
-                (path / name).symlink_to(PROJECT_ROOT / name)
+            if (source / name).exists():
+                (path / name).symlink_to(source / name)
 
     def environment(self, **variables: str) -> dict[str, str]:
-        """A newcomer's: nothing of the tests' own settings, and `.venv` activated."""
+        """Return a newcomer's environment: none of the tests' settings, and `.venv` activated."""
         home = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
         activated = f"{self.path}/.venv/bin:{os.environ['PATH']}"
         return {**home, "PATH": activated, **variables}
 
     def start(self, script: str, **variables: str) -> subprocess.Popen[str]:
-        """Run a script of bash in the background, stopping at the first command that fails."""
+        """Run a bash script in the background; it stops at the first command that fails."""
         return subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=self.path,
@@ -47,7 +45,7 @@ class ProjectCopy:
         )
 
     def run(self, script: str, **variables: str) -> str:
-        """Run a script to its end and return its output; `AssertionError` when it fails."""
+        """Run a script to its end and return its output; raise `AssertionError` if it fails."""
         with self.start(script, **variables) as process:
             output, _ = process.communicate()
         assert process.returncode == 0, f"{script}\nended with {process.returncode}:\n{output}"
@@ -67,7 +65,7 @@ def wait_until_it_answers(process: subprocess.Popen[str], port: int) -> None:
 
 
 def interrupt(process: subprocess.Popen[str]) -> str:
-    """Stop it as Ctrl-C in a terminal does, and return its output."""
-    # To the whole group: make, the command and the reloader.
+    """Stop it like Ctrl-C in a terminal, and return its output."""
+    # Signal the whole process group: make, the command and the reloader.
     os.killpg(process.pid, signal.SIGINT)
     return process.communicate(timeout=20)[0]

@@ -1,4 +1,4 @@
-"""Following a recipe of the documentation: its blocks of Python, typed where they belong."""
+"""Follow a recipe of the docs: write its blocks of Python into the files that they name."""
 
 import re
 from pathlib import Path
@@ -8,25 +8,26 @@ TARGET: Final = re.compile(r"# (?P<path>[\w/.]+)(?: \((?P<change>.+)\))?\n")
 
 
 def type_block(code: str, project: Path) -> None:
-    """What a reader does with a block: a new file, or lines of an existing one."""
+    """Write a block as a reader does: into a new file, or into an existing one."""
     target = TARGET.match(code)
     assert target, f"a block does not say where it belongs:\n{code}"
     path, lines = project / target["path"], code[target.end() :]
     if target["change"] is None:
         assert not path.exists(), f"{path} is there already"
         path.write_text(lines)
+    elif target["change"] == "append":
+        path.write_text(f"{path.read_text()}\n\n{lines}")
     elif target["change"].startswith("add to "):
         path.write_text(_with_rows(path.read_text(), target["change"].split()[-1], lines))
-    elif target["change"] == "add":
+    else:
+        assert target["change"] == "add", target["change"]
         exported = lines.split()[-1]
         text = path.read_text().replace("\nfrom", f"\n{lines}from", 1)
         path.write_text(text.replace("__all__ = [", f'__all__ = [\n    "{exported}",', 1))
-    else:
-        path.write_text(_changed(path.read_text(), lines))
 
 
 def replace_file(code: str, project: Path) -> Path:
-    """What a reader does with a block that is the whole of a file, there already or not."""
+    """Write a block that is a whole file, whether the file exists or not."""
     target = TARGET.match(code)
     assert target, f"a block does not say where it belongs:\n{code}"
     path = project / target["path"]
@@ -35,20 +36,25 @@ def replace_file(code: str, project: Path) -> Path:
 
 
 def _with_rows(text: str, table: str, rows: str) -> str:
-    opening = rf"^( *{table}\b.* = \{{)(\}}?)\n"
+    if table.endswith("()"):
+        return _with_calls(text, f"\ndef {table}".removesuffix(")"), rows)
+    if "." in table:
+        opening = rf"^(from {re.escape(table)} import \()\n"
+    else:
+        opening = rf"^( *{table}\b.* = \{{)(\}}?)\n"
 
     def add(line: re.Match[str]) -> str:
-        return f"{line[1]}\n{rows}" + (f"{line[2]}\n" if line[2] else "")
+        closing = line[2] if line.re.groups > 1 else ""
+        return f"{line[1]}\n{rows}" + (f"{closing}\n" if closing else "")
 
     text, found = re.subn(opening, add, text, flags=re.MULTILINE)
     assert found == 1, f"no table to add to: {table}"
     return text
 
 
-def _changed(text: str, lines: str) -> str:
-    # The line that begins alike is the one that is meant.
-    for line in lines.splitlines():
-        beginning = re.escape(line.split(" import ")[0].split(" in (")[0])
-        text, replaced = re.subn(rf"^{beginning} (import|in) .*$", line, text, flags=re.MULTILINE)
-        assert replaced == 1, f"no line to change for: {line}"
-    return text
+def _with_calls(text: str, function: str, calls: str) -> str:
+    before, found, body = text.partition(function)
+    first = f"\n{calls.partition('(')[0]}("
+    assert found, f"no function to add to:{function}"
+    assert first in body, f"no call like{first} in{function}"
+    return before + function + body.replace(first, f"\n{calls.rstrip()}{first}", 1)

@@ -1,4 +1,4 @@
-"""docs/auth.md: its recipe for an encrypted column, and its commands for changing keys."""
+"""docs/auth.md: its recipe for an encrypted column, and its commands for key rotation."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.core.config import PROJECT_ROOT
-from tests.support.markdown import code_blocks
-from tests.support.project_copy import ProjectCopy
+from tests.docs.markdown import code_blocks
+from tests.docs.project_copy import ProjectCopy
 
 BLOCKS = code_blocks(PROJECT_ROOT / "docs/auth.md")
 COMMANDS = [block.code for block in BLOCKS if block.language == "bash"]
@@ -19,11 +19,11 @@ alembic upgrade head
 alembic revision --autogenerate -m "Add devices"
 alembic upgrade head
 """
-# What routers and the API would do with the service of the recipe.
+# Calls the service of the recipe as a router would.
 USE = """
 import asyncio, sys
 from app.core.config import get_settings
-from app.core.security.encryption import EncryptionService
+from mscr.core.security.encryption import EncryptionService
 from app.db.session import AsyncSessionLocal
 from app.models import Device
 from app.repositories.base import BaseRepository
@@ -45,8 +45,8 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
-    """A copy in which somebody has followed the recipe, and made a device."""
-    copy = ProjectCopy(tmp_path_factory.mktemp("guide") / "project")
+    """Return a copy of the project in which the recipe was followed and a device was added."""
+    copy = ProjectCopy(tmp_path_factory.mktemp("guide") / "project", PROJECT_ROOT)
     copy.run("python cli.py generate-keys --algorithm EdDSA > .env")
     for target in FILES:
         (copy.path / target[1]).write_text(target.string[target.end() :])
@@ -65,7 +65,7 @@ def _export(models: Path) -> None:
     models.write_text(text)
 
 
-def test_every_block_is_known() -> None:
+def test_every_block_has_an_expected_language() -> None:
     assert {block.language for block in BLOCKS} == {"python", "bash", "text"}
     assert len(FILES) == 2
 
@@ -77,8 +77,8 @@ def test_the_recipe_passes_the_checks_and_its_migration_stands_alone(project: Pr
     assert 'sa.Column("secret", sa.Text(), nullable=False)' in migration.read_text()
 
 
-def test_a_secret_key_is_changed_by_the_commands_of_the_guide(project: ProjectCopy) -> None:
-    """DR2: with the settings of its table, to the last row."""
+def test_a_secret_key_is_rotated_by_the_commands_of_the_guide(project: ProjectCopy) -> None:
+    """DR2: with the settings of the guide's table, until every row has the new key."""
     env_file = project.path / ".env"
     old = env_file.read_text()
     [old_key] = re.findall(r"^SECRET_KEY=(.+)$", old, re.MULTILINE)

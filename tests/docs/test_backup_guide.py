@@ -1,4 +1,4 @@
-"""docs/backups.md: its commands do what the page says, with the application's own data."""
+"""docs/backups.md: its commands work with the application's own data."""
 
 import asyncio
 import os
@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.core.config import PROJECT_ROOT
-from tests.support.markdown import code_blocks
-from tests.support.postgres import INSTALLATION, PORT, WHEEL, PostgresServer
-from tests.support.project_copy import ProjectCopy
-from tests.support.server import wheel_directory
+from mscr.testing.postgres import INSTALLATION, PORT, WHEEL, PostgresServer
+from mscr.testing.server import wheel_directory
+from tests.docs.markdown import code_blocks
+from tests.docs.project_copy import ProjectCopy
 
 BLOCKS = [block.code for block in code_blocks(PROJECT_ROOT / "docs/backups.md")]
 ADD = "INSERT INTO tags (public_id, name, name_key, owner_id) VALUES (:n, :n, :n, 1)"
@@ -29,8 +29,8 @@ def block(beginning: str) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path) -> ProjectCopy:
-    """A copy with a database that has the demo data."""
-    copy = ProjectCopy(tmp_path / "project")
+    """Return a copy of the project with demo data in its database."""
+    copy = ProjectCopy(tmp_path / "project", PROJECT_ROOT)
     copy.run("python cli.py generate-keys > .env && python cli.py init-db && python cli.py seed")
     return copy
 
@@ -46,7 +46,7 @@ def server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def libpq(server: PostgresServer) -> dict[str, str]:
-    """What the programs of PostgreSQL read."""
+    """Return the environment of PostgreSQL's client programs."""
     wheel = wheel_directory(WHEEL)
     assert wheel is not None
     programs = f"{wheel / INSTALLATION / 'bin'}"
@@ -70,7 +70,7 @@ def rows(url: str, statement: str) -> list[tuple[object, ...]]:
 
 @contextmanager
 def writer(url: str) -> Iterator[list[int]]:
-    """Somebody who writes until the end of the block; what was acknowledged so far."""
+    """Insert rows concurrently until the end of the block; yield the acknowledged ones."""
     acknowledged: list[int] = []
     many, stopped = threading.Event(), threading.Event()
 
@@ -108,7 +108,7 @@ def test_sqlite_is_backed_up_under_load_and_restored(project: ProjectCopy) -> No
 
     output = project.run(block("restore-database"))
 
-    assert "sessions; everybody has to log in again" in output
+    assert "sessions; everybody must log in again" in output
     assert_has_all(url, before)
     assert rows(url, "SELECT count(*) FROM items") == [(20,)]
 
@@ -127,7 +127,7 @@ def test_postgresql_is_dumped_under_load_and_restored(
 
     assert "FAILED" not in output
     assert_has_all(new, before)
-    # Search, and the numbers of new rows, work there.
+    # Search works in the restored database, and so do sequences for new rows.
     assert rows(new, "SELECT count(*) FROM items WHERE search_vector @@ 'demo'") == [(20,)]
     project.run(
         "echo 'correct horse battery' | python cli.py create-user --email x@example.com"
@@ -146,5 +146,5 @@ def test_sqlite_is_moved_to_postgresql(project: ProjectCopy, server: PostgresSer
     assert rows(url, "SELECT count(*) FROM users") == [(2,)]
 
 
-def test_every_block_is_tried() -> None:
+def test_every_block_is_tested() -> None:
     assert len(BLOCKS) == 6

@@ -1,4 +1,4 @@
-"""docs/fields.md: its recipe, followed to the letter in a copy of the project."""
+"""docs/fields.md: its recipe, followed literally in a copy of the project."""
 
 import os
 from pathlib import Path
@@ -6,24 +6,24 @@ from pathlib import Path
 import pytest
 
 from app.core.config import PROJECT_ROOT
+from mscr.testing.postgres import PostgresServer
+from tests.docs.markdown import code_blocks
+from tests.docs.project_copy import ProjectCopy
+from tests.docs.recipe import type_block
 from tests.docs.test_agents import ROUTE_TESTS
-from tests.support.markdown import code_blocks
-from tests.support.postgres import PostgresServer
-from tests.support.project_copy import ProjectCopy
-from tests.support.recipe import type_block
 
 PAGE = PROJECT_ROOT / "docs/fields.md"
 BLOCKS = code_blocks(PAGE)
 FUZZ = "tests/fuzz/test_fuzz.py"
-KEPT = {*ROUTE_TESTS, "tests/api/test_input.py", FUZZ}
+KEPT = {*ROUTE_TESTS, FUZZ}
 OWN_TESTS = "tests/api/test_orders.py tests/api/test_api_keys.py"
 
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
-    """A copy in which somebody has done what the page says, commands included."""
-    copy = ProjectCopy(tmp_path_factory.mktemp("fields") / "project")
-    # Most of the time would go into checking the types of tests that the recipe does not touch.
+    """Return a copy of the project in which the page was followed, including its commands."""
+    copy = ProjectCopy(tmp_path_factory.mktemp("fields") / "project", PROJECT_ROOT)
+    # Delete the other tests: checking their types would take most of the time.
     for path in set(copy.path.glob("tests/**/test_*.py")) - {copy.path / test for test in KEPT}:
         path.unlink()
     copy.run("python cli.py generate-keys > .env")
@@ -36,11 +36,11 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
 
 
 def server_of(postgres: PostgresServer) -> str:
-    """That of these tests, rather than one more."""
+    """Return the URL of the server of these tests, to avoid starting another."""
     return postgres.external_url or postgres.url("postgres")
 
 
-def test_every_block_is_known() -> None:
+def test_every_block_has_an_expected_language() -> None:
     assert {block.language for block in BLOCKS} == {"python", "bash", "text"}
 
 
@@ -71,10 +71,10 @@ def test_the_tests_that_cover_all_routes_accept_the_recipe(
     assert " passed" in output
 
 
-def test_made_up_requests_find_no_fault_in_the_recipe(
+def test_fuzzing_finds_no_fault_in_the_recipe(
     followed: ProjectCopy, postgres: PostgresServer
 ) -> None:
-    """A few, always the same; FUZZ_EXAMPLES and FUZZ_SEED make it a run like `make fuzz`."""
+    """By default a few, always the same; FUZZ_EXAMPLES and FUZZ_SEED work as in `make fuzz`."""
     effort = {name: os.environ[name] for name in os.environ if name.startswith("FUZZ_")}
     timeout = "--timeout 0" if effort else ""
     output = followed.run(
@@ -84,6 +84,6 @@ def test_made_up_requests_find_no_fault_in_the_recipe(
     assert " passed" in output
 
 
-def test_the_page_is_found() -> None:
+def test_other_pages_link_to_the_page() -> None:
     for page in ("AGENTS.md", "README.md"):
         assert "docs/fields.md" in Path(PROJECT_ROOT / page).read_text()

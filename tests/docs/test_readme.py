@@ -1,4 +1,7 @@
-"""README.md: every block of commands is run, in a copy of the project, as a newcomer would."""
+"""README.md, docs/commands.md, and the start without containers in deploy/README.md.
+
+Run every block of commands in a copy of the project, as a newcomer would.
+"""
 
 import json
 import signal
@@ -10,16 +13,22 @@ from pathlib import Path
 import pytest
 
 from app.core.config import PROJECT_ROOT
-from tests.support.markdown import code_blocks
-from tests.support.project_copy import ProjectCopy, interrupt, wait_until_it_answers
+from tests.docs.markdown import code_blocks
+from tests.docs.project_copy import ProjectCopy, interrupt, wait_until_it_answers
 
-BLOCKS = [b.code for b in code_blocks(PROJECT_ROOT / "README.md") if b.language == "bash"]
-RUN, TEST, FIRST_REQUEST, COMMANDS, PRODUCTION = BLOCKS
+
+def commands_of(page: str) -> list[str]:
+    return [each.code for each in code_blocks(PROJECT_ROOT / page) if each.language == "bash"]
+
+
+RUN, TEST, FIRST_REQUEST = commands_of("README.md")
+[COMMANDS] = commands_of("docs/commands.md")
+[PRODUCTION] = commands_of("deploy/README.md")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
-    return ProjectCopy(tmp_path_factory.mktemp("readme") / "project")
+    return ProjectCopy(tmp_path_factory.mktemp("readme") / "project", PROJECT_ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +40,7 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def running(project: ProjectCopy, port: int) -> Iterator[ProjectCopy]:
-    """`make run`, on a port that is free here."""
+    """Start the application with `make run` on a free port."""
     process = project.start(f"exec {RUN.strip()} PORT={port}")
     try:
         wait_until_it_answers(process, port)
@@ -69,7 +78,7 @@ def test_the_command_for_the_tests_is_what_ci_runs() -> None:
 
 
 def test_production_starts_from_the_runtime_lock_alone(tmp_path: Path) -> None:
-    copy = ProjectCopy(tmp_path / "project")
+    copy = ProjectCopy(tmp_path / "project", PROJECT_ROOT)
     (copy.path / ".venv").unlink()
     copy.run(f"{sys.executable} -m venv --without-pip .venv")
     _use_uv_as_pip(copy)
@@ -80,7 +89,7 @@ def test_production_starts_from_the_runtime_lock_alone(tmp_path: Path) -> None:
     process = copy.start(
         PRODUCTION.replace("python cli.py serve", "exec python cli.py serve"),
         ENVIRONMENT="production",
-        UV_SYSTEM_CERTS="true",  # as the Makefile has it
+        UV_SYSTEM_CERTS="true",  # as in the Makefile
         PORT=str(port),
         DATABASE_URL="sqlite:///./production.db",
         SECRET_KEY="0123456789abcdefghijklmnopqrstuvwxyz",
@@ -94,7 +103,7 @@ def test_production_starts_from_the_runtime_lock_alone(tmp_path: Path) -> None:
 
 
 def _use_uv_as_pip(copy: ProjectCopy) -> None:
-    # The same lock with the same hashes, out of uv's cache: pip would download for half a minute.
+    # uv installs the same lock with the same hashes from its cache; pip would take half a minute.
     pip = copy.path / ".venv" / "bin" / "pip"
     pip.write_text('#!/bin/sh\nexec "$PWD/.tools/bin/uv" pip "$@" --python .venv --quiet\n')
     pip.chmod(0o755)

@@ -1,4 +1,4 @@
-"""docs/database.md: a column is renamed by its steps, while old and new processes are asked."""
+"""docs/database.md: its steps rename a column without downtime, under traffic."""
 
 import asyncio
 import signal
@@ -15,12 +15,12 @@ from alembic.script import ScriptDirectory
 from httpx2 import AsyncClient, TransportError
 
 from app.core.config import PROJECT_ROOT
-from app.db.init_db import alembic_config
+from mscr.db.migrations import alembic_config
+from mscr.testing.api import PASSWORD
+from mscr.testing.databases import on_postgresql
 from tests.data.test_migrations import schema_of
-from tests.support.api import PASSWORD
-from tests.support.databases import on_postgresql
-from tests.support.markdown import code_blocks
-from tests.support.project_copy import ProjectCopy
+from tests.docs.markdown import code_blocks
+from tests.docs.project_copy import ProjectCopy
 
 BLOCKS = {
     block.code.partition("\n")[0].removeprefix("# "): block.code.partition("\n")[2]
@@ -40,7 +40,7 @@ PATIENCE_SECONDS = 60
 
 
 class Rollout:
-    """A copy of the project that goes from release to release; its processes keep theirs."""
+    """A copy of the project that moves through the releases; running processes keep their own."""
 
     def __init__(self, copy: ProjectCopy, database_url: str) -> None:
         self.copy = copy
@@ -53,13 +53,13 @@ class Rollout:
             "RATE_LIMIT_ENABLED": "false",
             "ARGON2_MEMORY_KIB": "8",
             "ARGON2_TIME_COST": "1",
-            # Nobody reads what they write, and a pipe that is full stops its process.
+            # Nothing reads their output, and a full pipe would block the process.
             "LOG_LEVEL": "ERROR",
             "ACCESS_LOG": "false",
         }
 
     async def migrate(self, name: str) -> None:
-        """Add this migration of the page, have it checked, and apply it."""
+        """Add this migration of the page, check its locks, and apply it."""
         parent = ScriptDirectory.from_config(alembic_config_of(self.copy)).get_current_head()
         path = f"migrations/versions/{name}.py"
         header = HEADER.format(name=name, parent=parent)
@@ -70,7 +70,7 @@ class Rollout:
         await asyncio.to_thread(self.copy.run, script, **self.settings)
 
     def change_code(self, stage: str) -> None:
-        """What a developer does to the model."""
+        """Edit the model as the page does at this stage."""
         assert OLD_COLUMN in self._original
         imports, _, lines = BLOCKS[f"app/models/user.py ({stage})"].rpartition("\n\n    full_name")
         if imports:
@@ -80,7 +80,7 @@ class Rollout:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        """A process of the present release, until the end of the block."""
+        """Run a process of the current release until the end of the block, and yield its URL."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -106,7 +106,7 @@ class Rollout:
 
 
 class Traffic:
-    """Somebody who changes their name without pause, and looks at it through another process."""
+    """A user who keeps changing their name through one process and reading it through another."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
@@ -117,7 +117,7 @@ class Traffic:
         self.rounds = 0
 
     async def go_on_with(self, *urls: str) -> None:
-        """Ask these from now on; returns when no others are being asked any more."""
+        """Switch the traffic to these URLs; return when requests to others have ended."""
         self._urls = list(urls)
         async with self._round:
             for _ in range(4):
@@ -152,18 +152,18 @@ async def register(client: AsyncClient, url: str, name: str) -> dict[str, str]:
 
 
 def alembic_config_of(copy: ProjectCopy) -> Any:
-    config = alembic_config()
+    config = alembic_config(PROJECT_ROOT)
     config.set_main_option("script_location", str(copy.path / "migrations"))
     return config
 
 
 @on_postgresql
 @pytest.mark.timeout(240)
-async def test_a_column_is_renamed_while_old_and_new_processes_are_asked(
+async def test_a_column_is_renamed_while_old_and_new_processes_serve_requests(
     database_url: str, tmp_path: Path
 ) -> None:
     """RL11: no request fails or sees an old name, and no name is lost."""
-    rollout = Rollout(ProjectCopy(tmp_path / "project"), database_url)
+    rollout = Rollout(ProjectCopy(tmp_path / "project", PROJECT_ROOT), database_url)
     async with AsyncClient(timeout=PATIENCE_SECONDS) as client:
         traffic = Traffic(client)
         await asyncio.wait_for(roll_out(rollout, traffic, client), 200)
@@ -177,7 +177,7 @@ async def test_a_column_is_renamed_while_old_and_new_processes_are_asked(
 
 
 async def roll_out(rollout: Rollout, traffic: Traffic, client: AsyncClient) -> None:
-    """The steps of the page."""
+    """Follow the steps of the page under traffic."""
     async with AsyncExitStack() as processes, asyncio.TaskGroup() as tasks:
         url = await processes.enter_async_context(rollout.serving())
         untouched = await register(client, url, "untouched")

@@ -1,4 +1,4 @@
-"""`make e2e` where there is no browser, or no Node.js, and `make test`, which needs none."""
+"""`make e2e` without a browser or Node.js, and `make test`, which needs neither."""
 
 import os
 import subprocess
@@ -11,12 +11,12 @@ from app.core.config import PROJECT_ROOT
 
 
 def run_pytest(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """With nothing on the PATH but what is in this folder."""
-    # Where the tests are measured, these are not: it would take as long again.
+    """Run pytest with only this folder on the PATH."""
+    # Leave coverage off in the child process: it would double the time.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     environment = {**inherited, "PATH": str(path)}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(  # noqa: S603 - our own command
+    return subprocess.run(
         command,
         cwd=PROJECT_ROOT,
         env=environment,
@@ -41,7 +41,7 @@ def put_program(folder: Path, name: str) -> None:
         (["chromedriver"], "chromium not found"),
     ],
 )
-def test_the_tests_in_a_browser_say_what_to_install(
+def test_the_browser_tests_name_the_missing_programs(
     tmp_path: Path, installed: list[str], missing: str
 ) -> None:
     for name in installed:
@@ -55,7 +55,7 @@ def test_the_tests_in_a_browser_say_what_to_install(
     assert "apt-get install chromium chromium-driver" in told
 
 
-def test_the_typescript_client_says_that_it_was_not_run(tmp_path: Path) -> None:
+def test_the_typescript_tests_fail_if_npm_is_missing(tmp_path: Path) -> None:
     for name in ("chromium", "chromedriver", "node"):
         put_program(tmp_path, name)
 

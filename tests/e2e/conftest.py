@@ -1,4 +1,7 @@
-"""A browser, a server in either mode, and pages of three origins, two of them unlisted."""
+"""Fixtures: a browser, a server for either transport, and pages of three origins.
+
+Two of the origins are not in CORS_ORIGINS.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -27,14 +30,14 @@ def pytest_sessionstart() -> None:
 
 @dataclass(frozen=True)
 class Site:
-    """The origins that take part."""
+    """The server, its database, and the origins of the pages."""
 
     api: Served
-    # Of the same site as the API, and in CORS_ORIGINS.
+    # Same site as the API, and in CORS_ORIGINS.
     page: str
-    # Of the same site, and anybody's.
+    # Same site, but not in CORS_ORIGINS: an attacker's page.
     neighbour: str
-    # Of another site.
+    # Another site.
     stranger: str
     database: Path
 

@@ -1,4 +1,4 @@
-"""Pages of several origins, which do what their visitors' browsers let them."""
+"""Pages of several origins, with requests by script and by form."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from tests.e2e.webdriver import Browser
 
-# With an icon of its own: the browser would ask for one.
+# An inline icon, because the browser would request one otherwise.
 PAGE: Final = b'<!doctype html><title>A page</title><link rel="icon" href="data:,"><p>A page</p>'
 
 FETCH: Final = """
@@ -34,7 +34,7 @@ form.submit();
 
 
 class Answer(NamedTuple):
-    """What a page's script sees; status 0 where the browser keeps it from it."""
+    """The response as a page's script sees it; the status is 0 if the browser withholds it."""
 
     status: int
     text: str
@@ -47,13 +47,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(PAGE)
 
-    def log_message(self, *_: Any) -> None:
-        """Nothing, instead of a line on standard error."""
+    def log_message(self, *_: Any, **__: Any) -> None:
+        """Log nothing, instead of a line on standard error."""
 
 
 @contextmanager
 def page_server() -> Iterator[int]:
-    """A page at every path of this port of the loopback."""
+    """Serve a page at every path, and yield the port on loopback."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -65,11 +65,11 @@ def page_server() -> Iterator[int]:
 
 
 def fetch(browser: Browser, url: str, *, credentials: str = "include", **options: Any) -> Answer:
-    """What comes of a `POST` by the script of the page that is open."""
+    """Send a request by script from the open page, `POST` by default."""
     whole = {"method": "POST", "credentials": credentials, **options}
     return Answer(**browser.run(FETCH, url, whole))
 
 
 def submit(browser: Browser, url: str, **fields: str) -> None:
-    """Go where a form of the page that is open leads, as a visitor would who is lured into it."""
+    """Submit a form from the open page, as a lured visitor would."""
     browser.run(SUBMIT, url, fields)

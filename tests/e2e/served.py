@@ -1,4 +1,4 @@
-"""The application as it is served, by its own command, on a database that is thrown away."""
+"""The application, served by its own command on a temporary database."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ POLL_INTERVAL: Final = timedelta(milliseconds=50)
 
 
 class Served:
-    """`cli.py serve` on the loopback, reached by the name that browsers trust without TLS."""
+    """`cli.py serve` on loopback, reached as `localhost`, which browsers trust without TLS."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self.url = f"http://localhost:{port}"
@@ -36,7 +36,7 @@ class Served:
             return False
 
     def answered(self, path: str, status: int) -> int:
-        """How many requests for this path have been answered so, by the access log."""
+        """Return how many requests for this path got this status, according to the access log."""
         lines = [json.loads(line) for line in self._log.read_text().splitlines()]
         return [(line.get("path"), line.get("status")) for line in lines].count((path, status))
 
@@ -49,7 +49,10 @@ class Served:
 
 
 @contextmanager
-def serving(database: Path, **settings: str) -> Iterator[Served]:
+def serving(
+    database: Path, command: Sequence[str] = ("cli", "serve"), **settings: str
+) -> Iterator[Served]:
+    """Serve by `python -m command`."""
     port = _free_port()
     outside = {k: v for k, v in os.environ.items() if k not in {*Settings.model_fields, "ENV_FILE"}}
     own = {
@@ -64,7 +67,7 @@ def serving(database: Path, **settings: str) -> Iterator[Served]:
     with (
         log.open("wb") as output,
         subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, str(PROJECT_ROOT / "cli.py"), "serve"],
+            [sys.executable, "-m", *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -1,4 +1,4 @@
-"""What a real browser makes of the cookie: who sees it, who sends it, who can change it."""
+"""The refresh token cookie in a real browser: which pages can read, send or change it."""
 
 import json
 import sqlite3
@@ -30,7 +30,7 @@ def refresh(browser: Browser, site: Site) -> Answer:
 
 
 def token(browser: Browser, site: Site) -> str | None:
-    """What the browser would send, which is asked in a tab of its own."""
+    """Return the cookie that the browser would send, read in a separate tab."""
     before = browser.tab
     browser.new_tab(f"{site.api.url}/health/live")
     cookie = browser.cookies().get(NAME)
@@ -41,7 +41,7 @@ def token(browser: Browser, site: Site) -> str | None:
 
 @pytest.fixture
 def logged_in(browser: Browser, site: Site) -> Browser:
-    """A browser at our page, whose script has registered and logged in; Eve has an account too."""
+    """Return a browser logged in by script on the listed page. Eve, an attacker, has an account."""
     register = f"{site.api.url}{AUTH}/register"
     httpx2.post(register, json=EVIL_CREDENTIALS, headers={"Origin": site.page}, trust_env=False)
     browser.open(site.page)
@@ -50,8 +50,8 @@ def logged_in(browser: Browser, site: Site) -> Browser:
     return browser
 
 
-def test_no_script_sees_the_token(logged_in: Browser, site: Site) -> None:
-    """CK1, CK2: neither the page's nor one of the server itself, in a body or beside it."""
+def test_no_script_can_read_the_token(logged_in: Browser, site: Site) -> None:
+    """CK1, CK2: neither a script of the page nor one of the API's origin, in bodies or cookies."""
     answer = post_json(logged_in, f"{site.api.url}{AUTH}/login", CREDENTIALS)
     assert json.loads(answer.text)["data"].keys() == {"access_token", "token_type", "expires_in"}
     for page in (site.page, f"{site.api.url}/health/live"):
@@ -70,8 +70,8 @@ def test_no_script_sees_the_token(logged_in: Browser, site: Site) -> None:
     }
 
 
-def test_a_page_refreshes_by_the_cookie_alone(logged_in: Browser, site: Site) -> None:
-    """CK1: and gets access tokens that work."""
+def test_a_page_refreshes_with_only_the_cookie(logged_in: Browser, site: Site) -> None:
+    """CK1: the new access tokens work."""
     tokens = [token(logged_in, site)]
     for _ in range(3):
         answer = refresh(logged_in, site)
@@ -91,15 +91,17 @@ def test_a_page_refreshes_by_the_cookie_alone(logged_in: Browser, site: Site) ->
 
 @contextmanager
 def held_back(database: Path) -> Iterator[None]:
-    """In this block nobody rotates a token; at its end all who tried are released at once."""
+    """Block rotations by a write lock during the block, and release all of them at its end."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("ROLLBACK")
 
 
-def test_two_tabs_that_refresh_at_once_both_go_on(logged_in: Browser, site: Site) -> None:
-    """RT6, CK3: neither is logged out, and neither undoes the other's cookie."""
+def test_two_tabs_that_refresh_concurrently_both_stay_logged_in(
+    logged_in: Browser, site: Site
+) -> None:
+    """RT6, CK3: neither tab is logged out, and neither overwrites the other's cookie."""
     url = f"{site.api.url}{AUTH}/refresh"
     tabs = [logged_in.tab, logged_in.new_tab(site.page)]
 
@@ -112,7 +114,7 @@ def test_two_tabs_that_refresh_at_once_both_go_on(logged_in: Browser, site: Site
                 url,
             )
         logged_in.wait_until_sent(url, 2)
-        # Answered by the same loop: it has read what was sent to it before.
+        # The event loop that handles this request has already read the two before it.
         httpx2.get(f"{site.api.url}/health/live", trust_env=False)
 
     for tab in tabs:
@@ -124,7 +126,7 @@ def test_two_tabs_that_refresh_at_once_both_go_on(logged_in: Browser, site: Site
 
 
 def attack_by_script(browser: Browser, site: Site, path: str, mode: str, **body: str) -> None:
-    """A request that needs no preflight; whether its answer may be read, the browser decides."""
+    """Send a request that needs no preflight (CSRF). The browser must withhold the response."""
     form = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
     fields = "&".join(f"{name}={value}" for name, value in body.items()) or None
     answer = fetch(browser, f"{site.api.url}{path}", mode=mode, headers=form, body=fields)
@@ -132,10 +134,10 @@ def attack_by_script(browser: Browser, site: Site, path: str, mode: str, **body:
 
 
 @pytest.mark.parametrize("origin", ["neighbour", "stranger"])
-def test_a_page_of_another_origin_can_neither_refresh_nor_log_in_nor_log_out(
+def test_an_unlisted_origin_can_neither_refresh_nor_log_in_nor_log_out(
     logged_in: Browser, site: Site, origin: str
 ) -> None:
-    """CK4: the neighbour's requests do have the cookie, which is of the same site."""
+    """CK4: even though requests of the same-site neighbour carry the cookie."""
     own = token(logged_in, site)
     evil = {"username": EVIL_CREDENTIALS["email"], "password": EVIL_CREDENTIALS["password"]}
     evil["grant_type"] = "password"
@@ -150,15 +152,15 @@ def test_a_page_of_another_origin_can_neither_refresh_nor_log_in_nor_log_out(
         assert "untrusted_origin" in logged_in.find("//body[contains(., 'success')]").text
         logged_in.open(getattr(site, origin))
 
-    # Two scripts and a form.
+    # Two requests by script and one by form.
     assert [site.api.answered(path, 403) for path in attacks] == [3, 3, 3]
     assert token(logged_in, site) == own
     logged_in.open(site.page)
     assert refresh(logged_in, site).status == 200
 
 
-def test_a_sandboxed_frame_of_our_own_page_is_nobody(logged_in: Browser, site: Site) -> None:
-    """CK4: its origin is `null`, which is everybody's."""
+def test_a_sandboxed_frame_of_the_listed_page_is_refused(logged_in: Browser, site: Site) -> None:
+    """CK4: its origin is `null`, which any page can have."""
     own = token(logged_in, site)
     frame = f"""
         const frame = document.createElement("iframe");
@@ -176,7 +178,7 @@ def test_a_sandboxed_frame_of_our_own_page_is_nobody(logged_in: Browser, site: S
     assert refresh(logged_in, site).status == 200
 
 
-def test_logging_out_takes_the_cookie_away(logged_in: Browser, site: Site) -> None:
+def test_logging_out_deletes_the_cookie(logged_in: Browser, site: Site) -> None:
     """CK6."""
     assert fetch(logged_in, f"{site.api.url}{AUTH}/logout").status == 204
 
@@ -184,11 +186,11 @@ def test_logging_out_takes_the_cookie_away(logged_in: Browser, site: Site) -> No
     assert refresh(logged_in, site).status == 401
 
 
-def test_a_refresh_that_fails_leaves_the_cookie(logged_in: Browser, site: Site) -> None:
-    """CK3: somebody else has replayed an earlier token, which ended the login."""
+def test_a_failed_refresh_keeps_the_cookie(logged_in: Browser, site: Site) -> None:
+    """CK3: a thief has replayed an earlier token, which ended the session."""
     stolen = token(logged_in, site)
     assert refresh(logged_in, site).status == 200
-    # Twice: the grandparent is reuse in any interval.
+    # Refresh twice: the token before the last is never within the reuse interval.
     assert refresh(logged_in, site).status == 200
     own = token(logged_in, site)
     thief = {"Origin": site.page, "Cookie": f"{NAME}={stolen}"}
@@ -200,8 +202,8 @@ def test_a_refresh_that_fails_leaves_the_cookie(logged_in: Browser, site: Site) 
 
 
 @pytest.mark.parametrize("transport", ["body"])
-def test_with_tokens_in_bodies_the_browser_keeps_nothing(browser: Browser, site: Site) -> None:
-    """CK2: the page gets the token, and does with it what it wants."""
+def test_with_tokens_in_bodies_no_cookie_is_set(browser: Browser, site: Site) -> None:
+    """CK2: the page gets the token in the body and stores it as it likes."""
     browser.open(site.page)
     registered = post_json(
         browser, f"{site.api.url}{AUTH}/register", CREDENTIALS, credentials="omit"
@@ -211,6 +213,6 @@ def test_with_tokens_in_bodies_the_browser_keeps_nothing(browser: Browser, site:
     assert (
         post_json(browser, f"{site.api.url}{AUTH}/refresh", body, credentials="omit").status == 200
     )
-    # The browser keeps the answer to a request with credentials from a page of another origin.
+    # The browser withholds the response to a cross-origin request with credentials.
     assert post_json(browser, f"{site.api.url}{AUTH}/login", CREDENTIALS).status == 0
     assert token(browser, site) is None

@@ -1,4 +1,4 @@
-"""The documentation's pages in a browser: they render, they log in, and they call nobody else."""
+"""The documentation pages in a browser: they render, log in, and load nothing from other hosts."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -18,7 +18,7 @@ either_transport = pytest.mark.parametrize("transport", ["body", "cookie"])
 
 @pytest.fixture(autouse=True)
 def clean(browser: Browser, site: Site) -> Iterator[None]:
-    """Nothing is complained of, and nobody else is asked, whatever the test does."""
+    """Assert after each test that the console is empty and that no other host was called."""
     yield
     assert browser.complaints() == []
     asked = [urlsplit(url) for url in browser.requested()]
@@ -28,7 +28,7 @@ def clean(browser: Browser, site: Site) -> Iterator[None]:
 
 @either_transport
 def test_the_authorize_button_logs_in(browser: Browser, site: Site) -> None:
-    """And what is tried out then is asked as the one who logged in."""
+    """Requests by *Try it out* are then authenticated."""
     register(site.api.url)
     browser.open(f"{site.api.url}/docs")
 

@@ -1,4 +1,4 @@
-"""The documentation behind a path prefix of a real nginx: in a browser, *Authorize* works there."""
+"""The documentation pages behind a path prefix of a real nginx, in a browser."""
 
 import shutil
 import socket
@@ -20,7 +20,7 @@ ROOT: Final = "/svc"
 
 @pytest.fixture(params=["/", ""], ids=["taken off", "passed on"])
 def url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> Iterator[str]:
-    """The URL of the prefix, as people type it."""
+    """Yield the URL of the prefix."""
     database = tmp_path / "app.db"
     shutil.copy(sqlite_template, database)
     with socket.socket() as probe:
@@ -35,7 +35,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -
 
 
 def test_the_authorize_button_logs_in_behind_a_prefix(browser: Browser, url: str) -> None:
-    """And nothing is asked for outside of it, nor complained of."""
+    """Every request has the prefix, and the console is empty."""
     register(url)
     browser.open(f"{url}/docs")
 

@@ -1,15 +1,19 @@
-"""TypeScript clients that two generators make from openapi.json compile, and work.
+"""TypeScript clients that two generators make from openapi.json compile and work.
 
-`client.ts` uses types alone (openapi-typescript), `sdk.ts` functions (@hey-api/openapi-ts).
+`client.ts` uses generated types (openapi-typescript), `sdk.ts` generated functions
+(@hey-api/openapi-ts).
 """
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from examples.catalogue.project import project as catalogue
+from mscr.testing.databases import migrate
 from tests.e2e.served import serving
 from tests.e2e.workshop import Workshop
 
@@ -25,7 +29,7 @@ Version 20.19 of Node.js or a newer one.
 
 @pytest.fixture
 def workshop() -> Workshop:
-    """The clients' sources beside the packages of their lock file, and the committed document."""
+    """Install the packages of the lock file beside the clients' sources and openapi.json."""
     if missing := [name for name in PROGRAMS if not shutil.which(name)]:
         pytest.fail(MISSING.format(programs=" and ".join(missing)), pytrace=False)
     workshop = Workshop("typescript")
@@ -39,9 +43,11 @@ def _install(workshop: Workshop) -> None:
     workshop.run("npm", "ci")
 
 
-def seen_by(workshop: Workshop, client: str, database: Path) -> dict[str, Any]:
+def seen_by(
+    workshop: Workshop, client: str, database: Path, command: Sequence[str] = ("cli", "serve")
+) -> dict[str, Any]:
     """Run the compiled client against the application, and return what it prints."""
-    with serving(database) as api:
+    with serving(database, command) as api:
         told: dict[str, Any] = json.loads(workshop.run("node", f"build/{client}.js", api.url))
     return told
 
@@ -64,6 +70,7 @@ def test_a_client_of_generated_types_logs_in_creates_lists_and_reads_errors(
     assert seen["token"] == "bearer"
     assert seen["created"] == "Buy milk"
     assert seen["titles"] == ["Buy milk"]
+    assert seen["total"] == "1"
     assert seen["fetched"] == "active"
     assert len(seen["requestId"]) == 32
     assert seen["missing"] == [404, "not_found"]
@@ -71,13 +78,15 @@ def test_a_client_of_generated_types_logs_in_creates_lists_and_reads_errors(
 
 
 def test_a_client_of_generated_functions_logs_in_creates_imports_lists_and_refreshes(
-    workshop: Workshop, database: Path
+    workshop: Workshop, tmp_path: Path
 ) -> None:
+    database = tmp_path / "catalogue.db"
+    migrate(catalogue, f"sqlite+aiosqlite:///{database}")
     shutil.rmtree(workshop.path / "api", ignore_errors=True)
     workshop.run("npm", "run", "generate:sdk")
     workshop.run("npm", "run", "compile:sdk")
 
-    assert seen_by(workshop, "sdk", database) == {
+    assert seen_by(workshop, "sdk", database, ("examples.catalogue", "serve")) == {
         "loggedIn": "bearer",
         "created": "Buy milk",
         "imported": [1, 1],
@@ -88,8 +97,8 @@ def test_a_client_of_generated_functions_logs_in_creates_imports_lists_and_refre
     }
 
 
-def test_the_compiler_refuses_what_the_api_does_not_have(workshop: Workshop) -> None:
-    """Otherwise a client that compiles would prove nothing."""
+def test_the_compiler_rejects_an_unknown_field(workshop: Workshop) -> None:
+    """Prove that the compilation can fail."""
     workshop.run("npm", "run", "generate")
     client = workshop.path / "client.ts"
     client.write_text(client.read_text().replace("created.owner_public_id", "created.owner_id"))

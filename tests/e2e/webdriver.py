@@ -1,7 +1,7 @@
-"""Chromium, driven over the W3C WebDriver protocol by what the driver's own package brings.
+"""A small client for Chromium's driver over the W3C WebDriver protocol.
 
-The commands are those of https://www.w3.org/TR/webdriver2/; only `se/log`, which tells what the
-console and the network saw, is the driver's own.
+The commands are those of https://www.w3.org/TR/webdriver2/. Only `se/log`, which returns the logs
+of the console and the network, is specific to the driver.
 """
 
 import json
@@ -20,16 +20,16 @@ from httpx2 import Client
 TIMEOUT: Final = timedelta(seconds=30)
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DRIVER: Final = "chromedriver"
-# The key under which an element's id comes (WebDriver §12.2).
+# The key of an element's id in responses (WebDriver §12.2).
 ELEMENT: Final = "element-6066-11e4-a52e-4f735466cecf"
 ARGUMENTS: Final = (
     "--headless=new",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--no-first-run",
-    # High enough that nothing has to be scrolled to before it can be clicked.
+    # High enough to click anything without scrolling.
     "--window-size=1200,3000",
-    # Whatever a page asks for, nothing leaves the machine.
+    # Resolve no other hosts, so that no request leaves the machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 )
 
@@ -39,7 +39,7 @@ class WebDriverError(RuntimeError):
 
 
 def missing_programs() -> list[str]:
-    """What is not installed here of a browser and its driver."""
+    """Return which of the browser and its driver are not installed."""
     browser = any(shutil.which(name) for name in BROWSERS)
     return [
         name for name, found in (("chromium", browser), (DRIVER, shutil.which(DRIVER))) if not found
@@ -48,7 +48,7 @@ def missing_programs() -> list[str]:
 
 @contextmanager
 def running_driver() -> Iterator[Client]:
-    """The driver on a free port of the loopback, which it tells when it listens."""
+    """Run the driver on a free port of loopback, which it prints once it listens."""
     command = [str(shutil.which(DRIVER)), "--port=0"]
     with subprocess.Popen(  # noqa: S603 - found by its name
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -69,15 +69,15 @@ def running_driver() -> Iterator[Client]:
 
 @contextmanager
 def new_browser(driver: Client) -> Iterator["Browser"]:
-    """A browser with an empty profile of its own."""
+    """Start a browser with an empty profile."""
     binary = next(path for name in BROWSERS if (path := shutil.which(name)))
-    # Chromium's sandbox refuses root.
+    # Chromium's sandbox refuses to run as root.
     arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     capabilities = {
         "browserName": "chrome",
         "goog:chromeOptions": {"binary": binary, "args": arguments},
         "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-        # Finding an element waits until it is there.
+        # Wait for elements to appear.
         "timeouts": {"implicit": int(TIMEOUT.total_seconds() * 1000)},
     }
     value = _command(driver, "POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
@@ -99,14 +99,14 @@ class Browser:
         self._post("/url", url=url)
 
     def new_tab(self, url: str) -> str:
-        """Open a page beside the one at hand, and go there. Returns the handle to come back by."""
+        """Open a page in a new tab and switch to it. Return the tab's handle."""
         handle = str(self._post("/window/new", type="tab")["handle"])
         self.switch_to(handle)
         self.open(url)
         return handle
 
     def close_tab(self) -> None:
-        """Close the one at hand; the next step is to switch to another."""
+        """Close the current tab. Switch to another one next."""
         _command(self._driver, "DELETE", f"{self._session}/window")
 
     def switch_to(self, handle: str) -> None:
@@ -121,37 +121,37 @@ class Browser:
         return str(self._get("/url"))
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What the page's own script returns; of a promise, what comes of it."""
+        """Run a script in the page and return its result; a promise is awaited."""
         return self._post("/execute/sync", script=script, args=arguments)
 
     def find(self, xpath: str) -> "Element":
-        """Wait until there is one."""
+        """Wait for an element and return it."""
         found = self._post("/element", using="xpath", value=xpath)
         return Element(self._driver, f"{self._session}/element/{found[ELEMENT]}")
 
     def cookies(self) -> dict[str, dict[str, Any]]:
-        """Those that the page's own server would get, by name; scripts do not see all of them."""
+        """Return the cookies for the page's own server by name, including HttpOnly ones."""
         return {cookie["name"]: cookie for cookie in self._get("/cookie")}
 
     def complaints(self) -> list[str]:
-        """Errors, violations of policies and warnings on the console since it was asked last."""
+        """Return errors, policy violations and warnings on the console since the last call."""
         entries = self._post("/se/log", type="browser")
         return [entry["message"] for entry in entries if entry["level"] in {"SEVERE", "WARNING"}]
 
     def requested(self) -> list[str]:
-        """What all tabs have asked for so far."""
+        """Return the URLs that all tabs have requested so far."""
         for entry in self._post("/se/log", type="performance"):
             event = json.loads(entry["message"])["message"]
             facts = event["params"]
             if event["method"] == "Network.requestWillBeSent":
                 self._urls[facts["requestId"]] = facts["request"]["url"]
-            # Only what goes over the network comes this far.
+            # Only requests that go over the network cause this event.
             elif event["method"] == "Network.requestWillBeSentExtraInfo":
                 self._sent.add(facts["requestId"])
         return list(self._urls.values())
 
     def wait_until_sent(self, url: str, count: int) -> None:
-        """Wait until so many requests for it have left."""
+        """Wait until so many requests for this URL have been sent."""
         deadline = time.monotonic() + TIMEOUT.total_seconds()
         while [self._urls.get(each) for each in self._sent].count(url) < count:
             assert time.monotonic() < deadline, self._urls

@@ -1,5 +1,6 @@
-"""Folders for generated clients, with what the generators need: ignored by git and every check."""
+"""Folders for generated clients and their generators, ignored by git and every check."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,23 +9,28 @@ from pathlib import Path
 from typing import Final
 
 from app.core.config import PROJECT_ROOT
+from examples.catalogue.core.config import Settings
+from examples.catalogue.project import project as catalogue
 
 TOOLS: Final = PROJECT_ROOT / ".tools"
 
 
 class Workshop:
-    """A folder under `.tools`; delete it to have its packages installed again."""
+    """A folder under `.tools`. Delete it to reinstall its packages."""
 
     def __init__(self, name: str) -> None:
         self.path = TOOLS / name
 
     def fill(self, sources: Path) -> None:
-        """Copy the client's sources and the committed OpenAPI document."""
+        """Copy the client's sources, the committed OpenAPI document, and that of the catalogue."""
         shutil.copytree(sources, self.path, dirs_exist_ok=True)
         shutil.copy(PROJECT_ROOT / "openapi.json", self.path)
+        settings = Settings.from_env_file(None)
+        document = json.dumps(catalogue.create_app(settings).openapi())
+        (self.path / "catalogue.json").write_text(document)
 
     def install(self, lock: Path, install: Callable[[], None]) -> None:
-        """Install the packages unless those of this lock file are there."""
+        """Install the packages unless those of this lock file are already installed."""
         installed = self.path / "installed.lock"
         if not installed.exists() or installed.read_bytes() != lock.read_bytes():
             installed.unlink(missing_ok=True)
@@ -32,7 +38,7 @@ class Workshop:
             shutil.copy(lock, installed)
 
     def run(self, *command: str) -> str:
-        """Return what the command printed; the test fails with all of it if the command does."""
+        """Run a command and return its output. If it fails, fail the test with that output."""
         finished = subprocess.run(  # noqa: S603 - our own commands
             command,
             cwd=self.path,

@@ -1,38 +1,48 @@
-"""Who asks while requests are made up, some of which end the asker's own session."""
+"""Callers of the fuzzer, who stay logged in though some requests end their own session."""
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from typing import Final
 
 import jwt
 from schemathesis.python.asgi import ASGIClient
 
-from app.core.config import Settings
-from app.db.session import Database
-from tests.support.api import Account, promote
-from tests.support.routes import Caller
+from mscr.core.config import Settings
+from mscr.project import Project
+from mscr.testing.api import Account, Api, promote
+from mscr.testing.routes import Caller
 
 ME: Final = "/api/v1/users/me"
 REGISTER: Final = "/api/v1/auth/register"
-# That of the documentation's examples: then these are right, and do what they say.
+# The password of the examples in OpenAPI, so that these are valid and take effect.
 PASSWORD: Final = "seven wet umbrellas"
 
 
-class LoggedIn:
-    """An account whose session is alive before each request, if by being another one.
+@dataclass(frozen=True)
+class FuzzedApplication:
+    """The application whose routes are called, with its settings and its roles."""
 
-    A request may have ended it: a logout, another password, a deletion. Which routes do that
-    needs no list here: after each that may change something, the account is asked for.
+    project: Project
+    settings: Settings
+    api: type[Api]
+
+
+class LoggedIn:
+    """An account with a living session before each request; replaced by a new one if necessary.
+
+    A request may have ended the session: a logout, a password change, a deletion. Instead of
+    listing such routes, check the account after each request that may change something.
     """
 
-    def __init__(self, client: ASGIClient, settings: Settings, kind: Caller) -> None:
+    def __init__(self, client: ASGIClient, tested: FuzzedApplication, kind: Caller) -> None:
         self._client = client
-        self._settings = settings
+        self._tested = tested
         self._kind = kind
         self._in_doubt = False
         self._account = self._register()
         if kind == "administrator":
-            self._register()  # so that nobody else is the last one
+            self._register()  # so that no caller is the last administrator
 
     @property
     def account(self) -> Account:
@@ -42,7 +52,7 @@ class LoggedIn:
         return self._account
 
     def doubt(self) -> None:
-        """Something was changed, perhaps by or for this account."""
+        """Mark the session for a check: a request may have ended it."""
         self._in_doubt = True
 
     def _is_alive(self) -> bool:
@@ -60,9 +70,9 @@ class LoggedIn:
         return account
 
     async def _promote(self, account: Account) -> None:
-        # Connections belong to a loop, and the application runs on that of its client.
-        database = Database(self._settings)
+        # Connections belong to an event loop, and the application runs on that of its client.
+        database = self._tested.project.create_database(self._tested.settings)
         try:
-            await promote(account, database)
+            await promote(account, database, self._tested.api.administrator)
         finally:
             await database.close()

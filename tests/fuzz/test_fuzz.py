@@ -1,6 +1,6 @@
-"""Nothing that fits the schema, or just does not, gets an answer that the schema does not know.
+"""Fuzzing: every response to a valid or slightly invalid request is as documented.
 
-A few requests with `make test`, always the same; many with `make fuzz`, others each time.
+`make test` sends a few requests, always the same; `make fuzz` sends many, different each time.
 """
 
 import asyncio
@@ -11,19 +11,21 @@ from collections import Counter
 import pytest
 from fastapi import FastAPI, Response
 
-from app.core.config import Settings
-from app.main import create_app
-from tests.api.test_openapi import operations
+from mscr.core.config import Settings
+from mscr.project import Project
+from mscr.testing.api import Api
+from mscr.testing.databases import on_postgresql, on_sqlite
+from mscr.testing.openapi import operations
+from mscr.testing.routes import CALLERS, Caller
+from tests.fuzz.callers import FuzzedApplication
 from tests.fuzz.run import Effort, Outcome, fuzz, shadowed
-from tests.support.databases import on_postgresql, on_sqlite
-from tests.support.routes import CALLERS, Caller
 
 
 def effort() -> Effort:
-    """That of `make fuzz`, where the environment says so."""
+    """Return the effort of `make fuzz` if the environment sets it, else that of `make test`."""
     if examples := int(os.environ.get("FUZZ_EXAMPLES", "0")):
         seed = int(os.environ["FUZZ_SEED"] or secrets.randbelow(2**32))
-        print(f"\nThese requests once more: make fuzz EXAMPLES={examples} SEED={seed}")  # noqa: T201 - to whoever runs it
+        print(f"\nThese requests once more: make fuzz EXAMPLES={examples} SEED={seed}")  # noqa: T201 - to the console
         return Effort(examples, edges=True, seed=seed)
     return Effort(examples=5, edges=False)
 
@@ -31,11 +33,12 @@ def effort() -> Effort:
 @on_postgresql
 @pytest.mark.settings(LOG_LEVEL="CRITICAL")
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_every_answer_to_what_is_made_up_is_as_documented(
-    settings: Settings, caller: Caller
+async def test_every_response_to_a_generated_request_is_as_documented(
+    tested_project: Project, settings: Settings, api_type: type[Api], caller: Caller
 ) -> None:
-    app = create_app(settings)
-    outcome = await asyncio.to_thread(fuzz, app, settings, caller, effort())
+    app = tested_project.create_app(settings)
+    tested = FuzzedApplication(tested_project, settings, api_type)
+    outcome = await asyncio.to_thread(fuzz, app, tested, caller, effort())
 
     assert outcome.failures == [], "\n".join(outcome.failures)
     assert outcome.statuses.keys() == {route for route, _ in operations(app.openapi())}
@@ -45,14 +48,16 @@ async def test_every_answer_to_what_is_made_up_is_as_documented(
 
 
 def mostly_let_in(outcome: Outcome) -> bool:
-    """Whether the caller was logged in; but for probes without a token, and with a bad one."""
+    """Return whether the caller was logged in, apart from probes without a valid token."""
     answers = sum(outcome.statuses.values(), Counter[int]())
     return answers[401] < answers.total() / 5
 
 
 @on_sqlite
-async def test_a_schema_that_is_not_kept_to_is_found_out(settings: Settings) -> None:
-    """Otherwise the silence above would prove nothing."""
+async def test_violations_of_the_schema_are_detected(
+    tested_project: Project, settings: Settings, api_type: type[Api]
+) -> None:
+    """Prove that the fuzzer finds faults."""
     careless = FastAPI()
 
     @careless.get("/sized")
@@ -64,13 +69,14 @@ async def test_a_schema_that_is_not_kept_to_is_found_out(settings: Settings) -> 
         return Response(status_code=500 if size == 0 else 200)
 
     effort = Effort(examples=5, edges=True)
-    outcome = await asyncio.to_thread(fuzz, careless, settings, "anonymous", effort)
+    tested = FuzzedApplication(tested_project, settings, api_type)
+    outcome = await asyncio.to_thread(fuzz, careless, tested, "anonymous", effort)
 
     told = "\n".join(outcome.failures)
     assert "GET /sized, status_code_conformance: Received: 418" in told
     assert "GET /crash, not_a_server_error" in told
 
 
-def test_a_path_that_the_pattern_of_another_fits_is_known() -> None:
+def test_paths_that_another_pattern_matches_are_found() -> None:
     paths = ["/items", "/items/my", "/items/{id}", "/items/{id}/restore", "/items/{other}"]
     assert list(shadowed(paths)) == ["/items/my"]

@@ -1,4 +1,4 @@
-"""The application with registration by mail, and a mail server of its own."""
+"""Fixtures: the application with registration by mail, and a mail server for each test."""
 
 from collections.abc import AsyncIterator
 
@@ -8,8 +8,9 @@ from pydantic import SecretStr
 
 from app.core.config import Settings
 from app.db.session import Database
-from tests.support.mail_registration import PUBLIC_URL, MailApi
-from tests.support.mail_server import MailServer, mail_server
+from mscr.testing.mail_registration import PUBLIC_URL
+from mscr.testing.mail_server import MailServer, mail_server
+from tests.mail.api import MailApi
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ async def server() -> AsyncIterator[MailServer]:
 
 @pytest.fixture
 def settings(settings: Settings, server: MailServer) -> Settings:
-    """Those of the test, and what it does not set of registration by mail."""
+    """Return the test's settings, with defaults for registration by mail."""
     by_mail = {
         "REGISTRATION_BY_MAIL": True,
         "SMTP_URL": SecretStr(server.url),

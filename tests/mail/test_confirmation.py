@@ -1,4 +1,4 @@
-"""Opening the mailed link: an account, once."""
+"""Confirmation of a registration: the mailed link creates the account, once."""
 
 import asyncio
 import secrets
@@ -12,17 +12,19 @@ from httpx2 import Response
 from sqlalchemy import select
 
 from app.core.config import Settings
-from app.core.security import registration_token
-from app.core.security.encryption import EncryptionService
 from app.core.state import Collaborators
 from app.db.session import Database
+from app.main import create_app
 from app.models import AuditEvent, User
-from tests.support.api import PASSWORD
-from tests.support.applications import client_from, new_address, running
-from tests.support.mail_registration import CONFIRM, MailApi
-from tests.support.problems import faulty_fields, problem
-from tests.support.table_rows import all_rows, rows_but_the_audit_log
-from tests.support.tokens import session_id
+from mscr.core.security import registration_token
+from mscr.core.security.encryption import EncryptionService
+from mscr.testing.api import PASSWORD
+from mscr.testing.applications import client_from, new_address, running
+from mscr.testing.mail_registration import CONFIRM
+from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.table_rows import all_rows, rows_but_the_audit_log
+from mscr.testing.tokens import session_id
+from tests.mail.api import MailApi
 
 EMAIL = "Ada@example.com"
 CALLERS = 20
@@ -40,7 +42,7 @@ def collaborators(app: FastAPI) -> Collaborators:
 
 
 def refused(response: Response) -> dict[str, Any]:
-    """The refusal, without what differs in each answer."""
+    """Check that the link was refused, and return the problem without its request id."""
     body = problem(response, 400, "invalid_registration_token")
     return {name: body[name] for name in body.keys() - {"request_id", "instance"}}
 
@@ -51,10 +53,10 @@ async def outcomes(database: Database) -> list[tuple[str, str, str | None]]:
         return [(row.action, row.operation, row.reason) for row in rows]
 
 
-# --- a good link
+# --- valid links
 
 
-async def test_the_link_makes_the_account_that_was_asked_for(api: MailApi, token: str) -> None:
+async def test_the_link_creates_the_requested_account(api: MailApi, token: str) -> None:
     """LG3."""
     response = await api.confirm(token)
 
@@ -69,7 +71,7 @@ async def test_the_link_makes_the_account_that_was_asked_for(api: MailApi, token
 
 
 async def test_the_link_does_not_log_in(api: MailApi, token: str, database: Database) -> None:
-    """LG3: whoever opens it has proved the mailbox, and no password."""
+    """LG3: opening the link proves control of the mailbox, but not knowledge of the password."""
     response = await api.confirm(token)
 
     assert "token" not in response.text
@@ -77,21 +79,21 @@ async def test_the_link_does_not_log_in(api: MailApi, token: str, database: Data
     assert (await all_rows(database))["refresh_tokens"] == []
 
 
-async def test_a_link_of_before_a_change_of_the_key_is_good(
+async def test_a_link_from_before_a_key_rotation_is_valid(
     api: MailApi, token: str, settings: Settings
 ) -> None:
     """DR1."""
     new_key = {"SECRET_KEY": secrets.token_urlsafe(48)}
     values = settings.model_dump(exclude_unset=True) | new_key
     values["SECRET_KEY_PREVIOUS"] = [settings.SECRET_KEY]
-    async with running(Settings(_env_file=None, **values)) as client:
+    async with running(create_app(Settings.from_env_file(None, **values))) as client:
         assert (await client.post(CONFIRM, json={"token": token})).status_code == 201
 
 
-# --- a link that is none
+# --- invalid links
 
 
-async def test_a_link_ends_with_its_lifetime(api: MailApi, token: str) -> None:
+async def test_a_link_expires(api: MailApi, token: str) -> None:
     """LG3."""
     now = datetime.now(UTC)
     with time_machine.travel(now + timedelta(minutes=59), tick=False):
@@ -102,15 +104,15 @@ async def test_a_link_ends_with_its_lifetime(api: MailApi, token: str) -> None:
 
 
 @pytest.mark.settings(REGISTRATION_LINK_EXPIRE_MINUTES=5)
-async def test_the_lifetime_is_the_settings(api: MailApi, token: str) -> None:
+async def test_the_lifetime_of_a_link_is_a_setting(api: MailApi, token: str) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=6), tick=False):
         refused(await api.confirm(token))
 
 
-async def test_what_is_no_token_is_refused_with_one_answer(
+async def test_all_invalid_tokens_get_the_same_response(
     api: MailApi, token: str, collaborators: Collaborators, database: Database
 ) -> None:
-    """LG3: garbage, damaged, of another key, another purpose, another kind, another release."""
+    """LG3: garbage, damaged, and of another key, purpose, kind or release."""
     account = await api.register("other@example.com")
     ours = collaborators.encryption
     theirs = EncryptionService([secrets.token_bytes(32)])
@@ -134,7 +136,7 @@ async def test_what_is_no_token_is_refused_with_one_answer(
     assert (await api.confirm(token)).status_code == 201
 
 
-async def test_a_refused_link_is_told_in_the_audit_log(api: MailApi, database: Database) -> None:
+async def test_a_refused_link_is_in_the_audit_log(api: MailApi, database: Database) -> None:
     """AU1."""
     await api.confirm("garbage")
 
@@ -144,7 +146,7 @@ async def test_a_refused_link_is_told_in_the_audit_log(api: MailApi, database: D
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True, AUTH_RATE_LIMIT_ADDRESS="2/minute")
 async def test_garbage_does_not_fill_the_audit_log(api: MailApi, database: Database) -> None:
-    """AU3: what an address may try is written, and once that there was more."""
+    """AU3: attempts within the limit are logged, and then once that the limit was exceeded."""
     for _ in range(5):
         await api.confirm("garbage")
 
@@ -155,7 +157,7 @@ async def test_garbage_does_not_fill_the_audit_log(api: MailApi, database: Datab
 async def test_confirmations_are_limited_by_address(
     api: MailApi, token: str, app: FastAPI, database: Database
 ) -> None:
-    """LG4: the mail was the first attempt from here; from elsewhere the link is good."""
+    """LG4: asking for the mail counted as the first attempt; other clients are not limited."""
     for _ in range(2):
         refused(await api.confirm("garbage"))
     problem(await api.confirm(token), 429, "too_many_requests")
@@ -166,7 +168,7 @@ async def test_confirmations_are_limited_by_address(
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True)
-async def test_who_has_confirmed_may_log_in_however_many_mails_were_asked_for(
+async def test_a_confirmed_account_may_log_in_after_many_requested_mails(
     api: MailApi,
 ) -> None:
     """LG5."""
@@ -176,7 +178,9 @@ async def test_who_has_confirmed_may_log_in_however_many_mails_were_asked_for(
     assert (await api.try_login(EMAIL, PASSWORD)).status_code == 200
 
 
-async def test_returns_422_for_what_a_confirmation_must_not_say(api: MailApi, token: str) -> None:
+async def test_a_confirmation_with_other_fields_or_a_malformed_token_is_422(
+    api: MailApi, token: str
+) -> None:
     """AZ4."""
     for field, value in (
         *(("role", "admin"), ("email", EMAIL), ("password", PASSWORD), ("public_id", "x")),
@@ -186,11 +190,11 @@ async def test_returns_422_for_what_a_confirmation_must_not_say(api: MailApi, to
         assert faulty_fields(response) == [["body", field]]
 
 
-# --- a link that was good
+# --- used links
 
 
 async def test_a_link_works_once(api: MailApi, token: str, database: Database) -> None:
-    """LG3: its second use is told that there is an account, which is what it is."""
+    """LG3: the second use is 409, since the account exists: its owner has the link."""
     await api.confirm(token)
     before = await rows_but_the_audit_log(database)
 
@@ -198,10 +202,10 @@ async def test_a_link_works_once(api: MailApi, token: str, database: Database) -
     assert await rows_but_the_audit_log(database) == before
 
 
-async def test_of_two_links_for_an_address_one_makes_the_account(
+async def test_only_one_of_two_links_for_an_address_creates_the_account(
     api: MailApi, token: str, database: Database
 ) -> None:
-    """LG3: in another spelling, too."""
+    """LG3: also for another spelling of the address."""
     other = await api.mailed_token("ADA@example.com", password="another password")
     await api.confirm(other)
 
@@ -212,7 +216,7 @@ async def test_of_two_links_for_an_address_one_makes_the_account(
 async def test_a_used_link_does_not_bring_a_deleted_account_back(
     api: MailApi, token: str, database: Database
 ) -> None:
-    """LG3: though the address is free again, for a new registration."""
+    """LG3: though the address is free again for a new registration."""
     await api.confirm(token)
     tokens = (await api.try_login(EMAIL, PASSWORD)).json()["data"]
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
@@ -225,10 +229,10 @@ async def test_a_used_link_does_not_bring_a_deleted_account_back(
     assert (await api.confirm(await api.mailed_token(EMAIL))).status_code == 201
 
 
-async def test_of_many_confirmations_at_once_one_makes_the_account(
+async def test_one_of_many_concurrent_confirmations_creates_the_account(
     api: MailApi, token: str, database: Database
 ) -> None:
-    """LG3, RC1: with one link and with many, and the others are told 409."""
+    """LG3, RC1: with one link and with several for the same address; the losers get 409."""
     tokens = [token] * (CALLERS // 2)
     tokens += [await api.mailed_token(EMAIL) for _ in range(CALLERS // 2)]
 
@@ -239,7 +243,7 @@ async def test_of_many_confirmations_at_once_one_makes_the_account(
     assert len((await all_rows(database))["users"]) == 1
 
 
-async def test_of_many_uses_of_one_link_at_once_one_makes_the_account(
+async def test_one_of_many_concurrent_uses_of_a_link_creates_the_account(
     api: MailApi, token: str, database: Database
 ) -> None:
     """LG3, RC1."""
@@ -252,8 +256,8 @@ async def test_of_many_uses_of_one_link_at_once_one_makes_the_account(
 # --- the audit log
 
 
-async def test_both_steps_are_told_with_their_outcomes(api: MailApi, database: Database) -> None:
-    """AU1: asked for, done, too late; asked for an address that is taken."""
+async def test_both_steps_are_audited_with_their_outcomes(api: MailApi, database: Database) -> None:
+    """AU1: requested, confirmed, confirmed again, and requested for a taken address."""
     token = await api.mailed_token(EMAIL)
     await api.confirm(token)
     await api.confirm(token)
@@ -267,8 +271,10 @@ async def test_both_steps_are_told_with_their_outcomes(api: MailApi, database: D
     ]
 
 
-async def test_the_confirmation_is_told_with_the_account(api: MailApi, database: Database) -> None:
-    """AU1, AU4: and the step before it with none, as there is none yet."""
+async def test_the_confirmation_is_audited_with_the_account(
+    api: MailApi, database: Database
+) -> None:
+    """AU1, AU4: the request before it has no account, because none exists yet."""
     account = await api.register(EMAIL)
 
     async with database.read_sessions() as session:

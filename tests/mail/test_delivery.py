@@ -1,4 +1,4 @@
-"""Mails that leave, and mail servers that are away, slow or unwilling: nobody waits for them."""
+"""Mail delivery in the background: mail servers that are down, slow or refuse, and shutdown."""
 
 import asyncio
 import io
@@ -8,22 +8,23 @@ import pytest
 
 from app.core.config import Settings
 from app.main import create_app
-from tests.support.api import PASSWORD
-from tests.support.applications import client_from
-from tests.support.databases import on_sqlite
-from tests.support.mail_registration import LINK, REGISTER, MailApi
-from tests.support.mail_server import MailServer
+from mscr.testing.api import PASSWORD
+from mscr.testing.applications import client_from
+from mscr.testing.databases import on_sqlite
+from mscr.testing.mail_registration import LINK, REGISTER
+from mscr.testing.mail_server import MailServer
+from tests.mail.api import MailApi
 
 pytestmark = on_sqlite
 
 EMAIL = "canary@example.com"
-# Nobody listens there: port 1 is tcpmux.
+# No server listens on port 1 (tcpmux).
 AWAY = "smtp://127.0.0.1:1"
 FIRST, SECOND, THIRD = "first@example.com", "second@example.com", "third@example.com"
 
 
 async def logged(log_output: io.StringIO, event: str) -> str:
-    """The line of the log about an event, as soon as it is there."""
+    """Wait for the log line of an event and return it."""
     async with asyncio.timeout(10):
         while True:
             lines = [line for line in log_output.getvalue().splitlines() if f" {event} " in line]
@@ -33,10 +34,10 @@ async def logged(log_output: io.StringIO, event: str) -> str:
 
 
 @pytest.mark.settings(SMTP_URL=AWAY)
-async def test_a_mail_server_that_is_away_is_told_in_the_log_alone(
+async def test_an_unreachable_mail_server_is_only_logged(
     api: MailApi, log_output: io.StringIO
 ) -> None:
-    """ER3: with the request's id, and without the address or the link."""
+    """ER3: the log line has the request's id, but not the address or the link."""
     assert (await api.ask(EMAIL)).status_code == 202
 
     line = await logged(log_output, "mail_not_sent")
@@ -45,10 +46,10 @@ async def test_a_mail_server_that_is_away_is_told_in_the_log_alone(
     assert [word for word in ("canary", "token") if word in log_output.getvalue()] == []
 
 
-async def test_a_mail_that_is_refused_is_told_without_what_the_server_says(
+async def test_a_refused_mail_is_logged_without_the_reply_of_the_server(
     api: MailApi, log_output: io.StringIO
 ) -> None:
-    """ER3: servers repeat the address that they refuse."""
+    """ER3: mail servers repeat the refused address in their replies."""
     api.server.refusal = f"550 no such mailbox: <{EMAIL}>"
 
     assert (await api.ask(EMAIL)).status_code == 202
@@ -58,23 +59,25 @@ async def test_a_mail_that_is_refused_is_told_without_what_the_server_says(
 
 
 @pytest.mark.settings(SMTP_TIMEOUT_SECONDS=0.1)
-async def test_a_mail_server_that_hangs_is_given_up(api: MailApi, log_output: io.StringIO) -> None:
+async def test_delivery_to_a_hanging_mail_server_times_out(
+    api: MailApi, log_output: io.StringIO
+) -> None:
     api.server.may_answer.clear()
 
     assert (await api.ask(EMAIL)).status_code == 202
 
     assert "error=TimeoutError" in await logged(log_output, "mail_not_sent")
     api.server.may_answer.set()
-    # The server may have taken the first one, though it was slow to say so.
+    # The server may have accepted the first mail despite the timeout, so look for the second.
     await api.ask(SECOND)
     await api.server.next_to(SECOND)
 
 
 @pytest.mark.settings(MAIL_MAX_PENDING=2)
-async def test_a_mail_too_many_is_dropped_and_there_is_room_again_later(
+async def test_mails_beyond_the_maximum_backlog_are_dropped(
     api: MailApi, log_output: io.StringIO
 ) -> None:
-    """A server that hangs does not fill the memory; the answer is the same."""
+    """A hanging mail server causes no unbounded backlog, and the response is the same."""
     api.server.may_answer.clear()
 
     answers = [await api.ask(email) for email in (FIRST, SECOND, THIRD)]
@@ -88,18 +91,18 @@ async def test_a_mail_too_many_is_dropped_and_there_is_room_again_later(
 
 
 def deliveries() -> list[asyncio.Task[None]]:
-    """What the application has under way."""
+    """Return the tasks that deliver mails."""
     return [task for task in asyncio.all_tasks() if "MailDispatcher" in repr(task.get_coro())]
 
 
-async def test_only_some_mails_are_delivered_at_once(api: MailApi) -> None:
+async def test_concurrent_deliveries_are_bounded(api: MailApi) -> None:
     api.server.may_answer.clear()
     emails = [f"user-{n}@example.com" for n in range(6)]
 
     for email in emails:
         await api.ask(email)
     await api.server.begun.wait()
-    for _ in range(100):  # rounds of the loop, in which the others would come
+    for _ in range(100):  # event loop iterations, in which further deliveries would begin
         await api.client.get("/health/live")
 
     assert api.server.deliveries_under_way == 4
@@ -107,10 +110,10 @@ async def test_only_some_mails_are_delivered_at_once(api: MailApi) -> None:
     assert {(await api.server.next()).recipients[0] for _ in emails} == set(emails)
 
 
-# --- the end of the process
+# --- shutdown
 
 
-async def test_what_is_pending_is_delivered_before_the_application_ends(
+async def test_pending_mails_are_delivered_before_shutdown(
     settings: Settings, server: MailServer
 ) -> None:
     app = create_app(settings)
@@ -122,10 +125,10 @@ async def test_what_is_pending_is_delivered_before_the_application_ends(
 
 
 @pytest.mark.settings(SHUTDOWN_TIMEOUT_SECONDS=1)
-async def test_the_application_ends_though_the_mail_server_hangs(
+async def test_shutdown_is_bounded_while_the_mail_server_hangs(
     settings: Settings, server: MailServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In bounded time, with nothing left running, and told how many mails were lost."""
+    """Shutdown takes bounded time, leaves no task running and logs the number of lost mails."""
     server.may_answer.clear()
     app = create_app(settings)
     async with app.router.lifespan_context(app), client_from("127.0.0.1", app) as client:
@@ -139,11 +142,13 @@ async def test_the_application_ends_though_the_mail_server_hangs(
     assert 0 < int(lost[1]) <= 10
 
 
-# --- without a server
+# --- without a mail server
 
 
 @pytest.mark.settings(SMTP_URL=None)
-async def test_in_development_the_log_has_the_mail(api: MailApi, log_output: io.StringIO) -> None:
+async def test_without_a_mail_server_the_mail_is_logged(
+    api: MailApi, log_output: io.StringIO
+) -> None:
     await api.ask(EMAIL)
 
     line = await logged(log_output, "mail")

@@ -1,4 +1,4 @@
-"""Asking for an account: what the answer does not tell, and what the mail does."""
+"""Registration by mail: responses allow no account enumeration, only the mail differs."""
 
 import asyncio
 import io
@@ -11,15 +11,16 @@ from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import func, select
 from starlette.types import Message, Receive, Scope, Send
 
-from app.core.security.password import PasswordService
 from app.db.session import Database
 from app.models import User
-from tests.support.api import PASSWORD, Account
-from tests.support.databases import on_sqlite
-from tests.support.mail_registration import LINK, PUBLIC_URL, REGISTER, MailApi, link_token
-from tests.support.problems import faulty_fields, problem
-from tests.support.table_rows import all_rows, rows_but_the_audit_log, set_columns
-from tests.support.tokens import counted_statements
+from mscr.core.security.password import PasswordService
+from mscr.testing.api import PASSWORD, Account
+from mscr.testing.databases import on_sqlite
+from mscr.testing.mail_registration import LINK, PUBLIC_URL, REGISTER, link_token
+from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.table_rows import all_rows, rows_but_the_audit_log, set_columns
+from mscr.testing.tokens import counted_statements
+from tests.mail.api import MailApi
 
 FREE = "new@example.com"
 
@@ -35,13 +36,13 @@ def passwords(app: FastAPI) -> PasswordService:
     return found
 
 
-# --- the answer
+# --- the response
 
 
-async def test_the_answer_is_the_same_to_the_byte_for_every_address(
+async def test_the_response_is_identical_for_every_address(
     api: MailApi, account: Account, database: Database
 ) -> None:
-    """LG3: free, taken, deactivated, deleted by its owner, and deleted with the address there."""
+    """LG3: free, taken, deactivated, deleted by its owner, and deleted with its address kept."""
     inactive, deleted, kept = [await api.register() for _ in range(3)]
     await set_columns(database, User, inactive.public_id, is_active=False)
     await api.client.request(
@@ -58,17 +59,17 @@ async def test_the_answer_is_the_same_to_the_byte_for_every_address(
     assert len({(a.content, tuple(sorted(a.headers.items()))) for a in answers}) == 1
 
 
-async def test_the_answer_has_no_tokens(api: MailApi) -> None:
+async def test_the_response_has_no_tokens(api: MailApi) -> None:
     """LG3."""
     answer = (await api.ask(FREE)).json()
 
     assert answer == {"success": True, "data": None, "message": answer["message"], "meta": None}
 
 
-async def test_every_address_asks_the_database_the_same(
+async def test_every_address_takes_the_same_statements(
     api: MailApi, account: Account, database: Database
 ) -> None:
-    """LG3: round trips are time, too."""
+    """LG3: a different number of round trips would be a timing side channel."""
     asked = []
     for email in (FREE, account.email):
         with counted_statements(database) as statements:
@@ -84,7 +85,7 @@ async def test_every_address_asks_the_database_the_same(
 async def test_every_address_costs_the_same_hashing(
     api: MailApi, account: Account, passwords: PasswordService
 ) -> None:
-    """LG3: the parameters of production, 40 pairs interleaved, medians within 10 %."""
+    """LG3: production parameters, 40 interleaved pairs, medians within 10 % of each other."""
     costs: dict[str, list[float]] = {FREE: [], account.email: []}
     for _ in range(40):
         for email, seen in costs.items():
@@ -96,8 +97,10 @@ async def test_every_address_costs_the_same_hashing(
     assert free == pytest.approx(taken, rel=0.1)
 
 
-async def test_the_answer_does_not_wait_for_the_mail_server(api: MailApi, account: Account) -> None:
-    """LG3: it hangs until both have been answered."""
+async def test_the_response_does_not_wait_for_the_mail_server(
+    api: MailApi, account: Account
+) -> None:
+    """LG3: the mail server hangs until both responses have arrived."""
     api.server.may_answer.clear()
 
     for email in (FREE, account.email):
@@ -110,16 +113,16 @@ async def test_the_answer_does_not_wait_for_the_mail_server(api: MailApi, accoun
     assert arrived == {FREE, account.email}
 
 
-async def test_no_mail_is_touched_before_the_answer_has_left(
+async def test_no_mail_is_composed_before_the_response_is_sent(
     api: MailApi, app: FastAPI, account: Account
 ) -> None:
-    """LG3: the two mails differ, and so does what it takes to make them."""
+    """LG3: the two mails differ, so composing them first would be a timing side channel."""
     mails = app.state.collaborators.mails
     pending: list[int] = []
 
     async def watched(scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:
-            await asyncio.sleep(0)  # whoever was started begins now
+            await asyncio.sleep(0)  # lets started tasks begin
             pending.append(len(mails._pending))
             await send(message)
 
@@ -134,7 +137,7 @@ async def test_no_mail_is_touched_before_the_answer_has_left(
     assert set(pending) == {0}
 
 
-async def test_a_password_that_is_refused_tells_nothing_of_the_address(
+async def test_a_refused_password_reveals_nothing_about_the_address(
     api: MailApi, account: Account
 ) -> None:
     """LG3, PW3."""
@@ -146,10 +149,10 @@ async def test_a_password_that_is_refused_tells_nothing_of_the_address(
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True)
-async def test_the_sixth_mail_to_an_address_is_refused_whether_it_is_taken_or_not(
+async def test_the_sixth_mail_to_an_address_is_refused_whether_taken_or_free(
     api: MailApi, account: Account
 ) -> None:
-    """LG3, LG4: a success forgives nothing, or a mailbox could be filled."""
+    """LG3, LG4: a success does not reset the limit; otherwise a mailbox could be flooded."""
     for email in (FREE, account.email):
         for _ in range(5):
             await api.mail_for(email)
@@ -158,13 +161,13 @@ async def test_the_sixth_mail_to_an_address_is_refused_whether_it_is_taken_or_no
     assert api.server.waiting == 0
 
 
-# --- what is kept
+# --- stored data
 
 
-async def test_nothing_is_kept_before_the_address_is_proved(
+async def test_nothing_is_stored_before_the_address_is_confirmed(
     api: MailApi, database: Database
 ) -> None:
-    """LG3: no row but the event of the audit log, which says nothing of the address."""
+    """LG3: the only new row is an audit event, which does not contain the address."""
     before = await rows_but_the_audit_log(database)
 
     await api.mail_for(FREE, full_name="Canary")
@@ -174,13 +177,13 @@ async def test_nothing_is_kept_before_the_address_is_proved(
     assert [text for text in (FREE, "Canary", "argon2") if text in told] == []
 
 
-async def test_who_has_not_confirmed_does_not_log_in(api: MailApi) -> None:
+async def test_login_before_the_confirmation_is_401(api: MailApi) -> None:
     await api.mail_for(FREE)
 
     problem(await api.try_login(FREE, PASSWORD), 401, "invalid_credentials")
 
 
-async def test_a_taken_address_s_account_stays_as_it_is(
+async def test_a_registration_does_not_change_the_account_of_a_taken_address(
     api: MailApi, account: Account, database: Database
 ) -> None:
     before = await rows_but_the_audit_log(database)
@@ -190,10 +193,10 @@ async def test_a_taken_address_s_account_stays_as_it_is(
     assert await rows_but_the_audit_log(database) == before
 
 
-async def test_no_secret_is_told_but_in_the_mail(
+async def test_secrets_appear_only_in_the_mail(
     api: MailApi, account: Account, database: Database, log_output: io.StringIO
 ) -> None:
-    """ER3: neither password is anywhere, and the token in the mail's text alone."""
+    """ER3: the password is nowhere, and the token is only in the text of the mail."""
     mails = [
         await api.mail_for(email, password="canary umbrellas", full_name="Canary Name")
         for email in (FREE, account.email)
@@ -242,7 +245,7 @@ async def test_a_free_address_gets_a_link(api: MailApi) -> None:
     ],
     ids=lambda headers: next(iter(headers)),
 )
-async def test_where_the_link_leads_is_not_for_the_request_to_say(
+async def test_headers_of_the_request_do_not_change_the_host_of_the_link(
     api: MailApi, headers: dict[str, str]
 ) -> None:
     """EM3."""
@@ -252,10 +255,8 @@ async def test_where_the_link_leads_is_not_for_the_request_to_say(
     assert "evil" not in mail.message.as_string()
 
 
-async def test_a_taken_address_gets_a_notice_in_which_nothing_acts(
-    api: MailApi, account: Account
-) -> None:
-    """LG3: to the address that the account has, however it was typed this time."""
+async def test_a_taken_address_gets_a_notice_without_links(api: MailApi, account: Account) -> None:
+    """LG3: it goes to the account's stored address, whatever the spelling in the request."""
     mail = await api.mail_for(" ADA@\uff25XAMPLE.com ", full_name="http://evil.example")
 
     assert mail.recipients == [account.email]
@@ -264,8 +265,8 @@ async def test_a_taken_address_gets_a_notice_in_which_nothing_acts(
     assert [word for word in ("http", "token", "evil", "confirm-") if word in text] == []
 
 
-async def test_an_address_with_other_letters_gets_its_mail(api: MailApi) -> None:
-    """RFC 6531: the domain goes in ASCII, the rest as it is."""
+async def test_an_internationalized_address_gets_its_mail(api: MailApi) -> None:
+    """RFC 6531: the domain is sent in ASCII, the local part unchanged."""
     email = "j\xfcrgen@b\xfccher.example.com"
     mail = await api.mail_for(email)
 

@@ -1,4 +1,4 @@
-"""What is said to mail servers: encrypted, to whom it must go, and nothing more."""
+"""SMTP: encryption, server certificates and header injection."""
 
 import socket
 import ssl
@@ -8,11 +8,11 @@ from typing import Any
 import aiosmtplib
 import pytest
 
-from app.mail.composition import compose
-from app.mail.message import Mail
-from app.mail.smtp_mailer import SmtpMailer
-from tests.support.certificates import server_context, write_certificate
-from tests.support.mail_server import mail_server
+from mscr.mail.composition import compose
+from mscr.mail.message import Mail
+from mscr.mail.smtp_mailer import SmtpMailer
+from mscr.testing.certificates import server_context, write_certificate
+from mscr.testing.mail_server import mail_server
 
 HOST = "mail.example.com"
 SENDER = "no-reply@example.com"
@@ -33,7 +33,7 @@ def tls(certificate: Path) -> ssl.SSLContext:
 
 @pytest.fixture
 def named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server's name leads to loopback, without being one of its names."""
+    """Resolve the server's name to loopback: it is not among the exempt names of loopback."""
     resolve = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
@@ -46,12 +46,12 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def trusted(certificate: Path, named: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine trusts the server's certificate, as OpenSSL finds it."""
+    """Trust the server's certificate system-wide, by OpenSSL's environment variable."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_the_password_and_the_mail_go_over_starttls(tls: ssl.SSLContext) -> None:
+async def test_the_password_and_the_mail_are_encrypted_by_starttls(tls: ssl.SSLContext) -> None:
     async with mail_server(tls=tls, login=LOGIN) as server:
         await SmtpMailer(f"smtp://{IN_URL}{HOST}:{server.port}", sender=SENDER).send(MAIL)
         mail = await server.next()
@@ -68,7 +68,7 @@ async def test_smtps_is_encrypted_from_the_start(tls: ssl.SSLContext) -> None:
 
 @pytest.mark.usefixtures("named")
 async def test_a_server_that_offers_no_starttls_gets_nothing() -> None:
-    """Whoever is on the way may have taken the offer out."""
+    """A man in the middle may have stripped the offer of STARTTLS (downgrade attack)."""
     async with mail_server() as server:
         mailer = SmtpMailer(f"smtp://{HOST}:{server.port}", sender=SENDER)
         with pytest.raises(aiosmtplib.SMTPException, match="STARTTLS"):
@@ -77,7 +77,7 @@ async def test_a_server_that_offers_no_starttls_gets_nothing() -> None:
 
 
 @pytest.mark.usefixtures("named")
-async def test_a_server_whose_certificate_nobody_trusts_gets_nothing(tls: ssl.SSLContext) -> None:
+async def test_a_server_with_an_untrusted_certificate_gets_nothing(tls: ssl.SSLContext) -> None:
     async with mail_server(tls=tls) as server:
         mailer = SmtpMailer(f"smtp://{HOST}:{server.port}", sender=SENDER)
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -107,7 +107,7 @@ async def test_loopback_needs_no_encryption(host: str) -> None:
 
 @pytest.mark.parametrize("header", ["recipient", "subject"])
 @pytest.mark.parametrize("ending", ["\r\n", "\n", "\r"])
-def test_no_header_can_be_added(header: str, ending: str) -> None:
+def test_header_injection_is_refused(header: str, ending: str) -> None:
     added = f"{ending}Bcc: eve@example.com"
     values = {"recipient": MAIL.recipient, "subject": MAIL.subject, "text": MAIL.text}
     values[header] += added
@@ -116,6 +116,6 @@ def test_no_header_can_be_added(header: str, ending: str) -> None:
         compose(Mail(**values), SENDER)
 
 
-def test_a_mail_shows_nothing_of_itself() -> None:
-    """ER3: not in a log, not in a trace."""
+def test_the_repr_of_a_mail_reveals_nothing() -> None:
+    """ER3: not in logs or tracebacks."""
     assert str(MAIL) == repr(MAIL) == "<Mail>"

@@ -1,4 +1,4 @@
-"""A resource made by the recipes, and served from a database."""
+"""Fixtures: a resource built by following the recipes, and the application that serves it."""
 
 import asyncio
 import secrets
@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from httpx2 import Client, HTTPTransport, Response
 
+from app.core.config import PROJECT_ROOT
+from app.project import project
+from mscr.testing.api import PASSWORD, bearer
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.processes import BASE_URL, app_processes
+from tests.docs.project_copy import ProjectCopy
 from tests.recipes.reader import READERS, Reader, deploy, follow
-from tests.support.api import PASSWORD, bearer
-from tests.support.postgres import PostgresServer
-from tests.support.processes import BASE_URL, app_processes
-from tests.support.project_copy import ProjectCopy
 
 NEW_MODELS = "/api/v1/new-models"
 BACKENDS = ("sqlite", "postgresql")
@@ -23,7 +25,7 @@ BACKENDS = ("sqlite", "postgresql")
 
 @dataclass(frozen=True)
 class Followed:
-    """The project after a reader has done what the recipes say, migrated on both databases."""
+    """The project after a reader has followed the recipes, migrated on both databases."""
 
     reader: Reader
     project: ProjectCopy
@@ -33,7 +35,7 @@ class Followed:
 
 @dataclass(frozen=True)
 class Feature:
-    """The recipes' resource, served by a process of its own."""
+    """The recipes' resource, served by a separate process."""
 
     reader: Reader
     database_url: str
@@ -45,7 +47,7 @@ class Feature:
 
 
 class Databases:
-    """Databases at the project's newest migration, dropped at the end."""
+    """Databases at the project's latest migration, dropped at the end."""
 
     def __init__(self, server: PostgresServer, templates: dict[str, str], directory: Path) -> None:
         self._server = server
@@ -85,7 +87,7 @@ def followed(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Followed:
     reader: Reader = request.param
-    project = ProjectCopy(tmp_path_factory.mktemp("recipe") / "project")
+    project = ProjectCopy(tmp_path_factory.mktemp("recipe") / "project", PROJECT_ROOT)
     urls = {backend: databases.create(backend) for backend in BACKENDS}
     develops = follow(reader, project, urls[reader.develops_on])
     deploys = deploy(project, urls[reader.deploys_on])
@@ -96,11 +98,11 @@ def followed(
 
 @pytest.fixture(scope="session")
 def feature(followed: Followed) -> Iterator[Feature]:
-    """On the database that the migration was not made on."""
+    """Serve the resource from the database on which the migration was not generated."""
     reader = followed.reader
     url = followed.urls[reader.deploys_on]
     with (
-        app_processes(1, url, cwd=followed.project.path) as [process],
+        app_processes(project, 1, url, cwd=followed.project.path) as [process],
         Client(transport=HTTPTransport(uds=process.socket), base_url=BASE_URL) as client,
     ):
         body = {"email": "ada@example.com", "password": PASSWORD}

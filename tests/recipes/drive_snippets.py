@@ -1,5 +1,5 @@
-"""Runs the guide's shorter snippets in a process of their own, and prints what came of them.
+"""Run the guide's shorter snippets in a separate process, and print their results.
 
-They define models, which would otherwise be in the metadata of all tests. `User` and `Item` in
-them are called `Author` and `Article`: the project has its own.
+They define models, which would otherwise be in the metadata of all tests. Their `User` and `Item`
+are renamed to `Author` and `Article`, because the project has its own.
 """

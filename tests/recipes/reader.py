@@ -1,10 +1,10 @@
-"""Somebody who adds a resource by the guide's recipes, in a copy of the project."""
+"""A reader who adds a resource by the guide's recipes in a copy of the project."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.project_copy import ProjectCopy
+from tests.docs.project_copy import ProjectCopy
 
 BLOCKS = Path(__file__).parent / "new_model"
 TARGETS = {
@@ -13,7 +13,7 @@ TARGETS = {
     "service": "app/services/new_model_service.py",
     "router": "app/routers/new_models.py",
 }
-# What the guide leaves to the reader, or to the reader's editor.
+# Imports that the guide leaves to the reader or to the reader's editor.
 LEFT_OUT = {
     "model": "from sqlalchemy import String\nfrom sqlalchemy.orm import Mapped, mapped_column\n",
     "service": "from app.models.new_model import NewModel\n",
@@ -23,16 +23,16 @@ alembic revision --autogenerate -m "Add new_model table"
 alembic upgrade head
 alembic check
 """
-# The last two again, without loading everything twice.
+# The last two commands in one process, to import everything only once.
 DEPLOY = 'python -c \'from alembic.config import main; main(["upgrade", "head"]); main(["check"])\''
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How somebody reads the recipes.
+    """The choices that the recipes leave to the reader.
 
-    The guide does not say what the two schemas derive from, nor where the two lines that
-    register the router go, nor on which database to make the migration for both.
+    The guide does not say what the two schemas derive from, where the two lines that register the
+    router go, or on which database to generate the migration for both.
     """
 
     schemas: str
@@ -45,7 +45,7 @@ class Reader:
         return f"{self.schemas}-{place}-{self.develops_on}-{self.deploys_on}"
 
 
-# PostgreSQL serves the one whose schemas let through what it cannot hold.
+# PostgreSQL serves the reader whose schemas accept values that it cannot store.
 READERS = (
     Reader(
         schemas="project",
@@ -67,7 +67,7 @@ def block(name: str) -> str:
 
 
 def follow(reader: Reader, project: ProjectCopy, database_url: str) -> str:
-    """Type what the recipes say, and run the commands that make the migration and apply it."""
+    """Type in the recipes, and run the commands that generate the migration and apply it."""
     for name, target in TARGETS.items():
         (project.path / target).write_text(LEFT_OUT.get(name, "") + block(name))
     schemas = project.path / "app/schemas/new_model_schemas.py"
@@ -78,12 +78,12 @@ def follow(reader: Reader, project: ProjectCopy, database_url: str) -> str:
 
 
 def deploy(project: ProjectCopy, database_url: str) -> str:
-    """Apply the migration that is there already to another database, and compare."""
+    """Apply the existing migration to another database, and compare it with the models."""
     return project.run(DEPLOY, **_settings(database_url))
 
 
 def _settings(database_url: str) -> dict[str, str]:
-    """A newcomer's, whose keys are those of the tests."""
+    """Return the settings of a newcomer, with the secrets of the tests."""
     keys = {name: os.environ[name] for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
     return {"DATABASE_URL": database_url, **keys}
 

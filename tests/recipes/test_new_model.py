@@ -1,4 +1,4 @@
-"""The recipes for a model, a repository, a service and a router work as they are written."""
+"""The recipes for a model, a repository, a service and a router work as written."""
 
 import asyncio
 import io
@@ -13,9 +13,9 @@ from alembic.config import Config
 from sqlalchemy import NullPool, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from mscr.testing.problems import assert_unauthorized, problem
+from tests.docs.project_copy import ProjectCopy
 from tests.recipes.conftest import BACKENDS, NEW_MODELS, Databases, Feature, Followed
-from tests.support.problems import assert_unauthorized, problem
-from tests.support.project_copy import ProjectCopy
 
 ROWS = text("SELECT name, public_id, is_deleted, created_at IS NOT NULL AS dated FROM new_models")
 
@@ -34,7 +34,7 @@ def migration_of(project: ProjectCopy) -> Path:
     return found
 
 
-def test_creating_one_answers_201_with_the_envelope(feature: Feature) -> None:
+def test_creating_one_returns_201_with_the_envelope(feature: Feature) -> None:
     response = feature.create(name="First")
 
     assert response.status_code == 201
@@ -42,7 +42,7 @@ def test_creating_one_answers_201_with_the_envelope(feature: Feature) -> None:
     assert response.json()["data"]["name"] == "First"
 
 
-def test_the_answer_has_a_public_id_and_no_integer_id(feature: Feature) -> None:
+def test_the_response_has_a_public_id_and_no_integer_id(feature: Feature) -> None:
     data = feature.create(name="First").json()["data"]
 
     assert data.keys() == {"public_id", "name", "created_at", "updated_at"}
@@ -68,7 +68,7 @@ def test_a_bad_body_is_422(feature: Feature, body: dict[str, Any]) -> None:
 
 
 def test_a_name_that_the_database_cannot_hold_never_makes_a_500(feature: Feature) -> None:
-    """IN2: where the schema lets it through, PostgreSQL does not."""
+    """IN2: a schema may accept a NUL, but PostgreSQL refuses it."""
     responses = [feature.create(name="\0"), feature.create(name="x" * 101)]
 
     assert [response.status_code for response in responses] == [422, 422]
@@ -86,19 +86,19 @@ def test_the_route_is_in_the_api_description(feature: Feature) -> None:
     assert described[NEW_MODELS]["post"]["tags"] == ["New Models"]
 
 
-def test_the_routes_of_the_project_still_answer(feature: Feature) -> None:
+def test_the_routes_of_the_project_still_work(feature: Feature) -> None:
     response = feature.client.get("/api/v1/users/me", headers=feature.headers)
 
     assert response.status_code == 200
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_nothing_is_left_to_migrate(followed: Followed, backend: str) -> None:
+def test_the_migration_matches_the_models(followed: Followed, backend: str) -> None:
     """RL11."""
     assert "No new upgrade operations detected" in followed.outputs[backend]
 
 
-def test_the_migration_makes_the_one_table_and_touches_no_other(
+def test_the_migration_creates_one_table_and_changes_no_other(
     followed: Followed,
 ) -> None:
     written = migration_of(followed.project).read_text()
@@ -108,7 +108,7 @@ def test_the_migration_makes_the_one_table_and_touches_no_other(
 
 
 def test_the_migration_is_portable(followed: Followed) -> None:
-    """RL11: what one database calls false is a number to the other."""
+    """RL11: `false` in one database is a number in the other."""
     written = migration_of(followed.project).read_text()
 
     assert "server_default=sa.false()" in written
@@ -125,7 +125,7 @@ def test_the_migration_passes_the_projects_own_checks(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_migration_can_be_undone_and_done_again(
+def test_the_migration_runs_up_down_and_up_again(
     followed: Followed, databases: Databases, backend: str
 ) -> None:
     """RL11."""

@@ -1,4 +1,4 @@
-"""The guide's shorter snippets work in this project as they are written."""
+"""The guide's shorter snippets work in this project as written."""
 
 import json
 import os
@@ -11,17 +11,18 @@ from typing import Any, Final
 import pytest
 
 from app.core.config import PROJECT_ROOT
+from mscr.testing.commands import finish, start
+from tests.docs.project_copy import ProjectCopy
 from tests.recipes.conftest import BACKENDS, Databases
-from tests.support.commands import finish, start
-from tests.support.project_copy import ProjectCopy
 
 SNIPPETS: Final = Path(__file__).parent / "snippets"
 TREE: Final = Path(__file__).with_name("file_structure.txt")
-# {{name}}, {{name 0}} for its first paragraph, {{name 0 1}} for the second line of that.
+# {{name}} is replaced by the whole snippet, {{name 0}} by its first paragraph, and {{name 0 1}} by
+# the second line of that paragraph.
 PLACE: Final = re.compile(
     r"(?P<indent>^ +)?\{\{(?P<name>\w+) ?(?P<part>\d?) ?(?P<line>\d?)\}\}", re.MULTILINE
 )
-# The project has a User and an Item of its own.
+# The project has its own User and Item.
 RENAMED: Final = {r"\bUser\b": "Author", r"\bItem\b": "Article", r"\busers\.id\b": "authors.id"}
 
 
@@ -40,7 +41,7 @@ def paste(place: re.Match[str]) -> str:
 def came_of(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """What the snippets gave when they ran, in a process of their own: they define models."""
+    """Return the results of the snippets, which run in a separate process: they define models."""
     module = tmp_path_factory.mktemp("snippets") / "reader.py"
     module.write_text(PLACE.sub(paste, (SNIPPETS / "around.txt").read_text()))
     url = databases.create(request.param)
@@ -51,13 +52,13 @@ def came_of(
     return results
 
 
-def test_a_session_is_made_as_the_guide_makes_it(came_of: dict[str, Any]) -> None:
-    """`create_async_engine(settings.DATABASE_URL)`, and the project's own AsyncSessionLocal."""
+def test_a_session_is_created_as_in_the_guide(came_of: dict[str, Any]) -> None:
+    """With `create_async_engine(settings.DATABASE_URL)` and the project's own AsyncSessionLocal."""
     assert (came_of["guide's session"], came_of["project's session"]) == (42, 42)
 
 
-def test_the_race_for_a_unique_value_has_one_winner_and_conflicts(came_of: dict[str, Any]) -> None:
-    """RC1: check first, then catch the constraint."""
+def test_the_race_for_a_unique_value_has_one_winner(came_of: dict[str, Any]) -> None:
+    """RC1: check first, then catch the violation of the constraint."""
     assert came_of["parallel"] == ["Email exists"] * 9 + ["TokenResponse"]
 
 
@@ -68,7 +69,7 @@ def test_a_repository_flushes_and_only_a_service_commits(came_of: dict[str, Any]
     assert is_gone_without_a_commit
 
 
-def test_a_model_of_mixins_has_their_fields(came_of: dict[str, Any]) -> None:
+def test_a_model_has_the_fields_of_its_mixins(came_of: dict[str, Any]) -> None:
     assert came_of["fields"] == [True] * 6
 
 
@@ -76,18 +77,18 @@ def test_relationships_and_optional_columns_work_as_typed(came_of: dict[str, Any
     assert came_of["relationships"] == [["War and Peace", None, "tolstoy"]]
 
 
-def test_a_model_can_spell_out_its_two_ids(came_of: dict[str, Any]) -> None:
+def test_a_model_can_declare_its_two_ids_itself(came_of: dict[str, Any]) -> None:
     assert came_of["ids"] == [True]
 
 
-def test_boolean_queries_find_what_they_say(came_of: dict[str, Any]) -> None:
+def test_boolean_queries_find_the_right_rows(came_of: dict[str, Any]) -> None:
     assert came_of["booleans"] == {
         "living": ["inactive", "present"],
         "active": ["deleted", "present"],
     }
 
 
-def test_an_enum_is_json_and_compares_as_text(came_of: dict[str, Any]) -> None:
+def test_an_enum_is_serialized_and_compared_as_a_string(came_of: dict[str, Any]) -> None:
     assert came_of["enum"] == ['"draft"', True]
 
 
@@ -108,7 +109,7 @@ def test_the_integer_id_of_the_current_user_is_an_integer(came_of: dict[str, Any
     assert came_of["routes"]["number"]["data"] == {"is_integer": True}
 
 
-def test_the_guides_routes_refuse_strangers(came_of: dict[str, Any]) -> None:
+def test_the_guides_routes_refuse_anonymous_clients(came_of: dict[str, Any]) -> None:
     assert came_of["routes"]["refused"] == [401, 401]
 
 
@@ -124,18 +125,18 @@ def paths_of_the_tree() -> list[str]:
 
 
 @pytest.mark.parametrize("path", paths_of_the_tree())
-def test_every_file_of_the_guides_tree_is_there(path: str) -> None:
+def test_every_file_of_the_guides_tree_exists(path: str) -> None:
     assert (PROJECT_ROOT / path).exists()
 
 
 def test_the_commands_for_tests_work(tmp_path: Path, databases: Databases) -> None:
-    project = ProjectCopy(tmp_path / "project")
+    project = ProjectCopy(tmp_path / "project", PROJECT_ROOT)
 
-    # A part of the tests alone does not reach the coverage that is required of all.
+    # A subset of the tests does not reach the coverage required of the whole suite.
     output = project.run(
         "pytest --cov=app --cov-report=html --cov-fail-under=0 "
         "tests/test_auth.py::test_login_success -v",
-        TEST_POSTGRES_URL=databases.create("postgresql"),  # rather than one more server
+        TEST_POSTGRES_URL=databases.create("postgresql"),  # reuse this server
     )
 
     assert "passed" in output

@@ -1,4 +1,4 @@
-"""The server on a small application of its own, in the loop of the test, and raw connections."""
+"""Helpers: the server with a small application in the test's event loop, and raw connections."""
 
 import asyncio
 import json
@@ -11,11 +11,13 @@ from typing import Any, Self
 
 from uvicorn import Config
 
-from app.server.draining import DrainingServer
-from app.server.limits import Limits
-from app.server.protocol import BoundedProtocol
+from mscr.server.draining import DrainingServer
+from mscr.server.limits import Limits
+from mscr.server.protocol import BoundedProtocol
 
 PATIENCE_SECONDS = 10
+# Far less than a large response: most of it stays in the server until the client reads.
+KERNEL_BUFFER = 65_536
 HOST = b"Host: a\r\n"
 
 Handler = Callable[["Call"], Awaitable[None]]
@@ -35,7 +37,7 @@ class Call:
     bodies: list[bytes] = field(default_factory=list)
 
     async def read(self) -> bytes | None:
-        """Return the whole body, or null when the client is gone."""
+        """Return the whole body, or None if the client disconnects."""
         body = b""
         while True:
             message: dict[str, Any] = await self.receive()
@@ -52,7 +54,7 @@ class Call:
 
 
 async def echo(call: Call) -> None:
-    """Answer with what arrived; `/early` does not read its body."""
+    """Return the request as JSON. `/early` responds without reading its body."""
     if call.scope["path"] == "/early":
         await call.answer(413, b"too large")
     elif (body := await call.read()) is not None:
@@ -70,16 +72,23 @@ class Running:
     def __init__(self, server: DrainingServer, listener: socket.socket) -> None:
         self.server = server
         self.port: int = listener.getsockname()[1]
+        self._listener = listener
 
     async def connect(self) -> "Raw":
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         return Raw(reader, writer)
 
-    async def ask(self, *parts: bytes) -> list[int]:
-        """Send these parts and return the statuses that come before the connection ends.
+    async def connect_with_small_buffers(self) -> "Raw":
+        """Connect, with little room for unread bytes in the kernel, on both sides."""
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER)
+        client.connect(("127.0.0.1", self.port))
+        reader, writer = await asyncio.open_connection(sock=client)
+        return Raw(reader, writer)
 
-        A connection that is kept is asked for one more response, which ends it.
-        """
+    async def ask(self, *parts: bytes) -> list[int]:
+        """Send these parts and return the statuses of all responses until the connection closes."""
         async with await self.connect() as client:
             await client.send(*parts)
             return await client.statuses()
@@ -92,7 +101,7 @@ class Running:
 
 
 class Raw:
-    """A connection on which anything may be sent."""
+    """A client connection that sends arbitrary bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -108,11 +117,11 @@ class Raw:
         for part in parts:
             self.writer.write(part)
             await self.writer.drain()
-            # The server's turn: each part arrives by itself.
+            # Let the server run, so that each part arrives separately.
             await asyncio.sleep(0.01)
 
     async def response(self) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and content of the next response; (0, {}, b"") at the end."""
+        """Return status, headers and content of the next response."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             head = await self.reader.readuntil(b"\r\n\r\n")
             lines = head.decode().split("\r\n")
@@ -160,13 +169,13 @@ async def serving(
 
     config = Config(
         application,
-        http=partial(BoundedProtocol, limits=limits, **options),  # type: ignore[arg-type]  # made like a class
+        http=partial(BoundedProtocol, limits=limits, **options),  # type: ignore[arg-type]  # called as the class would be
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
     )
-    # Fractions of a second, which uvicorn's types do not have.
+    # uvicorn's types allow no fractions of a second.
     config.timeout_keep_alive = keep_alive  # type: ignore[assignment]
     config.timeout_graceful_shutdown = grace  # type: ignore[assignment]
     server = DrainingServer(config, drain_seconds=drain)

@@ -1,4 +1,4 @@
-"""Two workers with a small application, in a process: the drain, and what to serve."""
+"""A program: two workers with a small application. Its arguments are the drain and the target."""
 
 import os
 import socket
@@ -8,15 +8,15 @@ from typing import Any
 
 from uvicorn import Config
 
-from app.server.protocol import BoundedProtocol
-from app.server.workers import Workers
+from mscr.server.protocol import BoundedProtocol
+from mscr.server.workers import Workers
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         while True:
             event = (await receive())["type"]
-            # Without a buffer, so that the lines of two workers do not mix.
+            # Unbuffered, so that the lines of two workers do not mix.
             os.write(1, f"{event} {os.getpid()}\n".encode())
             await send({"type": event + ".complete"})
             if event == "lifespan.shutdown":
@@ -33,7 +33,7 @@ def main(drain: str, target: str) -> int:
     config = Config(
         target,
         workers=2,
-        http=partial(BoundedProtocol),  # type: ignore[arg-type]  # made like a class
+        http=partial(BoundedProtocol),  # type: ignore[arg-type]  # called as the class would be
         ws="none",
         lifespan="on",
         log_config=None,

@@ -1,18 +1,18 @@
-"""Bounds on bytes and counts, where the bytes arrive."""
+"""Bounds on bytes and counts of requests, enforced while the bytes arrive."""
 
 import asyncio
 import json
 import socket
 
-from app.server.limits import KIB, Limits
-from app.server.refusal import Answer, Refusal
+from mscr.server.limits import KIB, Limits
+from mscr.server.refusal import Answer, Refusal
 from tests.server.serving import HOST, Call, echo, request, serving
 
 CHUNKED = b"Transfer-Encoding: chunked"
 SMALL = Limits(head_bytes=1000, target_bytes=400, headers=20, chunk_overhead=500)
 
 
-async def test_the_head_of_a_request_is_bounded_whole_or_in_pieces() -> None:
+async def test_the_head_of_a_request_is_bounded_in_one_piece_or_several() -> None:
     heads = {
         "one long header": (431, request(b"GET /", b"X: " + b"a" * 1000)),
         "many headers": (431, request(b"GET /", *[b"X: a"] * 20)),
@@ -40,13 +40,13 @@ async def test_a_head_just_within_its_bounds_is_served() -> None:
         assert await server.ask(sent) == [200]
 
 
-async def test_the_bounds_count_each_request_of_a_connection_anew() -> None:
+async def test_the_bounds_apply_to_each_request_of_a_connection() -> None:
     async with serving(limits=SMALL) as server:
         sent = [request(b"POST /", b"Content-Length: 600", body=b"x" * 600)] * 5
         assert await server.ask(*sent, request(b"GET /", b"Connection: close")) == [200] * 6
 
 
-async def test_chunks_with_more_wrapping_than_content_are_refused() -> None:
+async def test_chunks_with_more_framing_than_content_are_refused() -> None:
     bodies = {
         "an extension without end": b"1;" + b"a" * 600,
         "an extension for each byte": (b"1;" + b"a" * 100 + b"\r\nx\r\n") * 10,
@@ -69,9 +69,7 @@ async def test_a_body_in_chunks_of_one_byte_is_served() -> None:
     assert json.loads(content)["length"] == 1000
 
 
-async def test_of_pipelined_requests_so_many_are_answered_in_order_then_the_connection_ends() -> (
-    None
-):
+async def test_pipelined_requests_are_answered_in_order_up_to_a_limit() -> None:
     async with serving(limits=Limits(pipelined=3)) as server, await server.connect() as client:
         await client.send(b"".join(request(b"GET /%d" % n) for n in range(50)))
         paths = [json.loads((await client.response())[2])["path"] for _ in range(4)]
@@ -79,7 +77,7 @@ async def test_of_pipelined_requests_so_many_are_answered_in_order_then_the_conn
         assert await client.is_closed()
 
 
-async def test_a_fault_behind_a_request_at_work_is_answered_after_it() -> None:
+async def test_a_malformed_pipelined_request_is_answered_after_the_running_one() -> None:
     release = asyncio.Event()
 
     async def slow(call: Call) -> None:
@@ -89,18 +87,18 @@ async def test_a_fault_behind_a_request_at_work_is_answered_after_it() -> None:
 
     async with serving(slow) as server, await server.connect() as client:
         await client.send(request(b"GET /slow") + request(b"POST /next", CHUNKED) + b"junk\r\n")
-        # More is neither read nor answered.
+        # Later requests are neither read nor answered.
         await client.send(request(b"GET /more"))
         release.set()
         assert await client.statuses() == [200, 400]
 
 
-async def test_a_fault_in_a_body_ends_the_request() -> None:
+async def test_a_malformed_body_is_400() -> None:
     async with serving() as server:
         assert await server.ask(request(b"POST /", CHUNKED), b"3\r\nabc\r\n", b"junk\r\n") == [400]
 
 
-async def test_a_fault_in_a_body_that_is_being_answered_ends_the_connection() -> None:
+async def test_a_malformed_body_after_the_response_began_closes_the_connection() -> None:
     started = asyncio.Event()
 
     async def streaming(call: Call) -> None:
@@ -116,11 +114,11 @@ async def test_a_fault_in_a_body_that_is_being_answered_ends_the_connection() ->
         received = await client.reader.read()
 
     assert received.count(b"HTTP/1.1 ") == 1
-    # No last chunk, so the client sees that it is not complete.
+    # The last chunk is missing, so the client sees that the response is incomplete.
     assert received.endswith(b"4\r\npart\r\n")
 
 
-async def test_more_connections_than_allowed_are_told_so() -> None:
+async def test_connections_above_the_limit_get_503() -> None:
     async with serving(limits=Limits(connections=2)) as server:
         kept = [await server.connect() for _ in range(2)]
         for client in kept:
@@ -131,7 +129,7 @@ async def test_more_connections_than_allowed_are_told_so() -> None:
             client.writer.close()
 
 
-async def test_what_follows_too_many_requests_is_not_read() -> None:
+async def test_bytes_after_too_many_requests_are_not_read() -> None:
     release = {b"/0": asyncio.Event(), b"/1": asyncio.Event()}
 
     async def slow(call: Call) -> None:
@@ -163,14 +161,14 @@ async def test_a_small_unwanted_body_is_read_and_the_connection_kept() -> None:
 async def test_a_client_that_is_still_sending_sees_the_refusal() -> None:
     body = b"x" * 3_000_000
     async with serving() as server, await server.connect() as client:
-        # It does not read before it has sent everything, as many clients.
+        # Like many clients, this one sends everything before it reads.
         await client.send(request(b"POST /early", b"Content-Length: %d" % len(body)), body)
         status, headers, _ = await client.response()
         assert (status, headers["connection"]) == (413, "close")
         assert await client.is_closed()
 
 
-async def test_after_a_refusal_so_many_bytes_are_read_and_no_more() -> None:
+async def test_a_limited_number_of_bytes_is_read_after_a_refusal() -> None:
     limits = Limits(linger_bytes=100 * KIB)
     async with serving(limits=limits) as server:
         client = socket.create_connection(("127.0.0.1", server.port))
@@ -191,7 +189,7 @@ async def test_after_a_refusal_so_many_bytes_are_read_and_no_more() -> None:
     assert sent < 20_000_000
 
 
-async def test_after_a_refusal_a_client_that_does_nothing_is_cut_off() -> None:
+async def test_an_inactive_client_is_cut_off_after_a_refusal() -> None:
     limits = Limits(linger_seconds=0.1)
     async with serving(limits=limits) as server, await server.connect() as client:
         await client.send(request(b"POST /early", CHUNKED))
@@ -199,14 +197,14 @@ async def test_after_a_refusal_a_client_that_does_nothing_is_cut_off() -> None:
         await server.is_idle()
 
 
-async def test_a_body_that_was_not_asked_for_is_not_waited_for() -> None:
+async def test_a_body_without_100_continue_is_not_waited_for() -> None:
     expecting = request(b"POST /early", b"Expect: 100-continue", b"Content-Length: 5")
     async with serving() as server:
-        # No 100 was sent, so nobody knows whether the next bytes are the body.
+        # The server sent no 100, so the next bytes may or may not be the body.
         assert await server.ask(expecting) == [413]
 
 
-async def test_a_body_that_is_asked_for_keeps_the_connection() -> None:
+async def test_a_body_after_100_continue_keeps_the_connection() -> None:
     expecting = request(b"POST /", b"Expect: 100-continue", b"Content-Length: 5")
     async with serving() as server, await server.connect() as client:
         await client.send(expecting)
@@ -215,10 +213,10 @@ async def test_a_body_that_is_asked_for_keeps_the_connection() -> None:
         assert await client.statuses() == [200, 200]
 
 
-# --- the shape of answers
+# --- the shape of responses
 
 
-async def test_answers_to_what_is_no_request_come_from_the_given_function() -> None:
+async def test_responses_to_malformed_requests_come_from_the_given_function() -> None:
     def answer(refusal: Refusal) -> Answer:
         client = str(refusal.client).encode()
         return Answer([(b"x-client", client)], str(refusal.status.value).encode())

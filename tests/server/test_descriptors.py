@@ -1,17 +1,17 @@
-"""File descriptors: as many as connections need, where the system lets us."""
+"""File descriptors: the limit is raised to what the connections need, if the system allows it."""
 
 import sys
 
 import pytest
 
-from app.server.descriptors import allow_descriptors
+from mscr.server.descriptors import allow_descriptors
 
 resource = pytest.importorskip("resource")
 
 
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Return the limits of the process, the last one in force; it keeps its own."""
+    """Replace the process's limits with a list whose last entry is in force."""
     found = [(1024, 4096)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: found[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda _, pair: found.append(pair))
@@ -27,7 +27,7 @@ def test_the_limit_is_raised_as_far_as_the_system_allows(
     assert ("raise ulimit -n" in caplog.text) == (allowed < wanted)
 
 
-def test_without_a_hard_limit_it_is_raised_to_what_is_wanted(
+def test_the_limit_is_raised_fully_without_a_hard_limit(
     limits: list[tuple[int, int]],
 ) -> None:
     limits.append((1024, resource.RLIM_INFINITY))

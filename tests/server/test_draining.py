@@ -1,4 +1,4 @@
-"""The end of a server: nothing that has reached it is lost."""
+"""Draining: a stopping server loses no request that has reached it."""
 
 import asyncio
 import signal
@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from uvicorn import Config
 
-from app.server import backlog
-from app.server.draining import DrainingServer, stop_on_hangup
-from app.server.limits import Limits
-from app.server.status import ServerStatus, find_status
-from app.server.workers import Worker
+from mscr.server import backlog
+from mscr.server.draining import DrainingServer, stop_on_hangup
+from mscr.server.limits import Limits
+from mscr.server.status import ServerStatus, find_status
+from mscr.server.workers import Worker
 from tests.server.serving import Call, Running, echo, request, serving
 
 CHUNKED = b"Transfer-Encoding: chunked"
 
 
 def stop(server: Running) -> None:
-    """As a signal does, which would stop the tests too."""
+    """Stop the server as a signal would. A real signal would stop the tests too."""
     server.server.status.is_draining = True
     server.server.should_exit = True
 
@@ -76,14 +76,14 @@ async def test_the_application_sees_at_once_that_the_server_drains() -> None:
 
 
 def connect_until_nobody_listens(port: int) -> list[bytes]:
-    """Return the first line of the answer to each request whose connection was made."""
+    """Return the first line of the response on each connection that was established."""
     clients = []
     with suppress(TimeoutError, ConnectionRefusedError):
         for _ in range(1000):
             client = socket.create_connection(("127.0.0.1", port), timeout=0.3)
             clients.append(client)
             client.sendall(request(b"GET /"))
-            # They come as fast as the server accepts them, through the closing of the port.
+            # As fast as the server accepts connections, until after it has closed the port.
             time.sleep(0.0005)
     answers = []
     for client in clients:
@@ -95,7 +95,7 @@ def connect_until_nobody_listens(port: int) -> list[bytes]:
     return answers
 
 
-async def test_every_connection_that_was_made_before_the_port_closed_is_served() -> None:
+async def test_every_connection_made_before_the_port_closed_is_served() -> None:
     async with serving() as server:
         storm = asyncio.create_task(asyncio.to_thread(connect_until_nobody_listens, server.port))
         await asyncio.sleep(0.05)
@@ -105,7 +105,7 @@ async def test_every_connection_that_was_made_before_the_port_closed_is_served()
     assert set(answers) == {b"HTTP/1.1 200 OK"}
 
 
-async def test_connections_in_the_queue_of_a_closing_port_are_served(
+async def test_connections_in_the_backlog_of_a_closing_port_are_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clients: list[socket.socket] = []
@@ -113,7 +113,7 @@ async def test_connections_in_the_queue_of_a_closing_port_are_served(
     async with serving() as server:
 
         async def connect(_seconds: float) -> None:
-            # At the end of the drain, without a turn for the loop to accept them.
+            # At the end of the drain, without giving the event loop a turn to accept them.
             for _ in range(20):
                 client = socket.create_connection(("127.0.0.1", server.port))
                 client.sendall(request(b"GET /"))
@@ -142,7 +142,7 @@ async def test_a_request_in_flight_is_finished_after_the_port_is_closed() -> Non
         assert await client.statuses() == [200]
 
 
-async def test_what_lingers_or_has_not_arrived_does_not_hold_up_the_end() -> None:
+async def test_lingering_and_incomplete_requests_do_not_delay_shutdown() -> None:
     began = time.monotonic()
     limits = Limits(linger_seconds=0.2)
     async with serving(limits=limits, grace=1) as server:
@@ -174,7 +174,7 @@ async def test_a_second_interrupt_cuts_the_drain_short() -> None:
         ([signal.SIGTERM, signal.SIGINT, signal.SIGINT], True, True),
     ],
 )
-def test_a_worker_takes_a_second_sigterm_for_the_first(
+def test_a_worker_ignores_a_second_sigterm(
     signals: list[signal.Signals], hurried: bool, forced: bool
 ) -> None:
     worker = DrainingServer(config(), drain_seconds=30, is_worker=True)
@@ -186,17 +186,17 @@ def test_a_worker_takes_a_second_sigterm_for_the_first(
 
 
 async def test_a_worker_leaves_the_port_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.server.draining.BACKLOG_SECONDS", 0.1)
+    monkeypatch.setattr("mscr.server.draining.BACKLOG_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         worker = DrainingServer(config(), drain_seconds=0, is_worker=True)
         await worker._empty_backlog([listener])
         with socket.create_connection(listener.getsockname(), timeout=1):
-            # Nobody accepts it here, and the end does not wait for that.
+            # Nobody accepts this connection, and shutdown does not wait for it.
             await worker._empty_backlog([listener])
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a filter of Linux sockets")
-def test_a_filtered_port_ignores_new_connections_and_keeps_the_queue() -> None:
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a Linux socket filter")
+def test_a_filtered_port_drops_new_connections_and_keeps_the_backlog() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         queued = socket.create_connection(listener.getsockname())
         backlog.refuse_new([listener])
@@ -219,7 +219,7 @@ def test_the_process_of_a_worker_serves_with_a_draining_server() -> None:
     worker.child_conn.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no unix sockets")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs Unix sockets")
 def test_a_unix_socket_has_no_filter(tmp_path: Path) -> None:
     path = str(tmp_path / "server.sock")
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
@@ -242,7 +242,7 @@ def test_other_servers_have_no_status() -> None:
 
 
 async def _refusal(server: Running) -> None:
-    """Wait until nothing listens on the port any more."""
+    """Wait until nothing listens on the port."""
     with suppress(ConnectionRefusedError):
         async with asyncio.timeout(10):
             while True:
@@ -254,7 +254,7 @@ def config() -> Config:
     return Config("nowhere:app", log_config=None)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_a_hangup_stops_like_sigterm_unless_it_is_ignored() -> None:
     received: list[int] = []
     before = {each: signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGTERM)}

@@ -1,4 +1,4 @@
-"""What we rely on in uvicorn and httptools, beyond what they document."""
+"""Internals of uvicorn and httptools that the server relies on, beyond their documentation."""
 
 import inspect
 from typing import Any
@@ -10,9 +10,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import Server, ServerState
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from app.server.draining import DrainingServer
-from app.server.protocol import BoundedProtocol
-from app.server.workers import Worker, Workers
+from mscr.server.draining import DrainingServer
+from mscr.server.protocol import BoundedProtocol
+from mscr.server.workers import Worker, Workers
 
 HOOKS = [
     (
@@ -32,15 +32,13 @@ HOOKS = [
 
 
 @pytest.mark.parametrize(("ours", "theirs", "names"), HOOKS)
-def test_each_method_that_is_overridden_is_one_of_uvicorns(
-    ours: type, theirs: type, names: str
-) -> None:
+def test_each_overridden_method_exists_in_uvicorn(ours: type, theirs: type, names: str) -> None:
     for name in names.split():
         assert name in vars(ours)
-        assert name in vars(theirs), f"uvicorn has no {theirs.__name__}.{name} any more"
+        assert name in vars(theirs), f"uvicorn has no {theirs.__name__}.{name}"
         expected, actual = vars(theirs)[name], vars(ours)[name]
         if inspect.isfunction(expected):
-            assert _parameters(actual) == _parameters(expected), f"{name} takes other arguments"
+            assert _parameters(actual) == _parameters(expected), f"{name} has other parameters"
 
 
 def test_nothing_is_overridden_by_accident() -> None:
@@ -53,7 +51,7 @@ def _parameters(function: Any) -> list[str]:
     return [name.lstrip("_") for name in inspect.signature(function).parameters]
 
 
-async def test_the_attributes_that_are_used_exist() -> None:
+async def test_the_used_attributes_exist() -> None:
     config = Config("app:app", interface="asgi3", lifespan="off", log_config=None)
     config.loaded, config.loaded_app, config.ws_protocol_class = True, None, None
     protocol = HttpToolsProtocol(config, ServerState(), {})

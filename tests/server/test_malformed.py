@@ -1,4 +1,4 @@
-"""Byte streams that are no request, or that others would read differently."""
+"""Malformed requests, and requests that other parsers would read differently (smuggling)."""
 
 import json
 
@@ -68,16 +68,16 @@ UNSUPPORTED = {
 }
 
 
-async def test_what_is_malformed_is_answered_with_400_and_the_connection_closed() -> None:
+async def test_malformed_requests_get_400_and_the_connection_is_closed() -> None:
     async with serving() as server:
-        # What follows must not be taken for a request: it may be a part of the first one.
+        # The bytes after it must not be read as a request: they may belong to the malformed one.
         smuggled = request(b"GET /smuggled")
         found = {name: await server.ask(sent + smuggled) for name, sent in MALFORMED.items()}
 
     assert found == {name: [400] for name in MALFORMED}
 
 
-async def test_what_is_not_supported_is_told_as_such() -> None:
+async def test_unsupported_requests_get_their_own_status() -> None:
     async with serving() as server:
         found = {name: await server.ask(sent) for name, (_, sent) in UNSUPPORTED.items()}
 
@@ -93,12 +93,12 @@ async def test_a_refusal_of_head_has_no_content() -> None:
     assert answer.endswith(b"\r\n\r\n")
 
 
-async def test_garbage_behind_a_request_leaves_its_answer_alone() -> None:
+async def test_garbage_after_a_request_does_not_affect_its_response() -> None:
     async with serving() as server:
         assert await server.ask(request(b"GET /") + b"\x16\x03\x01") == [200]
 
 
-async def test_an_absolute_target_names_the_host_whatever_the_header_says() -> None:
+async def test_an_absolute_target_overrides_the_host_header() -> None:
     async with serving() as server, await server.connect() as client:
         await client.send(request(b"GET http://b.example:8000/x?y=1"))
         _, _, content = await client.response()
@@ -108,7 +108,7 @@ async def test_an_absolute_target_names_the_host_whatever_the_header_says() -> N
     assert seen["headers"] == [["host", "b.example:8000"]]
 
 
-async def test_unusual_targets_are_read_as_rfc_9112_says() -> None:
+async def test_unusual_targets_are_parsed_as_in_rfc_9112() -> None:
     targets = {b"GET http://b": "/", b"OPTIONS *": "*", b"GET //b/c": "//b/c"}
     async with serving() as server, await server.connect() as client:
         for target, path in targets.items():
@@ -142,7 +142,7 @@ UPGRADES = {
 
 @pytest.mark.parametrize("upgrade", [pytest.param(v, id=k) for k, v in UPGRADES.items()])
 @pytest.mark.parametrize("split", [False, True])
-async def test_an_upgrade_is_ignored_and_the_body_and_the_next_request_are_read(
+async def test_an_upgrade_is_ignored_and_its_body_and_later_requests_are_read(
     upgrade: bytes, split: bool
 ) -> None:
     plain = request(b"GET /plain", upgrade)

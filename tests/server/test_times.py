@@ -1,17 +1,17 @@
-"""Bounds on time: slow clients, idle ones, and those that do not read."""
+"""Bounds on time: slow clients, idle clients, and clients that do not read."""
 
 import asyncio
 
 import pytest
 
-from app.server.limits import Limits
+from mscr.server.limits import Limits
 from tests.server.serving import Call, echo, request, serving
 
 QUICK = Limits(head_seconds=0.2, body_seconds=0.2, write_seconds=0.2, bytes_per_second=100)
 CHUNKED = b"Transfer-Encoding: chunked"
 
 
-async def test_a_head_that_does_not_arrive_in_time_is_answered_with_408() -> None:
+async def test_a_head_that_does_not_arrive_in_time_gets_408() -> None:
     async with serving(limits=QUICK) as server:
         whole = request(b"GET /", b"Connection: close")
         heads = {
@@ -25,7 +25,7 @@ async def test_a_head_that_does_not_arrive_in_time_is_answered_with_408() -> Non
     assert found == {**{name: [408] for name in heads}, "the next request": [200, 408]}
 
 
-async def test_bytes_behind_a_refusal_do_not_start_another_one(
+async def test_bytes_after_a_refusal_cause_no_second_refusal(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with serving(limits=QUICK) as server, await server.connect() as client:
@@ -39,7 +39,7 @@ async def test_bytes_behind_a_refusal_do_not_start_another_one(
     assert [each for each in caplog.records if each.levelname != "INFO"] == []
 
 
-async def test_a_body_that_stops_is_answered_with_408_and_the_application_is_told() -> None:
+async def test_a_stalled_body_gets_408_and_the_application_a_disconnect() -> None:
     gone = asyncio.Event()
 
     async def reading(call: Call) -> None:
@@ -52,14 +52,14 @@ async def test_a_body_that_stops_is_answered_with_408_and_the_application_is_tol
             await gone.wait()
 
 
-async def test_a_body_that_goes_on_slowly_is_served() -> None:
+async def test_a_slow_body_is_served() -> None:
     async with serving(limits=QUICK) as server:
         head = request(b"POST /", b"Content-Length: 600", b"Connection: close")
         parts = [b"x" * 10] * 60
         assert await server.ask(head, *parts) == [200]
 
 
-async def test_a_body_that_the_application_does_not_read_is_not_the_clients_fault() -> None:
+async def test_a_body_that_the_application_reads_late_does_not_time_out() -> None:
     async def late(call: Call) -> None:
         await asyncio.sleep(0.5)
         await echo(call)
@@ -73,7 +73,7 @@ async def test_a_body_that_the_application_does_not_read_is_not_the_clients_faul
             assert (await client.response())[0] == 200
 
 
-async def test_an_unwanted_body_that_stops_ends_the_connection_without_a_second_answer() -> None:
+async def test_a_stalled_unwanted_body_closes_the_connection_without_a_second_response() -> None:
     async with serving(limits=QUICK) as server:
         assert await server.ask(request(b"POST /early", b"Content-Length: 5"), b"he") == [413]
 
@@ -81,11 +81,11 @@ async def test_an_unwanted_body_that_stops_ends_the_connection_without_a_second_
 async def test_idle_connections_are_closed_after_the_keep_alive_time() -> None:
     async with serving(keep_alive=0.2) as server:
         assert await server.ask(request(b"GET /")) == [200]
-        # One that sends nothing at all gets no answer either.
+        # A connection that sends nothing gets no response.
         assert await server.ask() == []
 
 
-async def test_a_client_that_does_not_read_is_cut_off_and_the_application_is_told() -> None:
+async def test_a_client_that_does_not_read_is_cut_off_and_its_request_cancelled() -> None:
     ended = asyncio.Event()
 
     async def endless(call: Call) -> None:
@@ -110,8 +110,12 @@ async def test_a_client_that_reads_slowly_gets_everything() -> None:
     async def large(call: Call) -> None:
         await call.answer(200, b"x" * size)
 
-    async with serving(large, limits=QUICK) as server, await server.connect() as client:
-        # The first response empties the buffer before the next one closes the connection.
+    async with (
+        serving(large, limits=QUICK) as server,
+        await server.connect_with_small_buffers() as client,
+    ):
+        # The first response ends with an empty buffer. The next one is still sent when the server
+        # closes.
         await client.send(request(b"GET /"))
         await client.reader.readuntil(b"\r\n\r\n")
         await client.reader.readexactly(size)
@@ -131,11 +135,37 @@ async def test_a_large_refusal_reaches_a_client_that_is_still_sending() -> None:
         await call.answer(413, b"x" * size)
 
     limits = Limits(linger_seconds=0.05, write_seconds=0.2, bytes_per_second=100)
-    async with serving(early, limits=limits) as server, await server.connect() as client:
+    async with (
+        serving(early, limits=limits) as server,
+        await server.connect_with_small_buffers() as client,
+    ):
         await client.send(request(b"POST /", CHUNKED))
         received = 0
         while part := await client.reader.read(400_000):
             received += len(part)
             await asyncio.sleep(0.02)
+
+    assert received > size
+
+
+async def test_a_client_that_stays_after_a_large_refusal_is_cut_off() -> None:
+    size = 2_000_000
+
+    async def early(call: Call) -> None:
+        await call.answer(413, b"x" * size)
+
+    limits = Limits(linger_seconds=0.05, write_seconds=0.5, bytes_per_second=100)
+    async with (
+        serving(early, limits=limits) as server,
+        await server.connect_with_small_buffers() as client,
+    ):
+        await client.send(request(b"POST /", CHUNKED))
+        # Lingering ends while most of the response is unsent. Then the client reads everything, and
+        # neither closes nor sends.
+        await asyncio.sleep(0.1)
+        received = 0
+        while part := await client.reader.read(400_000):
+            received += len(part)
+        await server.is_idle()
 
     assert received > size

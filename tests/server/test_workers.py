@@ -1,4 +1,4 @@
-"""The supervisor of workers, in a process of its own."""
+"""The supervisor of workers, run in a process of its own."""
 
 import os
 import signal
@@ -12,21 +12,21 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.server.workers import Workers
+from mscr.server.workers import Workers
 from tests.server.serving import request
 from tests.server.test_draining import config
 
 TARGET = "tests.server.supervised:application"
 PATIENCE_SECONDS = 60
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 
 
 class Supervised:
-    """The process, and what its workers have said."""
+    """The supervisor's process, and the events that its workers have reported."""
 
     def __init__(self, drain: float, target: str) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - our own command
+        self.process = subprocess.Popen(  # noqa: S603 - the test's own command
             [sys.executable, "-m", "tests.server.supervised", str(drain), target],
             stdout=subprocess.PIPE,
             text=True,
@@ -90,7 +90,7 @@ def test_workers_are_replaced_added_and_removed_while_the_port_answers() -> None
         running.wait_for("lifespan.startup", 2)
         os.kill(running.pids()[0], signal.SIGKILL)
         running.wait_for("lifespan.startup", 3)
-        # Two old workers leave, and two new ones are there first.
+        # Two new workers are ready before the two old ones leave.
         running.process.send_signal(signal.SIGHUP)
         running.wait_for("lifespan.shutdown", 2)
         assert running.count("lifespan.startup") == 5
@@ -101,7 +101,7 @@ def test_workers_are_replaced_added_and_removed_while_the_port_answers() -> None
         running.wait_for("lifespan.shutdown", 3)
         running.process.send_signal(signal.SIGTTOU)
         running.wait_for("lifespan.shutdown", 4)
-        # The last one stays.
+        # The last worker stays.
         running.process.send_signal(signal.SIGTTOU)
         assert running.ask() == b"HTTP/1.1 200 OK"
         assert running.stop() == 0
@@ -127,7 +127,7 @@ def test_a_worker_that_does_not_stop_is_killed() -> None:
     assert running.count("lifespan.shutdown") == 1
 
 
-def test_workers_that_cannot_start_end_the_command_with_its_status() -> None:
+def test_the_command_exits_with_the_status_of_workers_that_cannot_start() -> None:
     with supervised(target="nowhere:application") as running:
         assert running.wait() == 3
 

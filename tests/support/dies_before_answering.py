@@ -1,4 +1,4 @@
-"""The application, as it is when its process dies between a rotation's commit and its answer.
+"""The application with a process that dies between a rotation's commit and its response.
 
 For `AppProcess(..., app="tests.support.dies_before_answering:app")`.
 """
@@ -9,16 +9,18 @@ from typing import Any
 from unittest.mock import patch
 
 from app.main import app
-from app.repositories.prepared_statement import PreparedStatement
-from app.repositories.token_rotation import MARK_ANSWERED
+from app.models.tables import TABLES
+from mscr.queries.prepared_statement import PreparedStatement
+from mscr.repositories.token_rotation import RotationStatements
 
 __all__ = ["app"]
 
 ask = PreparedStatement.all
+mark_answered = TABLES.prepared(RotationStatements).mark_answered
 
 
 async def die(statement: PreparedStatement, *arguments: Any, **values: Any) -> Any:
-    if statement is MARK_ANSWERED:
+    if statement is mark_answered:
         os.kill(os.getpid(), signal.SIGKILL)
     return await ask(statement, *arguments, **values)
 

@@ -1,4 +1,4 @@
-"""The application, as it is when its process dies with a key and its effect written, uncommitted.
+"""The application with a process that dies before it commits an idempotency key and its effect.
 
 For `AppProcess(..., app="tests.support.dies_before_commit:app")`.
 """

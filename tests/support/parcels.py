@@ -1,6 +1,6 @@
-"""A model with columns of many types, as a project of one's own may have, and its routes.
+"""A model with columns of many types, as your project may have, and its routes.
 
-It is not in the application's metadata: the migrations know nothing of it.
+It is not in the application's metadata, so no migration covers it.
 """
 
 from collections.abc import AsyncIterator
@@ -14,15 +14,15 @@ from sqlalchemy import JSON, BigInteger, MetaData, Numeric, SmallInteger, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.core.dependencies import CurrentPrincipal, DbSession
-from app.core.request_parameters import query_of
 from app.core.responses import SuccessResponse, success_response
-from app.core.routing import Router
-from app.core.validation import InputModel
 from app.db.session import Database
 from app.models.base import Base, ExactNumeric, PublicIdMixin, SoftDeleteMixin, TimestampMixin
 from app.repositories.base import BaseRepository
-from app.repositories.filters import Filters, at_least, conditions, equals, one_of
 from app.schemas.base import ExactDecimal, PublicResource, RequestSchema, ResponseSchema
+from mscr.http.request_parameters import query_model
+from mscr.http.routing import Router
+from mscr.queries.filters import Filters, at_least, conditions, equals, one_of
+from mscr.schemas.validation import InputModel
 
 
 class Depot(DeclarativeBase):
@@ -48,10 +48,10 @@ Discount = Annotated[Decimal, ExactDecimal(6, 4, signed=True), Field(examples=["
 
 
 class ParcelCreate(RequestSchema):
-    """Bounds are left out on purpose: the columns have them."""
+    """Deliberately without bounds: the columns have them."""
 
     label: str = "a parcel"
-    price: Price = Decimal("12.50")
+    price: Price = Decimal("12.5")
     discount: Discount | None = None
     floors: int = 1
     quantity: int = 1
@@ -121,7 +121,7 @@ async def list_parcels(_: CurrentPrincipal, db: DbSession) -> SuccessResponse[li
 
 @router.get("/count")
 async def count_parcels(
-    query: Annotated[ParcelQuery, query_of(ParcelQuery)], _: CurrentPrincipal, db: DbSession
+    query: Annotated[ParcelQuery, query_model(ParcelQuery)], _: CurrentPrincipal, db: DbSession
 ) -> SuccessResponse[ParcelCount]:
     parcels = repository(db)
     statement = parcels._select().where(*conditions(FILTERS, query.model_dump()))
@@ -131,7 +131,7 @@ async def count_parcels(
 
 @asynccontextmanager
 async def depot_of(app: FastAPI, database: Database) -> AsyncIterator[None]:
-    """The application with these routes, and its database with their table."""
+    """Add these routes to the application, and their table to its database."""
     async with database.engine.begin() as connection:
         await connection.run_sync(Depot.metadata.create_all)
     app.include_router(router, prefix="/api/v1")

@@ -1,6 +1,6 @@
-"""A model with encrypted columns, as a project of one's own may have; none of the shipped ones do.
+"""A model with encrypted columns, as your project may have; no shipped model has any.
 
-It is not in the application's metadata: the migrations know nothing of it.
+It is not in the application's metadata, so no migration covers it.
 """
 
 from collections.abc import AsyncIterator
@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
-from app.core.security.encryption import EncryptionService
 from app.db.session import Database
 from app.models.base import (
     EncryptedText,
@@ -20,6 +19,7 @@ from app.models.base import (
     TimestampMixin,
     encryption_context,
 )
+from mscr.core.security.encryption import EncryptionService
 
 
 class House(DeclarativeBase):
@@ -51,14 +51,14 @@ def encrypted(encryption: EncryptionService, column: str, public_id: str, value:
 
 
 def opened(encryption: EncryptionService, safe: Safe) -> str:
-    """What is in it; `DecryptionError` when the service cannot tell."""
+    """Return the decrypted combination; raise `DecryptionError` if the service cannot read it."""
     context = encryption_context(Safe.combination, safe.public_id)
     return encryption.decrypt(safe.combination, context=context)
 
 
 @asynccontextmanager
 async def house_of(database: Database) -> AsyncIterator[AsyncSession]:
-    """A session in a database that has the table."""
+    """Yield a database session in a database with this table."""
     async with database.engine.begin() as connection:
         await connection.run_sync(House.metadata.create_all)
     async with database.sessions() as session:

@@ -1,4 +1,4 @@
-"""An answer of every status that the application gives."""
+"""A response of every status that the application returns."""
 
 from typing import Final
 
@@ -34,7 +34,7 @@ STATUSES: Final = {
 
 
 def add_faulty_routes(app: FastAPI) -> None:
-    """`/fails`, where we are wrong, and `/away`, where the database is not there."""
+    """Add `/fails`, a server fault, and `/away`, an unreachable database."""
 
     @app.get("/fails")
     async def fails() -> None:

@@ -1,11 +1,15 @@
-"""The search for integer keys finds them wherever they could hide."""
+"""The search for integer keys finds them in every encoding."""
 
 import base64
 
 import pytest
 from httpx2 import Response
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from tests.support.integer_keys import FIRST, IntegerKeys
+from app.models import Base
+from mscr.models.base import ModelBase
+from mscr.testing.integer_keys import FIRST, STEP, IntegerKeys
 
 
 def encoded(raw: bytes) -> str:
@@ -26,12 +30,29 @@ HIDING_PLACES = [
 
 @pytest.mark.parametrize("response", HIDING_PLACES)
 def test_finds_a_key_in_a_response(response: Response) -> None:
-    keys = IntegerKeys()
+    keys = IntegerKeys(Base)
     keys.given = {FIRST}
     assert keys.found_in(response) == {FIRST}
 
 
-def test_finds_nothing_where_there_is_nothing() -> None:
-    keys = IntegerKeys()
+def test_finds_no_key_in_a_response_without_one() -> None:
+    keys = IntegerKeys(Base)
     keys.given = {FIRST}
     assert keys.found_in(Response(200, json={"id": FIRST + 1, "token": "AAAA" * 20})) == set()
+
+
+def test_every_row_gets_a_unique_key() -> None:
+    class Own(ModelBase, DeclarativeBase): ...
+
+    class Note(Own):
+        __tablename__ = "notes"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    engine = create_engine("sqlite://")
+    Own.metadata.create_all(engine)
+    with IntegerKeys(Own).installed() as keys, Session(engine) as session:
+        session.add_all([Note(), Note()])
+        session.flush()
+
+        assert set(session.scalars(select(Note.id))) == keys.given == {FIRST, FIRST + STEP}
+    engine.dispose()

@@ -1,10 +1,10 @@
-"""The reader of schemas sees what is wrong, and gives no example where there is none."""
+"""The reader of schemas reports every fault, and makes no example without a source."""
 
 from typing import Any
 
 import pytest
 
-from tests.support.json_schema import Schema, SchemaReader
+from mscr.testing.json_schema import Schema, SchemaReader
 
 READER = SchemaReader({"components": {"schemas": {"Name": {"type": "string", "minLength": 2}}}})
 NAME = {"$ref": "#/components/schemas/Name"}
@@ -45,6 +45,8 @@ WRONG: list[tuple[Schema, Any]] = [
     ({"type": "object", "additionalProperties": True, "propertyNames": NAME}, {"a": 1}),
     ({"type": "array", "items": NAME, "uniqueItems": True}, ["Ada", "Bob", "Ada"]),
     ({"type": "array", "prefixItems": [{"type": "integer"}, NAME]}, [1, "a"]),
+    ({"type": "array", "items": NAME, "minItems": 1}, []),
+    ({"enum": ["a"]}, "b"),
     ({"type": "string", "contentMediaType": "image/png"}, 1),
 ]
 RIGHT: list[tuple[Schema, Any]] = [
@@ -68,41 +70,48 @@ RIGHT: list[tuple[Schema, Any]] = [
     ({"type": "array", "items": NAME, "uniqueItems": True}, ["Ada", "Bob"]),
     ({"type": "array", "prefixItems": [{"type": "integer"}, NAME], "maxItems": 2}, [1, "Ada"]),
     ({"type": "string", "contentMediaType": "image/png"}, "bytes"),
+    ({"enum": ["a"]}, "a"),
 ]
 
 
 @pytest.mark.parametrize(("schema", "value"), WRONG)
-def test_sees_a_fault(schema: Schema, value: Any) -> None:
+def test_an_invalid_value_is_a_fault(schema: Schema, value: Any) -> None:
     assert READER.faults(schema, value)
 
 
 @pytest.mark.parametrize(("schema", "value"), RIGHT)
-def test_sees_no_fault_where_there_is_none(schema: Schema, value: Any) -> None:
+def test_a_valid_value_is_no_fault(schema: Schema, value: Any) -> None:
     assert READER.faults(schema, value) == []
 
 
-def test_stops_at_a_keyword_that_it_does_not_know() -> None:
+def test_an_unknown_keyword_raises() -> None:
     with pytest.raises(NotImplementedError, match="contains"):
         READER.faults({"type": "array", "contains": {}}, [])
 
 
-def test_stops_at_a_format_that_it_does_not_know() -> None:
+def test_an_unknown_format_raises() -> None:
     with pytest.raises(NotImplementedError, match="ipv4"):
         READER.faults({"type": "string", "format": "ipv4"}, "127.0.0.1")
 
 
 @pytest.mark.parametrize("name", ["uuid", "date-time", "date", "time", "duration"])
-def test_an_example_that_is_made_up_has_its_format(name: str) -> None:
+def test_a_generated_example_has_its_format(name: str) -> None:
     schema = {"type": "string", "format": name}
     assert READER.faults(schema, READER.example(schema)) == []
 
 
-def test_makes_an_example_of_its_parts() -> None:
+def test_an_example_consists_of_the_examples_of_its_parts() -> None:
     inner = {"type": "string", "examples": ["Ada"]}
     schema = {"type": "object", "properties": {"names": {"type": "array", "items": inner}}}
     assert READER.example(schema) == {"names": ["Ada"]}
 
 
-def test_makes_no_example_up() -> None:
+def test_an_example_has_each_place_of_a_list_and_the_first_choice() -> None:
+    pair = {"type": "array", "prefixItems": [{"type": "boolean"}, {"const": "a"}]}
+
+    assert READER.example({"anyOf": [pair, NAME]}) == [True, "a"]
+
+
+def test_a_schema_without_an_example_raises() -> None:
     with pytest.raises(LookupError, match="name"):
         READER.example(PERSON)

@@ -1,4 +1,4 @@
-"""The servers of the tests keep their promises; other tests build on them."""
+"""The servers for tests start, stop, restart and clean up; other tests depend on it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from tests.support.postgres import PostgresServer
-from tests.support.server import ServerError
-from tests.support.valkey import ValkeyServer
+from mscr.testing.postgres import PostgresServer
+from mscr.testing.server import ServerError
+from mscr.testing.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ async def test_a_database_has_the_rows_of_its_template(postgres: PostgresServer)
     assert await _execute(postgres.url("copy"), "SELECT x FROM t") == 7
 
 
-async def test_a_dropped_database_is_gone_and_dropped_again_in_silence(
+async def test_dropping_a_database_twice_is_no_error(
     postgres: PostgresServer,
 ) -> None:
     await postgres.create_database("short_lived")
@@ -59,7 +59,7 @@ async def test_a_dropped_database_is_gone_and_dropped_again_in_silence(
         await _execute(postgres.url("short_lived"), "SELECT 1")
 
 
-async def test_stopped_postgres_refuses_and_started_again_has_its_data(
+async def test_postgres_keeps_its_data_across_a_restart(
     postgres: PostgresServer,
 ) -> None:
     await postgres.create_database("lasting")
@@ -71,7 +71,7 @@ async def test_stopped_postgres_refuses_and_started_again_has_its_data(
     assert await _execute(postgres.url("lasting"), "SELECT x FROM t") == 7
 
 
-def test_valkey_answers_and_answers_again_after_a_stop(valkey: ValkeyServer) -> None:
+def test_valkey_responds_before_and_after_a_restart(valkey: ValkeyServer) -> None:
     client = Redis.from_url(valkey.url)
     assert client.ping()
     valkey.stop()
@@ -81,7 +81,7 @@ def test_valkey_answers_and_answers_again_after_a_stop(valkey: ValkeyServer) -> 
 
 
 @pytest.mark.parametrize("kind", [PostgresServer, ValkeyServer])
-def test_nothing_is_left_of_a_closed_server(kind: type[PostgresServer | ValkeyServer]) -> None:
+def test_a_closed_server_leaves_no_directory(kind: type[PostgresServer | ValkeyServer]) -> None:
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv(kind.variable, raising=False)
         with kind() as server:
@@ -90,7 +90,7 @@ def test_nothing_is_left_of_a_closed_server(kind: type[PostgresServer | ValkeySe
     assert not directory.exists()
 
 
-def test_a_server_of_ones_own_is_used_and_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_external_server_is_used_and_cannot_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "TEST_POSTGRES_URL", "postgresql://me:p%40ss@db.test:5433/entrance?ssl=require"
     )

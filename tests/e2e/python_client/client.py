@@ -27,7 +27,7 @@ from generated_client.types import File
 ResultT = TypeVar("ResultT")
 
 EMAIL = "ada@example.com"
-PASSWORD = "seven wet umbrellas"  # of an account in a database that is thrown away
+PASSWORD = "seven wet umbrellas"  # of an account in a temporary database
 
 
 def expect(kind: type[ResultT], result: object) -> ResultT:

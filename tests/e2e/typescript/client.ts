@@ -1,4 +1,4 @@
-/** What a client does whose types are generated: `node build/client.js http://localhost:8000`. */
+/** Use a client with generated types: `node build/client.js http://localhost:8000`. */
 import createClient from "openapi-fetch";
 
 import type { components, paths } from "./openapi.js";
@@ -9,7 +9,7 @@ type Problem = components["schemas"]["Problem"];
 const [, , baseUrl = ""] = process.argv;
 const api = createClient<paths>({ baseUrl });
 
-/** What was answered, or the problem thrown: after this, `data` is there. */
+/** Return the body of a success, or throw the problem. */
 function answered<T>(result: { data?: T; error?: Problem | undefined }): T {
   if (result.data === undefined) {
     throw new Error(`${result.error?.code}: ${result.error?.detail}`);
@@ -47,6 +47,9 @@ const page = answered(
   await api.GET("/api/v1/items", { params: { query: { page: 1, per_page: 5, sort: "title" } } }),
 );
 const titles: string[] = page.data.map((item) => item.title);
+// Pages by number have totals, pages by cursor have none.
+const total =
+  "total" in page.meta ? { eq: "", gte: "at least " }[page.meta.total_relation] + page.meta.total : "";
 
 const fetched = await api.GET("/api/v1/items/{public_id}", {
   params: { path: { public_id: created.public_id } },
@@ -57,7 +60,7 @@ const missing = await api.GET("/api/v1/items/{public_id}", {
 });
 const refused = await api.POST("/api/v1/items", { body: { title: "" } });
 
-// The types would refuse each of these lines, or the compiler refuses this file.
+// Each of these lines must be a type error, otherwise the compiler rejects this file.
 // @ts-expect-error - login takes no form
 void (() => api.POST("/api/v1/auth/login", { body: { username: "a", password: "b" } }));
 // @ts-expect-error - the title is required
@@ -66,7 +69,7 @@ void (() => api.POST("/api/v1/items", { body: { status: "draft" } }));
 void (() => api.POST("/api/v1/items", { body: { title: "a", status: "lost" } }));
 // @ts-expect-error - a number
 void (() => api.GET("/api/v1/items", { params: { query: { page: "first" } } }));
-// @ts-expect-error - answers have no integer ids
+// @ts-expect-error - responses have no integer ids
 void (() => created.id);
 
 console.log(
@@ -76,6 +79,7 @@ console.log(
     created: created.title,
     owned: created.owner_public_id,
     titles,
+    total,
     fetched: fetched.data?.data.status,
     requestId: fetched.response.headers.get("X-Request-ID"),
     missing: [missing.response.status, missing.error?.code],

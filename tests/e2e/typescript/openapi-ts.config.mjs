@@ -1,6 +1,6 @@
 /** Settings of @hey-api/openapi-ts. */
 export default {
-  input: "openapi.json",
+  input: "catalogue.json",
   output: { path: "api", importFileExtension: ".js" },
   plugins: ["@hey-api/client-fetch"],
 };

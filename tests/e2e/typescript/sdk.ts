@@ -1,4 +1,4 @@
-/** Uses the functions that @hey-api/openapi-ts generates: `node build/sdk.js http://localhost:8000`. */
+/** Use functions that @hey-api/openapi-ts generates: `node build/sdk.js http://localhost:8000`. */
 import { client } from "./api/client.gen.js";
 import {
   createItem,
@@ -36,7 +36,7 @@ const csv = await importItems({
 });
 const ndjson = await importItemsNdjson({
   body: new Blob(['{"title": "Buy salt"}\n']),
-  // The generator takes every media type with "json" in its name for JSON.
+  // The generator treats every media type with "json" in its name as JSON.
   bodySerializer: null,
   throwOnError: true,
 });
@@ -50,7 +50,7 @@ const wrong = await createToken({
 });
 const wrongJson = await login({ body: { ...credentials, password: "eight dry umbrellas" } });
 
-// The types would refuse this line, or the compiler refuses this file.
+// This line must be a type error, otherwise the compiler rejects this file.
 // @ts-expect-error - no other grant type
 void (() => createToken({ body: { grant_type: "client_credentials", username: "", password: "" } }));
 

@@ -1,0 +1,62 @@
+"""The kit and the examples must work without the application, which `make check` verifies."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.project import project
+from mscr.checks.kit_alone import check
+
+
+def build(root: Path) -> None:
+    """Create a project that has an application, a kit and an example."""
+    for name in ("app/__init__", "app/a", "mscr/__init__", "examples/__init__"):
+        file = root / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (root / "pyproject.toml").write_text("[tool.mypy]\nstrict = true\n")
+
+
+def check_kit(root: Path, text: str, *, room: str = "core") -> int:
+    """Check a kit of one module."""
+    build(root)
+    (root / "mscr" / room).mkdir(exist_ok=True)
+    (root / "mscr" / room / "__init__.py").touch()
+    (root / "mscr" / room / "a.py").write_text(text)
+    return check(replace(project, root=root))
+
+
+def check_example(root: Path, text: str, *, name: str = "a") -> int:
+    """Check an example of one module."""
+    build(root)
+    (root / "examples" / f"{name}.py").write_text(text)
+    return check(replace(project, root=root), examples=["examples"])
+
+
+def test_a_self_contained_kit_passes(tmp_path: Path) -> None:
+    assert check_kit(tmp_path, "import mscr\n") == 0
+
+
+def test_a_kit_that_imports_the_application_fails(tmp_path: Path) -> None:
+    assert check_kit(tmp_path, "def get() -> None:\n    from app import a\n") != 0
+    assert check_kit(tmp_path, "import app.a\n") != 0
+
+
+def test_only_the_support_of_tests_may_import_pytest(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert check_kit(tmp_path / "a", "import pytest\n", room="testing") == 0
+    assert check_kit(tmp_path / "b", "import pytest\n") != 0
+
+    assert "only mscr.testing may import it" in capfd.readouterr().err
+
+
+def test_an_example_that_imports_the_application_fails(tmp_path: Path) -> None:
+    assert check_example(tmp_path, "import mscr\n") == 0
+    assert check_example(tmp_path, "import app.a\n") != 0
+
+
+def test_only_the_tests_of_an_example_may_import_pytest(tmp_path: Path) -> None:
+    assert check_example(tmp_path, "import pytest\n", name="tests") == 0
+    assert check_example(tmp_path, "import pytest\n") != 0

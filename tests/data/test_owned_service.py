@@ -1,0 +1,51 @@
+"""A retried use case of a plain resource."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.session import Database
+from app.models import Item
+from app.models.tables import TABLES
+from app.repositories.item_repository import ItemRepository
+from app.schemas.item_schemas import ItemResponse
+from app.services.base import OwnedService
+from mscr.core.exceptions import IdempotencyKeyInUseError
+from mscr.core.idempotency import KeyScope
+from mscr.http.representation import Representations
+from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from mscr.services.idempotency_service import IdempotencyService, IdempotentRequest
+from mscr.testing.databases import on_postgresql
+from tests.support.api import Api
+
+
+class ItemService(OwnedService[Item]):
+    repository = ItemRepository
+    response = ItemResponse
+
+
+def service_with_key(session: AsyncSession, owner_id: int) -> ItemService:
+    scope = KeyScope.of(owner_id, "create_item", "e7a9c1d2")
+    request = IdempotentRequest(
+        scope, b"body", ItemResponse, status=201, path="/items", kept=Representations()
+    )
+    keys = IdempotencyKeyRepository(session, TABLES)
+    idempotency = IdempotencyService(keys, request, lifetime=timedelta(hours=1))
+    caller: Any = SimpleNamespace(user_id=owner_id)
+    return ItemService(ItemRepository(session), caller, idempotency=idempotency)
+
+
+@on_postgresql
+async def test_a_retry_after_a_rollback_locks_the_key_again(api: Api, database: Database) -> None:
+    await api.register()
+    async with database.sessions() as session, database.sessions() as another:
+        first, second = service_with_key(session, 1), service_with_key(another, 1)
+        await first.begin()
+        await first.repo.rollback()
+        await first.begin()
+
+        with pytest.raises(IdempotencyKeyInUseError):
+            await second.begin()

@@ -1,0 +1,29 @@
+"""The counter of statements counts the statements that are sent to the database."""
+
+import pytest
+from sqlalchemy import text
+
+from app.db.session import Database
+from mscr.testing.databases import on_sqlite
+from mscr.testing.statements import StatementCounter
+from tests.support.api import Api
+
+
+@on_sqlite
+async def test_the_begin_of_a_transaction_is_not_counted(database: Database) -> None:
+    with StatementCounter(database).counted() as statements:
+        async with database.engine.begin() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    assert statements == ["SELECT 1"]
+
+
+async def test_a_statement_beyond_the_limit_fails_the_block(
+    api: Api, queries: StatementCounter
+) -> None:
+    account = await api.register()
+
+    with queries.at_most(1):
+        await api.me(account.access_token)
+    with pytest.raises(AssertionError, match="SELECT"), queries.at_most(0):
+        await api.me(account.access_token)
