@@ -1,1 +1,1 @@
-"""Measures the application as it is served: `python -m benchmarks --help`."""
+"""Benchmarks of the application, served as in production: `python -m benchmarks --help`."""

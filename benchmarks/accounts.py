@@ -1,8 +1,8 @@
-"""People to measure with, made and logged in over HTTP."""
+"""Accounts for benchmarks, registered and logged in over HTTP."""
 
 from benchmarks.client import Answer, Connection, encode
 
-PASSWORD = "correct horse battery"  # noqa: S105  # it opens nothing but a throw-away database
+PASSWORD = "correct horse battery"  # noqa: S105  # for throw-away databases only
 
 
 def login_request(email: str) -> bytes:
@@ -10,7 +10,7 @@ def login_request(email: str) -> bytes:
 
 
 async def register(connection: Connection, name: str) -> str:
-    """Make an account, and return its address."""
+    """Register an account, and return its address."""
     email = f"{name}@example.com"
     body = {"email": email, "password": PASSWORD}
     _require(201, await connection.send(encode("POST", "/api/v1/auth/register", body=body)))
@@ -18,7 +18,7 @@ async def register(connection: Connection, name: str) -> str:
 
 
 async def log_in(connection: Connection, email: str) -> dict[str, str]:
-    """The tokens of a new session."""
+    """Log in, and return the tokens of the new session."""
     answer = await connection.send(login_request(email))
     _require(200, answer)
     return answer.data

@@ -1,4 +1,4 @@
-"""Curves as an SVG picture, to be read on light pages and dark ones, with colours and without."""
+"""Draw curves as SVG, readable on light and dark pages, with and without colours."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 WIDTH: Final = 760
 HEIGHT: Final = 400
-# Of the area between the axes.
+# The edges of the plot area.
 LEFT: Final = 75
 RIGHT: Final = 540
 TOP: Final = 50
@@ -36,13 +36,13 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Axis:
-    """Its name has the unit. On a logarithmic one, each step is ten times the one before."""
+    """An axis; its name includes the unit. A logarithmic one has a step for each power of ten."""
 
     name: str
     is_logarithmic: bool = False
 
     def steps(self, values: Sequence[float]) -> list[float]:
-        """Round numbers, with all of the values between the first and the last."""
+        """Return round numbers that span all of the values."""
         if self.is_logarithmic:
             first = math.floor(math.log10(min(values)))
             last = max(math.ceil(math.log10(max(values))), first + 1)
@@ -51,7 +51,7 @@ class Axis:
         return [size * number for number in range(math.ceil(max(values) / size) + 1)]
 
     def share(self, value: float, steps: Sequence[float]) -> float:
-        """Where a value lies between the first step and the last, as 0 to 1."""
+        """Return the position of a value between the first step (0) and the last one (1)."""
         place, first, last = (
             math.log10(each) if self.is_logarithmic else each
             for each in (value, steps[0], steps[-1])
@@ -61,7 +61,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Chart:
-    """At most as many curves as there are dashes."""
+    """A line chart. It has at most as many curves as there are dash patterns (`DASHES`)."""
 
     title: str
     x: Axis
@@ -106,7 +106,7 @@ class Chart:
 
 
 def _round_size(least: float) -> float:
-    """The next of 1, 2, 5, 10, 20 and so on."""
+    """Round up to the next of 1, 2, 5, 10, 20 and so on."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= least)
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with as little work as possible: what the load costs is not to be measured."""
+"""A minimal HTTP/1.1 client: the cost of the load must not distort the measurement."""
 
 import asyncio
 import json
@@ -20,14 +20,14 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Answer(NamedTuple):
-    """`status` is 0 where no answer came: the connection broke, or the time was up."""
+    """A response. `status` is 0 if none came: the connection broke, or the timeout expired."""
 
     status: int
     body: bytes = b""
 
     @property
     def data(self) -> dict[str, Any]:
-        """What a success is about."""
+        """The `data` of a success."""
         found: dict[str, Any] = json.loads(self.body)["data"]
         return found
 
@@ -40,7 +40,7 @@ def encode(
     token: str | None = None,
     keep_alive: bool = True,
 ) -> bytes:
-    """A request as it goes over the wire, for `Connection.send`."""
+    """Return the bytes of a request, for `Connection.send`."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}"]
     content = b""
     if not keep_alive:
@@ -54,9 +54,9 @@ def encode(
 
 
 class Connection:
-    """Opened anew after a failure, and unless it is kept alive, for each request.
+    """A connection that is opened again after a failure or, without keep-alive, for each request.
 
-    Not for long pauses: a server closes connections on which nothing comes.
+    Do not pause for long: servers close idle connections.
     """
 
     def __init__(self, port: int, *, keep_alive: bool = True) -> None:
@@ -76,7 +76,7 @@ class Connection:
         self._close()
 
     async def send(self, request: bytes) -> Answer:
-        """Raises nothing for a broken connection: that is an answer of status 0."""
+        """Return the response. A broken connection raises nothing: the status is 0."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds()):
                 return await self._exchange(request)

@@ -1,4 +1,4 @@
-"""What other circumstances make of the speed, beside the usual ones in the same round."""
+"""Throughput under other conditions (connections, SQLite, workers), relative to the usual ones."""
 
 import dataclasses
 import statistics
@@ -13,7 +13,7 @@ from benchmarks.options import Options
 from benchmarks.report import Report, table
 from benchmarks.requests import Requests, load_is_made_by, measure
 from benchmarks.stage import Stage, migrate, served
-from tests.support.scratch import Account, ScratchDirectory
+from mscr.testing.scratch import Account, ScratchDirectory
 
 NAMES: Final = ("me", "list20", "create")
 USUAL: Final = f"PostgreSQL, 1 worker, {CONNECTIONS} connections"
@@ -22,7 +22,7 @@ SHARED: Final = "1 worker on all cores"
 
 @dataclass
 class Condition:
-    """Who is asked, and how; `speeds` are those of each round."""
+    """A server and the way to load it. `speeds` has one measurement for each round."""
 
     port: int
     requests: Requests
@@ -124,7 +124,7 @@ def _failures(found: Mapping[str, Condition]) -> list[str]:
 
 
 def _results(found: Mapping[str, Condition]) -> dict[str, dict[str, float]]:
-    """The median ratios of each."""
+    """Return the median ratios of each condition."""
     return {
         name: {
             request: round(statistics.median(_ratios(condition, found, request)), 3)

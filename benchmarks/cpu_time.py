@@ -1,4 +1,4 @@
-"""The processor time of a server's threads: on a machine with other work, steadier than a clock."""
+"""CPU time of a server's threads. On a busy machine it varies less than wall-clock time."""
 
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -7,14 +7,14 @@ NANOSECOND = 1e-9
 
 
 class CpuTime(NamedTuple):
-    """In seconds: of the event loop's thread, and of the others, which hash passwords."""
+    """Seconds of the event loop's thread, and of all others, which hash passwords."""
 
     loop: float
     others: float
 
     @classmethod
     def of(cls, process_id: int) -> Self | None:
-        """What a process with one worker has used; None where the system, unlike Linux, is mute."""
+        """Return the CPU time of a process with one worker, or None on systems other than Linux."""
         used = {}
         for thread in Path(f"/proc/{process_id}/task").glob("*"):
             try:

@@ -1,4 +1,4 @@
-"""The database behind the server: looked at, added to, and brought back to what it was."""
+"""Direct access to the server's database: inspect it, add rows, and restore its state."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,13 +9,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-# Whatever measuring adds rows to.
+# Tables that benchmarks add rows to.
 GROWING: Final = ("items", "refresh_tokens", "audit_events")
 
 
 @asynccontextmanager
 async def connected(url: str, **options: Any) -> AsyncIterator[AsyncConnection]:
-    """A connection outside of the server's pool; nothing is committed by itself."""
+    """Open a connection outside of the server's pool. It does not commit by itself."""
     engine = create_async_engine(url, poolclass=NullPool, **options)
     async with engine.connect() as connection:
         yield connection
@@ -23,25 +23,25 @@ async def connected(url: str, **options: Any) -> AsyncIterator[AsyncConnection]:
 
 @dataclass(frozen=True)
 class FixedRows:
-    """What everyone who takes turns shall find, in a table and its plans: no more, and no less."""
+    """The fixed state of the tables and their statistics, restored before each turn of a round."""
 
     url: str
     newest: Mapping[str, int]
 
     @classmethod
-    async def of(cls, url: str) -> Self:
-        """The rows that are there now."""
+    async def of(cls, url: str, *further: str) -> Self:
+        """Take the present rows as the fixed state, also those of `further` tables."""
         async with connected(url) as connection:
             newest = {
                 name: (await connection.execute(text(f"SELECT max(id) FROM {name}"))).scalar() or 0  # noqa: S608  # a constant
-                for name in GROWING
+                for name in (*GROWING, *further)
             }
         fixed = cls(url, newest)
         await fixed.restore()
         return fixed
 
     async def restore(self) -> None:
-        """Remove what was added, and tell the planner."""
+        """Delete the rows that were added, and update the planner's statistics."""
         async with connected(self.url, isolation_level="AUTOCOMMIT") as connection:
             for name, newest in self.newest.items():
                 statement = text(f"DELETE FROM {name} WHERE id > :newest")  # noqa: S608  # likewise

@@ -1,4 +1,4 @@
-"""The export of a long list: how much memory it takes, which must not depend on its length."""
+"""The export of a long list. Its memory must not depend on the list's length."""
 
 import time
 from contextlib import closing
@@ -21,10 +21,10 @@ FORMATS: Final = ("ndjson", "csv")
 TIMEOUT_SECONDS: Final = 60
 MAX_GROWTH: Final = 50 * memory.MEGABYTE
 
-# Half of them published, so that both ways to see one are taken.
+# Half of the items are published: the export reads those, and the drafts of their owner.
 SEED: Final = text(
     "INSERT INTO items (public_id, title, description, status, owner_id, created_at, updated_at)"
-    " SELECT gen_random_uuid()::text, 'Item ' || n, 'What is to be told of item ' || n,"
+    " SELECT gen_random_uuid()::text, 'Item ' || n, 'A longer description of item ' || n,"
     " CASE WHEN n % 2 = 0 THEN 'active' ELSE 'draft' END, users.id,"
     " timestamptz '2026-01-01' + n * interval '1 second', timestamptz '2026-01-01'"
     " FROM generate_series(1, :rows) AS n, users WHERE users.email = :email"
@@ -33,7 +33,7 @@ SEED: Final = text(
 
 @dataclass(frozen=True)
 class Export:
-    """What one of them came to. `growth` is None where the system does not tell of memory."""
+    """The measurement of one export. `growth` is None on systems that do not report memory."""
 
     row_format: str
     rows: int
@@ -46,7 +46,7 @@ async def run(stage: Stage, options: Options) -> Report:
     async with Connection(stage.port) as connection:
         email = await register(connection, "exporter")
         token = (await log_in(connection, email))["access_token"]
-    _receive(stage, token, FORMATS[0])  # what is loaded once is not counted
+    _receive(stage, token, FORMATS[0])  # a warm-up: one-time loading is not counted
     await _seed(stage, email, options.items)
     exports = [_receive(stage, token, row_format) for row_format in FORMATS]
     return Report(

@@ -1,4 +1,4 @@
-"""The time of an answer, while a table becomes ten times as large again and again."""
+"""Response times while a table grows tenfold, step by step."""
 
 import time
 from collections import deque
@@ -43,7 +43,7 @@ _MAKE_ADMINISTRATOR: Final = text("UPDATE users SET role = 'admin' WHERE public_
 
 
 class Probe(Protocol):
-    """Something to ask; `p50s` are in milliseconds, one for each time that it was asked."""
+    """A request to measure. `p50s` has the median in milliseconds of each measurement."""
 
     p50s: list[float]
     failures: int
@@ -53,7 +53,7 @@ class Probe(Protocol):
 
 @dataclass
 class _Refresh:
-    """One session's refreshes, one after the other."""
+    """Consecutive refreshes of one session."""
 
     tokens: deque[str]
     port: int
@@ -69,7 +69,7 @@ class _Refresh:
 
 @dataclass
 class Curves:
-    """Of each size the milliseconds of the fastest round, which other work has touched least."""
+    """The milliseconds of the fastest round for each size: other work has disturbed it least."""
 
     points: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -111,7 +111,7 @@ async def _growing_sessions(stage: Stage, options: Options) -> AsyncIterator[int
 
 
 async def of_items(stage: Stage, token: str, reader: str, options: Options) -> Curves:
-    """Of somebody who has none of them, and a cursor behind nearly all."""
+    """Measure as a reader who owns none of the items, with a cursor behind nearly all of them."""
     curves = Curves()
     for size in _sizes(FEWEST_ITEMS, options.items):
         seed(stage, size)
@@ -131,7 +131,7 @@ async def of_items(stage: Stage, token: str, reader: str, options: Options) -> C
 
 
 async def of_pages(stage: Stage, options: Options) -> Curves:
-    """Of an administrator, who sees all users."""
+    """Measure pages of several sizes as an administrator, who sees all users."""
     curves = Curves()
     token, administrator = await caller_of(stage, "administrator")
     async with connected(stage.environment["DATABASE_URL"]) as connection:
@@ -147,7 +147,7 @@ async def of_pages(stage: Stage, options: Options) -> Curves:
 
 
 def _sizes(first: int, last: int) -> list[int]:
-    """Each ten times the one before."""
+    """Return sizes up to `last`, each ten times the one before."""
     sizes = [first]
     while sizes[-1] * 10 <= last:
         sizes.append(sizes[-1] * 10)

@@ -1,4 +1,4 @@
-"""What more rows and more processes cost, and the curves of it, in pictures."""
+"""The cost of more rows and the gain of more processes, as tables and charts."""
 
 import asyncio
 import dataclasses
@@ -17,14 +17,14 @@ from benchmarks.report import Report, table
 from benchmarks.requests import Requests, measure
 from benchmarks.stage import ROOT, Stage, served
 
-# Of all processes together: as many for each, however many there are.
+# Connections to all processes together, divided equally among them.
 CONNECTIONS: Final = 48
 REPLICATED: Final = ("me", "item", "list20", "create")
 MILLISECONDS: Final = Axis("p50 in ms, on one connection", is_logarithmic=True)
 
 
 async def run(stage: Stage, options: Options) -> Report:
-    replicas = await _of_replicas(stage, options)
+    processes = await _of_processes(stage, options)
     token, reader = await caller_of(stage, "reader")
     items = await growing_rows.of_items(stage, token, reader, options)
     sessions = await growing_rows.of_sessions(stage, token, options)
@@ -35,8 +35,8 @@ async def run(stage: Stage, options: Options) -> Report:
             "More sessions", Axis("sessions", is_logarithmic=True), MILLISECONDS, sessions
         ),
         "pages": _chart("Larger pages", Axis("rows on a page"), MILLISECONDS, pages),
-        "replicas": _chart(
-            "More processes on one database", Axis("processes"), Axis("requests/s"), replicas
+        "processes": _chart(
+            "More processes on one database", Axis("processes"), Axis("requests/s"), processes
         ),
     }
     _draw(charts, options)
@@ -46,7 +46,7 @@ async def run(stage: Stage, options: Options) -> Report:
         f"the median; pictures in {options.pictures}"
     )
     tables = [_figures(name, chart.curves) for name, chart in charts.items()]
-    found = (items, sessions, pages, replicas)
+    found = (items, sessions, pages, processes)
     failures = [failure for curves in found for failure in curves.failures]
     results = {"growth": {name: chart.curves for name, chart in charts.items()}}
     return Report(title, tables, failures, results)
@@ -63,8 +63,8 @@ def _draw(charts: Mapping[str, Chart], options: Options) -> None:
         (folder / f"growth-{name}.svg").write_text(str(chart))
 
 
-async def _of_replicas(stage: Stage, options: Options) -> Curves:
-    """All cores for all processes, as a machine would give them."""
+async def _of_processes(stage: Stage, options: Options) -> Curves:
+    """Measure one to several processes on one database, with all cores for all processes."""
     url = stage.environment["DATABASE_URL"]
     requests = await Requests.prepare(stage.port, sessions=0)
     rows = await FixedRows.of(url)
@@ -72,12 +72,12 @@ async def _of_replicas(stage: Stage, options: Options) -> Curves:
     with ExitStack() as servers:
         ports = [
             servers.enter_context(served(stage.cores.shared, url, beside=stage)).port
-            for _ in range(options.replicas)
+            for _ in range(options.processes)
         ]
         await requests.warm_up(*ports, seconds=options.seconds)
         await rows.restore()
         for name in REPLICATED:
-            speeds: dict[int, list[float]] = {n: [] for n in range(1, options.replicas + 1)}
+            speeds: dict[int, list[float]] = {n: [] for n in range(1, options.processes + 1)}
             for _ in range(options.rounds):
                 for count, found in speeds.items():
                     found.append(await _ask_all(requests, name, ports[:count], curves, options))
@@ -90,7 +90,7 @@ async def _of_replicas(stage: Stage, options: Options) -> Curves:
 async def _ask_all(
     requests: Requests, name: str, ports: list[int], curves: Curves, options: Options
 ) -> float:
-    """The requests a second of all of them together."""
+    """Return the requests a second of all processes together."""
     load = dataclasses.replace(requests.loads[name], connections=CONNECTIONS // len(ports))
     speeds = await asyncio.gather(
         *(measure(load, port, seconds=options.seconds, by=options.wrk) for port in ports)
@@ -102,7 +102,7 @@ async def _ask_all(
 
 
 def _figures(name: str, curves: Mapping[str, Points]) -> str:
-    """The last column is what the last size is to the first."""
+    """Return a table. The last column is the ratio of the last size to the first one."""
     sizes = [f"{size:,.0f}" for size, _ in next(iter(curves.values()))]
     rows = [
         [curve, *(f"{value:.1f}" for _, value in points), f"{points[-1][1] / points[0][1]:.2f}"]

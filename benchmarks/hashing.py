@@ -1,4 +1,4 @@
-"""What hashing alone can do, in a process that does nothing else.
+"""The throughput of password hashing alone, in a process that does nothing else.
 
 `python -m benchmarks.hashing SECONDS` prints it as one JSON object.
 """
@@ -10,11 +10,11 @@ import time
 from dataclasses import asdict, dataclass
 
 from app.core.config import get_settings
-from app.core.security.password import PasswordService
 from benchmarks.accounts import PASSWORD
 from benchmarks.stage import ROOT, Stage
+from mscr.core.security.password import PasswordService
 
-# So that the next one waits already when a thread is free.
+# More than one, so that a thread that becomes free always finds the next job waiting.
 CALLERS_PER_THREAD = 2
 
 
@@ -26,7 +26,7 @@ class HashingAlone:
 
 
 async def measure_alone(stage: Stage, seconds: float) -> HashingAlone:
-    """With the server's settings and on its core, which must be idle meanwhile."""
+    """Measure with the server's settings and on its core. The server must be idle meanwhile."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.hashing", str(seconds)),
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""One request, asked again and again: by wrk where the machine has it, else by our own client."""
+"""The load of one repeated request, by wrk if it is installed, else by our own client."""
 
 import asyncio
 import time
@@ -16,14 +16,14 @@ SUCCESSES: Final = {HTTPStatus.OK, HTTPStatus.CREATED}
 
 @dataclass(frozen=True)
 class Load:
-    """A GET, or with a body a POST of that JSON; each on a new connection, unless they are kept."""
+    """A GET or, with a body, a POST of that JSON. Without keep-alive, each opens a connection."""
 
     path: str
     token: str
     body: dict[str, str] | None = None
     connections: int = CONNECTIONS
     keep_alive: bool = True
-    # Whether 503 is told apart from failures, which takes wrk some time.
+    # Whether 503 (load shedding) is counted apart from failures, which costs wrk some time.
     may_be_shed: bool = False
 
     @property
@@ -36,9 +36,9 @@ class Load:
 
 @dataclass(frozen=True)
 class Speed:
-    """Of the answers that are a success. `shed` is how many requests were answered with 503.
+    """The speed of successful requests. `shed` is the number of responses with 503.
 
-    `failures` tells of other answers, and of connections that broke.
+    `failures` describes other error responses and broken connections.
     """
 
     per_second: float
@@ -69,7 +69,10 @@ class _Round:
 
 
 async def measure_by_client(load: Load, port: int, *, seconds: float) -> Speed:
-    """It costs more than wrk: where both share a core, the server seems slower than it is."""
+    """Measure with our own client.
+
+    It costs more than wrk: if it shares a core with the server, the server seems slower than it is.
+    """
     started = time.perf_counter()
     turn = _Round(load, started + seconds)
     async with asyncio.TaskGroup() as connections:

@@ -1,4 +1,4 @@
-"""What the figures were measured on, and which cores do which work."""
+"""The machine of a benchmark, and the assignment of its cores."""
 
 import os
 import platform
@@ -10,14 +10,14 @@ MINIMUM_CORES = 2
 
 @dataclass(frozen=True)
 class Cores:
-    """One core for the server, the others for the load and PostgreSQL; none where not to be had."""
+    """One core for the server, the others for load and PostgreSQL; empty if unassignable."""
 
     server: frozenset[int] = frozenset()
     load: frozenset[int] = frozenset()
 
     @classmethod
     def divide(cls) -> Self:
-        """Keep this process, and what it starts from now on, away from the server's core."""
+        """Keep this process, and all that it starts from now on, off the server's core."""
         if not hasattr(os, "sched_setaffinity"):
             return cls()
         usable = sorted(os.sched_getaffinity(0))
@@ -30,11 +30,11 @@ class Cores:
 
     @property
     def shared(self) -> Self:
-        """For servers of several processes: all of the cores, which the load has a part of, too."""
+        """Return all cores, for servers of several processes. They share some with the load."""
         return replace(self, server=self.server | self.load)
 
     def give_server_core(self, process_id: int) -> None:
-        """To a process that was just started: threads that it has already stay where they are."""
+        """Move a process that was just started. Threads that it has already would not move."""
         if self.server:
             os.sched_setaffinity(process_id, self.server)
 
@@ -46,7 +46,7 @@ class Cores:
 
 
 def describe(cores: Cores) -> str:
-    """Two lines; the second tells how much to believe the figures."""
+    """Return two lines: the machine, and its other load, which affects the figures."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     machine = f"{os.cpu_count()} cores, {platform.system()}, {python}; {cores}"
     return f"{machine}\n{_other_work()}"

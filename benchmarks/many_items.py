@@ -1,6 +1,6 @@
-"""As many items as one likes, of owners who are nobody: to see how the application bears them.
+"""Seed any number of items, of fictitious owners, to test the application at scale.
 
-The database makes them up itself, which is many times faster than sending them.
+The database generates the rows itself, which is many times faster than sending them.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,18 +9,18 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.services.user_service import UNUSABLE_PASSWORD_HASH
+from mscr.services.account_deletion_service import UNUSABLE_PASSWORD_HASH
 
-# In one statement, which has to end before DATABASE_STATEMENT_TIMEOUT_SECONDS.
+# Rows in one statement, which must end before DATABASE_STATEMENT_TIMEOUT_SECONDS.
 BATCH: Final = 10_000
 ITEMS_PER_OWNER: Final = 1_000
-# In the title of every so many, for searching what is rare.
+# The word is in the title of one item in so many, for searches of a rare word.
 RARE_WORD, RARE_EVERY = "zeppelin", 50_000
-# In that of every fourth.
+# The first and most frequent of `_THINGS`: about every fourth title has it.
 FREQUENT_WORD: Final = "milk"
 _VERBS: Final = ("Buy", "Bring", "Order", "Return", "Repair", "Sell", "Find", "Lend", "Paint")
 _KINDS: Final = ("fresh", "old", "new", "red", "small", "large", "wooden", "warm", "good", "blue")
-# The first ones far oftener than the last, as it is with whatever people have.
+# The first words are used far more often than the last ones, a skew as in real data.
 _THINGS: Final = (
     *(
         FREQUENT_WORD,
@@ -38,8 +38,8 @@ _THINGS: Final = (
 )
 TAGS: Final = ("home", "work", "garden", "urgent", "later", "school", "travel", "gifts")
 
-# What the two databases have no common word for.
-# UUIDs are of version 7, in the order of what they are made of, so that their index stays compact.
+# SQL that differs between the two databases. UUIDs are of version 7: they are in the order of their
+# time, so that their index stays compact.
 _UUID: Final = {
     "postgresql": "overlay(lpad(to_hex({milliseconds}), 12, '0') placing '-' from 9 for 0) || '-7'"
     " || substr(CAST(gen_random_uuid() AS text), 16)",
@@ -57,7 +57,7 @@ WITH RECURSIVE numbers (n) AS (
     SELECT CAST(:first AS bigint) UNION ALL SELECT n + 1 FROM numbers WHERE n < :last
 )
 """
-# Of a name that is nobody's (RFC 2606).
+# Seeded owners, in a domain that RFC 2606 reserves.
 _IS_SEEDED: Final = "email_key LIKE 'owner-%@seeded.example' AND NOT users.is_deleted"
 
 _COUNT: Final = f"SELECT count(*) FROM items JOIN users ON owner_id = users.id WHERE {_IS_SEEDED}"  # noqa: S608  # all of it stands here
@@ -77,7 +77,8 @@ WITH names (i, word) AS (VALUES {tags})
 SELECT {uuid_of_tag}, word, word, users.id FROM users CROSS JOIN names
 WHERE {is_seeded} AND NOT EXISTS (SELECT 1 FROM tags WHERE owner_id = users.id)
 """
-# Of a number as many others as are needed: each of its own modulus, so that none goes with another.
+# Pseudo-random numbers from the row's number n. Each has its own modulus, so that they do not
+# correlate.
 _ADD_ITEMS: Final = """
 INSERT INTO items (public_id, title, description, status, owner_id, created_at, updated_at)
 {numbers},
@@ -119,10 +120,10 @@ WHERE items.id BETWEEN :newest + 1 AND :latest AND {is_seeded}
 async def seed_many_items(
     session: AsyncSession, wanted: int, *, on_items: Callable[[int], None]
 ) -> int:
-    """Bring the items of seeded owners to this number; how many were added.
+    """Add items of seeded owners up to this number. Return how many were added.
 
-    Each batch is a transaction. Interrupted, it goes on from there when it is run again; with as
-    many as there are, or fewer, nothing is changed.
+    Each batch is a transaction, so an interrupted run is continued by the next one. If there are as
+    many already, or more, nothing changes.
     """
     there = await session.scalar(text(_COUNT)) or 0
     on_items(min(there, wanted))
@@ -138,19 +139,19 @@ async def seed_many_items(
         last = min(first + BATCH, wanted) - 1
         newest = await session.scalar(_NEWEST) or 0
         await session.execute(add.items, {"first": first, "last": last, "owners": owners})
-        # A range with two ends: of one with one end, PostgreSQL expects a third of all items.
+        # A range with two bounds. With one bound, PostgreSQL would expect a third of all items.
         latest = await session.scalar(_NEWEST)
         await session.execute(add.links, {"newest": newest, "latest": latest})
         await session.commit()
         on_items(last + 1 - first)
-    # How many there are of what decides how lists are read.
+    # The plans of lists depend on up-to-date statistics.
     await session.execute(text("ANALYZE"))
     await session.commit()
     return wanted - there
 
 
 class _Statements:
-    """For one of the two databases."""
+    """The statements in the dialect of one of the two databases."""
 
     def __init__(self, dialect: str) -> None:
         time, uuid = _TIME[dialect], _UUID[dialect]
@@ -161,7 +162,7 @@ class _Statements:
             "nothing": UNUSABLE_PASSWORD_HASH,
             "is_seeded": _IS_SEEDED,
             "created_at": time.format(seconds="n * 10"),
-            # Within three months.
+            # Up to three months later.
             "updated_at": time.format(seconds="n * 10 + n * 7919 % 7776000"),
             "rare_word": RARE_WORD,
             "rare_every": RARE_EVERY,
@@ -174,7 +175,7 @@ class _Statements:
 
 
 def _numbered(**lists: Sequence[str]) -> dict[str, Any]:
-    """Each as rows of VALUES, and how many there are."""
+    """Return each list as rows of VALUES, and its length as `count_of_NAME`."""
     rows = {name: [f"({i}, '{word}')" for i, word in enumerate(lists[name])] for name in lists}
     counts = {f"count_of_{name}": len(words) for name, words in lists.items()}
     return {**counts, **{name: ", ".join(words) for name, words in rows.items()}}

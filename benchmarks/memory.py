@@ -1,20 +1,20 @@
-"""The memory of a process, where the system, as Linux does, tells of it."""
+"""The memory of a process, on systems that report it in /proc, such as Linux."""
 
 from pathlib import Path
 from typing import Final
 
 MEGABYTE: Final = 1_000_000
-# What Linux is told to forget the highest value by.
+# The value of /proc/PID/clear_refs that resets the peak.
 RESET_PEAK: Final = "5"
 
 
 def resident(process_id: int) -> int | None:
-    """In bytes, now."""
+    """Return the present resident memory in bytes."""
     return _read(process_id, "VmRSS")
 
 
 def peak(process_id: int) -> int | None:
-    """In bytes, the most since `reset_peak`."""
+    """Return the most resident memory since `reset_peak`, in bytes."""
     return _read(process_id, "VmHWM")
 
 

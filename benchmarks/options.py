@@ -1,4 +1,4 @@
-"""How much to measure; the defaults are what the figures in the documentation come from."""
+"""Options of the benchmarks. The documentation's figures come from the defaults."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Options:
     sessions: int = 100
     items: int = 1_000_000
     requests: int = 5_000
-    replicas: int = 4
+    processes: int = 4
     wrk: str = "wrk"
     results: str = "benchmarks/results.json"
     pictures: str = "docs/images"

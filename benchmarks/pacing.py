@@ -1,4 +1,4 @@
-"""Requests at a fixed rate, however late the answers are."""
+"""Send requests at a fixed rate, however late the responses are."""
 
 import asyncio
 from typing import NamedTuple
@@ -14,10 +14,10 @@ class Timed(NamedTuple):
 async def send_paced(
     connection: Connection, request: bytes, *, per_second: int, seconds: float
 ) -> list[Timed]:
-    """Each request's time runs from when it was due, not from when it could be sent.
+    """Send the requests. The time of each runs from when it was due, not from when it was sent.
 
-    On one connection, those behind a late answer wait for it, as their senders would. Timing them
-    from their sending would hide that wait (coordinated omission).
+    On one connection, requests behind a late response wait for it, as those of users would. Timing
+    them from their sending would hide that wait (coordinated omission).
     """
     clock = asyncio.get_running_loop().time
     started = clock()

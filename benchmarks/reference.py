@@ -1,8 +1,8 @@
-"""The shortest path there is to the same answers: FastAPI, asyncpg and PyJWT, and no layer.
+"""A reference server: the same responses by the shortest path, FastAPI, asyncpg and PyJWT only.
 
-It checks the same of a token and asks the same of its session, and leaves out what else the
-application does: request ids, limits, logs, problem responses, the audit log. What the application
-reaches of it is what its layers leave over. Started by the benchmark, on its database:
+It verifies tokens and their sessions in the same way. It leaves out all else that the application
+does: request ids, limits, logs, problem responses, the audit log. The ratio of the application's
+speed to this server's is the cost of its layers. The benchmark starts it on its own database:
 
     python -m uvicorn benchmarks.reference:app
 """
@@ -22,9 +22,9 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from uuid_utils.compat import uuid7
 
 from app.core.config import get_settings
-from app.core.security import keys
-from app.core.security.key_ring import KeyRing
-from app.core.security.refresh_token import RefreshTokenCodec
+from mscr.core.security import keys
+from mscr.core.security.key_ring import KeyRing
+from mscr.core.security.refresh_token import RefreshTokenCodec
 
 POOL_SIZE: Final = 20
 REQUIRED: Final = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"]
@@ -53,8 +53,8 @@ ONE_ITEM: Final = f"""
     ) AS tags
     FROM items i JOIN users o ON o.id = i.owner_id WHERE i.public_id = $2 AND {VISIBLE}
 """  # noqa: S608  # constants only
-# The tags of a page at once: those of each item by themselves took PostgreSQL a third longer. Few
-# items can be seen here, so that reading them all is the fastest; of many, it would not be.
+# The tags of a page at once: a subquery for each item took PostgreSQL a third longer. The benchmark
+# has few visible items, so reading them all is the fastest; with many, it would not be.
 PAGE: Final = f"""
     WITH i AS (
         SELECT * FROM items i WHERE {VISIBLE} ORDER BY created_at DESC, public_id DESC LIMIT $2
@@ -73,6 +73,17 @@ CREATE: Final = """
                        created_at, updated_at)
     VALUES ($1, $2, $3, $4, $5, false, $6, $6)
     RETURNING public_id, created_at, updated_at, title, description, status, '[]' AS tags
+"""
+NOTE: Final = "n.public_id, n.created_at, n.updated_at, n.text"
+OWN: Final = "NOT n.is_deleted AND n.owner_id = $1"
+ONE_NOTE: Final = f"SELECT {NOTE} FROM notes n WHERE n.public_id = $2 AND {OWN}"  # noqa: S608  # constants only
+NOTES: Final = f"""
+    SELECT {NOTE} FROM notes n WHERE {OWN} ORDER BY n.created_at DESC, n.public_id DESC LIMIT $2
+"""  # noqa: S608  # constants only
+COUNT_NOTES: Final = f"SELECT count(*) FROM notes n WHERE {OWN}"  # noqa: S608  # constants only
+CREATE_NOTE: Final = """
+    INSERT INTO notes (public_id, text, owner_id, is_deleted, created_at, updated_at)
+    VALUES ($1, $2, $3, false, $4, $4) RETURNING public_id, created_at, updated_at, text
 """
 FAMILY: Final = f"""
     SELECT t.id, t.public_id, t.seed, t.expires_at, u.public_id AS user_public_id
@@ -119,6 +130,19 @@ class ItemOut(BaseModel):
     tags: Json[list[TagOut]]
 
 
+class NoteIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+
+
+class NoteOut(BaseModel):
+    public_id: UUID
+    created_at: datetime
+    updated_at: datetime
+    text: str
+
+
 class TokensIn(BaseModel):
     refresh_token: str
 
@@ -148,12 +172,27 @@ class PageOut(BaseModel):
     page: int
     per_page: int
     total: int
+    total_relation: Literal["eq"] = "eq"
     pages: int
 
 
 class ItemsAnswer(BaseModel):
     success: Literal[True] = True
     data: list[ItemOut]
+    message: None = None
+    meta: PageOut
+
+
+class NoteAnswer(BaseModel):
+    success: Literal[True] = True
+    data: NoteOut
+    message: None = None
+    meta: None = None
+
+
+class NotesAnswer(BaseModel):
+    success: Literal[True] = True
+    data: list[NoteOut]
     message: None = None
     meta: PageOut
 
@@ -174,12 +213,12 @@ decoder = jwt.PyJWT({"enforce_minimum_key_length": True, "require": REQUIRED})
 
 
 async def leave_as_it_is(_: asyncpg.Connection) -> None:
-    """Nothing here changes a connection: asyncpg's own reset is a round trip for each request."""
+    """Skip asyncpg's reset, a round trip for each request: no code here changes a connection."""
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
-    # The URLs of this project are SQLAlchemy's, which alone can take them apart; it has no types.
+    # SQLAlchemy parses the URL: it is in SQLAlchemy's format. The function has no annotations.
     dialect: Any = PGDialect_asyncpg
     _, address = dialect().create_connect_args(settings.database_url)
     async with asyncpg.create_pool(
@@ -274,6 +313,33 @@ async def create(request: Request, data: ItemIn, caller: Caller) -> ItemAnswer:
         datetime.now(UTC),
     )
     return ItemAnswer(data=ItemOut(**row, owner_public_id=caller["public_id"]))
+
+
+@app.get("/api/v1/notes/{public_id}")
+async def note(request: Request, public_id: UUID, caller: Caller) -> NoteAnswer:
+    row = await request.app.state.pool.fetchrow(ONE_NOTE, caller["id"], str(public_id))
+    if row is None:
+        raise HTTPException(404)
+    return NoteAnswer(data=NoteOut(**row))
+
+
+@app.get("/api/v1/notes")
+async def notes(
+    request: Request, caller: Caller, per_page: Annotated[int, Query(ge=1, le=100)] = 20
+) -> NotesAnswer:
+    async with request.app.state.pool.acquire() as connection:
+        rows = await connection.fetch(NOTES, caller["id"], per_page)
+        total = await connection.fetchval(COUNT_NOTES, caller["id"])
+    meta = PageOut(page=1, per_page=per_page, total=total, pages=-(-total // per_page))
+    return NotesAnswer(data=[NoteOut(**row) for row in rows], meta=meta)
+
+
+@app.post("/api/v1/notes", status_code=201)
+async def create_note(request: Request, data: NoteIn, caller: Caller) -> NoteAnswer:
+    row = await request.app.state.pool.fetchrow(
+        CREATE_NOTE, str(uuid7()), data.text, caller["id"], datetime.now(UTC)
+    )
+    return NoteAnswer(data=NoteOut(**row))
 
 
 @app.post("/api/v1/auth/refresh")

@@ -1,4 +1,4 @@
-"""Figures, and the plain tables that show them."""
+"""Reports of benchmarks: figures in plain-text tables."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,9 @@ GAP = "  "
 
 @dataclass(frozen=True)
 class Report:
-    """`broken` says which promises were not kept; how long something took is none.
+    """The result of a workload. `broken` lists broken promises; times and speeds are no promises.
 
-    `results` is what goes into the file of results.
+    `results` is written into the file of results.
     """
 
     title: str
@@ -25,14 +25,14 @@ class Report:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that this share of them does not exceed; not a number without any."""
+    """Return the smallest value that this share of them does not exceed, or NaN without values."""
     if not values:
         return math.nan
     return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns under their names, the first one to the left and the others to the right."""
+    """Return a table with headings: the first column left-aligned, the others right-aligned."""
     lines = [head, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(_line(cells, widths) for cells in lines)

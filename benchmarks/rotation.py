@@ -1,4 +1,4 @@
-"""The rotation of refresh tokens: how fast, and whether anything is left behind."""
+"""The rotation of refresh tokens: its speed, and that it adds no rows."""
 
 import asyncio
 import math
@@ -18,14 +18,14 @@ from benchmarks.options import Options
 from benchmarks.report import Report, percentile, table
 from benchmarks.stage import Stage
 
-# Far below MAX_SESSIONS_PER_USER: nobody's session is ended by a later one.
+# Far below MAX_SESSIONS_PER_USER, so that no login ends an older session.
 SESSIONS_PER_USER: Final = 5
 FAMILIES: Final = "refresh_tokens"
 
 
 @dataclass
 class Rotation:
-    """The newest token of each session, and how many refreshes, or until when, are to be done."""
+    """The newest token of each session, and the limit: a number of refreshes, or a time."""
 
     tokens: deque[str]
     remaining: int = sys.maxsize
@@ -34,7 +34,7 @@ class Rotation:
     failures: int = 0
 
     async def refresh(self, port: int) -> None:
-        """Always the session whose turn it is; nobody else has its token meanwhile."""
+        """Refresh sessions in turn. A token is taken from the queue, so it is used only once."""
         async with Connection(port) as connection:
             while self.remaining and self.tokens and time.perf_counter() < self.until:
                 self.remaining -= 1
@@ -58,7 +58,7 @@ class Rows:
 
 
 async def refreshes_per_second(tokens: deque[str], port: int, *, seconds: float) -> Speed:
-    """Of the sessions with these tokens, which are replaced by their successors."""
+    """Measure refreshes of the sessions with these tokens. Replaces each token by its successor."""
     rotation = Rotation(tokens)
     started = time.perf_counter()
     rotation.until = started + seconds
@@ -85,7 +85,7 @@ async def _refresh_on_each_connection(rotation: Rotation, port: int) -> None:
 
 
 async def start_sessions(port: int, sessions: int) -> deque[str]:
-    """The refresh tokens of so many new ones, of a few new users."""
+    """Start this number of sessions, of a few new users. Return their refresh tokens."""
     async with Connection(port) as connection:
         users = -(-sessions // SESSIONS_PER_USER)
         emails = [await register(connection, secrets.token_hex(8)) for _ in range(users)]

@@ -1,4 +1,4 @@
-"""What a workload runs against: the application, served as in production, on its own database."""
+"""The server under test: the application, served as in production, on its own database."""
 
 import http.client
 import os
@@ -18,15 +18,15 @@ from sqlalchemy import func, select, table
 from benchmarks.client import HOST
 from benchmarks.database import connected
 from benchmarks.machine import Cores
-from tests.support.scratch import Account, ScratchDirectory
+from mscr.testing.scratch import Account, ScratchDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT = timedelta(seconds=60)
 STOP_TIMEOUT = timedelta(seconds=30)
 POLL_INTERVAL = timedelta(milliseconds=20)
 
-# As in production, but for the limits, which would refuse the load. What is not named here comes
-# from the environment, else it is the default: PASSWORD_HASH_THREADS=2 make bench ARGS=storm
+# As in production, except for the rate limits, which would refuse the load. Other settings come
+# from the environment, or have their defaults: PASSWORD_HASH_THREADS=2 make bench ARGS=storm
 SETTINGS = {
     "ENV_FILE": os.devnull,
     "ENVIRONMENT": "test",  # production does not start without limits
@@ -37,6 +37,22 @@ SETTINGS = {
     "WEB_CONCURRENCY": "1",
     "HOST": HOST,
 }
+
+
+@dataclass(frozen=True)
+class Application:
+    """An application to measure: its command line (`python -m`), and its `alembic.ini`."""
+
+    module: str
+    alembic: str
+
+    @property
+    def serve(self) -> Sequence[str]:
+        return self.module, "serve"
+
+
+APP = Application("cli", "alembic.ini")
+CATALOGUE = Application("examples.catalogue", "examples/catalogue/alembic.ini")
 
 
 @dataclass(frozen=True)
@@ -58,8 +74,8 @@ def environment_for(database_url: str) -> dict[str, str]:
     return {**os.environ, **SETTINGS, **keys, "DATABASE_URL": database_url}
 
 
-def migrate(database_url: str) -> None:
-    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+def migrate(database_url: str, application: Application = APP) -> None:
+    command = [sys.executable, "-m", "alembic", "-c", application.alembic, "upgrade", "head"]
     environment = environment_for(database_url)
     done = subprocess.run(
         command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True
@@ -72,14 +88,14 @@ def migrate(database_url: str) -> None:
 def served(
     cores: Cores,
     database_url: str,
-    module: Sequence[str] = ("cli", "serve"),
+    module: Sequence[str] = APP.serve,
     beside: Stage | None = None,
     **settings: str,
 ) -> Iterator[Stage]:
-    """`python -m module` on the server's core and a free port, ready for requests.
+    """Start `python -m module` on the server's core and a free port, and wait until it is ready.
 
-    With the environment of the stage `beside` it, its secrets and its database, so that the tokens
-    of one are good for the other.
+    With `beside`, it gets the environment of that stage: the same secrets and database, so that
+    both accept the same tokens.
     """
     port = _free_port()
     environment = dict(beside.environment) if beside else environment_for(database_url)
@@ -89,7 +105,7 @@ def served(
     try:
         started = time.monotonic()
         process = _start([sys.executable, "-m", *module], environment, log)
-        # Whatever becomes of us, it does not go on.
+        # The guard ends the server even if this process is killed.
         scratch.guard(process.pid)
         cores.give_server_core(process.pid)
         try:
@@ -113,7 +129,7 @@ def _start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C is for us, who then stop it
+            start_new_session=True,  # Ctrl-C reaches this process only, which stops the server
         )
 
 

@@ -1,11 +1,10 @@
-"""The start of a worker and its memory, beside the shortest path to the same answers."""
+"""The start-up time and memory of a worker, compared with the reference server's."""
 
 import asyncio
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Final
 
 from benchmarks import memory
 from benchmarks.client import Connection
@@ -13,15 +12,13 @@ from benchmarks.load import CONNECTIONS, SUCCESSES
 from benchmarks.options import Options
 from benchmarks.report import Report, table
 from benchmarks.requests import Requests
-from benchmarks.stage import Stage, served
+from benchmarks.stage import APP, Stage, served
 from benchmarks.throughput import REFERENCE
-
-APPLICATION: Final = ("cli", "serve")
 
 
 @dataclass(frozen=True)
 class Worker:
-    """`memory` is in bytes, and None where the system does not tell."""
+    """The measurement of one process. `memory` is in bytes, or None if the system reports none."""
 
     seconds_to_start: float
     memory: int | None
@@ -29,11 +26,11 @@ class Worker:
 
 
 async def run(stage: Stage, options: Options) -> Report:
-    """Each round starts one of either, in turns, and has it answer so many requests."""
+    """In each round, start the application and the reference in turn, and send requests."""
     requests = await Requests.prepare(stage.port, sessions=0)
     found: dict[str, list[Worker]] = {"application": [], "reference": []}
     for _ in range(options.rounds):
-        for workers, module in zip(found.values(), (APPLICATION, REFERENCE), strict=True):
+        for workers, module in zip(found.values(), (APP.serve, REFERENCE), strict=True):
             with served(stage.cores, stage.environment["DATABASE_URL"], module, stage) as worker:
                 failures = await _work(requests, worker.port, options.requests)
                 resident = memory.resident(worker.process_id)
@@ -52,14 +49,14 @@ async def run(stage: Stage, options: Options) -> Report:
 
 
 async def _work(requests: Requests, port: int, count: int) -> int:
-    """How many of so many failed, of every kind as many."""
+    """Send `count` requests, equally many of each kind. Return how many failed."""
     encoded = islice(cycle([load.request for load in requests.loads.values()]), count)
     failed = await asyncio.gather(*(_ask_each(encoded, port) for _ in range(CONNECTIONS)))
     return sum(failed)
 
 
 async def _ask_each(requests: Iterator[bytes], port: int) -> int:
-    """The next one of those that all connections share, until there are no more."""
+    """Send the requests of the iterator, which all connections share. Return how many failed."""
     async with Connection(port) as connection:
         return sum([(await connection.send(each)).status not in SUCCESSES for each in requests])
 

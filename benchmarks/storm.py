@@ -1,4 +1,4 @@
-"""The login storm: does who only reads notice that others log in without pause?"""
+"""The login storm: how much do continuous logins slow down the reads of others?"""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ from benchmarks.storm_report import Phase, Round, report
 
 READS_PER_SECOND: Final = 50
 LOGIN_CONNECTIONS: Final = 8
-# Of a phase's time: it varies less than what else is measured.
+# The share of a phase's time for hashing alone, which varies less than the other measurements.
 HASHING_SHARE: Final = 1 / 3
 
 
 @dataclass
 class Logins:
-    """What came of those who log in without pause; nobody does until `hammer` runs."""
+    """The outcomes of continuous logins, which begin when `hammer` runs."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     began: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,4 +1,4 @@
-"""What the rounds of a storm come to."""
+"""The report of the login storm's rounds."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Phase:
-    """What the reader met, and what else the server did meanwhile."""
+    """The reads of a phase, with the logins and the CPU time of the server meanwhile."""
 
     reads: Sequence[Timed]
     logins: int
@@ -45,7 +45,7 @@ def report(title: str, rounds: Sequence[Round]) -> Report:
 
 
 def broken_promises(reads: Counter[int], logins: Counter[int]) -> list[str]:
-    """A read is answered, and a login is answered or shed."""
+    """List failures: every read must succeed, and every login must succeed or be shed (503)."""
     return [
         f"{count} {what} were answered with {status or 'nothing'}"
         for what, statuses, allowed in (("reads", reads, {OK}), ("logins", logins, {OK, SHED}))
@@ -78,9 +78,9 @@ def _times(round_: Round) -> Figures:
 
 
 def _costs(round_: Round) -> Figures | None:
-    """What a read and a login take of the processor, and which share of it that leaves to hashing.
+    """Return the CPU time of a read and of a login, and the greatest share of hashing within reach.
 
-    No login share can be above that where all threads have one core.
+    If all threads run on one core, the share of logins cannot exceed it.
     """
     idle, storm = round_.idle, round_.storm
     if idle.cpu is None or storm.cpu is None:
@@ -99,7 +99,7 @@ def _costs(round_: Round) -> Figures | None:
 
 
 def _percentiles(reads: Sequence[Timed]) -> tuple[float, float]:
-    """p50 and p99 in milliseconds, of what was answered as it should be."""
+    """Return p50 and p99 of the successful reads, in milliseconds."""
     times = [read.seconds * 1000 for read in reads if read.status == OK]
     return percentile(times, 0.5), percentile(times, 0.99)
 

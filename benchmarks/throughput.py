@@ -1,4 +1,4 @@
-"""How many requests a second, beside the shortest path to the same answers, in turns."""
+"""Requests a second of the application and of the reference server, measured in turn."""
 
 import json
 import statistics
@@ -20,7 +20,7 @@ REFERENCE: Final = ("uvicorn", "benchmarks.reference:app", "--no-access-log", "-
 
 @dataclass
 class Comparison:
-    """What both did in each round, in the order in which they took turns."""
+    """The speeds of both servers in each round."""
 
     application: list[Speed] = field(default_factory=list)
     reference: list[Speed] = field(default_factory=list)
@@ -32,11 +32,23 @@ class Comparison:
 
 
 async def run(stage: Stage, options: Options) -> Report:
+    found, broken = await compare(stage, await Requests.prepare(stage.port), options)
+    tables = [figures_of(found), *against_baseline(ratios_of(found))]
+    results = {"ratios": ratios_of(found), "throughput": results_of(found)}
+    return Report(title("throughput", options), tables, broken, results)
+
+
+async def compare(
+    stage: Stage, requests: Requests, options: Options, *further_tables: str
+) -> tuple[dict[str, Comparison], list[str]]:
+    """Return the speeds of each request, and the broken promises.
+
+    `further_tables` names tables that the requests add rows to, besides those of all workloads.
+    """
     database_url = stage.environment["DATABASE_URL"]
-    requests = await Requests.prepare(stage.port)
     found = {name: Comparison() for name in requests.names}
     with served(stage.cores, database_url, REFERENCE, stage) as reference:
-        rows = await FixedRows.of(database_url)
+        rows = await FixedRows.of(database_url, *further_tables)
         different = await _differences(requests, stage.port, reference.port)
         await requests.warm_up(stage.port, reference.port, seconds=options.seconds)
         for _ in range(options.rounds):
@@ -48,28 +60,25 @@ async def run(stage: Stage, options: Options) -> Report:
                     speed = await requests.ask(name, port, seconds=options.seconds, by=options.wrk)
                     speeds.append(speed)
                     await requests.settle(port)
-                    # Or lists and totals would grow with what was created, and differ.
+                    # Otherwise created items would make lists and totals grow, and differ.
                     await rows.restore()
-    return _report(found, different, options)
+    return found, [*different, *_failures(found)]
 
 
 async def _differences(requests: Requests, application: int, reference: int) -> list[str]:
-    """An answer that is another one may be faster, and says nothing."""
+    """List requests that the two servers respond to differently: their speeds are no comparison."""
     ours, theirs = await requests.answers(application), await requests.answers(reference)
     return [f"{name} is answered in two ways" for name in ours if ours[name] != theirs[name]]
 
 
-def _report(found: Mapping[str, Comparison], different: Sequence[str], options: Options) -> Report:
-    title = (
-        f"throughput: {options.rounds} rounds of {options.seconds:g} s on {CONNECTIONS} "
+def title(name: str, options: Options) -> str:
+    return (
+        f"{name}: {options.rounds} rounds of {options.seconds:g} s on {CONNECTIONS} "
         f"connections, in turns with benchmarks/reference.py; {load_is_made_by(options.wrk)}"
     )
-    results = _results(found)
-    tables = [_figures(found), *_against_baseline(results["ratios"])]
-    return Report(title, tables, [*different, *_failures(found)], results)
 
 
-def _figures(found: Mapping[str, Comparison]) -> str:
+def figures_of(found: Mapping[str, Comparison]) -> str:
     head = ["", "requests/s", "p99 ms", "reference", "p99 ms", "ratio", "lowest", "highest"]
     return table(head, [_row(name, each) for name, each in found.items()])
 
@@ -97,22 +106,24 @@ def _failures(found: Mapping[str, Comparison]) -> list[str]:
     ]
 
 
-def _results(found: Mapping[str, Comparison]) -> dict[str, Any]:
+def ratios_of(found: Mapping[str, Comparison]) -> dict[str, float]:
+    """Return the median ratio of each request."""
+    return {name: round(statistics.median(each.ratios), 3) for name, each in found.items()}
+
+
+def results_of(found: Mapping[str, Comparison]) -> dict[str, Any]:
     return {
-        "ratios": {name: round(statistics.median(each.ratios), 3) for name, each in found.items()},
-        "throughput": {
-            name: {
-                "requests_per_second": round(_median_speed(each.application)),
-                "reference": round(_median_speed(each.reference)),
-                "ratios": [round(ratio, 3) for ratio in each.ratios],
-            }
-            for name, each in found.items()
-        },
+        name: {
+            "requests_per_second": round(_median_speed(each.application)),
+            "reference": round(_median_speed(each.reference)),
+            "ratios": [round(ratio, 3) for ratio in each.ratios],
+        }
+        for name, each in found.items()
     }
 
 
-def _against_baseline(ratios: Mapping[str, float], path: Path = BASELINE) -> list[str]:
-    """A table, if the baseline has figures of the same."""
+def against_baseline(ratios: Mapping[str, float], path: Path = BASELINE) -> list[str]:
+    """Return a table of the ratios that the baseline has too, or nothing."""
     known: dict[str, float] = json.loads(path.read_text())["ratios"]
     rows = [
         [name, f"{known[name]:.2f}", f"{ratio:.2f}", f"{ratio / known[name] - 1:+.0%}"]

@@ -1,4 +1,4 @@
-"""wrk, where the machine has it: a load that costs less than what it measures."""
+"""Load by wrk, if it is installed: it costs less than our own client."""
 
 import json
 import re
@@ -17,7 +17,7 @@ REQUESTS: Final = re.compile(r"(\d+) requests in ")
 SHED: Final = re.compile(r"Shed: (\d+)")
 REFUSED: Final = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 BROKEN: Final = re.compile(r"Socket errors: .*")
-# wrk counts whatever is no success alike. It runs this in each thread, of which we have one.
+# wrk counts all error responses alike. This script counts 503, in each thread; we have one.
 COUNT_SHED: Final = """
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
@@ -28,7 +28,7 @@ function done() io.write("Shed: " .. threads[1]:get("shed") .. "\\n") end
 
 
 def measure(wrk: str, load: Load, port: int, *, seconds: float) -> Speed:
-    """Raises `RuntimeError` when it prints something else than figures."""
+    """Run wrk, and return the speed. Raise `RuntimeError` if it prints no figures."""
     with tempfile.TemporaryDirectory() as scratch:
         script = Path(scratch) / "request.lua"
         script.write_text(_script(load))
@@ -65,7 +65,7 @@ def _script(load: Load) -> str:
 
 
 def read(output: str) -> Speed:
-    """What wrk printed. Raises `RuntimeError` where that holds no figures."""
+    """Parse the output of wrk. Raise `RuntimeError` if it has no figures."""
     requests, rate, p99 = REQUESTS.search(output), RATE.search(output), P99.search(output)
     if requests is None or rate is None or p99 is None:
         raise RuntimeError(f"wrk said something else than expected:\n{output}")
