@@ -1,17 +1,17 @@
-# Every verb sets up what it needs on first use: uv in .tools, the packages in .venv, both from
-# hash-locked files. A machine needs Python 3.11 or newer and make; nothing else.
-# The packages are compiled at once: where PYTHONDONTWRITEBYTECODE is set, as in many containers,
-# each start would otherwise compile them anew, which takes longer than the start itself.
+# Every target installs its requirements on first use: uv in .tools, the packages in .venv, both
+# from hash-locked files. A machine needs Python 3.11 or newer and make; nothing else.
+# Compile the packages during installation: with PYTHONDONTWRITEBYTECODE, as in many containers,
+# every start would otherwise compile them again, which takes longer than the start itself.
 
 PYTHON ?= python3
 ARGS ?=
 COVERAGE = term-missing:skip-covered
 
-# The machine's own Python and certificates, never a downloaded interpreter.
+# Use the machine's Python and certificates, never a downloaded interpreter.
 export UV_PYTHON_DOWNLOADS = never
 export UV_PYTHON_PREFERENCE = only-system
 export UV_SYSTEM_CERTS = true
-# Without a home to write to, as in a container under another user's number, uv's cache is here.
+# Without a writable home, as in a container with an arbitrary user id, keep uv's cache here.
 ifneq ($(shell [ -w "$$HOME" ] && echo yes),yes)
 export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
 endif
@@ -19,57 +19,67 @@ endif
 BIN := .venv/bin
 UV := .tools/bin/uv
 LOG := .tools/setup.log
-# Each folder keeps a copy of the lock it was made from, written last: without it, or with another
-# one, the folder is not finished.
+# Each folder keeps a copy of the lock file that it was installed from, written last. If the copy is
+# missing or differs, the folder is incomplete.
 TOOLS_STAMP := .tools/installed.lock
 VENV_STAMP := .venv/installed.lock
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup run test guides deploy-test e2e fuzz check fmt migrate bench lock hooks clean ready
+.PHONY: help setup run test record guides deploy-test e2e fuzz check fmt migrate bench lock hooks clean ready
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-setup: ready ## Make .tools and .venv what the lock files say (PYTHON=python3.12 picks the interpreter)
+setup: ready ## Install .tools and .venv from the lock files (PYTHON=python3.12 selects the interpreter)
 	@echo "Ready: $$($(BIN)/python --version) in .venv. Start the application with: make run"
 
 run: ready ## Serve the application with automatic reload (PORT=8123 for another port)
 	@$(BIN)/python cli.py dev $(if $(PORT),--port $(PORT))
 
-# A process a core: most tests wait.
+# One process per core: most tests wait.
 EACH_CORE := -n auto --dist loadfile --no-loadscope-reorder
 GUIDES := tests/docs tests/recipes tests/benchmarks
 
-# Only a whole run can reach the coverage that is required.
+# Only a complete run reaches the required coverage.
 test: ready ## Run the tests, with coverage (ARGS="tests/api -k login" for some, without)
 	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(EACH_CORE) --cov --cov-report=$(COVERAGE))
 
-guides: ready ## Do what README, AGENTS.md and docs/ say, and benchmarks in small (ARGS as for test)
-	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(GUIDES) $(EACH_CORE))
+record: ready ## Write tests/recorded_routes.toml: names, SQL statements and access of all routes
+	@$(BIN)/python -m pytest tests/api/test_routes.py -k "as_recorded and sqlite" --record-routes -q $(ARGS)
 
-deploy-test: ready ## Run it behind real poolers and proxies, where installed (QUICK=1 for the short ones)
+# A recipe runs `make check` and other commands in one fixture, which takes minutes.
+guides: ready ## Execute the recipes of README, AGENTS.md and docs/, and small benchmarks (ARGS as for test)
+	@$(BIN)/python -m pytest --timeout 900 $(or $(strip $(ARGS)),$(GUIDES) $(EACH_CORE))
+
+deploy-test: ready ## Run the tests behind installed poolers and proxies (QUICK=1 for the short ones)
 	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),tests/deploy $(if $(QUICK),-m "not long"))
 
-e2e: ready ## Run the tests that need a real browser, or Node.js, installed (ARGS as for test)
+e2e: ready ## Run the tests that need an installed browser or Node.js (ARGS as for test)
 	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),tests/e2e)
 
-fuzz: ready ## Make up thousands of requests from OpenAPI (EXAMPLES=500 SEED=1 for more, or those again)
+fuzz: ready ## Send thousands of requests generated from OpenAPI (EXAMPLES=500 for more, SEED=1 to repeat)
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),100) FUZZ_SEED=$(SEED) \
 	  $(BIN)/python -m pytest tests/fuzz --timeout 0 -p no:randomly -vs $(ARGS)
 
 step = @printf '\n== %s\n' '$(1)';
 
-check: ready ## Format, lint, types, layers, dependencies, spelling, locks, migrations, start, OpenAPI
+check: ready ## Format, lint, spelling, prose, types, layers, rooms, dependencies, locks, migrations, start, OpenAPI
 	$(call step,format) $(BIN)/ruff format --check .
 	$(call step,lint) $(BIN)/ruff check .
-	$(call step,types) $(BIN)/mypy
-	$(call step,layers) $(BIN)/lint-imports --no-logo
-	$(call step,dependencies) $(BIN)/deptry --no-ansi .
 	$(call step,spelling) $(BIN)/codespell
+	$(call step,prose) $(BIN)/python -m checks.prose
+	$(call step,types) $(BIN)/mypy
+	$(call step,types as editors see them) $(BIN)/basedpyright
+	$(call step,layers) $(BIN)/lint-imports --no-logo
+	$(call step,rooms) $(BIN)/python -m checks.rooms
+	$(call step,public names of the kit) $(BIN)/python -m checks.public_names
+	$(call step,the kit alone) $(BIN)/python -m checks.kit_alone
+	$(call step,dependencies) $(BIN)/deptry --no-ansi .
 	$(call step,locks) $(verify_locks)
 	$(call step,released migrations) $(BIN)/python cli.py release-migrations --check
 	$(call step,migrations) $(BIN)/python cli.py check-migrations
+	$(call step,migrations of the example) $(BIN)/python -m examples.catalogue check-migrations
 	$(call step,locks of migrations) $(BIN)/python -m migrations.check_locks
 	$(call step,imports at start) $(BIN)/python -m checks.import_budget
 	$(call step,openapi) $(BIN)/python cli.py openapi --check
@@ -82,7 +92,7 @@ fmt: ready ## Apply the safe lint fixes and format the code
 migrate: ready ## Bring the database of DATABASE_URL to the newest migration
 	@$(BIN)/alembic upgrade head
 
-# In under a minute on a machine at rest: what needs much data, or many servers, is left out.
+# Takes under a minute on an idle machine: workloads with much data or many servers are left out.
 QUICK_WORKLOADS := throughput storm rotation startup
 QUICK_SIZES := --rounds=1 --seconds=1 --refreshes=200 --sessions=20 --items=20000 --requests=500
 
@@ -101,7 +111,7 @@ clean: ## Delete .venv, .tools, caches and reports; keep .env and the databases
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- locks ------------------------------------------------------------------------------------
-# Compiling over an existing lock keeps its pins, so a new release never changes it by itself.
+# Compiling over an existing lock file keeps its pins: new releases never change it unasked.
 # The runtime lock is constrained by the development one: both hold the same versions.
 # $(1): the folder that holds the locks, $(2): more options
 
@@ -115,7 +125,7 @@ $(uv_compile) $(2) pyproject.toml --group dev -o $(1)/requirements-dev.lock >/de
 $(uv_compile) $(2) pyproject.toml -c $(1)/requirements-dev.lock -o $(1)/requirements.lock >/dev/null
 endef
 
-# First from uv's cache, which needs no network; from the index only when the cache is not enough.
+# Try uv's cache first, without the network; use the index only if the cache is incomplete.
 define verify_locks
 set -eu; \
 fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
@@ -131,10 +141,10 @@ endef
 
 # --- set-up -----------------------------------------------------------------------------------
 
-# Prints the version of the interpreter behind an environment, as long as it can find its packages.
+# Print the version of an environment's interpreter, if it finds its packages.
 VERSION := import sys; any("site-packages" in p for p in sys.path) or sys.exit(1); print(sys.version)
 venv_version = $(BIN)/python -c '$(VERSION)' 2>/dev/null
-# A PYTHON that somebody named must be the one inside .venv; otherwise any that works will do.
+# If PYTHON is given, .venv must use it; otherwise any working interpreter is accepted.
 asked_version = $(if $(filter file,$(origin PYTHON)),,$(PYTHON) -c 'import sys; print(sys.version)' 2>/dev/null)
 venv_works = venv=$$($(venv_version)) $(if $(asked_version),&& [ "$$venv" = "$$($(asked_version))" ])
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes deploy/secrets/, which compose.yaml mounts. Random, on this machine only, never overwritten.
+# Write random secrets to deploy/secrets/, which compose.yaml mounts. Never overwrite one.
 set -eu
 umask 077
 
@@ -18,8 +18,8 @@ random() {
     printf '%s' "$value"
 }
 
-# The containers' users are not this one, so each file may be read by all, in a directory that
-# nobody else may enter: a container sees only the files that it is given.
+# The containers run as other users, so every user may read the files, but only this user may enter
+# the directory. A container sees only the files that are mounted into it.
 write() {
     printf '%s\n' "$2" >"$staging/$1"
     chmod 444 "$staging/$1"
