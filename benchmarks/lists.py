@@ -20,10 +20,10 @@ from app.schemas.item_schemas import ItemListQuery
 from benchmarks.accounts import log_in, register
 from benchmarks.client import OK, Connection, encode
 from benchmarks.database import connected
-from benchmarks.many_items import FREQUENT_WORD, RARE_WORD
 from benchmarks.options import Options
 from benchmarks.report import Report, percentile, table
 from benchmarks.stage import ROOT, Stage, migrate, served
+from examples.catalogue.db.many_items import FREQUENT_WORD, RARE_WORD
 from mscr.queries.pagination import Slice
 
 FEW: Final = 1_000

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -11,7 +10,6 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import select
 
-from app.cli.seeding import add_many_items
 from app.core.config import PROJECT_ROOT, Settings
 from app.db.init_db import seed_demo_data
 from app.db.session import Database
@@ -19,7 +17,6 @@ from app.models import AuditEvent, Base, Item, ItemStatus, RefreshToken, User
 from app.project import project
 from mscr.cli.audit import audit_trail
 from mscr.cli.command_line import USAGE_ERROR
-from mscr.cli.faults import Fault
 from mscr.models.base import utcnow
 from mscr.repositories.deleted_row_repository import DeletedRowRepository
 from mscr.testing.databases import on_postgresql, on_sqlite
@@ -520,12 +517,3 @@ def test_only_expired_idempotency_keys_are_deleted_in_batches(cli: Cli) -> None:
         "deleted 0 expired idempotency keys\n",
     ]
     assert query(cli, "SELECT operation FROM idempotency_keys") == [("fresh",)]
-
-
-async def test_seeding_items_needs_the_benchmarks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "benchmarks.many_items", None)
-
-    with pytest.raises(Fault, match="the folder benchmarks"):
-        await add_many_items(project, 1)

@@ -1,4 +1,4 @@
-"""Demo data: first rows to develop with, and many to measure with."""
+"""Demo data: first rows to develop with."""
 # ruff: noqa: PLC0415
 
 import asyncio
@@ -10,7 +10,7 @@ from mscr.cli.audit import audit_trail
 from mscr.cli.command_line import project_of
 from mscr.cli.console import progress, say, say_accounts
 from mscr.cli.database_sessions import open_session
-from mscr.cli.faults import Fault, require_consent
+from mscr.cli.faults import require_consent
 
 if TYPE_CHECKING:
     from mscr.project import Project
@@ -22,14 +22,6 @@ commands = typer.Typer()
 @commands.command()
 def seed(
     context: typer.Context,
-    items: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=5_000_000,
-            help="Instead, add items until there are this many, for owners that cannot log in.",
-        ),
-    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Run in production too.")] = False,
 ) -> None:
     """Add demo accounts with new passwords, and demo items, for development."""
@@ -37,10 +29,6 @@ def seed(
 
     project = project_of(context)
     require_consent(project.get_settings(), yes=yes)
-    if items is not None:
-        added = asyncio.run(add_many_items(project, items))
-        say(f"added {added} items: there are now at least {items}")
-        return
     accounts = asyncio.run(add_demo_data(project, command="seed"))
     if not accounts:
         say(f"an account {ADMIN_EMAIL} or {USER_EMAIL} already exists: nothing was changed")
@@ -57,14 +45,3 @@ async def add_demo_data(project: "Project", *, command: str) -> "list[DemoAccoun
         async with open_session(project) as session:
             audit = audit_trail(project, session, command)
             return await seed_demo_data(session, get_settings(), audit, on_step=advance)
-
-
-async def add_many_items(project: "Project", wanted: int) -> int:
-    try:
-        from benchmarks.many_items import seed_many_items
-    except ModuleNotFoundError as error:
-        raise Fault("the folder benchmarks, which generates the items, does not exist") from error
-
-    with progress("seeding", wanted) as advance:
-        async with open_session(project) as session:
-            return await seed_many_items(session, wanted, on_items=advance)

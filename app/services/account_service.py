@@ -19,7 +19,7 @@ class AccountService(KitAccountService[User]):
         self._policy.check_context(data.password, field="password", context=password_context(data))
         password_hash = await self._passwords.hash(data.password)
         user = await self.user_repo.create_user(
-            email=data.email, full_name=data.full_name, password_hash=password_hash, role=role
+            **data.model_dump(exclude={"password"}), password_hash=password_hash, role=role
         )
         await self._audit.record(AuditAction.CREATE_USER, Parties(account=user.public_id))
         await self.user_repo.commit()

@@ -5,16 +5,27 @@ from typing import Final
 from fastapi import FastAPI
 
 from examples.catalogue.core.config import Settings, get_settings
-from examples.catalogue.core.permissions import ACCESS, Permission
+from examples.catalogue.core.permissions import DESCRIPTIONS, Permission, allows
 from examples.catalogue.db.session import Database, database
-from examples.catalogue.routers import account, auth, items, notes, orders, tags
+from examples.catalogue.routers import auth, items, notes, orders, tags, users
 from mscr.application import fastapi_options, install
 from mscr.collaborators import Collaborators
+from mscr.core.security.access_control import AccessControl
 from mscr.models.audit_event import Action
-from mscr.routers import health, sessions
+from mscr.routers import health, jwks, sessions
 from mscr.routers.audit_events import audit_event_router
 
 API_PREFIX: Final = "/api/v1"
+VERSION: Final = "0.1.0"
+DESCRIPTION: Final = (
+    "Every success has the shape `{success, data, message, meta}`; every error is an RFC 9457 "
+    "problem with a stable `code`."
+)
+ACCESS: Final = AccessControl(
+    policy=allows,
+    scopes={permission.value: text for permission, text in DESCRIPTIONS.items()},
+    token_path=f"{API_PREFIX}/auth/token",
+)
 
 
 class OwnAction(Action):
@@ -26,19 +37,25 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
     has_process = settings is None
     if settings is None:
         settings, db = get_settings(), database
-    app = FastAPI(title=settings.APP_NAME, **fastapi_options(has_process=has_process))
+    app = FastAPI(
+        title=settings.APP_NAME,
+        version=VERSION,
+        description=DESCRIPTION,
+        **fastapi_options(has_process=has_process),
+    )
     for router in (
         items.router,
         tags.router,
         notes.router,
         orders.router,
-        auth.logins(settings),
-        account.router,
+        users.router,
         sessions.router,
         audit_event_router(Permission.AUDIT_READ, OwnAction),
+        *auth.routers(settings),
     ):
         app.include_router(router, prefix=API_PREFIX)
     app.include_router(health.router)
+    app.include_router(jwks.router)
     collaborators = Collaborators.from_settings(settings)
     install(app, collaborators, db or Database(settings), ACCESS, probes=health.router)
     return app

@@ -42,16 +42,13 @@ def _search_columns(dialect: str) -> "Iterable[tuple[str, str]]":
 
 
 async def _add_demo_data(command: str) -> "Sequence[DemoAccount]":
-    from examples.catalogue.db.demo_data import seed
-    from mscr.cli.audit import audit_trail
-    from mscr.cli.database_sessions import open_session
+    from examples.catalogue.cli.seeding import add_demo_data
 
-    async with open_session(project) as session:
-        return await seed(session, get_settings(), audit_trail(project, session, command))
+    return await add_demo_data(project, command=command)
 
 
 def _administrator() -> str:
-    from examples.catalogue.db.demo_data import ADMIN_EMAIL
+    from examples.catalogue.db.init_db import ADMIN_EMAIL
 
     return ADMIN_EMAIL
 

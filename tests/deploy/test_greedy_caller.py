@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from httpx2 import AsyncClient
 
-from benchmarks.many_items import seed_many_items
+from examples.catalogue.db.many_items import seed_many_items
 from examples.catalogue.db.session import Database
 from examples.catalogue.project import project
 from examples.catalogue.tests.api import Api

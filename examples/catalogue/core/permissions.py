@@ -1,30 +1,44 @@
-"""The permissions of each role."""
+"""The permissions of each role. Routes name the permission that they need, never the role.
+
+The roles themselves are `UserRole` in `models/user.py`.
+"""
 
 from enum import Enum as PyEnum
-from typing import Final
+from typing import Final, Protocol
 
-from examples.catalogue.models.user import User, UserRole
-from mscr.core.security.access_control import AccessControl
+from examples.catalogue.models.user import UserRole
 
 
 class Permission(str, PyEnum):
+    USERS_READ = "users:read"
+    USERS_MANAGE = "users:manage"
     ITEMS_MANAGE = "items:manage"
     AUDIT_READ = "audit:read"
 
 
+# Shown in the API's documentation, where permissions are the scopes of OAuth2.
 DESCRIPTIONS: Final[dict[Permission, str]] = {
+    Permission.USERS_READ: "See every account.",
+    Permission.USERS_MANAGE: "Activate and deactivate accounts.",
     Permission.ITEMS_MANAGE: "See and change the items of others.",
     Permission.AUDIT_READ: "Read the audit log.",
 }
 
+ROLE_PERMISSIONS: Final[dict[UserRole, frozenset[Permission]]] = {
+    UserRole.USER: frozenset(),
+    UserRole.ADMIN: frozenset(Permission),
+}
 
-def allows(account: User, permission: str) -> bool:
-    """Return whether the account has the permission. Raise `ValueError` if there is none such."""
-    return bool(Permission(permission)) and account.role is UserRole.ADMIN
+
+class HasRole(Protocol):
+    @property
+    def role(self) -> UserRole: ...
 
 
-ACCESS: Final = AccessControl(
-    policy=allows,
-    scopes={permission.value: text for permission, text in DESCRIPTIONS.items()},
-    token_path="/api/v1/auth/token",  # noqa: S106  # a path
-)
+def allows(account: HasRole, permission: str) -> bool:
+    """Decide whether the caller's account has the permission: `Principal.may()` calls this.
+
+    Raises `ValueError` for an unknown permission.
+    """
+    # A role without a line above has no permission.
+    return Permission(permission) in ROLE_PERMISSIONS.get(account.role, frozenset())

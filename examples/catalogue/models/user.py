@@ -10,6 +10,7 @@ from examples.catalogue.models.base import Base
 from mscr.models.account import AccountMixin, unique_email
 from mscr.models.base import TimestampMixin, VersionMixin
 from mscr.models.enum_type import enum_type
+from mscr.models.indexes import living_index
 
 if TYPE_CHECKING:
     from examples.catalogue.models.item import Item
@@ -22,7 +23,10 @@ class UserRole(str, PyEnum):
 
 class User(Base, AccountMixin, TimestampMixin, VersionMixin):
     __tablename__ = "users"
-    __table_args__ = (unique_email("uq_users_email_key_living"),)
+    __table_args__ = (
+        unique_email("uq_users_email_key_living"),
+        living_index("ix_users_created_at", "created_at", "public_id"),
+    )
 
     full_name: Mapped[str | None] = mapped_column(String(200))
     # A column that the users of `app/` do not have: each application has its own.
@@ -36,3 +40,7 @@ class User(Base, AccountMixin, TimestampMixin, VersionMixin):
     )
 
     items: Mapped[list["Item"]] = relationship(back_populates="owner", lazy="raise")
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role is UserRole.ADMIN

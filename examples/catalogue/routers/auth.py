@@ -1,31 +1,53 @@
-"""Register, log in and out. A `transport` carries refresh tokens, in bodies or in a cookie."""
+"""Register, log in and out. A `transport` carries the refresh tokens, by body or by cookie."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request, Response
 
+from examples.catalogue.core.config import Settings
+from examples.catalogue.mail.registration import RegistrationMails
+from examples.catalogue.models.user import User
 from examples.catalogue.repositories.user_repository import UserRepository
-from examples.catalogue.schemas.user_schemas import UserRegister
+from examples.catalogue.schemas.auth_schemas import UserRegister
+from examples.catalogue.schemas.user_schemas import UserResponse
 from examples.catalogue.services.auth_service import AuthService, password_context
-from mscr.core.config import Settings
 from mscr.core.exceptions import (
+    BadRequestError,
     EmailTakenError,
     InvalidCredentialsError,
     InvalidRefreshTokenError,
+    InvalidRegistrationTokenError,
+    ReauthenticationRequiredError,
+    ServiceUnavailableError,
     TooManyRequestsError,
     ValidationFailedError,
+    WrongPasswordError,
 )
+from mscr.core.security.registration_token import pending_registration
 from mscr.endpoints.account_services import credential_service, refresh_token_service
 from mscr.endpoints.audit import audit_trail
+from mscr.endpoints.callers import CurrentPrincipal
 from mscr.endpoints.database import DbSession
+from mscr.endpoints.mails import PostMail
 from mscr.endpoints.password_grant import GRANT_ERRORS, PASSWORD_FORM, PasswordForm, granting
-from mscr.endpoints.refresh_transport import refresh_transport
-from mscr.endpoints.requests import CurrentClient
+from mscr.endpoints.permissions import RecentPrincipal
+from mscr.endpoints.refresh_transport import RefreshTransport, Transport, refresh_transport
+from mscr.endpoints.requests import CurrentClient, collaborators_of
 from mscr.http.anonymous import unlimited
 from mscr.http.openapi import problem_responses
 from mscr.http.responses import SuccessResponse, success_response
 from mscr.http.routing import Router
-from mscr.schemas.auth_schemas import AccessTokenResponse, LoginRequest
+from mscr.schemas.auth_schemas import (
+    AccessTokenResponse,
+    ChangePasswordRequest,
+    ConfirmRegistrationRequest,
+    LoginRequest,
+    ReauthenticateRequest,
+)
+from mscr.services.mail_registration_service import MailRegistrationService
+
+PENDING: Final = pending_registration(UserRegister)
+MAILED: Final = "A mail to this address explains the next step. If none arrives, register again."
 
 
 @unlimited  # the service itself has stricter limits
@@ -41,12 +63,30 @@ async def get_service(request: Request, db: DbSession) -> AuthService:
     )
 
 
+@unlimited  # as above
+async def get_mail_registration(
+    request: Request, db: DbSession, post: PostMail
+) -> MailRegistrationService[User]:
+    collaborators = collaborators_of(request)
+    audit = audit_trail(request, db)
+    user_repo = UserRepository(db)
+    return MailRegistrationService(
+        user_repo,
+        credential_service(request, user_repo, audit),
+        audit,
+        tokens=collaborators.registrations,
+        pending=PENDING,
+        mails=RegistrationMails(collaborators.settings),
+        post=post,
+    )
+
+
 Service = Annotated[AuthService, Depends(get_service)]
+MailRegistration = Annotated[MailRegistrationService[User], Depends(get_mail_registration)]
 
 
-def logins(settings: Settings) -> Router:
-    """Return the routes that exchange credentials and refresh tokens for new tokens."""
-    transport = refresh_transport(settings)
+def registration(transport: RefreshTransport) -> Router:
+    """Return the route of a registration that logs in at once."""
     router = transport.router(prefix="/auth", tags=["Auth"])
 
     @router.post(
@@ -62,6 +102,52 @@ def logins(settings: Settings) -> Router:
         tokens = await service.register_user(data, client)
         return success_response(transport.carry(tokens, response))
 
+    return router
+
+
+# In place of `registration` with REGISTRATION_BY_MAIL: two steps, and neither logs in.
+registration_by_mail = Router(
+    prefix="/auth",
+    tags=["Auth"],
+    responses=problem_responses(
+        ValidationFailedError, TooManyRequestsError, ServiceUnavailableError
+    ),
+)
+
+
+@registration_by_mail.post(
+    "/register",
+    status_code=202,
+    operation_id="register",
+    summary="Request an account; a mailed link creates it",
+)
+async def request_registration(
+    data: UserRegister, service: MailRegistration, client: CurrentClient
+) -> SuccessResponse[None]:
+    """The response is the same for every address (account enumeration); only the mail differs."""
+    await service.request(data, client, context=password_context(data))
+    return success_response(None, message=MAILED)
+
+
+@registration_by_mail.post(
+    "/confirm-registration",
+    status_code=201,
+    summary="Create the account by its mailed link",
+    # A 409 reveals nothing: only the owner of the address has the token.
+    responses=problem_responses(BadRequestError, InvalidRegistrationTokenError, EmailTakenError),
+)
+async def confirm_registration(
+    data: ConfirmRegistrationRequest, service: MailRegistration, client: CurrentClient
+) -> SuccessResponse[UserResponse]:
+    """It does not log in: opening the link proves control of the mailbox, not the password."""
+    user = await service.confirm(data.token, client)
+    return success_response(UserResponse.model_validate(user))
+
+
+def logins(transport: RefreshTransport) -> Router:
+    """Return the routes that exchange credentials and refresh tokens for new tokens."""
+    router = transport.router(prefix="/auth", tags=["Auth"])
+
     @router.post(
         "/login",
         summary="Log in",
@@ -76,6 +162,7 @@ def logins(settings: Settings) -> Router:
         tokens = await service.login(data, client)
         return success_response(transport.carry(tokens, response))
 
+    # The same limits, timing and audit events as for `login`.
     @router.post(
         "/token",
         summary="Log in with an OAuth2 password form",
@@ -120,7 +207,77 @@ def logins(settings: Settings) -> Router:
         client: CurrentClient,
         response: Response,
     ) -> None:
+        """Needs no access token. Idempotent: an unknown or ended token is no error (RFC 7009)."""
         await service.logout(token, client)
         transport.clear(response)
 
     return router
+
+
+router = Router(
+    prefix="/auth",
+    tags=["Auth"],
+    responses=problem_responses(ValidationFailedError),
+)
+
+
+@router.post(
+    "/logout-all",
+    status_code=204,
+    summary="End every session of the caller",
+)
+async def logout_all(
+    principal: CurrentPrincipal, service: Service, transport: Transport, response: Response
+) -> None:
+    await service.logout_all(principal)
+    transport.clear(response)
+
+
+@router.post(
+    "/reauthenticate",
+    status_code=204,
+    summary="Confirm the password again, for sensitive changes",
+    responses=problem_responses(WrongPasswordError),
+)
+async def reauthenticate(
+    data: ReauthenticateRequest,
+    principal: CurrentPrincipal,
+    service: Service,
+    client: CurrentClient,
+) -> None:
+    await service.reauthenticate(principal, data.password, client)
+
+
+def password(transport: RefreshTransport) -> Router:
+    """Return the route that changes the password, which starts a new session."""
+    router = transport.router(prefix="/users/me", tags=["Users"])
+
+    @router.post(
+        "/change-password",
+        summary="Change the password, end all sessions, and start a new one",
+        response_model=transport.success,
+        responses=problem_responses(
+            *transport.errors,
+            WrongPasswordError,
+            ReauthenticationRequiredError,
+            ValidationFailedError,
+        ),
+    )
+    async def change_password(
+        data: ChangePasswordRequest,
+        principal: RecentPrincipal,
+        service: Service,
+        client: CurrentClient,
+        response: Response,
+    ) -> SuccessResponse[AccessTokenResponse]:
+        tokens = await service.change_password(principal.user_id, data, client)
+        return success_response(transport.carry(tokens, response))
+
+    return router
+
+
+def routers(settings: Settings) -> tuple[Router, ...]:
+    """Return the routes of these settings, in the order of the documentation."""
+    transport = refresh_transport(settings)
+    registering = registration_by_mail if settings.REGISTRATION_BY_MAIL else registration(transport)
+    return registering, logins(transport), router, password(transport)

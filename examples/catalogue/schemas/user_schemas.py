@@ -1,9 +1,18 @@
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
 from examples.catalogue.models.user import UserRole
-from mscr.schemas.base import NOT_BLANK, Email, Password, PublicResource, RequestSchema
+from mscr.schemas.base import (
+    NOT_BLANK,
+    Moment,
+    Password,
+    PublicResource,
+    RequestSchema,
+    ResponseSchema,
+)
+from mscr.schemas.list_schemas import ListQuery, sort_field
 
 Name = Annotated[
     str,
@@ -13,10 +22,9 @@ FullName = Annotated[Name, Field(examples=["Ada Lovelace"])]
 Affiliation = Annotated[Name, Field(examples=["City Library"])]
 
 
-# Fields other than the password become columns of the user, by name.
-class UserRegister(RequestSchema):
-    email: Email
-    password: Password
+class UserUpdate(RequestSchema):
+    """Changes only the fields that are sent; `null` clears one."""
+
     full_name: FullName | None = None
     affiliation: Affiliation | None = None
 
@@ -25,9 +33,26 @@ class AccountDelete(RequestSchema):
     password: Password
 
 
+class UserListQuery(ListQuery):
+    sort: str = sort_field("created_at", "email")
+    is_active: bool | None = None
+    role: UserRole | None = None
+    created_at_gte: Moment | None = None
+    created_at_lte: Moment | None = None
+
+
 class UserResponse(PublicResource):
+    """A user, as the user and administrators see it."""
+
     email: str = Field(examples=["ada@example.com"])
     full_name: str | None = Field(examples=["Ada Lovelace"])
     affiliation: str | None = Field(examples=["City Library"])
     role: UserRole
     is_active: bool
+
+
+class UserPublicResponse(ResponseSchema):
+    """A user, as every caller sees it."""
+
+    public_id: UUID
+    full_name: str | None = Field(examples=["Ada Lovelace"])

@@ -1,44 +1,44 @@
-"""The caller's own account."""
+"""Operators' use cases from the command line: no password of the account is needed.
 
-from examples.catalogue.models.user import User
-from examples.catalogue.repositories.user_repository import UserRepository
-from mscr.core.client import Client
-from mscr.core.exceptions import UnauthorizedError
-from mscr.http.preconditions import Preconditions
-from mscr.services.account_deletion_service import AccountDeletionService
-from mscr.services.credential_service import CredentialService
-from mscr.services.unit_of_work import retried
+The use cases of users themselves, deletion included, are in `user_service.py`.
+"""
+
+from examples.catalogue.models.user import User, UserRole
+from examples.catalogue.schemas.auth_schemas import UserRegister
+from examples.catalogue.services.auth_service import password_context
+from mscr.core.exceptions import LastAdministratorError, NotFoundError
+from mscr.models.audit_event import AuditAction
+from mscr.services.account_service import AccountService as KitAccountService
+from mscr.services.audit_event_service import Parties
 
 
-class AccountService:
-    def __init__(
-        self,
-        user_repo: UserRepository,
-        credentials: CredentialService[User],
-        deletion: AccountDeletionService[User],
-    ) -> None:
-        self.user_repo = user_repo
-        self._credentials = credentials
-        self._deletion = deletion
-
-    async def delete(
-        self, user_id: int, password: str, client: Client, preconditions: Preconditions
-    ) -> None:
-        """Delete the account with its items and tags, and erase its personal data.
-
-        Raises `WrongPasswordError` and `TooManyRequestsError`.
-        """
-        # Not retried: each call counts as an attempt.
-        known = await self._credentials.confirm(user_id, password, client)
-        await self._delete(known, preconditions)
-
-    # Retried after a deadlock: it locks all rows of the account, in no fixed order.
-    @retried
-    async def _delete(self, known: User, preconditions: Preconditions) -> None:
-        user = await self.user_repo.lock(id=known.id, auth_version=known.auth_version)
-        if user is None:
-            raise UnauthorizedError
-        preconditions.check(user)
-        user.full_name = user.affiliation = None
-        await self._deletion.delete(user)
+class AccountService(KitAccountService[User]):
+    async def create(self, data: UserRegister, *, role: UserRole) -> User:
+        """Raises `EmailTakenError`, and `ValidationFailedError` for the password."""
+        self._policy.check(data.password, field="password")
+        self._policy.check_context(data.password, field="password", context=password_context(data))
+        password_hash = await self._passwords.hash(data.password)
+        user = await self.user_repo.create_user(
+            **data.model_dump(exclude={"password"}), password_hash=password_hash, role=role
+        )
+        await self._audit.record(AuditAction.CREATE_USER, Parties(account=user.public_id))
         await self.user_repo.commit()
+        return user
+
+    async def change_role(self, email: str, role: UserRole) -> User:
+        """Change the role. It takes effect on the account's next request, in existing sessions too.
+
+        Raises `NotFoundError` and `LastAdministratorError`.
+        """
+        administrators = await self.user_repo.lock_active(role=UserRole.ADMIN)
+        known = await self.user_repo.find_by_email(email)
+        user = known and await self.user_repo.lock(id=known.id)
+        if user is None:
+            raise NotFoundError
+        if role is not UserRole.ADMIN and list(administrators) == [user.id]:
+            raise LastAdministratorError
+        if user.role is not role:
+            user.role = role
+            await self._audit.record(AuditAction.CHANGE_ROLE, Parties(account=user.public_id))
+        await self.user_repo.commit()
+        return user

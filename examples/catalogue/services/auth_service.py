@@ -1,7 +1,11 @@
-"""Registration that logs in at once. All else is in the kit."""
+"""Registration that logs in at once. Logins are in the kit: `LoginService`.
+
+With REGISTRATION_BY_MAIL, the kit's `MailRegistrationService` creates the account instead. A rule
+about who may register belongs where both meet: in `UserRegister` (`schemas/auth_schemas.py`).
+"""
 
 from examples.catalogue.models.user import User
-from examples.catalogue.schemas.user_schemas import UserRegister
+from examples.catalogue.schemas.auth_schemas import UserRegister
 from mscr.core.client import Client
 from mscr.core.security.refresh_token import IssuedTokens
 from mscr.services.login_service import LoginService
@@ -15,4 +19,9 @@ def password_context(account: User | UserRegister) -> tuple[str, ...]:
 
 class AuthService(LoginService[User]):
     async def register_user(self, data: UserRegister, client: Client) -> IssuedTokens:
+        """Create the account and its first session.
+
+        Raises `EmailTakenError`, `ValidationFailedError` for the password, and what the limiter
+        and the hashing pool raise.
+        """
         return await self.register(data, client, context=password_context(data))

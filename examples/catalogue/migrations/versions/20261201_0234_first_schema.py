@@ -93,6 +93,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
     )
     with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_users_created_at",
+            ["created_at", "public_id"],
+            unique=False,
+            sqlite_where=sa.text("is_deleted IS 0"),
+            postgresql_where=sa.text("is_deleted IS false"),
+        )
         batch_op.create_index(batch_op.f("ix_users_public_id"), ["public_id"], unique=True)
         batch_op.create_index(
             "uq_users_email_key_living",
@@ -459,6 +466,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("NOT is_deleted"),
         )
         batch_op.drop_index(batch_op.f("ix_users_public_id"))
+        batch_op.drop_index("ix_users_created_at")
 
     op.drop_table("users")
     with op.batch_alter_table("audit_events", schema=None) as batch_op:

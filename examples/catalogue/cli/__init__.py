@@ -1,0 +1,42 @@
+"""The commands of `python -m examples.catalogue`: one file a group.
+
+A command imports what it needs only when it runs: `--help` is fast, and works with an invalid
+configuration. That is why `PLC0415` is off in this package.
+"""
+
+from examples.catalogue.cli import seeding, users
+from examples.catalogue.project import project
+from mscr.cli import (
+    backups,
+    cleanup,
+    configuration,
+    copying,
+    database,
+    doctor,
+    encryption,
+    migrations,
+    openapi,
+    routes,
+    server,
+    sessions,
+)
+from mscr.cli.command_line import command_line
+
+app = command_line(
+    project,
+    server.commands,
+    database.commands,
+    seeding.commands,
+    cleanup.commands,
+    backups.commands,
+    copying.commands,
+    migrations.commands,
+    encryption.commands,
+    users.commands,
+    sessions.commands,
+    doctor.commands,
+    routes.commands,
+    openapi.commands,
+    configuration.commands,
+    about="Run, look after and inspect the catalogue.",
+)
