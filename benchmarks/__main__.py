@@ -8,9 +8,9 @@ import json
 import secrets
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from selectors import SelectSelector
 from typing import Any, Final, TypeVar
@@ -30,29 +30,25 @@ from benchmarks import (
 from benchmarks.machine import Cores, describe
 from benchmarks.options import Options
 from benchmarks.report import Report
-from benchmarks.stage import APP, CATALOGUE, ROOT, Application, Stage, migrate, served
+from benchmarks.stage import ROOT, Stage, migrate, served
 from mscr.testing.postgres import PostgresServer
 
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Workload:
-    run: Callable[[Stage, Options], Coroutine[Any, Any, Report]]
-    application: Application = APP
+Workload = Callable[[Stage, Options], Coroutine[Any, Any, Report]]
 
-
-WORKLOADS: Final = {
-    "throughput": Workload(throughput.run),
-    "resource": Workload(resource.run, CATALOGUE),
-    "storm": Workload(storm.run),
-    "rotation": Workload(rotation.run),
-    "startup": Workload(startup.run),
-    "conditions": Workload(conditions.run),
-    "access_log": Workload(access_log.run),
-    "export": Workload(export.run, CATALOGUE),
-    "lists": Workload(lists.run),
-    "growth": Workload(growth.run),
+WORKLOADS: Final[dict[str, Workload]] = {
+    "throughput": throughput.run,
+    "resource": resource.run,
+    "storm": storm.run,
+    "rotation": rotation.run,
+    "startup": startup.run,
+    "conditions": conditions.run,
+    "access_log": access_log.run,
+    "export": export.run,
+    "lists": lists.run,
+    "growth": growth.run,
 }
 
 
@@ -61,12 +57,10 @@ def main(arguments: Sequence[str]) -> int:
     options = Options(**{each.name: getattr(given, each.name) for each in fields(Options)})
     cores = Cores.divide()
     print(describe(cores), flush=True)
-    with PostgresServer() as postgres, _migrated(postgres, given.names) as templates:
-        reports = []
-        for name in given.names:
-            workload = WORKLOADS[name]
-            template = templates[workload.application]
-            reports.append(_measure(postgres, cores, workload, template, options))
+    with PostgresServer() as postgres, _migrated(postgres) as template:
+        reports = [
+            _measure(postgres, cores, WORKLOADS[name], template, options) for name in given.names
+        ]
     write_results(reports, ROOT / options.results)
     return int(any(report.broken for report in reports))
 
@@ -85,18 +79,13 @@ def _parse(arguments: Sequence[str]) -> Namespace:
 
 
 @contextmanager
-def _migrated(
-    postgres: PostgresServer, names: Sequence[str]
-) -> Iterator[Mapping[Application, str]]:
-    """Migrate a template database for each application, of which each workload gets a copy."""
-    applications = {WORKLOADS[name].application for name in names}
-    templates = {each: f"bench_{secrets.token_hex(8)}" for each in applications}
-    for application, template in templates.items():
-        _run_in_loop(postgres.create_database(template))
-        migrate(postgres.url(template), application)
-    yield templates
-    for template in templates.values():
-        _run_in_loop(postgres.drop_database(template))
+def _migrated(postgres: PostgresServer) -> Iterator[str]:
+    """Migrate a template database, of which each workload gets a copy."""
+    template = f"bench_{secrets.token_hex(8)}"
+    _run_in_loop(postgres.create_database(template))
+    migrate(postgres.url(template))
+    yield template
+    _run_in_loop(postgres.drop_database(template))
 
 
 def _measure(
@@ -106,8 +95,8 @@ def _measure(
     database = f"bench_{secrets.token_hex(8)}"
     _run_in_loop(postgres.create_database(database, template=template))
     try:
-        with served(cores, postgres.url(database), workload.application.serve) as stage:
-            report = _run_in_loop(workload.run(stage, options))
+        with served(cores, postgres.url(database)) as stage:
+            report = _run_in_loop(workload(stage, options))
     finally:
         _run_in_loop(postgres.drop_database(database))
     print(f"\n{report}", flush=True)

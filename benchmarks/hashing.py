@@ -9,9 +9,9 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
-from app.core.config import get_settings
 from benchmarks.accounts import PASSWORD
 from benchmarks.stage import ROOT, Stage
+from examples.catalogue.core.config import get_settings
 from mscr.core.security.password import PasswordService
 
 # More than one, so that a thread that becomes free always finds the next job waiting.

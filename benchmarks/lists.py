@@ -14,16 +14,16 @@ from typing import Any, Final
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.config import Settings
-from app.core.state import Collaborators
-from app.schemas.item_schemas import ItemListQuery
 from benchmarks.accounts import log_in, register
 from benchmarks.client import OK, Connection, encode
 from benchmarks.database import connected
 from benchmarks.options import Options
 from benchmarks.report import Report, percentile, table
 from benchmarks.stage import ROOT, Stage, migrate, served
+from examples.catalogue.core.config import Settings
 from examples.catalogue.db.many_items import FREQUENT_WORD, RARE_WORD
+from examples.catalogue.schemas.item_schemas import ItemListQuery
+from mscr.collaborators import Collaborators
 from mscr.queries.pagination import Slice
 
 FEW: Final = 1_000
@@ -109,7 +109,7 @@ async def run(stage: Stage, options: Options) -> Report:
 
 def seed(stage: Stage, items: int) -> float:
     """Add seeded items up to this number. Return the seconds that it took."""
-    command = [sys.executable, "-m", "cli", "seed", f"--items={items}"]
+    command = [sys.executable, "-m", "examples.catalogue", "seed", f"--items={items}"]
     started = time.monotonic()
     subprocess.run(command, check=True, cwd=ROOT, env=dict(stage.environment), stdout=sys.stderr)
     return time.monotonic() - started

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Json
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from uuid_utils.compat import uuid7
 
-from app.core.config import get_settings
+from examples.catalogue.core.config import get_settings
 from mscr.core.security import keys
 from mscr.core.security.key_ring import KeyRing
 from mscr.core.security.refresh_token import RefreshTokenCodec

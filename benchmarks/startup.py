@@ -12,7 +12,7 @@ from benchmarks.load import CONNECTIONS, SUCCESSES
 from benchmarks.options import Options
 from benchmarks.report import Report, table
 from benchmarks.requests import Requests
-from benchmarks.stage import APP, Stage, served
+from benchmarks.stage import SERVE, Stage, served
 from benchmarks.throughput import REFERENCE
 
 
@@ -30,7 +30,7 @@ async def run(stage: Stage, options: Options) -> Report:
     requests = await Requests.prepare(stage.port, sessions=0)
     found: dict[str, list[Worker]] = {"application": [], "reference": []}
     for _ in range(options.rounds):
-        for workers, module in zip(found.values(), (APP.serve, REFERENCE), strict=True):
+        for workers, module in zip(found.values(), (SERVE, REFERENCE), strict=True):
             with served(stage.cores, stage.environment["DATABASE_URL"], module, stage) as worker:
                 failures = await _work(requests, worker.port, options.requests)
                 resident = memory.resident(worker.process_id)
