@@ -26,7 +26,7 @@ VENV_STAMP := .venv/installed.lock
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup run test record guides deploy-test e2e fuzz check fmt migrate bench lock hooks clean ready
+.PHONY: help setup run test test-kit record guides deploy-test e2e fuzz check fmt migrate bench lock hooks clean ready
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,26 +41,33 @@ run: ready ## Serve the application with automatic reload (PORT=8123 for another
 EACH_CORE := -n auto --dist loadfile --no-loadscope-reorder
 GUIDES := tests/docs tests/recipes tests/benchmarks
 
+KIT_TESTS := mscr/tests examples/catalogue/tests
+KIT_COVERAGE := --cov --cov-config=mscr/tests/coverage.ini
+
 # Only a complete run reaches the required coverage.
-test: ready ## Run the tests, with coverage (ARGS="tests/api -k login" for some, without)
+test: ready ## Run your tests, with coverage of app/ (ARGS="tests -k login" for some, without)
 	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(EACH_CORE) --cov --cov-report=$(COVERAGE))
 
+test-kit: ready ## Run the kit's tests on examples/catalogue, with coverage of mscr/ (ARGS as for test)
+	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(KIT_TESTS) $(EACH_CORE) $(KIT_COVERAGE) \
+	  --cov-report=$(COVERAGE))
+
 record: ready ## Write tests/recorded_routes.toml: names, SQL statements and access of all routes
-	@$(BIN)/python -m pytest tests/api/test_routes.py -k "as_recorded and sqlite" --record-routes -q $(ARGS)
+	@$(BIN)/python -m pytest tests/test_routes.py -k "as_recorded and sqlite" --record-routes -q $(ARGS)
 
 # A recipe runs `make check` and other commands in one fixture, which takes minutes.
 guides: ready ## Execute the recipes of README, AGENTS.md and docs/, and small benchmarks (ARGS as for test)
 	@$(BIN)/python -m pytest --timeout 900 $(or $(strip $(ARGS)),$(GUIDES) $(EACH_CORE))
 
 deploy-test: ready ## Run the tests behind installed poolers and proxies (QUICK=1 for the short ones)
-	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),tests/deploy $(if $(QUICK),-m "not long"))
+	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),mscr/tests/deploy $(if $(QUICK),-m "not long"))
 
 e2e: ready ## Run the tests that need an installed browser or Node.js (ARGS as for test)
-	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),tests/e2e)
+	@$(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),mscr/tests/e2e)
 
 fuzz: ready ## Send thousands of requests generated from OpenAPI (EXAMPLES=500 for more, SEED=1 to repeat)
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),100) FUZZ_SEED=$(SEED) \
-	  $(BIN)/python -m pytest tests/fuzz --timeout 0 -p no:randomly -vs $(ARGS)
+	  $(BIN)/python -m pytest mscr/tests/fuzz --timeout 0 -p no:randomly -vs $(ARGS)
 
 step = @printf '\n== %s\n' '$(1)';
 

@@ -9,7 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from mscr.project import Project
-    from tests.support.api import Api
+    from tests.api import Api
 
 pytest_plugins = ["mscr.testing.plugin"]
 
@@ -37,7 +37,7 @@ def tested_project() -> "Project":
 
 @pytest.fixture(scope="session")
 def api_type() -> "type[Api]":
-    from tests.support.api import Api
+    from tests.api import Api
 
     return Api
 

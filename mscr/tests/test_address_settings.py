@@ -4,8 +4,8 @@ from typing import Final
 
 import pytest
 
-from app.core.config import Settings
-from tests.test_configuration import SAFE, load_settings
+from examples.catalogue.core.config import Settings
+from mscr.tests.test_configuration import SAFE, load_settings
 
 # Values as people write them, and in normal form.
 SPELLED: Final = [

@@ -1,7 +1,7 @@
 """One session from registration to logout. `tests/auth/` covers every case."""
 
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import PASSWORD
-from tests.support.api import Api
 
 
 async def test_register_success(api: Api) -> None:

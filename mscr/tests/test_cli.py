@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
-from app.core.config import PROJECT_ROOT, Settings
-from app.project import project
+from examples.catalogue.cli import app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.project import project
 from mscr.testing import warm_processes
 from mscr.testing.postgres import PostgresServer
+from mscr.tests.support.paths import CLI, REPOSITORY
 
 TIMEOUT_SECONDS = 60
 Finished = subprocess.CompletedProcess[str]
@@ -55,14 +56,14 @@ class Cli:
         return {**outside, **self.settings, **settings}
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, str(PROJECT_ROOT / "cli.py"), *arguments]
+        return [*CLI, *arguments]
 
     def run(self, *arguments: str, given: str | bytes = "", **settings: str) -> Finished:
         """Run a command to its end, with `given` as its input."""
         finished = warm_processes.run(
             self.command(*arguments),
             self.environment(**settings),
-            cwd=PROJECT_ROOT,
+            cwd=REPOSITORY,
             given=given if isinstance(given, bytes) else given.encode(),
             timeout=TIMEOUT_SECONDS,
         )
@@ -144,7 +145,7 @@ def test_without_the_packages_it_names_the_command_that_installs_them(cli: Cli) 
     without_packages = [sys.executable, "-S", *cli.command("list-users")[1:]]
 
     finished = subprocess.run(  # noqa: S603 - the project's own command
-        without_packages, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False
+        without_packages, capture_output=True, text=True, cwd=REPOSITORY, check=False
     )
 
     assert finished.returncode == 1
@@ -235,7 +236,7 @@ def test_output_into_a_closed_pipe_prints_no_traceback(cli: Cli) -> None:
         cli.command("list-users"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        cwd=PROJECT_ROOT,
+        cwd=REPOSITORY,
         env=cli.environment(),
     ) as process:
         assert process.stdout is not None

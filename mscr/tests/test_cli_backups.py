@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
 from mscr.db.sqlite_backup import BackupError, back_up, restore
 from mscr.testing.databases import on_sqlite
 from mscr.testing.tokens import rotated, what_opens
-from tests.support.api import Api
-from tests.test_cli import Cli, assert_refused, query
-from tests.test_cli_database import PRODUCTION
+from mscr.tests.test_cli import Cli, assert_refused, query
+from mscr.tests.test_cli_database import PRODUCTION
 
 ADD_TAG = "INSERT INTO tags (public_id, name, name_key, owner_id) VALUES (?, ?, ?, 1)"
 ADD_OWNER = (

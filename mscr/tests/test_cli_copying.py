@@ -11,11 +11,13 @@ import pytest
 from sqlalchemy import func, make_url, select, update
 from sqlalchemy.exc import ProgrammingError
 
-from app.core.config import Settings
-from app.db.session import Database
-from app.main import create_app
-from app.models import Item, User
-from app.project import project
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.main import create_app
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.user import User
+from examples.catalogue.project import project
+from examples.catalogue.tests.api import Api
 from mscr.cli import copying
 from mscr.cli.copying import _copy, _explained
 from mscr.cli.faults import Fault
@@ -24,8 +26,7 @@ from mscr.testing.databases import on_sqlite
 from mscr.testing.table_rows import all_rows
 from mscr.testing.tokens import rotated
 from mscr.testing.waiting import connection_to
-from tests.support.api import Api
-from tests.test_cli import Cli, assert_refused, query, run_here
+from mscr.tests.test_cli import Cli, assert_refused, query, run_here
 
 ITEMS = "/api/v1/items"
 

@@ -10,11 +10,15 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import select
 
-from app.core.config import PROJECT_ROOT, Settings
-from app.db.init_db import seed_demo_data
-from app.db.session import Database
-from app.models import AuditEvent, Base, Item, ItemStatus, RefreshToken, User
-from app.project import project
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.init_db import seed_demo_data
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.base import Base
+from examples.catalogue.models.item import Item, ItemStatus
+from examples.catalogue.models.kit_tables import AuditEvent, RefreshToken
+from examples.catalogue.models.user import User
+from examples.catalogue.project import project
+from examples.catalogue.tests.api import Api
 from mscr.cli.audit import audit_trail
 from mscr.cli.command_line import USAGE_ERROR
 from mscr.models.base import utcnow
@@ -22,8 +26,8 @@ from mscr.repositories.deleted_row_repository import DeletedRowRepository
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.table_rows import all_rows
 from mscr.testing.walking import fetch
-from tests.support.api import Api
-from tests.test_cli import Cli, assert_refused, query
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import Cli, assert_refused, query
 
 
 @pytest.fixture
@@ -123,7 +127,7 @@ def test_two_concurrent_seeds_create_one_set(both: Cli) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            cwd=PROJECT_ROOT,
+            cwd=REPOSITORY,
             env=both.environment(),
         )
         for _ in range(2)

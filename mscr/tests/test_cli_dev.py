@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import PROJECT_ROOT
-from tests.test_cli import Cli, assert_refused, free_port, query
-from tests.test_cli_server import STOP_TIMEOUT_SECONDS, Serving, taken_port
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import Cli, assert_refused, free_port, query
+from mscr.tests.test_cli_server import STOP_TIMEOUT_SECONDS, Serving, taken_port
 
 
 def newcomer_in(folder: Path) -> Cli:
@@ -63,7 +63,7 @@ def test_a_first_start_generates_secrets_that_only_the_file_owner_can_read(
 
     lines = cli.env_file.read_text().splitlines()
 
-    example = (PROJECT_ROOT / ".env.example").read_text().splitlines()
+    example = (REPOSITORY / ".env.example").read_text().splitlines()
     secrets = [line for line in lines if line not in example]
     assert [line.partition("=")[0] for line in secrets] == ["SECRET_KEY", "JWT_SECRET_KEY"]
     values = {line.partition("=")[2] for line in secrets}

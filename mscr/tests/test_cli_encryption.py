@@ -8,15 +8,15 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
 from mscr.core.security import keys
 from mscr.core.security.encryption import DecryptionError, EncryptionService
 from mscr.testing.commands import start
 from mscr.testing.databases import on_postgresql
-from tests.data.test_encryption_rotation import stored, waits_for_a_lock
-from tests.support.safes import Safe, house_of, make_safe, opened
-from tests.test_cli import Cli, assert_refused
-from tests.test_cli_database import PRODUCTION
+from mscr.tests.data.test_encryption_rotation import stored, waits_for_a_lock
+from mscr.tests.support.safes import Safe, house_of, make_safe, opened
+from mscr.tests.test_cli import Cli, assert_refused
+from mscr.tests.test_cli_database import PRODUCTION
 
 COMMAND = "rotate-encryption"
 SAFES = 5
@@ -32,7 +32,7 @@ class HouseCli(Cli):
         self.settings |= {"SECRET_KEY": self.new_key, "SECRET_KEY_PREVIOUS": self.old_key}
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "tests.support.cli_with_safes", *arguments]
+        return [sys.executable, "-m", "mscr.tests.support.cli_with_safes", *arguments]
 
 
 def service(key: str) -> EncryptionService:
@@ -126,7 +126,7 @@ def test_an_encrypted_column_without_public_ids_is_named_in_one_line(tmp_path: P
 
     class VaultCli(Cli):
         def command(self, *arguments: str) -> list[str]:
-            return [sys.executable, "-m", "tests.support.cli_with_vaults", *arguments]
+            return [sys.executable, "-m", "mscr.tests.support.cli_with_vaults", *arguments]
 
     finished = VaultCli(tmp_path).run(COMMAND)
 

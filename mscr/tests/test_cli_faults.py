@@ -14,8 +14,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from app.core.config import PROJECT_ROOT
-from app.project import project
+from examples.catalogue.project import project
 from mscr.cli.doctor import _migrations, _service, _way_to_file
 from mscr.cli.faults import Fault, database_faults
 from mscr.connections.backing_services import STORE
@@ -27,8 +26,9 @@ from mscr.testing.mail_server import mail_server
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.valkey import ValkeyServer
 from mscr.testing.waiting import connection_to
-from tests.test_cli import Cli, assert_refused
-from tests.test_cli_inspection import failures
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import Cli, assert_refused
+from mscr.tests.test_cli_inspection import failures
 
 SLOW_INSERTS = """
 CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS
@@ -232,8 +232,8 @@ def test_a_standby_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_two_heads_of_the_migrations_are_reported(tmp_path: Path) -> None:
-    shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
-    shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
+    shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
+    shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
     versions = tmp_path / "migrations" / "versions"
     (first,) = versions.glob("*first_schema.py")
     rival = first.read_text().replace('revision: str = "0001"', 'revision: str = "rival"')
@@ -250,12 +250,12 @@ def test_two_heads_of_the_migrations_are_reported(tmp_path: Path) -> None:
 
 def test_a_revision_is_written_without_the_formatter(tmp_path: Path, cli: Cli) -> None:
     """A production installation has no ruff."""
-    shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
-    shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
+    shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
+    shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
     hiding = tmp_path / "hiding"
     hiding.mkdir()
     (hiding / "sitecustomize.py").write_text("import sys\nsys.modules['ruff'] = None\n")
-    environment = {**cli.settings, "PYTHONPATH": f"{hiding}{os.pathsep}{PROJECT_ROOT}"}
+    environment = {**cli.settings, "PYTHONPATH": f"{hiding}{os.pathsep}{REPOSITORY}"}
     command = [ALEMBIC, "-c", str(tmp_path / "alembic.ini"), "revision", "-m", "Something"]
 
     ended = finish(start(command, environment))

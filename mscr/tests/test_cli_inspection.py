@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.routes import FILES, routes_of
 from mscr.testing.valkey import ValkeyServer
-from tests.test_cli import Cli, free_port, query
+from mscr.tests.test_cli import Cli, free_port, query
 
 Findings = dict[str, dict[str, Any]]
 

@@ -10,13 +10,13 @@ from alembic.script import ScriptDirectory
 from dirty_equals import IsStr
 from sqlalchemy import text
 
-from app.core.config import PROJECT_ROOT
-from app.project import project
+from examples.catalogue.project import project
 from mscr.db.migrations import alembic_config
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.waiting import connection_to
-from tests import test_cli
-from tests.test_cli import Cli, assert_refused, query, run_here
+from mscr.tests import test_cli
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import Cli, assert_refused, query, run_here
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
 
 
 def newest_revision() -> str | None:
-    return ScriptDirectory.from_config(alembic_config(PROJECT_ROOT)).get_current_head()
+    return ScriptDirectory.from_config(alembic_config(REPOSITORY)).get_current_head()
 
 
 # --- init-db
@@ -84,8 +84,8 @@ async def test_init_db_names_tables_that_an_edited_migration_did_not_create(
 @pytest.fixture
 def migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the first migration in a copy of the project that the command reads."""
-    shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
-    shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
+    shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
+    shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
     monkeypatch.setattr(test_cli, "project", replaced(project, root=tmp_path))
     (migration,) = (tmp_path / "migrations" / "versions").glob("*first_schema.py")
     return migration

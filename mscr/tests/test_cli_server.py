@@ -15,8 +15,8 @@ from typing import Any, Self
 import httpx2
 import pytest
 
-from app.core.config import PROJECT_ROOT
-from tests.test_cli import Cli, assert_refused, free_port
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import Cli, assert_refused, free_port
 
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
@@ -40,7 +40,7 @@ class Serving:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=PROJECT_ROOT,
+                cwd=REPOSITORY,
                 env=cli.environment(**settings),
                 start_new_session=True,
             )

@@ -9,10 +9,10 @@ from typing import Final
 
 import pytest
 
-from app.core.config import PROJECT_ROOT
 from mscr.testing import warm_processes
 from mscr.testing.postgres import PostgresServer
-from tests.test_cli import Cli
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import Cli
 
 Finished = subprocess.CompletedProcess[str]
 
@@ -22,17 +22,17 @@ OPTIONS: Final = (
     "&target_session_attrs=read-write&gssencmode=disable&keepalives=1"
 )
 COMMANDS: Final = {
-    "doctor": ("cli.py", "doctor"),
-    "list-users": ("cli.py", "list-users"),
-    "serve": ("cli.py", "serve"),
-    "current": ("-m", "alembic", "current"),
-    "upgrade": ("-m", "alembic", "upgrade", "head"),
+    "doctor": ("-m", "examples.catalogue", "doctor"),
+    "list-users": ("-m", "examples.catalogue", "list-users"),
+    "serve": ("-m", "examples.catalogue", "serve"),
+    "current": ("-m", "alembic", "-c", "examples/catalogue/alembic.ini", "current"),
+    "upgrade": ("-m", "alembic", "-c", "examples/catalogue/alembic.ini", "upgrade", "head"),
 }
 
 
 def run(cli: Cli, *arguments: str, **settings: str) -> Finished:
     finished = warm_processes.run(
-        [sys.executable, *arguments], cli.environment(**settings), cwd=PROJECT_ROOT, timeout=60
+        [sys.executable, *arguments], cli.environment(**settings), cwd=REPOSITORY, timeout=60
     )
     out, err = finished.stdout.decode(), finished.stderr.decode()
     return Finished(arguments, finished.returncode, out, err)

@@ -9,12 +9,12 @@ from uuid import uuid4
 import pytest
 from httpx2 import AsyncClient
 
-from app.core.config import PROJECT_ROOT
+from examples.catalogue.tests.api import Api
 from mscr.cli.command_line import USAGE_ERROR
 from mscr.testing.api import PASSWORD
 from mscr.testing.databases import on_sqlite
-from tests.support.api import Api
-from tests.test_cli import Cli, Finished, assert_refused, query
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import Cli, Finished, assert_refused, query
 
 OTHER_PASSWORD = "another good passphrase"
 
@@ -165,7 +165,7 @@ def on_terminal(cli: Cli, *arguments: str, answers: dict[str, str]) -> tuple[int
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        cwd=PROJECT_ROOT,
+        cwd=REPOSITORY,
         env=cli.environment(),
         start_new_session=True,
     ) as process:

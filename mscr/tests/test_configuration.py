@@ -12,10 +12,11 @@ import pytest
 from limits import parse
 from pydantic import SecretStr
 
-from app.core.config import PROJECT_ROOT, Settings, get_settings
+from examples.catalogue.core.config import Settings, get_settings
 from mscr.testing import warm_processes
+from mscr.tests.support.paths import REPOSITORY
 
-START: Final = [sys.executable, "-m", "app.main"]
+START: Final = [sys.executable, "-m", "examples.catalogue.main"]
 Finished = CompletedProcess[bytes]
 UNSET: Final = ""
 
@@ -225,7 +226,7 @@ COMPLETED: Final = [
         "postgres://a@db/app?sslmode=require",
         "postgresql+asyncpg://a@db/app?ssl=require",
     ),
-    ("DATABASE_URL", "sqlite:///./app.db", f"sqlite+aiosqlite:///{PROJECT_ROOT}/app.db"),
+    ("DATABASE_URL", "sqlite:///./app.db", f"sqlite+aiosqlite:///{REPOSITORY}/app.db"),
     ("DATABASE_URL", "sqlite:////var/app.db", "sqlite+aiosqlite:////var/app.db"),
     ("REDIS_URL", "redis://cache", "redis://cache:6379"),
     ("PUBLIC_URL", "https://app.example.com/start/", "https://app.example.com/start"),
@@ -248,7 +249,7 @@ def ended() -> dict[str, Finished]:
     changes = safe | {name: changes for name, (changes, _) in UNSAFE.items()}
     outside = {k: v for k, v in os.environ.items() if k not in Settings.model_fields}
     return {
-        name: warm_processes.run(START, outside | SAFE | changed, cwd=PROJECT_ROOT, timeout=60)
+        name: warm_processes.run(START, outside | SAFE | changed, cwd=REPOSITORY, timeout=60)
         for name, changed in changes.items()
     }
 

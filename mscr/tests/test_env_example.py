@@ -8,9 +8,9 @@ from pathlib import Path
 import jwt
 import pytest
 
-from app.core.config import PROJECT_ROOT, Settings, get_settings
-from app.main import create_app
-from app.project import project
+from examples.catalogue.core.config import Settings, get_settings
+from examples.catalogue.main import create_app
+from examples.catalogue.project import project
 from mscr.cli.env_example import GENERATED_SECRETS, render
 from mscr.cli.env_file import add_missing_secrets
 from mscr.cli.faults import Fault
@@ -19,10 +19,11 @@ from mscr.core.security.signing_algorithm import SigningAlgorithm
 from mscr.testing.api import PASSWORD, bearer
 from mscr.testing.applications import running
 from mscr.testing.databases import on_sqlite
-from tests import test_cli
-from tests.test_cli import Cli, assert_refused, run_here
+from mscr.tests import test_cli
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import Cli, assert_refused, run_here
 
-EXAMPLE = PROJECT_ROOT / ".env.example"
+EXAMPLE = REPOSITORY / ".env.example"
 
 
 @pytest.fixture

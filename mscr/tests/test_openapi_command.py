@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from app.core.config import PROJECT_ROOT
-from app.project import project
+from examples.catalogue.project import project
 from mscr.cli.openapi import RELEASED, default_document, render
-from tests import test_cli
-from tests.test_cli import Cli, Finished, assert_refused, run_here
+from mscr.tests import test_cli
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import Cli, Finished, assert_refused, run_here
 
-COMMITTED = PROJECT_ROOT / "openapi.json"
+COMMITTED = REPOSITORY / "openapi.json"
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from typing import Final
 import pytest
 from argon2 import PasswordHasher
 
-from app.db.session import Database
-from app.models import User
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import PASSWORD
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import problem
 from mscr.testing.table_rows import all_rows, set_columns
 from mscr.testing.tokens import REFRESH
-from tests.support.api import Api
 
 CALLERS = 20
 WRITERS = 50

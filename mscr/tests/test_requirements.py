@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from app.core.config import PROJECT_ROOT
+from mscr.tests.support.paths import REPOSITORY
 
-PAGE = PROJECT_ROOT / "docs/requirements.md"
+PAGE = REPOSITORY / "docs/requirements.md"
 ROW = re.compile(r"^\| ([A-Z]{2}\d{1,2}) \|", re.MULTILINE)
 # A citation begins a docstring: "RT6", "SE1, AZ2".
 CITATION = re.compile(r'"""((?:[A-Z]{2}\d{1,2}(?:, )?)+)[.:]')
@@ -13,9 +13,9 @@ MENTION = re.compile(r"\b[A-Z]{2}\d{1,2}\b")
 
 
 def cited() -> Iterator[str]:
-    folders = (PROJECT_ROOT / "tests", PROJECT_ROOT / "examples")
+    folders = (REPOSITORY / "tests", REPOSITORY / "examples")
     tests = [path for folder in folders for path in folder.rglob("test_*.py")]
-    checks = (PROJECT_ROOT / "mscr/testing/route_checks").glob("*.py")
+    checks = (REPOSITORY / "mscr/testing/route_checks").glob("*.py")
     for path in (*tests, *checks):
         for ids in CITATION.findall(path.read_text()):
             yield from ids.split(", ")
@@ -26,7 +26,7 @@ def test_every_requirement_is_proved_by_a_test() -> None:
 
 
 def test_every_requirement_that_the_guide_mentions_exists() -> None:
-    guide = (PROJECT_ROOT / "docs/auth.md").read_text()
+    guide = (REPOSITORY / "docs/auth.md").read_text()
     mentioned = set(MENTION.findall(guide))
 
     assert len(mentioned) > 20

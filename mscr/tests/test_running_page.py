@@ -6,12 +6,13 @@ from typing import Final
 import pytest
 from fastapi import FastAPI
 
-from app.core.config import PROJECT_ROOT, Settings
+from examples.catalogue.core.config import Settings
 from mscr.core.config import PRODUCTION_DRAIN_SECONDS
 from mscr.testing.databases import on_sqlite
 from mscr.testing.routes import routes_of
+from mscr.tests.support.paths import REPOSITORY
 
-PAGE: Final = (PROJECT_ROOT / "docs/running.md").read_text(encoding="utf-8")
+PAGE: Final = (REPOSITORY / "docs/running.md").read_text(encoding="utf-8")
 ROWS: Final = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in PAGE.splitlines()
@@ -22,7 +23,7 @@ NAMED: Final = sorted(set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGE))
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
-    text = (PROJECT_ROOT / path).read_text(encoding="utf-8")
+    text = (REPOSITORY / path).read_text(encoding="utf-8")
     assert name == "" or re.search(rf"^(?:async )?def {name}\(", text, re.MULTILINE)
 
 
@@ -37,7 +38,7 @@ def test_the_probes_and_the_grace_periods_fit_the_application(app: FastAPI) -> N
     [pod] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     probes = re.findall(r"httpGet: \{path: (\S+), port: (\d+)\}", pod)
     [grace] = re.findall(r"terminationGracePeriodSeconds: (\d+)", pod)
-    unit = (PROJECT_ROOT / "deploy/backend.service").read_text(encoding="utf-8")
+    unit = (REPOSITORY / "deploy/backend.service").read_text(encoding="utf-8")
     [stop] = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
     needed = PRODUCTION_DRAIN_SECONDS + Settings.model_fields["SHUTDOWN_TIMEOUT_SECONDS"].default
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.core.config import PROJECT_ROOT
+from mscr.tests.support.paths import REPOSITORY
 
 CLASSIFIER = "Programming Language :: Python :: "
 # The text before the oldest version, in each file that names it.
@@ -21,7 +21,7 @@ PLACES = {
 
 
 def project() -> dict[str, Any]:
-    return tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
+    return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 
 
 def supported() -> list[str]:
@@ -46,7 +46,7 @@ def test_the_tools_check_for_the_oldest_version() -> None:
 
 
 def test_the_workflow_runs_on_the_oldest_and_on_the_newest_version() -> None:
-    workflow = (PROJECT_ROOT / ".github/workflows/ci.yml").read_text()
+    workflow = (REPOSITORY / ".github/workflows/ci.yml").read_text()
     [matrix] = re.findall(r"python: (\[.*\])", workflow)
 
     assert json.loads(matrix) == [supported()[0], supported()[-1]]
@@ -54,6 +54,6 @@ def test_the_workflow_runs_on_the_oldest_and_on_the_newest_version() -> None:
 
 @pytest.mark.parametrize("file", PLACES)
 def test_a_file_that_names_a_version_names_the_oldest(file: str) -> None:
-    text = (PROJECT_ROOT / file).read_text()
+    text = (REPOSITORY / file).read_text()
 
     assert set(re.findall(rf"{PLACES[file]}(3\.\d+)", text)) == {supported()[0]}

@@ -27,7 +27,7 @@ from sqlalchemy import select
 
 from app.db.session import Database
 from app.models import Note
-from tests.support.api import Api
+from tests.api import Api
 
 
 async def test_deletion(api: Api, database: Database) -> None:

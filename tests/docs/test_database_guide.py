@@ -15,10 +15,10 @@ from app.models import Item, User
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
 from mscr.testing.api import PASSWORD
+from mscr.tests.test_cli import free_port
+from tests.api import Api
 from tests.docs.markdown import code_blocks
 from tests.docs.project_copy import ProjectCopy, interrupt, wait_until_it_answers
-from tests.support.api import Api
-from tests.test_cli import free_port
 
 BLOCKS = code_blocks(PROJECT_ROOT / "docs/database.md")
 [HANDOVER] = [block.code for block in BLOCKS if "handover_service.py" in block.code]

@@ -16,8 +16,8 @@ from mscr.queries.filters import Filters
 from mscr.queries.pagination import Page, Pager
 from mscr.schemas.list_schemas import ListQuery, PageMeta, sort_field
 from mscr.testing.databases import on_sqlite
+from tests.api import Api
 from tests.docs.markdown import code_blocks
-from tests.support.api import Api
 
 BLOCKS = code_blocks(PROJECT_ROOT / "docs/lists.md")
 REQUESTS = [line.split()[1] for b in BLOCKS if b.language == "text" for line in b.code.splitlines()]

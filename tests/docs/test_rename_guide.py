@@ -18,7 +18,7 @@ from app.core.config import PROJECT_ROOT
 from mscr.db.migrations import alembic_config
 from mscr.testing.api import PASSWORD
 from mscr.testing.databases import on_postgresql
-from tests.data.test_migrations import schema_of
+from mscr.tests.data.test_migrations import schema_of
 from tests.docs.markdown import code_blocks
 from tests.docs.project_copy import ProjectCopy
 

@@ -7,15 +7,15 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from app.db.session import Database
-from app.models import User
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User
+from examples.catalogue.tests.api import Api
 from mscr.queries.pagination import Pager, Slice
 from mscr.schemas.audit_event_schemas import AuditEventListQuery
 from mscr.testing.api import Account
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.tokens import session_id
 from mscr.testing.walking import fetch, walk
-from tests.support.api import Api
 
 AUDIT = "/api/v1/audit-events"
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from app.core.config import Settings
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
+from examples.catalogue.tests.api import Api
 from mscr.core.settings_fields import RefreshTokenTransport
 from mscr.testing.cookies import NAME
 from mscr.testing.crawl import Answer
@@ -14,7 +15,6 @@ from mscr.testing.databases import on_sqlite
 from mscr.testing.json_schema import Schema
 from mscr.testing.openapi import operations, undocumented
 from mscr.testing.route_checks.documents import named_schemas
-from tests.support.api import Api
 
 REFRESH, LOGOUT = "POST /api/v1/auth/refresh", "POST /api/v1/auth/logout"
 HANDOVERS = {

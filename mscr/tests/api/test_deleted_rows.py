@@ -6,18 +6,18 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.core.dependencies import DbSession
-from app.db.session import Database
-from app.models import User
-from app.repositories.item_repository import ItemRepository
-from app.repositories.user_repository import UserRepository
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User
+from examples.catalogue.repositories.item_repository import ItemRepository
+from examples.catalogue.repositories.user_repository import UserRepository
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.database import DbSession
 from mscr.testing.api import Account
 from mscr.testing.databases import on_postgresql
 from mscr.testing.problems import problem
 from mscr.testing.table_rows import all_rows, set_columns
 from mscr.testing.waiting import connection_to, is_waiting, until
 from mscr.testing.walking import fetch, walk
-from tests.support.api import Api
 
 LISTS: list[tuple[str, dict[str, Any]]] = [
     ("/api/v1/items", {}),

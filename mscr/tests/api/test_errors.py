@@ -8,14 +8,14 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import text
 
-from app.core.dependencies import DbSession
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.database import DbSession
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.problems import MEMBERS, problem
 from mscr.testing.route_checks.errors import CANARY, ErrorChecks
 from mscr.testing.routes import random_id
-from tests.support import statuses
-from tests.support.api import Api
-from tests.support.statuses import add_faulty_routes, answer_of_every_status
+from mscr.tests.support import statuses
+from mscr.tests.support.statuses import add_faulty_routes, answer_of_every_status
 
 ITEMS = "/api/v1/items"
 

@@ -9,11 +9,11 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import Response
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import Account
 from mscr.testing.problems import problem
-from tests.support.api import Api
-from tests.support.parcels import depot_of
+from mscr.tests.support.parcels import depot_of
 
 PARCELS = "/api/v1/parcels"
 DEEP_OBJECT = '{"a":' * 300 + "1" + "}" * 300

@@ -8,12 +8,12 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from structlog.testing import capture_logs
 
-from app.core.exceptions import ServiceUnavailableError
+from examples.catalogue.tests.api import Api
+from mscr.core.exceptions import ServiceUnavailableError
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import problem
-from tests.support import statuses
-from tests.support.api import Api
-from tests.support.statuses import answer_of_every_status
+from mscr.tests.support import statuses
+from mscr.tests.support.statuses import answer_of_every_status
 
 ITEMS = "/api/v1/items"
 SECURITY = {

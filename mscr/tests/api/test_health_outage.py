@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from httpx2 import AsyncClient
 
-from app.project import project
+from examples.catalogue.project import project
 from mscr.testing.databases import migrate
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.problems import problem

@@ -13,20 +13,23 @@ from pydantic import BaseModel
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.dependencies import DbSession
-from app.core.responses import SuccessResponse, success_response
-from app.db.session import Database
-from app.models import IdempotencyKey, Item, RefreshToken, User
-from app.models.base import utcnow
-from app.models.tables import TABLES
-from app.project import project
-from app.repositories.user_repository import UserRepository
-from app.schemas.base import ResponseSchema
-from app.schemas.item_schemas import ItemResponse
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.kit_tables import IdempotencyKey, RefreshToken
+from examples.catalogue.models.tables import TABLES
+from examples.catalogue.models.user import User
+from examples.catalogue.project import project
+from examples.catalogue.repositories.user_repository import UserRepository
+from examples.catalogue.schemas.item_schemas import ItemResponse
+from examples.catalogue.tests.api import Api
 from mscr.core.idempotency import KEY_RULE, KeyScope
+from mscr.endpoints.database import DbSession
 from mscr.endpoints.idempotency import idempotency_of
 from mscr.http.representation import Representation
+from mscr.http.responses import SuccessResponse, success_response
+from mscr.models.base import utcnow
 from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from mscr.schemas.base import ResponseSchema
 from mscr.services.idempotency_service import IdempotencyService
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_postgresql, on_sqlite
@@ -34,8 +37,7 @@ from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
 from mscr.testing.processes import app_processes
 from mscr.testing.table_rows import all_rows
 from mscr.testing.waiting import connection_to, until
-from tests.data.faults import assert_unavailable, writers_locked_out
-from tests.support.api import Api
+from mscr.tests.data.faults import assert_unavailable, writers_locked_out
 
 ITEMS = "/api/v1/items"
 REPLAYED = "idempotency-replayed"
@@ -247,7 +249,7 @@ async def test_a_process_that_is_killed_before_the_commit_stores_nothing(
 ) -> None:
     """RL9: neither the key nor the item is stored, so a retry succeeds."""
     account = await api.register()
-    mortal = "tests.support.dies_before_commit:app"
+    mortal = "mscr.tests.support.dies_before_commit:app"
     with app_processes(project, 1, database_url, app=mortal) as [process]:
         async with process.client() as client:
             with pytest.raises(HTTPError):

@@ -8,6 +8,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from httpx2 import AsyncClient
 
+from examples.catalogue.tests.api import Api
 from mscr.http.media_types import FORM_TYPE as FORM
 from mscr.testing.bodies import BodySender
 from mscr.testing.databases import on_sqlite
@@ -19,7 +20,6 @@ from mscr.testing.route_checks.bodies import (
     BodyLimitChecks,
     refused,
 )
-from tests.support.api import Api
 
 LOGIN = "/api/v1/auth/login"
 TOKEN = "/api/v1/auth/token"

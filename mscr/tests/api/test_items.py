@@ -7,11 +7,11 @@ import pytest
 import time_machine
 from httpx2 import Response
 
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import Account
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.routes import random_id
-from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 

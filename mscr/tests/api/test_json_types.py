@@ -11,7 +11,10 @@ from fastapi import FastAPI, File, Form, UploadFile
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import Field, JsonValue, ValidationError
 
-from app.schemas.base import (
+from mscr.endpoints.import_rows import FileRefusedError, read_rows
+from mscr.endpoints.row_format import RowFormat, encode, encode_head
+from mscr.http.openapi import install_openapi
+from mscr.schemas.base import (
     Day,
     ExactDecimal,
     Int32,
@@ -21,9 +24,6 @@ from app.schemas.base import (
     RequestSchema,
     TimeOfDay,
 )
-from mscr.endpoints.import_rows import FileRefusedError, read_rows
-from mscr.endpoints.row_format import RowFormat, encode, encode_head
-from mscr.http.openapi import install_openapi
 from mscr.schemas.validation import TEXTS, InputModel
 from mscr.testing.json_schema import SchemaReader
 

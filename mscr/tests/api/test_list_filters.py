@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from app.db.session import Database
-from app.main import create_app
-from app.models import Item
-from app.repositories.item_repository import FILTERS
+from examples.catalogue.db.session import Database
+from examples.catalogue.main import create_app
+from examples.catalogue.models.item import Item
+from examples.catalogue.repositories.item_repository import FILTERS
+from examples.catalogue.tests.api import Api
 from mscr.testing.databases import on_sqlite
 from mscr.testing.json_schema import SchemaReader
 from mscr.testing.problems import problem
 from mscr.testing.table_rows import set_columns
 from mscr.testing.walking import fetch, titles, walk
-from tests.support.api import Api
 
 if TYPE_CHECKING:
     from mscr.queries.filters import Filter

@@ -5,11 +5,11 @@ from typing import Any
 
 from httpx2 import URL, Response
 
-from app.main import create_app
+from examples.catalogue.main import create_app
+from examples.catalogue.tests.api import Api
 from mscr.core.links import MAX_LINKS_LENGTH, announce_links, link_header
 from mscr.testing.api import Account
 from mscr.testing.databases import on_sqlite
-from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 MY = f"{ITEMS}/my"

@@ -6,16 +6,16 @@ from httpx2 import AsyncClient
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from app.core.config import Settings
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
+from examples.catalogue.tests.api import Api
 from mscr.core.log_budget import LogBudget
 from mscr.http import problems
 from mscr.testing.api import PASSWORD
 from mscr.testing.applications import running
 from mscr.testing.databases import on_sqlite
 from mscr.testing.hashing import busy_hashing
-from tests.data.faults import assert_unavailable
-from tests.support.api import Api
+from mscr.tests.data.faults import assert_unavailable
 
 LOGIN = "/api/v1/auth/login"
 

@@ -3,7 +3,8 @@
 import pytest
 from fastapi import FastAPI
 
-from app.models import Base
+from examples.catalogue.models.base import Base
+from examples.catalogue.tests.api import Api
 from mscr.testing.crawl import Answer
 from mscr.testing.databases import on_sqlite
 from mscr.testing.json_schema import Schema
@@ -15,7 +16,6 @@ from mscr.testing.route_checks.documents import (
     named_schemas,
     names_a_key,
 )
-from tests.support.api import Api
 
 KEYS = key_names(Base.metadata)
 

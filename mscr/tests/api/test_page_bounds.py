@@ -6,15 +6,15 @@ import pytest
 from httpx2 import URL, Response
 from sqlalchemy import text
 
-from app.db.session import Database
-from app.main import create_app
+from examples.catalogue.db.session import Database
+from examples.catalogue.main import create_app
+from examples.catalogue.tests.api import Api
 from mscr.schemas.list_schemas import MAX_NUMBERED_ROWS
 from mscr.testing.api import Account
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import faulty_fields
 from mscr.testing.statements import StatementCounter
-from tests.api.test_list_links import ask, links
-from tests.support.api import Api
+from mscr.tests.api.test_list_links import ask, links
 
 ITEMS = "/api/v1/items"
 SEARCH = f"{ITEMS}/search"

@@ -4,13 +4,13 @@ from typing import Any
 
 from httpx2 import Response
 
-from app.db.session import Database
-from app.models import User, UserRole
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User, UserRole
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import Account
 from mscr.testing.problems import problem
 from mscr.testing.routes import random_id
 from mscr.testing.table_rows import all_rows, rows_but_the_audit_log, set_columns
-from tests.support.api import Api
 
 ITEM_VERBS = [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/restore")]
 

@@ -9,8 +9,9 @@ from fastapi import FastAPI
 from httpx2 import Response
 from pydantic import BaseModel
 
-from app.db.session import Database
-from app.schemas.item_schemas import ItemResponse
+from examples.catalogue.db.session import Database
+from examples.catalogue.schemas.item_schemas import ItemResponse
+from examples.catalogue.tests.api import Api
 from mscr.http.preconditions import EntityTags
 from mscr.http.representation import entity_tag
 from mscr.http.responses import SuccessResponse
@@ -19,7 +20,6 @@ from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.routes import random_id
 from mscr.testing.table_rows import rows_but_the_audit_log
-from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 ME = "/api/v1/users/me"

@@ -9,10 +9,10 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import event
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.waiting import clients_of_database, connection_to, is_waiting, until
-from tests.support.api import Api
 
 PROBES = 30
 # Slack for a machine that is busy with other tests.

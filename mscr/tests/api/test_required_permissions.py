@@ -5,14 +5,14 @@ from typing import Annotated
 import pytest
 from fastapi import Depends, FastAPI, Security
 
-from app.core.security.permissions import ROLE_PERMISSIONS, Permission
-from app.models import UserRole
+from examples.catalogue.core.permissions import ROLE_PERMISSIONS, Permission
+from examples.catalogue.models.user import UserRole
+from examples.catalogue.tests.api import Api
 from mscr.core.security.principal import Principal
 from mscr.endpoints.permissions import get_permitted_principal
 from mscr.http.openapi import ACCESS_TOKEN
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import problem
-from tests.support.api import Api
 
 # Roles do not depend on the database.
 pytestmark = on_sqlite

@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from structlog.testing import capture_logs
 
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import PASSWORD
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import problem
-from tests.support.api import Api
 
 ROOT: Final = "/svc"
 ITEMS: Final = "/api/v1/items"

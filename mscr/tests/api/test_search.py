@@ -4,12 +4,12 @@ from typing import Any
 
 from sqlalchemy import delete, text, update
 
-from app.db.session import Database
-from app.models import Item
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import Account
 from mscr.testing.problems import faulty_fields
 from mscr.testing.walking import fetch, titles, walk
-from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 MY = f"{ITEMS}/my"

@@ -9,11 +9,13 @@ from fastapi import FastAPI
 from httpx2 import Response
 from sqlalchemy import select
 
-from app.core.dependencies import DbSession
-from app.db.session import Database
-from app.models import Base, Tag
-from app.models.base import utcnow
-from app.repositories.tag_repository import TagRepository
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.base import Base
+from examples.catalogue.models.tag import Tag
+from examples.catalogue.repositories.tag_repository import TagRepository
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.database import DbSession
+from mscr.models.base import utcnow
 from mscr.repositories.deleted_row_repository import DeletedRowRepository, soft_deleting_tables
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_postgresql, on_sqlite
@@ -23,7 +25,6 @@ from mscr.testing.statements import StatementCounter
 from mscr.testing.table_rows import all_rows
 from mscr.testing.waiting import connection_to, is_waiting, until
 from mscr.testing.walking import fetch, titles, walk
-from tests.support.api import Api
 
 ITEMS = "/api/v1/items"
 TAGS = "/api/v1/tags"

@@ -6,13 +6,13 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import Response
 
-from app.core.dependencies import get_current_user_id
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.callers import get_current_user_id
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.routes import random_id
 from mscr.testing.walking import fetch, walk
-from tests.support.api import Api
 
 USERS = "/api/v1/users"
 ME = f"{USERS}/me"

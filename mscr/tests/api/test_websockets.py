@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from app.core.config import Settings
+from examples.catalogue.core.config import Settings
 from mscr.http.middleware import MAX_HEADER_BYTES, RequestMiddleware
 
 HOST = (b"host", b"api.example.com")

@@ -1,11 +1,11 @@
-"""Attack a running server that is yours: `python -m tests.attack http://127.0.0.1:8000`."""
+"""Attack a running server that is yours: `python -m mscr.tests.attack http://127.0.0.1:8000`."""
 
 import asyncio
 import sys
 
 from httpx2 import AsyncClient, TransportError
 
-from tests.attack.report import report
+from mscr.tests.attack.report import report
 
 
 async def main(url: str) -> int:

@@ -4,7 +4,7 @@ from httpx2 import AsyncClient
 from rich.console import Console
 from rich.table import Table
 
-from tests.attack.attempts import attack
+from mscr.tests.attack.attempts import attack
 
 
 async def report(client: AsyncClient) -> int:

@@ -8,12 +8,12 @@ import pytest
 from fastapi import FastAPI, Request
 from httpx2 import ASGITransport, AsyncClient
 
-from app.project import project
+from examples.catalogue.project import project
 from mscr.core.security.signing_algorithm import SigningAlgorithm
 from mscr.testing.databases import on_sqlite
 from mscr.testing.key_pairs import ASYMMETRIC, name_of, signing_settings
 from mscr.testing.processes import AppProcess, app_processes
-from tests.attack.report import report
+from mscr.tests.attack.report import report
 
 
 @contextmanager

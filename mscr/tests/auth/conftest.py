@@ -3,14 +3,14 @@ from collections.abc import Awaitable, Callable, Mapping
 import pytest
 from fastapi import FastAPI
 
-from app.core.config import Settings
+from examples.catalogue.core.config import Settings
+from examples.catalogue.tests.api import Api
 from mscr.core.security.password import PasswordService
 from mscr.core.security.signing_algorithm import SigningAlgorithm
 from mscr.testing.api import Account
 from mscr.testing.forgery import Key, TokenForger
 from mscr.testing.key_pairs import HS256, key_pair, name_of, signing_with
 from mscr.testing.problems import assert_unauthorized
-from tests.support.api import Api
 
 RefuseEach = Callable[[Mapping[str, str]], Awaitable[None]]
 

@@ -12,14 +12,14 @@ import time_machine
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from app.core.config import Settings
+from examples.catalogue.core.config import Settings
+from examples.catalogue.tests.api import Api
 from mscr.core.security.jwt import JWTService
 from mscr.testing.api import Account
 from mscr.testing.databases import on_sqlite
 from mscr.testing.forgery import TokenForger, claims_of
 from mscr.testing.problems import assert_unauthorized
-from tests.auth.conftest import RefuseEach
-from tests.support.api import Api
+from mscr.tests.auth.conftest import RefuseEach
 
 Test = TypeVar("Test", bound=Callable[..., object])
 

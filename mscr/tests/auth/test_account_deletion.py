@@ -6,14 +6,14 @@ import pytest
 from httpx2 import Response
 from sqlalchemy import func, select
 
-from app.db.session import Database
-from app.models import User, UserRole
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User, UserRole
+from examples.catalogue.tests.api import Api
 from mscr.core.security.password import PasswordService
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.hashing import busy_hashing
 from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
 from mscr.testing.table_rows import rows_but_the_audit_log
-from tests.support.api import Api
 
 ME = "/api/v1/users/me"
 

@@ -10,12 +10,13 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
-from app.core.config import Settings
-from app.core.exceptions import UnauthorizedError
-from app.db.session import Database
-from app.models.tables import TABLES
-from app.repositories.user_repository import UserRepository
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.tables import TABLES
+from examples.catalogue.repositories.user_repository import UserRepository
+from examples.catalogue.tests.api import Api
 from mscr.core.client import Client, Origin
+from mscr.core.exceptions import UnauthorizedError
 from mscr.core.security.password import PasswordService
 from mscr.repositories.audit_event_repository import AuditEventRepository
 from mscr.services.audit_event_service import AuditTrail
@@ -25,7 +26,6 @@ from mscr.testing.applications import client_from, new_address
 from mscr.testing.databases import on_sqlite
 from mscr.testing.hashing import busy_hashing
 from mscr.testing.problems import problem
-from tests.support.api import Api
 
 # The counters are not in the database.
 pytestmark = [on_sqlite, pytest.mark.settings(RATE_LIMIT_ENABLED=True)]

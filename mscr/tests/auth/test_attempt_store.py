@@ -9,15 +9,15 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from app.core.config import Settings
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
+from examples.catalogue.tests.api import Api
 from mscr.core import rate_limit
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.applications import running
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import problem
 from mscr.testing.valkey import ValkeyServer
-from tests.support.api import Api
 
 # Shorter than the library's 5 s: the test of a hanging store waits this long.
 PATIENCE_SECONDS = 0.2

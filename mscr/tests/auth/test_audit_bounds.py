@@ -8,15 +8,16 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from app.core.config import Settings
-from app.core.dependencies import RecentPrincipal, require_permission
-from app.core.security.permissions import Permission
-from app.db.session import Database
-from app.models import AuditEvent
-from app.models.tables import TABLES
+from examples.catalogue.core.config import Settings
+from examples.catalogue.core.permissions import Permission
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.kit_tables import AuditEvent
+from examples.catalogue.models.tables import TABLES
+from examples.catalogue.tests.api import Api
 from mscr.core.client import Client, Origin
 from mscr.core.rate_limit import RequestLimiter
 from mscr.core.security.principal import Principal
+from mscr.endpoints.permissions import RecentPrincipal, require_permission
 from mscr.models.audit_event import AuditAction
 from mscr.repositories.audit_event_repository import AuditEventRepository
 from mscr.services.audit_event_service import NOBODY, AuditTrail
@@ -24,7 +25,6 @@ from mscr.testing.api import Account
 from mscr.testing.applications import client_from
 from mscr.testing.databases import on_sqlite
 from mscr.testing.table_rows import all_rows
-from tests.support.api import Api
 
 # The counters are in memory: the database makes no difference.
 pytestmark = on_sqlite

@@ -10,18 +10,19 @@ import time_machine
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from app.core.dependencies import require_permission
-from app.core.security.permissions import Permission
-from app.db.session import Database
-from app.models import AuditAction, AuditEvent, RefreshToken
-from app.models.base import utcnow
+from examples.catalogue.core.permissions import Permission
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.kit_tables import AuditEvent, RefreshToken
+from examples.catalogue.tests.api import Api
 from mscr.core.security.principal import Principal
+from mscr.endpoints.permissions import require_permission
+from mscr.models.audit_event import AuditAction
+from mscr.models.base import utcnow
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.applications import client_from
 from mscr.testing.databases import on_sqlite
 from mscr.testing.table_rows import all_rows
 from mscr.testing.tokens import NO_INTERVAL, change_family, rotated, session_id
-from tests.support.api import Api
 
 ADDRESS: Final = "203.0.113.7"
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64) Firefox/152.0"

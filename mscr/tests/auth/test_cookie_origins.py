@@ -10,15 +10,15 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient, Response
 from structlog.testing import capture_logs
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.browser import AUTH, CHANGE_PASSWORD, Browser
 from mscr.testing.cookies import OWN_ORIGIN, cookie, set_cookies
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import assert_unauthorized, problem
 from mscr.testing.table_rows import all_rows
-from tests.test_cli import Cli
-from tests.test_cli_server import serving
+from mscr.tests.test_cli import Cli
+from mscr.tests.test_cli_server import serving
 
 LISTED: Final = "https://app.example.com"
 in_cookie = pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie", CORS_ORIGINS=[LISTED])

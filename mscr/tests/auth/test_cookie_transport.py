@@ -9,10 +9,11 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 
-from app.db.session import Database
-from app.models.base import utcnow
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
 from mscr.core.security.refresh_token import IssuedTokens
 from mscr.endpoints.refresh_transport import Transport
+from mscr.models.base import utcnow
 from mscr.testing.api import PASSWORD, Account, account_of
 from mscr.testing.browser import AUTH, CHANGE_PASSWORD, Browser
 from mscr.testing.cookies import ATTRIBUTES, CLEARED, TOKEN, set_cookies, token_set
@@ -25,7 +26,6 @@ from mscr.testing.tokens import (
     session_id,
     writers_waiting,
 )
-from tests.support.api import Api
 
 pytestmark = pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie")
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from examples.catalogue.tests.api import Api
 from mscr.core.security.key_pairs import public_jwk, to_line
 from mscr.core.security.signing_algorithm import SigningAlgorithm
 from mscr.testing.callers import counting_calls
 from mscr.testing.databases import on_sqlite
 from mscr.testing.forgery import Key, TokenForger, encode
 from mscr.testing.key_pairs import ASYMMETRIC, HS256, RS256, key_pair, name_of
-from tests.auth.conftest import RefuseEach
-from tests.support.api import Api
+from mscr.tests.auth.conftest import RefuseEach
 
 # All of these are refused before any query.
 pytestmark = [on_sqlite, pytest.mark.usefixtures("algorithm")]

@@ -5,14 +5,14 @@ import asyncio
 import pytest
 from httpx2 import Response
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
 from mscr.core.security.password import PasswordService
 from mscr.testing.api import Account
 from mscr.testing.databases import checked_out
 from mscr.testing.hashing import busy_hashing
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.waiting import until
-from tests.support.api import Api
 
 # One hash runs, a second waits, and a third is refused.
 pytestmark = pytest.mark.settings(PASSWORD_HASH_THREADS=1, PASSWORD_HASH_QUEUE=1)

@@ -6,8 +6,9 @@ import jwt
 import pytest
 from httpx2 import AsyncClient, Response
 
-from app.core.config import Settings
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
+from examples.catalogue.tests.api import Api
 from mscr.core.security.signing_algorithm import SigningAlgorithm
 from mscr.testing.api import Account, bearer
 from mscr.testing.applications import running
@@ -15,7 +16,6 @@ from mscr.testing.databases import on_sqlite
 from mscr.testing.forgery import header_of
 from mscr.testing.key_pairs import ASYMMETRIC, EDDSA, RS256, signing_settings, signing_with
 from mscr.testing.problems import assert_unauthorized
-from tests.support.api import Api
 
 # Nothing here depends on the database.
 pytestmark = on_sqlite

@@ -6,15 +6,15 @@ from statistics import median
 import pytest
 from httpx2 import Response
 
-from app.db.session import Database
-from app.models import User
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User
+from examples.catalogue.tests.api import Api
 from mscr.core.security.password import PasswordService
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
 from mscr.testing.table_rows import set_columns
 from mscr.testing.tokens import counted_statements
-from tests.support.api import Api
 
 LOGIN = "/api/v1/auth/login"
 TOKEN_FIELDS = {"access_token", "refresh_token", "token_type", "expires_in"}

@@ -6,10 +6,10 @@ import pytest
 import time_machine
 from httpx2 import Response
 
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import Account
 from mscr.testing.forgery import decode, encode
 from mscr.testing.problems import assert_unauthorized, faulty_fields
-from tests.support.api import Api
 
 LOGOUT = "/api/v1/auth/logout"
 LOGOUT_ALL = "/api/v1/auth/logout-all"

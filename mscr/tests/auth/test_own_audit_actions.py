@@ -5,17 +5,17 @@ from collections.abc import AsyncIterator
 import pytest
 from fastapi import FastAPI
 
-from app.core.config import Settings
-from app.core.dependencies import CurrentPrincipal, DbSession
-from app.main import create_app
-from app.models import AuditAction
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
+from examples.catalogue.tests.api import Api
 from mscr.endpoints.audit import Audit
-from mscr.models.audit_event import MAX_ACTION_LENGTH, Action
+from mscr.endpoints.callers import CurrentPrincipal
+from mscr.endpoints.database import DbSession
+from mscr.models.audit_event import MAX_ACTION_LENGTH, Action, AuditAction
 from mscr.services.audit_event_service import Parties
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import faulty_fields
 from mscr.testing.walking import fetch
-from tests.support.api import Api
 
 AUDIT = "/api/v1/audit-events"
 

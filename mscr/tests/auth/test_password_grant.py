@@ -10,8 +10,10 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlalchemy import select
 
-from app.db.session import Database
-from app.models import AuditEvent, User
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.kit_tables import AuditEvent
+from examples.catalogue.models.user import User
+from examples.catalogue.tests.api import Api
 from mscr.core.security.password import PasswordService
 from mscr.http.media_types import FORM_TYPE
 from mscr.testing.api import PASSWORD, Account, bearer
@@ -21,7 +23,6 @@ from mscr.testing.hashing import busy_hashing
 from mscr.testing.problems import TOKEN_PATH, problem
 from mscr.testing.table_rows import set_columns
 from mscr.testing.tokens import counted_statements
-from tests.support.api import Api
 
 ISSUED: Final = {"access_token", "refresh_token", "token_type", "expires_in"}
 NOBODY: Final = {"grant_type": "password", "username": "nobody@example.com", "password": PASSWORD}

@@ -5,11 +5,11 @@ from hashlib import sha256
 import pytest
 from httpx2 import Response
 
+from examples.catalogue.tests.api import Api
 from mscr.core.security.password_policy import COMMON_PASSWORDS, common_passwords
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import problem
-from tests.support.api import Api
 
 # SHA-256 of the list with its line breaks: every version must refuse the same passwords.
 COMMON_PASSWORDS_DIGEST = "44913a0f7e8fb43fbbfb20866e2df4702931957de7f6e6b660de5013f6b9cc48"

@@ -8,17 +8,17 @@ from argon2 import PasswordHasher
 from httpx2 import Response
 from sqlalchemy import select
 
-from app.core.config import Settings
-from app.db.session import Database
-from app.models import User
-from app.repositories.user_repository import UserRepository
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User
+from examples.catalogue.repositories.user_repository import UserRepository
+from examples.catalogue.tests.api import Api
 from mscr.core.security.password import PasswordService
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.hashing import busy_hashing
 from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
 from mscr.testing.table_rows import set_columns
 from mscr.testing.waiting import until
-from tests.support.api import Api
 
 REGISTER = "/api/v1/auth/register"
 TOKEN = "/api/v1/auth/token"

@@ -15,11 +15,12 @@ import time_machine
 from httpx2 import Response
 from sqlalchemy import event
 
-from app.core.config import Settings
-from app.db.session import Database
-from app.main import create_app
-from app.models.base import utcnow
-from app.models.tables import TABLES
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.main import create_app
+from examples.catalogue.models.tables import TABLES
+from examples.catalogue.tests.api import Api
+from mscr.models.base import utcnow
 from mscr.repositories import refresh_token_repository
 from mscr.repositories.refresh_token_repository import RefreshTokenRepository
 from mscr.services import refresh_token_service
@@ -35,7 +36,6 @@ from mscr.testing.tokens import (
     rotated,
     what_opens,
 )
-from tests.support.api import Api
 
 pytestmark = NO_INTERVAL
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import Account
 from mscr.testing.tokens import Tokens, live_sessions, what_opens
-from tests.support.api import Api
 
 # So many concurrent requests can take long on a busy machine.
 pytestmark = pytest.mark.settings(

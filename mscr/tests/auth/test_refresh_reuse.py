@@ -10,8 +10,9 @@ import pytest
 from httpx2 import Response
 from structlog.testing import capture_logs
 
-from app.db.session import Database
-from app.models.base import utcnow
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
+from mscr.models.base import utcnow
 from mscr.testing.api import Account
 from mscr.testing.problems import assert_unauthorized
 from mscr.testing.tokens import (
@@ -22,7 +23,6 @@ from mscr.testing.tokens import (
     rotated,
     what_opens,
 )
-from tests.support.api import Api
 
 # By default, these tests run without a reuse interval.
 pytestmark = NO_INTERVAL

@@ -13,11 +13,12 @@ import time_machine
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from app.core.config import Settings
-from app.db.session import Database
-from app.main import create_app
-from app.models import RefreshToken
-from app.models.base import utcnow
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.main import create_app
+from examples.catalogue.models.kit_tables import RefreshToken
+from examples.catalogue.tests.api import Api
+from mscr.models.base import utcnow
 from mscr.models.refresh_token import RefreshTokenMixin
 from mscr.testing.api import Account
 from mscr.testing.applications import running
@@ -31,7 +32,6 @@ from mscr.testing.tokens import (
     session_id,
     what_opens,
 )
-from tests.support.api import Api
 
 CALLERS = 20
 ROTATIONS = 50

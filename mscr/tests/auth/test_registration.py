@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import func, select
 
-from app.db.session import Database
-from app.models import User
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.problems import faulty_fields, problem
-from tests.support.api import Api
 
 REGISTER = "/api/v1/auth/register"
 

@@ -8,10 +8,11 @@ from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
-from app.core.config import Settings
-from app.db.session import Database
-from app.main import create_app
-from app.models import AuditEvent
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.main import create_app
+from examples.catalogue.models.kit_tables import AuditEvent
+from examples.catalogue.tests.api import Api
 from mscr.endpoints.anonymous_limit import count_anonymous
 from mscr.endpoints.callers import get_token_user
 from mscr.http.anonymous import unlimited
@@ -21,7 +22,6 @@ from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import problem
 from mscr.testing.table_rows import all_rows
 from mscr.testing.tokens import rotated
-from tests.support.api import Api
 
 # The counters are not in the database.
 pytestmark = on_sqlite

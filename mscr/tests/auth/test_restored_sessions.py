@@ -2,11 +2,11 @@
 
 import pytest
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import Account
 from mscr.testing.problems import assert_unauthorized
 from mscr.testing.tokens import NO_INTERVAL, Tokens, change_family, rotated, what_opens
-from tests.support.api import Api
 
 LONGEST_INTERVAL = pytest.mark.settings(REFRESH_TOKEN_REUSE_INTERVAL_SECONDS=60)
 AUDIT = "/api/v1/audit-events"

@@ -11,13 +11,13 @@ from fastapi import FastAPI
 from httpx2 import Response
 from sqlalchemy import select
 
-from app.db.session import Database
-from app.models.audit_event import AuditEvent
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.kit_tables import AuditEvent
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import Account, bearer
 from mscr.testing.applications import client_from
 from mscr.testing.problems import assert_unauthorized, problem
 from mscr.testing.tokens import change_family, live_sessions, rotated, session_id, what_opens
-from tests.support.api import Api
 
 SESSIONS = "/api/v1/auth/sessions"
 REAUTHENTICATE = "/api/v1/auth/reauthenticate"

@@ -7,8 +7,9 @@ from itertools import permutations
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.core.config import Settings
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
+from examples.catalogue.tests.api import Api
 from mscr.core.security.jwt import JWTService
 from mscr.core.security.signing_algorithm import SigningAlgorithm
 from mscr.testing.api import Account
@@ -17,8 +18,7 @@ from mscr.testing.databases import on_sqlite
 from mscr.testing.forgery import TokenForger, claims_of, header_of
 from mscr.testing.key_pairs import ASYMMETRIC, EDDSA, name_of, signing_settings, signing_with
 from mscr.testing.problems import assert_unauthorized
-from tests.auth.conftest import RefuseEach
-from tests.support.api import Api
+from mscr.tests.auth.conftest import RefuseEach
 
 OLD_KEY = "the key of last year which signs no more"
 

@@ -10,17 +10,17 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from app.core.config import Settings
+from examples.catalogue.core.config import Settings
+from examples.catalogue.tests.api import Api
 from mscr.connections.counter_store import open_counter_store
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_sqlite
 from mscr.testing.silent_proxy import SilentProxy, silent_proxy
 from mscr.testing.valkey import ValkeyServer
 from mscr.testing.waiting import until
-from tests.support.api import Api
 
 if TYPE_CHECKING:
-    from app.core.state import Collaborators
+    from mscr.collaborators import Collaborators
 
 pytestmark = [on_sqlite, pytest.mark.settings(RATE_LIMIT_ENABLED=True)]
 

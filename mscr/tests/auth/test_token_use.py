@@ -9,18 +9,18 @@ import time_machine
 from fastapi import FastAPI
 from httpx2 import Response
 
-from app.core.dependencies import TokenUser
-from app.core.responses import SuccessResponse, success_response
-from app.db.session import Database
-from app.models import User, UserRole
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User, UserRole
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.callers import TokenUser
+from mscr.http.responses import SuccessResponse, success_response
 from mscr.testing.api import PASSWORD, Account, bearer
 from mscr.testing.databases import on_sqlite
 from mscr.testing.forgery import decode
 from mscr.testing.problems import assert_unauthorized, problem
 from mscr.testing.table_rows import set_columns
 from mscr.testing.tokens import NO_INTERVAL, counted_statements, what_opens
-from tests.auth.conftest import RefuseEach
-from tests.support.api import Api
+from mscr.tests.auth.conftest import RefuseEach
 
 Ending = Callable[[Api, Account], Coroutine[Any, Any, Response]]
 

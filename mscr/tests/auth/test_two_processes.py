@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from httpx2 import AsyncClient, RemoteProtocolError
 
-from app.core.config import Settings
-from app.db.session import Database
-from app.project import project
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.project import project
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.processes import AppProcess, app_processes
 from mscr.testing.tokens import (
@@ -23,7 +24,6 @@ from mscr.testing.tokens import (
     rotated,
     what_opens,
 )
-from tests.support.api import Api
 
 if TYPE_CHECKING:
     from mscr.testing.postgres import PostgresServer
@@ -189,7 +189,7 @@ async def test_a_token_survives_a_process_that_dies_before_its_response(
 
 
 async def _refresh_at_a_dying_process(refresh_token: str, database_url: str) -> None:
-    dying = "tests.support.dies_before_answering:app"
+    dying = "mscr.tests.support.dies_before_answering:app"
     with app_processes(project, 1, database_url, app=dying) as (process,):
         async with process.client() as client:
             with pytest.raises(RemoteProtocolError):

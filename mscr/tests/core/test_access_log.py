@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from mscr.core.access_log import AccessLog
 from mscr.core.logging import LineFormatter
 from mscr.testing.databases import on_sqlite
-from tests.core.test_logging import in_each_format, json_lines
+from mscr.tests.core.test_logging import in_each_format, json_lines
 
 pytestmark = on_sqlite
 

@@ -4,13 +4,13 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
-from app.core.config import Settings
-from app.core.dependencies import CurrentPrincipal
-from app.core.state import Collaborators
-from app.db.session import Database
-from app.main import ACCESS
-from app.routers import health
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.main import ACCESS
+from mscr.routers import health
 from mscr.application import fastapi_options, install
+from mscr.collaborators import Collaborators
+from mscr.endpoints.callers import CurrentPrincipal
 from mscr.http.problems import PROBLEM_MEDIA_TYPE
 from mscr.http.routing import Router
 from mscr.testing.databases import on_sqlite

@@ -19,8 +19,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.core.config import Settings
-from app.db.session import Database
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
 from mscr.connections.backing_services import DATABASE, MAIL, STORE, log_fields
 from mscr.connections.counter_store import open_counter_store
 from mscr.connections.diagnosis import Diagnosis, Service, diagnose
@@ -33,7 +33,7 @@ from mscr.testing.postgres import PORT, PostgresServer
 from mscr.testing.tls_servers import postgres_with_tls, server_that_says, server_with_tls
 from mscr.testing.valkey import ValkeyServer
 from mscr.testing.waiting import connection_to
-from tests.data.faults import TEMPLATE, private_server
+from mscr.tests.data.faults import TEMPLATE, private_server
 
 SECRET = "hunter2-is-secret"
 

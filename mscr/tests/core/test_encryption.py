@@ -9,8 +9,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from app.core.config import Settings
-from app.core.state import Collaborators
+from examples.catalogue.core.config import Settings
+from mscr.collaborators import Collaborators
 from mscr.core.security.encryption import DecryptionError, EncryptionService
 from mscr.testing.databases import on_sqlite
 

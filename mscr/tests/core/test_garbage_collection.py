@@ -8,9 +8,10 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message
 
-from app.core.config import PROJECT_ROOT, Settings
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
 from mscr.lifespan import process_lifespan
+from mscr.tests.support.paths import REPOSITORY
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def test_a_server_process_collects_rarely_and_skips_objects_of_its_start(
 
 @pytest.mark.usefixtures("untuned")
 def test_a_server_collects_rarely_while_it_loads() -> None:
-    runpy.run_path(str(PROJECT_ROOT / "cli.py"))
+    runpy.run_path(str(REPOSITORY / "examples/catalogue/__main__.py"))
 
     assert gc.get_threshold() == (50_000, 20, 50)
 

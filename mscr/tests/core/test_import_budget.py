@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.project import project
+from examples.catalogue.project import project
 from mscr.checks.import_budget import find_excesses, load_application, main
 
 ON_SQLITE = {"DATABASE_URL": "sqlite+aiosqlite:///./never-opened.db"}
@@ -27,7 +27,7 @@ def test_a_package_within_its_budget_is_no_excess(budget: dict[str, int]) -> Non
 
 
 def test_a_package_without_a_budget_may_not_be_loaded() -> None:
-    assert len(find_excesses({"numpy": {"numpy": "app.main"}}, {})) == 1
+    assert len(find_excesses({"numpy": {"numpy": "examples.catalogue.main"}}, {})) == 1
 
 
 def test_a_start_on_sqlite_loads_no_packages_of_other_servers() -> None:
@@ -46,7 +46,8 @@ def test_a_start_loads_no_hidden_package() -> None:
 
 def test_a_start_loads_no_support_of_tests() -> None:
     """The import contract says so; this also sees what is imported by name."""
-    code = "import app.main, sys; print([n for n in sys.modules if n.startswith('mscr.testing')])"
+    found = "[name for name in sys.modules if name.startswith('mscr.testing')]"
+    code = f"import examples.catalogue.main, sys; print({found})"
 
     loaded = subprocess.check_output([sys.executable, "-c", code], cwd=project.root)  # noqa: S603  # ours
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from app.core.config import Settings, get_settings
+from examples.catalogue.core.config import Settings, get_settings
 from mscr.core.security import base64url
 from mscr.core.security.key_pairs import public_jwk, thumbprint, to_line
 from mscr.core.security.key_ring import KeyRing

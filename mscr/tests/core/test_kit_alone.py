@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.project import project
+from examples.catalogue.project import project
 from mscr.checks.kit_alone import check
 
 

@@ -11,13 +11,13 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from uvicorn.config import LOGGING_CONFIG
 
-from app.core.config import Settings
+from examples.catalogue.core.config import Settings
+from examples.catalogue.tests.api import Api
 from mscr.core.logging import configure_logging, loggable
 from mscr.testing.api import PASSWORD
 from mscr.testing.applications import client_from
 from mscr.testing.databases import on_sqlite
-from tests.core.conftest import Printed
-from tests.support.api import Api
+from mscr.tests.core.conftest import Printed
 
 # A carriage return, a line feed, a forged log line, a colour, and Unicode's own line ends.
 FORGED_PATH: Final = "/x%0d%0a2030-01-01%20[info%20]%20forged%1b[31m%e2%80%a8%c2%85end"

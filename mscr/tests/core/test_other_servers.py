@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from app.core.config import PROJECT_ROOT, Settings
+from examples.catalogue.core.config import Settings
 from mscr.core.settings_fields import Environment
 from mscr.http.middleware import RequestMiddleware
 from mscr.server import sole_process
 from mscr.server.status import STATE_KEY, ServerStatus
 from mscr.testing.databases import on_postgresql, on_sqlite
+from mscr.tests.support.paths import REPOSITORY
 
 Logged = Callable[[], str]
 
@@ -150,7 +151,7 @@ def test_a_name_is_claimed_once_among_the_children_of_a_parent(temporary: Path) 
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=PROJECT_ROOT,
+            cwd=REPOSITORY,
             env={**os.environ, "TMPDIR": str(temporary)},
         )
 

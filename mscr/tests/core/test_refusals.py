@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from mscr.http.refusals import Refusals
-from tests.server.serving import request, serving
+from mscr.tests.server.serving import request, serving
 
 ORIGIN = "https://app.example.com"
 REFUSED = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.project import project
+from examples.catalogue.project import project
 from mscr.checks.houses import Houses
 from mscr.checks.rooms import (
     MAX_LINES_OF_A_FILE,

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient
 
-from app.core.config import Settings
-from app.db.session import Database
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import Account, bearer
 from mscr.testing.table_rows import all_rows
-from tests.core.conftest import Printed
-from tests.support.api import Api
+from mscr.tests.core.conftest import Printed
 
 PASSWORD = "canary-password-of-the-account"
 OTHER_PASSWORD = "canary-password-after-the-change"

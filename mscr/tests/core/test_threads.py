@@ -7,7 +7,7 @@ from typing import Any
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
-from app.main import create_app
+from examples.catalogue.main import create_app
 
 
 def callables(dependant: Dependant) -> Iterator[Callable[..., Any]]:

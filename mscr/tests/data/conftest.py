@@ -10,11 +10,11 @@ import pytest
 from alembic.config import Config
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.config import PROJECT_ROOT
-from app.db.session import Database
-from app.models import User
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User
 from mscr.models.email_key import email_key
 from mscr.testing.postgres import PostgresServer
+from mscr.tests.support.paths import REPOSITORY
 
 
 @pytest.fixture
@@ -57,6 +57,6 @@ def config(empty_url: str) -> Config:
 
 
 def alembic_config(url: str) -> Config:
-    config = Config(PROJECT_ROOT / "alembic.ini", stdout=io.StringIO())
+    config = Config(REPOSITORY / "alembic.ini", stdout=io.StringIO())
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     return config

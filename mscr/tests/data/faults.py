@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 from httpx2 import Response
 
-from app.project import project
+from examples.catalogue.project import project
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import Account
 from mscr.testing.databases import migrate
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.problems import problem
 from mscr.testing.waiting import connection_to
-from tests.support.api import Api
 
 TEMPLATE = "template"
 

@@ -7,14 +7,14 @@ from typing import Final
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Database
-from app.project import project
+from examples.catalogue.db.session import Database
+from examples.catalogue.project import project
+from examples.catalogue.tests.api import Api
 from mscr.http.media_types import FORM_TYPE, JSON_TYPE
 from mscr.testing.api import Account
 from mscr.testing.databases import checked_out, on_sqlite
 from mscr.testing.processes import app_processes
-from tests.data.faults import read, write
-from tests.support.api import Api
+from mscr.tests.data.faults import read, write
 
 ABORTS: Final = 90
 AT_ONCE: Final = 6

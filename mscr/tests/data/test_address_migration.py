@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from typing import Any
 
 import pytest
@@ -13,11 +12,12 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.core.config import Settings
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
 from mscr.models.email_key import email_key
 from mscr.testing.applications import running
 from mscr.testing.commands import finish, start
+from mscr.tests.support.paths import CLI
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 # In order of registration: the address, and the lookup key that was computed from it then.
@@ -66,7 +66,7 @@ def test_init_db_prints_which_accounts_share_an_address(empty_url: str, config: 
     asyncio.run(_on(empty_url, _insert))
     environment = {**os.environ, "DATABASE_URL": empty_url}
 
-    ended = finish(start([sys.executable, "cli.py", "init-db"], environment))
+    ended = finish(start([*CLI, "init-db"], environment))
 
     assert ended.status == 0
     assert ended.output.startswith(NOTICE)

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import Item, User
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.user import User
 from mscr.db.after_commit import after_commit
-from tests.data.conftest import make_user
+from mscr.tests.data.conftest import make_user
 
 
 class Undone(Exception):  # noqa: N818  # raised by these tests only

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.core.exceptions import ConflictError, RowsRefusedError
-from app.db.session import Database
-from app.models import User
-from app.models.tables import TABLES
-from app.schemas.base import PublicResource, RequestSchema
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.tables import TABLES
+from examples.catalogue.models.user import User
+from mscr.core.exceptions import ConflictError, RowsRefusedError
 from mscr.models.email_key import email_key
 from mscr.repositories.bulk_repository import BulkRepository
 from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from mscr.schemas.base import PublicResource, RequestSchema
 from mscr.schemas.bulk_schemas import BulkRequest, RowTarget
 from mscr.services.bulk_service import BulkService
 from mscr.services.idempotency_service import IdempotencyService

@@ -11,12 +11,12 @@ from sqlalchemy import JSON, Float, Numeric, String, Text, Time, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from app.core.exceptions import ValidationFailedError
-from app.db.session import Database
-from app.models.base import ExactNumeric, UTCDateTime
+from examples.catalogue.db.session import Database
+from mscr.core.exceptions import ValidationFailedError
 from mscr.db.database_errors import database_problem, database_reason
+from mscr.models.base import ExactNumeric, UTCDateTime
 from mscr.queries.column_bounds import check_of
-from tests.support.parcels import Depot, Parcel, repository
+from mscr.tests.support.parcels import Depot, Parcel, repository
 
 WIDE = Numeric(30, 3)
 DEEP: Any = json.loads("[" * 70 + "]" * 70)

@@ -10,21 +10,23 @@ from sqlalchemy import bindparam, text
 from sqlalchemy import insert as insert_statement
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from app.core.dependencies import DbSession
-from app.db.session import Database
-from app.models import Item, Tag, User, item_tags
-from app.models.base import utcnow
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.tag import Tag, item_tags
+from examples.catalogue.models.user import User
+from examples.catalogue.tests.api import Api
 from mscr.db.database_errors import (
     database_problem,
     database_reason,
     is_conflict,
     is_outdated,
 )
+from mscr.endpoints.database import DbSession
+from mscr.models.base import utcnow
 from mscr.queries.integrity import violates_unique, violates_uniqueness
 from mscr.testing.api import PASSWORD
 from mscr.testing.databases import on_postgresql
 from mscr.testing.problems import problem
-from tests.support.api import Api
 
 TRY_AGAIN = {
     "08006": "connection failure",

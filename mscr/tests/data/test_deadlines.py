@@ -8,12 +8,12 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlalchemy import text
 
-from app.core.dependencies import DbSession
-from app.db.session import Database
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.database import DbSession
 from mscr.testing.databases import checked_out, on_postgresql
 from mscr.testing.waiting import clients_of_database, connection_to, until
-from tests.data.faults import assert_unavailable, write, writers_locked_out
-from tests.support.api import Api
+from mscr.tests.data.faults import assert_unavailable, write, writers_locked_out
 
 # How far a response may exceed its deadline on a machine that is busy with other tests.
 SLACK_SECONDS = 2

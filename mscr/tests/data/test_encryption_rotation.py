@@ -11,17 +11,17 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.session import Database
-from app.models import User
-from app.models.base import encryption_context
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User
 from mscr.core.security.encryption import DecryptionError, EncryptionService
+from mscr.models.base import encryption_context
 from mscr.repositories.encrypted_value_repository import (
     EncryptedValueRepository,
     encrypted_columns,
 )
 from mscr.services.encryption_rotation_service import EncryptionRotationService, Rotation
 from mscr.testing.waiting import connection_to, until
-from tests.support.safes import TABLE, House, Safe, encrypted, house_of, make_safe, opened
+from mscr.tests.support.safes import TABLE, House, Safe, encrypted, house_of, make_safe, opened
 
 OLD_KEY: Final = secrets.token_bytes(32)
 NEW_KEY: Final = secrets.token_bytes(32)

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from httpx2 import AsyncClient
 
+from examples.catalogue.tests.api import Api
 from mscr.testing.api import PASSWORD
 from mscr.testing.plugin import SCRATCH
 from mscr.testing.postgres import PORT, PostgresServer
-from tests.data.faults import TEMPLATE, assert_unavailable, private_server
-from tests.support.api import Api
+from mscr.tests.data.faults import TEMPLATE, assert_unavailable, private_server
 
 # A name that moves from one server to the other, as in DNS. Open connections stay where they are.
 CURRENT_PRIMARY = SCRATCH / "primary"

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
 from mscr.db.caller import YOUTH, Caller, calling, current_caller, name_caller
 from mscr.testing.databases import checked_out
 

@@ -13,16 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.config import Settings
-from app.db.session import Database
-from app.project import project
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.project import project
+from examples.catalogue.tests.api import Api
 from mscr.db import caller
 from mscr.http.middleware import RequestMiddleware
 from mscr.testing.api import Account
 from mscr.testing.databases import checked_out, on_postgresql
 from mscr.testing.processes import app_processes
 from mscr.testing.waiting import connection_to, is_waiting, until
-from tests.support.api import Api
 
 RequestMaker = Callable[[ASGIApp, Account], "Request"]
 

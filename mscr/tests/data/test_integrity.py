@@ -3,9 +3,10 @@
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.db.session import Database
-from app.models import Item, User
-from app.repositories.user_repository import UserRepository
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.user import User
+from examples.catalogue.repositories.user_repository import UserRepository
 from mscr.queries.integrity import violates_unique
 
 

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import User
-from app.repositories.base import BaseRepository, SortColumns
+from examples.catalogue.models.user import User
 from mscr.queries.cursors import CursorCodec
 from mscr.queries.pagination import Page, Pager
+from mscr.queries.paging import SortColumns
+from mscr.repositories.base import BaseRepository
 from mscr.schemas.list_schemas import ListQuery, sort_field
-from tests.data.conftest import make_user
+from mscr.tests.data.conftest import make_user
 
 SORTABLE: SortColumns = {"full_name": User.full_name, "email": User.email_key}
 NAMES = [None, "a", "b", "a", None, "b", None]

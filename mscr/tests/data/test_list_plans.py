@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Database
-from app.models import Item
-from app.repositories.item_repository import ItemRepository
-from app.repositories.tag_repository import TagRepository
-from app.schemas.item_schemas import ItemListQuery, ItemSearchQuery
-from app.schemas.tag_schemas import TagListQuery
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item
+from examples.catalogue.repositories.item_repository import ItemRepository
+from examples.catalogue.repositories.tag_repository import TagRepository
+from examples.catalogue.schemas.item_schemas import ItemListQuery, ItemSearchQuery
+from examples.catalogue.schemas.tag_schemas import TagListQuery
 from mscr.queries.cursors import CursorCodec
 from mscr.queries.pagination import Pager, PageRequest, Slice
 from mscr.schemas.list_schemas import MAX_NUMBERED_ROWS
 from mscr.testing.databases import on_postgresql
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.waiting import connection_to
-from tests.data.plans import Plan, Sent, explain, sent_to
+from mscr.tests.data.plans import Plan, Sent, explain, sent_to
 
 ROWS = 40_000
 # A third are soft-deleted: the newest, which a list meets first and has to skip. A fifth of the

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from sqlalchemy import MetaData
 
-from app.core.config import get_settings
+from examples.catalogue.core.config import get_settings
 from mscr.db.migration_environment import MigrationEnvironment
 from mscr.db.migration_lock import MigrationLockError
 from mscr.models.migrated_types import render_item

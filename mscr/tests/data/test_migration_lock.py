@@ -18,7 +18,7 @@ from mscr.db.migration_lock import MigrationLockError, postgresql_lock, take_sql
 from mscr.testing.commands import ALEMBIC, finish, start
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.waiting import connection_to, until
-from tests.data.conftest import alembic_config
+from mscr.tests.data.conftest import alembic_config
 
 HOLDER = (
     "FROM pg_locks WHERE locktype = 'advisory' AND granted AND database ="

@@ -12,13 +12,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from app.core.config import PROJECT_ROOT, Settings, get_settings
+from examples.catalogue.core.config import Settings, get_settings
 from mscr.checks import migration_locks
 from mscr.checks.migration_locks import NO_SERVER, find_locks, main
 from mscr.testing.databases import on_postgresql
 from mscr.testing.waiting import connection_to
-from tests.data.conftest import alembic_config
-from tests.data.test_migrations import on_database, schema_of
+from mscr.tests.data.conftest import alembic_config
+from mscr.tests.data.test_migrations import on_database, schema_of
+from mscr.tests.support.paths import REPOSITORY
 
 HEADER = """
 import sqlalchemy as sa
@@ -66,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
 
 def add_migration(config: Config, folder: Path, body: str, extra: str = "") -> None:
     """Write one more migration, after the newest."""
-    own = PROJECT_ROOT / "migrations" / "versions"
+    own = REPOSITORY / "migrations" / "versions"
     config.set_main_option("version_locations", f"{own}{os.pathsep}{folder}")
     parent = ScriptDirectory.from_config(config).get_current_head()
     revision = f"new_{len(list(folder.iterdir()))}"
@@ -88,7 +89,7 @@ def test_the_migrations_of_the_project_block_no_writer_for_long() -> None:
 def test_the_command_passes_migrations_that_block_no_writer_for_long(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    main(PROJECT_ROOT)
+    main(REPOSITORY)
 
     assert capsys.readouterr().out == "no migration locks a table for long\n"
 
@@ -96,8 +97,8 @@ def test_the_command_passes_migrations_that_block_no_writer_for_long(
 def test_the_command_names_the_migration_and_its_rule(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(PROJECT_ROOT / "migrations", tmp_path / "migrations")
-    shutil.copy(PROJECT_ROOT / "alembic.ini", tmp_path)
+    shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
+    shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
     config = Config(tmp_path / "alembic.ini")
     folder = tmp_path / "migrations" / "versions"
     parent = ScriptDirectory.from_config(config).get_current_head()
@@ -163,7 +164,7 @@ def test_a_migration_gives_up_at_a_held_lock_and_unblocks_the_queue_behind_it(
             with pytest.raises(DBAPIError, match="lock timeout"):
                 await asyncio.to_thread(command.upgrade, config, "head")
 
-    monkeypatch.setattr("app.core.config.get_settings", short_lock_timeout)
+    monkeypatch.setattr("examples.catalogue.core.config.get_settings", short_lock_timeout)
     asyncio.run(meet_reader())
 
     asyncio.run(on_database(empty_url, insert_nothing))

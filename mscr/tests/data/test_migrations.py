@@ -20,11 +20,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.core.config import PROJECT_ROOT
-from app.models import Base
+from examples.catalogue.models.base import Base
 from mscr.db.search_index import is_search_index
 from mscr.testing.commands import ALEMBIC, finish, start
 from mscr.testing.waiting import clients_of_database, connection_to, until
+from mscr.tests.support.paths import REPOSITORY
 
 BROKEN_MIGRATION = """
 import sqlalchemy as sa
@@ -244,7 +244,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     before = schema_of(empty_url)
     head = str(ScriptDirectory.from_config(config).get_current_head())
     (tmp_path / "broken.py").write_text(BROKEN_MIGRATION.format(head=head))
-    own = PROJECT_ROOT / "migrations" / "versions"
+    own = REPOSITORY / "migrations" / "versions"
     config.set_main_option("version_locations", f"{own}{os.pathsep}{tmp_path}")
 
     with pytest.raises(DBAPIError, match="nonsense"):

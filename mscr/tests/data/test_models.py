@@ -10,13 +10,14 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from app.models import AuditEvent, Item, ItemStatus, RefreshToken, User
-from app.models.user import UserRole
+from examples.catalogue.models.item import Item, ItemStatus
+from examples.catalogue.models.kit_tables import AuditEvent, RefreshToken
+from examples.catalogue.models.user import User, UserRole
 from mscr.mail.composition import deliverable
 from mscr.models.audit_event import AuditOutcome
 from mscr.models.email_key import email_key
 from mscr.models.refresh_token import RevocationReason
-from tests.data.conftest import make_user
+from mscr.tests.data.conftest import make_user
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 INSERT_USER = text(

@@ -12,15 +12,21 @@ from httpx2 import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from app.core.config import Settings
-from app.core.dependencies import DbSession
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.database import DbSession
 from mscr.testing.api import Account
 from mscr.testing.applications import running
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.waiting import PATIENCE, clients_of_database, connection_to, until
-from tests.data.faults import assert_unavailable, migrated_database, private_server, read, write
-from tests.support.api import Api
+from mscr.tests.data.faults import (
+    assert_unavailable,
+    migrated_database,
+    private_server,
+    read,
+    write,
+)
 
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 OTHER_CLIENTS = text(f"SELECT pid {OTHERS}")

@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.session import Database
-from app.models import Item
-from app.models.tables import TABLES
-from app.repositories.item_repository import ItemRepository
-from app.schemas.item_schemas import ItemResponse
-from app.services.base import OwnedService
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.tables import TABLES
+from examples.catalogue.repositories.item_repository import ItemRepository
+from examples.catalogue.schemas.item_schemas import ItemResponse
+from examples.catalogue.tests.api import Api
 from mscr.core.exceptions import IdempotencyKeyInUseError
 from mscr.core.idempotency import KeyScope
 from mscr.http.representation import Representations
 from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from mscr.services.idempotency_service import IdempotencyService, IdempotentRequest
+from mscr.services.owned_service import OwnedService
 from mscr.testing.databases import on_postgresql
-from tests.support.api import Api
 
 
 class ItemService(OwnedService[Item]):

@@ -12,23 +12,26 @@ from httpx2 import Response
 from sqlalchemy import ForeignKey, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.core.dependencies import get_principal
-from app.core.exceptions import UnauthorizedError
-from app.core.security.permissions import allows
-from app.db.session import Database
-from app.models import Base, Item, Tag, User
-from app.repositories.base import OwnedRepository
-from app.repositories.user_repository import UserRepository
+from examples.catalogue.core.permissions import allows
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.base import Base
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.tag import Tag
+from examples.catalogue.models.user import User
+from examples.catalogue.repositories.user_repository import UserRepository
+from examples.catalogue.tests.api import Api
+from mscr.core.exceptions import UnauthorizedError
 from mscr.core.security.jwt import TokenClaims
 from mscr.core.security.principal import Principal
+from mscr.endpoints.callers import get_principal
 from mscr.models.ownership import owned_models
+from mscr.repositories.owned_repository import OwnedRepository
 from mscr.repositories.owned_row_repository import OwnedRowRepository
 from mscr.testing.api import Account
 from mscr.testing.databases import on_postgresql
 from mscr.testing.problems import problem
 from mscr.testing.waiting import connection_to, until
-from tests.api.test_idempotency import is_waiting_for_a_lock
-from tests.support.api import Api
+from mscr.tests.api.test_idempotency import is_waiting_for_a_lock
 
 ITEMS = "/api/v1/items"
 

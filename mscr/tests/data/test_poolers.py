@@ -10,9 +10,9 @@ from sqlalchemy import NullPool, func, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.config import Settings
-from app.db.session import Database
-from app.project import project
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.project import project
 from mscr.cli.faults import Fault, database_faults
 from mscr.connections.pooler import Pooler, PoolerError
 from mscr.db.driver_connection import RenewingConnection

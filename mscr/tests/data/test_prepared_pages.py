@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Integer, bindparam, select
 
-from app.db.session import Database
-from app.models import Item
-from app.models.item import ItemStatus
-from app.schemas.item_schemas import ItemListQuery
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item, ItemStatus
+from examples.catalogue.schemas.item_schemas import ItemListQuery
 from mscr.queries.cursors import CursorCodec
 from mscr.queries.pagination import Pager, PageRequest
 from mscr.queries.prepared_pages import PreparedPages
-from tests.data.conftest import make_user
+from mscr.tests.data.conftest import make_user
 
 PAGER = Pager(CursorCodec([b"k" * 32]))
 TITLES = ["apple", "banana", "cherry", "damson"]

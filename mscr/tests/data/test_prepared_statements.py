@@ -12,19 +12,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.db.session import Database
-from app.models import User
-from app.models.base import UTCDateTime, utcnow
-from app.models.tables import TABLES
-from app.repositories.item_view import SHOWN
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.tables import TABLES
+from examples.catalogue.models.user import User
+from examples.catalogue.repositories.item_view import SHOWN
 from mscr.db.compiled_statement import TRACERS
 from mscr.db.shared_connection import shared_connection
+from mscr.models.base import UTCDateTime, utcnow
 from mscr.queries.prepared_statement import PreparedStatement
 from mscr.repositories.refresh_token_repository import RefreshTokenRepository
 from mscr.repositories.token_rotation import RotationStatements
 from mscr.testing.databases import checked_out, on_postgresql
 from mscr.testing.waiting import is_waiting, until
-from tests.data.conftest import make_user
+from mscr.tests.data.conftest import make_user
 
 RENAME = PreparedStatement(
     update(User)

@@ -16,13 +16,15 @@ from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.config import Settings
-from app.db.session import Database
-from app.models import Base, Item, RefreshToken
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.base import Base
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.kit_tables import RefreshToken
+from examples.catalogue.tests.api import Api
 from mscr.db import replica as replica_reads
 from mscr.testing.api import Account
 from mscr.testing.postgres import PostgresServer
-from tests.support.api import Api
 
 AWAY = {"sqlite": "sqlite+aiosqlite:////nowhere/a.db", "postgresql": "postgresql://a@127.0.0.1:1/a"}
 

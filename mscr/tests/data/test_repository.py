@@ -8,10 +8,11 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.session import Database
-from app.models import Item, ItemStatus, User
-from app.repositories.base import BaseRepository
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item, ItemStatus
+from examples.catalogue.models.user import User
 from mscr.db.after_commit import after_commit
+from mscr.repositories.base import BaseRepository
 from mscr.repositories.connection import ConnectionMixin
 from mscr.testing.databases import checked_out, on_sqlite
 

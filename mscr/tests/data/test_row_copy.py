@@ -34,9 +34,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.models.base import ExactNumeric, UTCDateTime
 from mscr.db.row_copy import CopyError, _unreadable, copy_rows
 from mscr.db.unfit_values import find_unfit
+from mscr.models.base import ExactNumeric, UTCDateTime
 from mscr.testing.databases import on_postgresql
 
 

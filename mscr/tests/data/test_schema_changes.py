@@ -13,20 +13,21 @@ from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.dependencies import DbSession
-from app.db.session import Database
-from app.models import Item, User
-from app.repositories.user_repository import UserRepository
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.user import User
+from examples.catalogue.repositories.user_repository import UserRepository
+from examples.catalogue.tests.api import Api
 from mscr.db.database_errors import is_outdated
+from mscr.endpoints.database import DbSession
 from mscr.http.routing import Router
 from mscr.queries.prepared_statement import PreparedStatement
 from mscr.services.unit_of_work import retried
 from mscr.testing.api import Account
 from mscr.testing.databases import checked_out, on_postgresql
 from mscr.testing.waiting import connection_to
-from tests.data.conftest import make_user
-from tests.data.faults import assert_unavailable
-from tests.support.api import Api
+from mscr.tests.data.conftest import make_user
+from mscr.tests.data.faults import assert_unavailable
 
 # Changes that docs/database.md calls free: PostgreSQL rewrites no row.
 COLUMNS: Final = (("items", "status"), ("users", "full_name"), ("tags", "name"), ("users", "email"))

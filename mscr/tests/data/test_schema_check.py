@@ -41,16 +41,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType, TypeEngine
 from structlog.testing import capture_logs
 
-from app.db.search_index import search_columns
-from app.db.session import Database
-from app.models import Base
-from app.models.base import ExactNumeric, UTCDateTime
+from examples.catalogue.db.session import Database, search_columns
+from examples.catalogue.models.base import Base
 from mscr.db.column_types import is_unfit
 from mscr.db.schema_check import SchemaCheck, find_faults
+from mscr.models.base import ExactNumeric, UTCDateTime
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.problems import problem
 from mscr.testing.waiting import connection_to
-from tests.test_cli import Cli
+from mscr.tests.test_cli import Cli
 
 READY = "/health/ready"
 FATAL = {

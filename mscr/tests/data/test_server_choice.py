@@ -12,13 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from app.core.config import Settings
-from app.db.session import Database
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.main import create_app
 from mscr.connections.urls.choice_of_server import NoSuitableServerError, ServerChoice
 from mscr.testing.applications import running
 from mscr.testing.postgres import PostgresServer
-from tests.test_cli import Cli, assert_refused
+from mscr.tests.test_cli import Cli, assert_refused
 
 
 @pytest.fixture

@@ -11,14 +11,16 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Message, Receive, Scope, Send
 
-from app.core.dependencies import CurrentUser, DbSession, ReadDbSession
-from app.core.responses import SuccessResponse, success_response
-from app.db.session import Database, get_read_db
-from app.models import Item, User
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.user import User
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.callers import CurrentUser
+from mscr.endpoints.database import DbSession, ReadDbSession, get_read_db
+from mscr.http.responses import SuccessResponse, success_response
 from mscr.testing.databases import checked_out, on_postgresql, on_sqlite
 from mscr.testing.waiting import clients_of_database, connection_to
-from tests.data.conftest import make_user
-from tests.support.api import Api
+from mscr.tests.data.conftest import make_user
 
 INSERT_USER = text(
     "INSERT INTO users (public_id, email, email_key, password_hash) VALUES ('x', 'x', 'x', 'x')"

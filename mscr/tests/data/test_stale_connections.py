@@ -15,18 +15,18 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
-from app.core.config import Settings
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
+from examples.catalogue.tests.api import Api
 from mscr.connections.keepalive import keep_alive
 from mscr.db.driver_connection import RenewingConnection, SessionEndedError
 from mscr.testing.api import Account
 from mscr.testing.postgres import PORT, PostgresServer
 from mscr.testing.silent_proxy import SilentProxy, silent_proxy
-from tests.data.faults import TEMPLATE, assert_unavailable, private_server, read, write
-from tests.support.api import Api
+from mscr.tests.data.faults import TEMPLATE, assert_unavailable, private_server, read, write
 
 if TYPE_CHECKING:
-    from app.db.session import Database
+    from examples.catalogue.db.session import Database
 
 # Without the check, a request waits 11 s for its deadline, and shutdown 11 s per connection.
 SOON = 4

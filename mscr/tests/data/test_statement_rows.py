@@ -31,8 +31,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.db.session import Database
-from app.models import Item, User
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.user import User
 from mscr.models.base import ExactNumeric, UTCDateTime
 from mscr.queries.prepared_statement import PreparedStatement
 

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import ForeignKey, Index, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.models import Base as Ours
-from app.models.tables import TABLES
+from examples.catalogue.models.base import Base as Ours
+from examples.catalogue.models.tables import TABLES
 from mscr.models.account import AccountMixin, unique_email
 from mscr.models.audit_event import AuditEventMixin, audit_indexes
 from mscr.models.base import NAMING_CONVENTION, ModelBase

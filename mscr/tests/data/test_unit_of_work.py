@@ -12,24 +12,26 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.dependencies import DbSession
-from app.core.exceptions import EmailTakenError
-from app.db.session import Database
-from app.models import Item, RefreshToken, User
-from app.repositories.item_repository import ItemRepository
-from app.repositories.user_repository import UserRepository
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.kit_tables import RefreshToken
+from examples.catalogue.models.user import User
+from examples.catalogue.repositories.item_repository import ItemRepository
+from examples.catalogue.repositories.user_repository import UserRepository
+from examples.catalogue.tests.api import Api
+from mscr.core.exceptions import EmailTakenError
 from mscr.db import retry
 from mscr.db.after_commit import after_commit
 from mscr.db.retry import MAX_TRIES
+from mscr.endpoints.database import DbSession
 from mscr.services.unit_of_work import retried
 from mscr.testing.api import Account
 from mscr.testing.databases import checked_out, on_postgresql, on_sqlite
 from mscr.testing.problems import problem
 from mscr.testing.table_rows import all_rows
 from mscr.testing.waiting import connection_to, is_waiting, until
-from tests.data.conftest import make_user
-from tests.data.faults import writers_locked_out
-from tests.support.api import Api
+from mscr.tests.data.conftest import make_user
+from mscr.tests.data.faults import writers_locked_out
 
 # Fail only the first time: a rollback does not undo a sequence.
 DEADLOCK_ONCE = (

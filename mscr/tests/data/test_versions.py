@@ -7,13 +7,15 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.dependencies import DbSession
-from app.db.session import Database
-from app.models import Base, Item, User
-from app.models.base import utcnow
-from app.models.tables import TABLES
-from app.repositories.item_repository import ItemRepository
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.base import Base
+from examples.catalogue.models.item import Item
+from examples.catalogue.models.tables import TABLES
+from examples.catalogue.models.user import User
+from examples.catalogue.repositories.item_repository import ItemRepository
 from mscr.core.idempotency import KeyScope
+from mscr.endpoints.database import DbSession
+from mscr.models.base import utcnow
 from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from mscr.repositories.owned_row_repository import OwnedRowRepository
 from mscr.testing.databases import on_postgresql

@@ -6,8 +6,8 @@ import socket
 from typing import Final
 
 from mscr.testing.server import Server, ServerError
-from tests.deploy.nginx import unprivileged
-from tests.deploy.programs import require
+from mscr.tests.deploy.nginx import unprivileged
+from mscr.tests.deploy.programs import require
 
 NAME: Final = "haproxy.cfg"
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from mscr.testing.scratch import Account
 from mscr.testing.server import Server, ServerError
-from tests.deploy.programs import require
+from mscr.tests.deploy.programs import require
 
 # Paths are relative to the scratch directory, which the worker may write to.
 CONFIGURATION: Final = """\

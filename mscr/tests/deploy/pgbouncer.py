@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 
 from mscr.testing.postgres import PORT, PostgresServer
 from mscr.testing.server import Server
-from tests.deploy.programs import require
+from mscr.tests.deploy.programs import require
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.config import Settings
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
 from mscr.testing.applications import running
 from mscr.testing.commands import finish, start
 from mscr.testing.postgres import PostgresServer
-from tests.data.faults import migrated_database, private_server
-from tests.deploy.pgbouncer import PgBouncer
+from mscr.tests.data.faults import migrated_database, private_server
+from mscr.tests.deploy.pgbouncer import PgBouncer
+from mscr.tests.support.paths import CLI
 
 DROPPED: Final = "extra_float_digits,statement_timeout,lock_timeout"
 IDLE: Final = "idle_in_transaction_session_timeout,default_transaction_read_only"
@@ -77,7 +78,7 @@ async def test_doctor_names_the_wrong_setting_in_one_line(
             "DATABASE_URL": pooler.in_front_of(url),
             "DATABASE_POOLER": declared,
         }
-        ended = finish(start([sys.executable, "cli.py", "doctor"], environment))
+        ended = finish(start([*CLI, "doctor"], environment))
 
     assert ended.status == 1
     [line] = [line for line in ended.output.splitlines() if "FAILED" in line]
@@ -132,7 +133,7 @@ async def test_a_refusal_by_the_pooler_itself_has_its_own_remedy(
     with PgBouncer(server, "transaction", **options) as pooler:
         place = pooler.in_front_of(url)
         environment = os.environ | {"DATABASE_URL": place, "DATABASE_POOLER": "transaction"}
-        ended = finish(start([sys.executable, "cli.py", "doctor"], environment))
+        ended = finish(start([*CLI, "doctor"], environment))
 
     [line] = [line for line in ended.output.splitlines() if "FAILED" in line]
     assert line.endswith(remedy)

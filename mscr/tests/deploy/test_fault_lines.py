@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
@@ -17,12 +16,13 @@ from mscr.testing.commands import ALEMBIC, Ended, finish, start
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.tls_servers import postgres_with_tls, server_that_says, server_with_tls
 from mscr.testing.waiting import connection_to
-from tests.core.test_diagnosis import SECRET, prepare, url_of
-from tests.data.faults import TEMPLATE, private_server
+from mscr.tests.core.test_diagnosis import SECRET, prepare, url_of
+from mscr.tests.data.faults import TEMPLATE, private_server
+from mscr.tests.support.paths import CLI
 
 pytestmark = pytest.mark.long
 
-CLI = [sys.executable, "cli.py"]
+
 COMMANDS = {
     "doctor": [*CLI, "doctor"],
     "init-db": [*CLI, "init-db"],

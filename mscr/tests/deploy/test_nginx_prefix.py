@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from mscr.testing.api import PASSWORD
-from tests.deploy.nginx import Nginx
-from tests.test_cli import Cli, free_port
-from tests.test_cli_server import Serving, clients_in
+from mscr.tests.deploy.nginx import Nginx
+from mscr.tests.test_cli import Cli, free_port
+from mscr.tests.test_cli_server import Serving, clients_in
 
 ROOT: Final = "/svc"
 CLIENT: Final = "127.0.0.9"

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.core.config import PROJECT_ROOT
 from mscr.testing.valkey import ValkeyServer
-from tests.deploy.test_restarts import database_url, production, server
-from tests.test_cli import free_port
+from mscr.tests.deploy.test_restarts import database_url, production, server
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import free_port
 
 __all__ = ["database_url", "server"]
 
@@ -28,14 +28,20 @@ class Uvicorn:
     def __init__(self, settings: dict[str, str], workers: int, log: Path) -> None:
         self.port = free_port()
         self._log = log
-        command = [sys.executable, "-m", "uvicorn", "app.main:app", f"--port={self.port}"]
+        command = [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "examples.catalogue.main:app",
+            f"--port={self.port}",
+        ]
         with log.open("wb") as output:
             self.process = subprocess.Popen(  # noqa: S603 - the test's own command
                 [*command, f"--workers={workers}"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                cwd=PROJECT_ROOT,
+                cwd=REPOSITORY,
                 env=settings,
             )
 

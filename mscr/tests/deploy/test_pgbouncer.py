@@ -12,21 +12,21 @@ from sqlalchemy import NullPool, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.config import Settings
-from app.core.dependencies import DbSession
-from app.db.session import Database
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
+from mscr.endpoints.database import DbSession
 from mscr.queries.prepared_statement import PreparedStatement
 from mscr.testing.api import Account
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.waiting import until
-from tests.data.faults import (
+from mscr.tests.data.faults import (
     assert_unavailable,
     migrated_database,
     private_server,
     writers_locked_out,
 )
-from tests.deploy.pgbouncer import PgBouncer
-from tests.support.api import Api
+from mscr.tests.deploy.pgbouncer import PgBouncer
 
 SLACK_SECONDS: Final = 2
 CALLERS: Final = 12

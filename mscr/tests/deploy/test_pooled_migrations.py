@@ -12,8 +12,8 @@ from sqlalchemy import text
 from mscr.testing.commands import ALEMBIC, Ended, finish, start
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.waiting import connection_to, until
-from tests.data.faults import private_server
-from tests.deploy.pgbouncer import PgBouncer
+from mscr.tests.data.faults import private_server
+from mscr.tests.deploy.pgbouncer import PgBouncer
 
 LOCKS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
 

@@ -5,7 +5,6 @@ import json
 import re
 import secrets
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -14,17 +13,18 @@ from typing import Final
 import httpx2
 import pytest
 
-from app.core.config import PROJECT_ROOT, Settings
+from examples.catalogue.core.config import Settings
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.valkey import ValkeyServer
 from mscr.testing.waiting import connection_to
-from tests.data.faults import migrated_database, private_server
-from tests.deploy.haproxy import HAProxy
-from tests.deploy.load import Load, in_turns
-from tests.deploy.nginx import Nginx
-from tests.test_cli import free_port
+from mscr.tests.data.faults import migrated_database, private_server
+from mscr.tests.deploy.haproxy import HAProxy
+from mscr.tests.deploy.load import Load, in_turns
+from mscr.tests.deploy.nginx import Nginx
+from mscr.tests.support.paths import CLI, REPOSITORY
+from mscr.tests.test_cli import free_port
 
-DEPLOY: Final = PROJECT_ROOT / "deploy"
+DEPLOY: Final = REPOSITORY / "deploy"
 PATIENCE_SECONDS: Final = 90
 # The time until HAProxy's next health check, on a busy machine. An orchestrator waits as long
 # before it stops the next instance (`minReadySeconds` in Kubernetes).
@@ -47,10 +47,10 @@ class Instance:
         self._log = log
 
     async def start(self) -> None:
-        command = [sys.executable, "cli.py", "serve"]
+        command = [*CLI, "serve"]
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command, cwd=PROJECT_ROOT, env=self._settings, stdout=log, stderr=log
+                *command, cwd=REPOSITORY, env=self._settings, stdout=log, stderr=log
             )
         async with httpx2.AsyncClient(trust_env=False, timeout=30) as client:
 

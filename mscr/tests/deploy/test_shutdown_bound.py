@@ -5,7 +5,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -19,7 +18,8 @@ from mscr.testing.postgres import PORT, PostgresServer
 from mscr.testing.silent_proxy import SilentProxy, silent_proxy
 from mscr.testing.valkey import ValkeyServer
 from mscr.testing.waiting import until
-from tests.data.faults import TEMPLATE, private_server
+from mscr.tests.data.faults import TEMPLATE, private_server
+from mscr.tests.support.paths import CLI
 
 SHUTDOWN_SECONDS = 4
 # On top of the application's bound: the interpreter's exit, on a busy machine.
@@ -65,7 +65,7 @@ async def served(database: SilentProxy, store: SilentProxy) -> AsyncIterator[Ser
         "REDIS_URL": f"redis://127.0.0.1:{store.port}/0",
         "SHUTDOWN_TIMEOUT_SECONDS": str(SHUTDOWN_SECONDS),
     }
-    process = start([sys.executable, "cli.py", "serve"], environment)
+    process = start([*CLI, "serve"], environment)
     try:
         async with AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 

@@ -4,10 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.core.config import PROJECT_ROOT
-from tests.deploy.programs import require
+from mscr.tests.deploy.programs import require
+from mscr.tests.support.paths import REPOSITORY
 
-UNIT = PROJECT_ROOT / "deploy/backend.service"
+UNIT = REPOSITORY / "deploy/backend.service"
 
 
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Final
 import httpx2
 import pytest
 
-from app.core.config import PROJECT_ROOT
-from tests.deploy.nginx import Nginx
-from tests.test_cli import Cli, free_port
-from tests.test_cli_server import clients_in
+from mscr.tests.deploy.nginx import Nginx
+from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.test_cli import Cli, free_port
+from mscr.tests.test_cli_server import clients_in
 
 START_TIMEOUT_SECONDS: Final = 60
 SOCKET: Final = "app.sock"
@@ -40,13 +40,19 @@ def test_a_proxy_on_a_unix_socket_is_trusted_as_unix(tmp_path: Path, sqlite_temp
     nginx = Nginx(SERVER.format(port=port, socket=SOCKET), port=port)
     settings = {"ROOT_PATH": "/svc", "TRUSTED_PROXIES": "unix", "LOG_JSON": "true"}
     with nginx, log.open("wb") as output:
-        command = [sys.executable, "-m", "uvicorn", "app.main:app", "--no-access-log"]
+        command = [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "examples.catalogue.main:app",
+            "--no-access-log",
+        ]
         with subprocess.Popen(  # noqa: S603 - the test's own command
             [*command, "--no-proxy-headers", "--uds", str(nginx.scratch.path / SOCKET)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            cwd=PROJECT_ROOT,
+            cwd=REPOSITORY,
             env=cli.environment(**settings),
         ) as process:
             try:

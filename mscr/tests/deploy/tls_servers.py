@@ -14,7 +14,7 @@ import pytest
 
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.server import Server
-from tests.deploy.programs import require
+from mscr.tests.deploy.programs import require
 
 if TYPE_CHECKING:
     from mscr.testing.valkey import ValkeyServer

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from httpx2 import Client
 
-from tests.e2e.pages import page_server
-from tests.e2e.served import Served, serving
-from tests.e2e.webdriver import Browser, missing_programs, new_browser, running_driver
+from mscr.tests.e2e.pages import page_server
+from mscr.tests.e2e.served import Served, serving
+from mscr.tests.e2e.webdriver import Browser, missing_programs, new_browser, running_driver
 
 MISSING = """\
 {programs} not found: these tests need a browser and its driver.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, NamedTuple
 
-from tests.e2e.webdriver import Browser
+from mscr.tests.e2e.webdriver import Browser
 
 # An inline icon, because the browser would request one otherwise.
 PAGE: Final = b'<!doctype html><title>A page</title><link rel="icon" href="data:,"><p>A page</p>'

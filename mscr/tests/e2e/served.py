@@ -15,7 +15,8 @@ from typing import Final
 
 import httpx2
 
-from app.core.config import PROJECT_ROOT, Settings
+from examples.catalogue.core.config import Settings
+from mscr.tests.support.paths import REPOSITORY
 
 START_TIMEOUT: Final = timedelta(seconds=60)
 POLL_INTERVAL: Final = timedelta(milliseconds=50)
@@ -50,7 +51,7 @@ class Served:
 
 @contextmanager
 def serving(
-    database: Path, command: Sequence[str] = ("cli", "serve"), **settings: str
+    database: Path, command: Sequence[str] = ("examples.catalogue", "serve"), **settings: str
 ) -> Iterator[Served]:
     """Serve by `python -m command`."""
     port = _free_port()
@@ -71,7 +72,7 @@ def serving(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            cwd=PROJECT_ROOT,
+            cwd=REPOSITORY,
             env=outside | own | settings,
         ) as process,
     ):

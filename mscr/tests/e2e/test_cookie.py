@@ -10,9 +10,9 @@ from typing import Any, Final
 import httpx2
 import pytest
 
-from tests.e2e.conftest import Site
-from tests.e2e.pages import Answer, fetch, submit
-from tests.e2e.webdriver import Browser
+from mscr.tests.e2e.conftest import Site
+from mscr.tests.e2e.pages import Answer, fetch, submit
+from mscr.tests.e2e.webdriver import Browser
 
 NAME: Final = "__Host-refresh_token"
 AUTH: Final = "/api/v1/auth"

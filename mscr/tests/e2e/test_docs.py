@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.e2e.conftest import Site
-from tests.e2e.webdriver import Browser
+from mscr.tests.e2e.conftest import Site
+from mscr.tests.e2e.webdriver import Browser
 
 CREDENTIALS: Final = {"email": "ada@example.com", "password": "seven wet umbrellas"}
 LOCAL: Final = {"data", "blob"}

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.deploy.nginx import Nginx
-from tests.deploy.test_nginx_prefix import SERVER
-from tests.e2e.served import serving
-from tests.e2e.test_docs import LOCAL, authorize_and_ask_who_i_am, register
-from tests.e2e.webdriver import Browser
+from mscr.tests.deploy.nginx import Nginx
+from mscr.tests.deploy.test_nginx_prefix import SERVER
+from mscr.tests.e2e.served import serving
+from mscr.tests.e2e.test_docs import LOCAL, authorize_and_ask_who_i_am, register
+from mscr.tests.e2e.webdriver import Browser
 
 ROOT: Final = "/svc"
 

@@ -9,15 +9,15 @@ from typing import Final
 
 import pytest
 
-from app.core.config import PROJECT_ROOT
 from examples.catalogue.project import project as catalogue
 from mscr.testing.databases import migrate
-from tests.e2e.served import serving
-from tests.e2e.workshop import Workshop
+from mscr.tests.e2e.served import serving
+from mscr.tests.e2e.workshop import Workshop
+from mscr.tests.support.paths import REPOSITORY
 
 SOURCES: Final = Path(__file__).with_name("python_client")
 # A separate environment: the generated client needs httpx, and the project uses httpx2.
-LOCK: Final = PROJECT_ROOT / "requirements-client.lock"
+LOCK: Final = REPOSITORY / "requirements-client.lock"
 PACKAGE: Final = "generated_client"
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from examples.catalogue.project import project as catalogue
 from mscr.testing.databases import migrate
-from tests.e2e.served import serving
-from tests.e2e.workshop import Workshop
+from mscr.tests.e2e.served import serving
+from mscr.tests.e2e.workshop import Workshop
 
 SOURCES: Final = Path(__file__).with_name("typescript")
 PROGRAMS: Final = ("node", "npm")
@@ -44,7 +44,10 @@ def _install(workshop: Workshop) -> None:
 
 
 def seen_by(
-    workshop: Workshop, client: str, database: Path, command: Sequence[str] = ("cli", "serve")
+    workshop: Workshop,
+    client: str,
+    database: Path,
+    command: Sequence[str] = ("examples.catalogue", "serve"),
 ) -> dict[str, Any]:
     """Run the compiled client against the application, and return what it prints."""
     with serving(database, command) as api:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from app.core.config import PROJECT_ROOT
 from examples.catalogue.core.config import Settings
 from examples.catalogue.project import project as catalogue
+from mscr.tests.support.paths import REPOSITORY
 
-TOOLS: Final = PROJECT_ROOT / ".tools"
+TOOLS: Final = REPOSITORY / ".tools"
 
 
 class Workshop:
@@ -24,7 +24,7 @@ class Workshop:
     def fill(self, sources: Path) -> None:
         """Copy the client's sources, the committed OpenAPI document, and that of the catalogue."""
         shutil.copytree(sources, self.path, dirs_exist_ok=True)
-        shutil.copy(PROJECT_ROOT / "openapi.json", self.path)
+        shutil.copy(REPOSITORY / "openapi.json", self.path)
         settings = Settings.from_env_file(None)
         document = json.dumps(catalogue.create_app(settings).openapi())
         (self.path / "catalogue.json").write_text(document)

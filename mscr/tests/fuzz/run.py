@@ -19,8 +19,8 @@ from schemathesis.schemas import BaseSchema
 
 from mscr.testing.api import Account
 from mscr.testing.routes import SAFE_METHODS, Caller
-from tests.fuzz.callers import FuzzedApplication, LoggedIn
-from tests.fuzz.inputs import know_refresh_token, register
+from mscr.tests.fuzz.callers import FuzzedApplication, LoggedIn
+from mscr.tests.fuzz.inputs import know_refresh_token, register
 
 # On a path like /items/my, the methods of /items/{public_id} give 422 instead of 405, because `my`
 # is no id. These checks expect 405, so skip them on such paths only.

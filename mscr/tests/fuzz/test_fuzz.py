@@ -17,8 +17,8 @@ from mscr.testing.api import Api
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.openapi import operations
 from mscr.testing.routes import CALLERS, Caller
-from tests.fuzz.callers import FuzzedApplication
-from tests.fuzz.run import Effort, Outcome, fuzz, shadowed
+from mscr.tests.fuzz.callers import FuzzedApplication
+from mscr.tests.fuzz.run import Effort, Outcome, fuzz, shadowed
 
 
 def effort() -> Effort:

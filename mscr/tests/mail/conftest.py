@@ -6,11 +6,11 @@ import pytest
 from httpx2 import AsyncClient
 from pydantic import SecretStr
 
-from app.core.config import Settings
-from app.db.session import Database
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
 from mscr.testing.mail_registration import PUBLIC_URL
 from mscr.testing.mail_server import MailServer, mail_server
-from tests.mail.api import MailApi
+from mscr.tests.mail.api import MailApi
 
 
 @pytest.fixture

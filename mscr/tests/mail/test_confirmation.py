@@ -11,11 +11,12 @@ from fastapi import FastAPI
 from httpx2 import Response
 from sqlalchemy import select
 
-from app.core.config import Settings
-from app.core.state import Collaborators
-from app.db.session import Database
-from app.main import create_app
-from app.models import AuditEvent, User
+from examples.catalogue.core.config import Settings
+from examples.catalogue.db.session import Database
+from examples.catalogue.main import create_app
+from examples.catalogue.models.kit_tables import AuditEvent
+from examples.catalogue.models.user import User
+from mscr.collaborators import Collaborators
 from mscr.core.security import registration_token
 from mscr.core.security.encryption import EncryptionService
 from mscr.testing.api import PASSWORD
@@ -24,7 +25,7 @@ from mscr.testing.mail_registration import CONFIRM
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.table_rows import all_rows, rows_but_the_audit_log
 from mscr.testing.tokens import session_id
-from tests.mail.api import MailApi
+from mscr.tests.mail.api import MailApi
 
 EMAIL = "Ada@example.com"
 CALLERS = 20

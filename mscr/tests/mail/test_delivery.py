@@ -6,14 +6,14 @@ import re
 
 import pytest
 
-from app.core.config import Settings
-from app.main import create_app
+from examples.catalogue.core.config import Settings
+from examples.catalogue.main import create_app
 from mscr.testing.api import PASSWORD
 from mscr.testing.applications import client_from
 from mscr.testing.databases import on_sqlite
 from mscr.testing.mail_registration import LINK, REGISTER
 from mscr.testing.mail_server import MailServer
-from tests.mail.api import MailApi
+from mscr.tests.mail.api import MailApi
 
 pytestmark = on_sqlite
 

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from app.core.config import PROJECT_ROOT
 from mscr.testing.crawl import Answer, crawl
 from mscr.testing.databases import on_sqlite
 from mscr.testing.json_schema import Schema, SchemaReader
@@ -14,7 +13,8 @@ from mscr.testing.openapi import operations, undocumented
 from mscr.testing.recorded_routes import RecordFile
 from mscr.testing.route_checks.records import FILE
 from mscr.testing.routes import routes_of
-from tests.mail.api import MailApi
+from mscr.tests.mail.api import MailApi
+from mscr.tests.support.paths import REPOSITORY
 
 pytestmark = on_sqlite
 
@@ -28,7 +28,7 @@ def openapi(app: FastAPI) -> Schema:
 
 def test_one_route_is_added(app: FastAPI) -> None:
     recorded = {
-        route: facts["name"] for route, facts in RecordFile(PROJECT_ROOT / FILE).read().items()
+        route: facts["name"] for route, facts in RecordFile(REPOSITORY / FILE).read().items()
     }
     found = {name: route.operation.get("operationId", "") for name, route in routes_of(app).items()}
     assert found == {**recorded, OPEN: "confirm_registration"}

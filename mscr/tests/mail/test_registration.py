@@ -11,8 +11,8 @@ from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import func, select
 from starlette.types import Message, Receive, Scope, Send
 
-from app.db.session import Database
-from app.models import User
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.user import User
 from mscr.core.security.password import PasswordService
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_sqlite
@@ -20,7 +20,7 @@ from mscr.testing.mail_registration import LINK, PUBLIC_URL, REGISTER, link_toke
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.table_rows import all_rows, rows_but_the_audit_log, set_columns
 from mscr.testing.tokens import counted_statements
-from tests.mail.api import MailApi
+from mscr.tests.mail.api import MailApi
 
 FREE = "new@example.com"
 

@@ -6,7 +6,7 @@ import socket
 
 from mscr.server.limits import KIB, Limits
 from mscr.server.refusal import Answer, Refusal
-from tests.server.serving import HOST, Call, echo, request, serving
+from mscr.tests.server.serving import HOST, Call, echo, request, serving
 
 CHUNKED = b"Transfer-Encoding: chunked"
 SMALL = Limits(head_bytes=1000, target_bytes=400, headers=20, chunk_overhead=500)

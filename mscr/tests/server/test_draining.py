@@ -17,7 +17,7 @@ from mscr.server.draining import DrainingServer, stop_on_hangup
 from mscr.server.limits import Limits
 from mscr.server.status import ServerStatus, find_status
 from mscr.server.workers import Worker
-from tests.server.serving import Call, Running, echo, request, serving
+from mscr.tests.server.serving import Call, Running, echo, request, serving
 
 CHUNKED = b"Transfer-Encoding: chunked"
 

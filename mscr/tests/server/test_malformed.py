@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.server.serving import HOST, request, serving
+from mscr.tests.server.serving import HOST, request, serving
 
 CHUNKED = b"Transfer-Encoding: chunked"
 CLOSE = b"Connection: close"

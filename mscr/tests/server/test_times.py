@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mscr.server.limits import Limits
-from tests.server.serving import Call, echo, request, serving
+from mscr.tests.server.serving import Call, echo, request, serving
 
 QUICK = Limits(head_seconds=0.2, body_seconds=0.2, write_seconds=0.2, bytes_per_second=100)
 CHUNKED = b"Transfer-Encoding: chunked"

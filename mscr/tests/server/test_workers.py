@@ -13,10 +13,10 @@ from contextlib import contextmanager
 import pytest
 
 from mscr.server.workers import Workers
-from tests.server.serving import request
-from tests.server.test_draining import config
+from mscr.tests.server.serving import request
+from mscr.tests.server.test_draining import config
 
-TARGET = "tests.server.supervised:application"
+TARGET = "mscr.tests.server.supervised:application"
 PATIENCE_SECONDS = 60
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
@@ -27,7 +27,7 @@ class Supervised:
 
     def __init__(self, drain: float, target: str) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - the test's own command
-            [sys.executable, "-m", "tests.server.supervised", str(drain), target],
+            [sys.executable, "-m", "mscr.tests.server.supervised", str(drain), target],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -1,8 +1,8 @@
 """`cli.py` of a project whose models have encrypted columns."""
 
-from app.cli import app
-from app.models import Base
-from tests.support.safes import TABLE
+from examples.catalogue.cli import app
+from examples.catalogue.models.base import Base
+from mscr.tests.support.safes import TABLE
 
 if __name__ == "__main__":
     TABLE.to_metadata(Base.metadata)

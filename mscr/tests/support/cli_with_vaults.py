@@ -2,9 +2,9 @@
 
 from sqlalchemy import Column, Integer, Table
 
-from app.cli import app
-from app.models import Base
-from app.models.base import EncryptedText
+from examples.catalogue.cli import app
+from examples.catalogue.models.base import Base
+from mscr.models.base import EncryptedText
 
 if __name__ == "__main__":
     id_only = Column("id", Integer, primary_key=True)

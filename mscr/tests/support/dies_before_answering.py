@@ -1,6 +1,6 @@
 """The application with a process that dies between a rotation's commit and its response.
 
-For `AppProcess(..., app="tests.support.dies_before_answering:app")`.
+For `AppProcess(..., app="mscr.tests.support.dies_before_answering:app")`.
 """
 
 import os
@@ -8,8 +8,8 @@ import signal
 from typing import Any
 from unittest.mock import patch
 
-from app.main import app
-from app.models.tables import TABLES
+from examples.catalogue.main import app
+from examples.catalogue.models.tables import TABLES
 from mscr.queries.prepared_statement import PreparedStatement
 from mscr.repositories.token_rotation import RotationStatements
 

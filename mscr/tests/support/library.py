@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 from fastapi import Depends, FastAPI, File, Form, Request, UploadFile
 from pydantic import Field
 
-from app.core.dependencies import CurrentPrincipal, RecentPrincipal, require_permission
-from app.core.exceptions import ConflictError, ForbiddenError, NotFoundError, ValidationFailedError
-from app.core.security.permissions import Permission
-from app.schemas.base import Day, ExactDecimal, JsonObject, RequestSchema
+from examples.catalogue.core.permissions import Permission
+from mscr.core.exceptions import ConflictError, ForbiddenError, NotFoundError, ValidationFailedError
 from mscr.core.security.principal import Principal
-from mscr.endpoints.permissions import shared
+from mscr.endpoints.callers import CurrentPrincipal
+from mscr.endpoints.permissions import RecentPrincipal, require_permission, shared
 from mscr.http.openapi import problem_responses
 from mscr.http.routing import Router
+from mscr.schemas.base import Day, ExactDecimal, JsonObject, RequestSchema
 from mscr.schemas.validation import InputModel
 
 PNG = "\x89PNG\r\n\x1a\n and more"

@@ -13,15 +13,17 @@ from pydantic import Field
 from sqlalchemy import JSON, BigInteger, MetaData, Numeric, SmallInteger, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.core.dependencies import CurrentPrincipal, DbSession
-from app.core.responses import SuccessResponse, success_response
-from app.db.session import Database
-from app.models.base import Base, ExactNumeric, PublicIdMixin, SoftDeleteMixin, TimestampMixin
-from app.repositories.base import BaseRepository
-from app.schemas.base import ExactDecimal, PublicResource, RequestSchema, ResponseSchema
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.base import Base
+from mscr.endpoints.callers import CurrentPrincipal
+from mscr.endpoints.database import DbSession
 from mscr.http.request_parameters import query_model
+from mscr.http.responses import SuccessResponse, success_response
 from mscr.http.routing import Router
+from mscr.models.base import ExactNumeric, PublicIdMixin, SoftDeleteMixin, TimestampMixin
 from mscr.queries.filters import Filters, at_least, conditions, equals, one_of
+from mscr.repositories.base import BaseRepository
+from mscr.schemas.base import ExactDecimal, PublicResource, RequestSchema, ResponseSchema
 from mscr.schemas.validation import InputModel
 
 

@@ -11,15 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
-from app.db.session import Database
-from app.models.base import (
+from examples.catalogue.db.session import Database
+from mscr.core.security.encryption import EncryptionService
+from mscr.models.base import (
     EncryptedText,
     PublicIdMixin,
     SoftDeleteMixin,
     TimestampMixin,
     encryption_context,
 )
-from mscr.core.security.encryption import EncryptionService
 
 
 class House(DeclarativeBase):

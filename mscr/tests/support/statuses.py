@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import Response
 
-from tests.support.api import Api
+from examples.catalogue.tests.api import Api
 
 ITEMS: Final = "/api/v1/items"
 JSON: Final = {"Content-Type": "application/json"}

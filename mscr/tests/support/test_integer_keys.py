@@ -7,7 +7,7 @@ from httpx2 import Response
 from sqlalchemy import create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from app.models import Base
+from examples.catalogue.models.base import Base
 from mscr.models.base import ModelBase
 from mscr.testing.integer_keys import FIRST, STEP, IntegerKeys
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.project import project
+from examples.catalogue.project import project
 from mscr.testing import processes, warm_processes, with_postgres
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.processes import AppProcess, app_processes
@@ -51,7 +51,9 @@ def test_a_command_is_killed_after_its_timeout(tmp_path: Path) -> None:
 def test_an_application_that_does_not_start_is_an_error_with_its_log() -> None:
     with (
         pytest.raises(RuntimeError, match=r'did not start:\n[^$]*Attribute "none" not found'),
-        app_processes(project, 1, f"sqlite+aiosqlite:///{os.devnull}", app="app.main:none"),
+        app_processes(
+            project, 1, f"sqlite+aiosqlite:///{os.devnull}", app="examples.catalogue.main:none"
+        ),
     ):
         pass
 

@@ -13,12 +13,14 @@ from httpx2 import AsyncClient, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import text
 
-from app.core.dependencies import CurrentPrincipal, DbSession
-from app.core.exceptions import ConflictError
-from app.db.session import Database
-from app.models import Base
-from app.schemas.base import RequestSchema
+from examples.catalogue.db.session import Database
+from examples.catalogue.models.base import Base
+from examples.catalogue.tests.api import Api as OwnApi
+from mscr.core.exceptions import ConflictError
+from mscr.endpoints.callers import CurrentPrincipal
+from mscr.endpoints.database import DbSession
 from mscr.project import Project
+from mscr.schemas.base import RequestSchema
 from mscr.testing.access import access_faults
 from mscr.testing.api import Account, Api
 from mscr.testing.bodies import BodySender
@@ -39,8 +41,7 @@ from mscr.testing.route_checks.records import RecordChecks
 from mscr.testing.routes import CALLERS, ApiRoute, Caller, routes_of
 from mscr.testing.statement_runs import StatementRun, statements_of_routes
 from mscr.testing.statements import StatementCounter
-from tests.support.api import Api as OwnApi
-from tests.support.library import PNG, Library, add_library
+from mscr.tests.support.library import PNG, Library, add_library
 
 ACCOUNT = Account("ada@example.com", "", {"refresh_token": "own"}, "own password")
 BOOKS = "/api/v1/library/books"

@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
+from examples.catalogue.tests.api import Api
 from mscr.testing.databases import on_sqlite
 from mscr.testing.statements import StatementCounter
-from tests.support.api import Api
 
 
 @on_sqlite

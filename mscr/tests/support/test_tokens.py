@@ -1,6 +1,6 @@
 """Refresh tokens in tests: concurrent callers can be held back on each database."""
 
-from app.db.session import Database
+from examples.catalogue.db.session import Database
 from mscr.testing.databases import checked_out, on_sqlite
 from mscr.testing.tokens import writers_waiting
 

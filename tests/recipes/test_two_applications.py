@@ -15,7 +15,7 @@ from examples.catalogue.project import project
 from examples.catalogue.tests.api import Api as CatalogueApi
 from mscr.db.migrations import alembic_config, upgrade
 from mscr.testing.problems import problem
-from tests.support.api import Api
+from tests.api import Api
 
 
 @pytest.fixture
