@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnDefault, ColumnElement, Enum, Integer, String, bindparam, or_
 from sqlalchemy.orm import Mapper
 
+from mscr.core.sort_order import RELEVANCE
 from mscr.models.base import ModelBase
 from mscr.queries.filters import Filters
 from mscr.queries.owned_insert import OwnedInsert
@@ -32,10 +33,13 @@ class OwnedQueries:
         computed: Computed,
         visible_to: Callable[[Any], Sequence[ColumnElement[bool]]],
         filters: Filters,
+        *,
+        searched: bool,
     ) -> None:
         mapped: Any = model
         self._model = model
         self._filters = filters
+        self._searched = searched
         self._inserts: dict[frozenset[str], OwnedInsert] = {}
         self.columns = {each.key: each.class_attribute for each in model.__mapper__.column_attrs}
         self.shown = shown_columns(model, fields, computed)
@@ -56,6 +60,8 @@ class OwnedQueries:
 
     def is_prepared(self, field: str) -> bool:
         """Return whether pages in the order of this field can be prepared: it is never null."""
+        if field == RELEVANCE and self._searched:
+            return True
         return field in self._stored and not self._stored[field].nullable
 
     def insert(self, names: frozenset[str]) -> OwnedInsert:
@@ -73,7 +79,14 @@ class OwnedQueries:
             # A filter of the repository's own may mean something else.
             if isinstance(column.type, Enum) and name not in self._filters
         }
-        return PreparedPages(self._model, statement, self.columns, any_of=any_of, choices=choices)
+        return PreparedPages(
+            self._model,
+            statement,
+            self.columns,
+            any_of=any_of,
+            choices=choices,
+            searched=self._searched,
+        )
 
 
 def values_with_defaults(model: type[ModelBase], values: dict[str, Any]) -> dict[str, Any]:

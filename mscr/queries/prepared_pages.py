@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from mscr.core.sort_order import RELEVANCE
+from mscr.core.sort_order import RELEVANCE, SortKey
 from mscr.db.shared_connection import shared_connection
 from mscr.models.base import ModelBase
 from mscr.queries.filters import Filter
@@ -127,7 +127,7 @@ class PreparedPages:
         self, request: PageRequest, text: FullText | None
     ) -> tuple[Narrowed, PreparedStatement]:
         at_once = _read_at_once(request)
-        key = (request.sort, at_once, request.after is None, _sent(request), text)
+        key = (_orders(request), at_once, request.after is None, _sent(request), text)
         if (known := self._prepared.get(key)) is not None:
             return known
         found = self._narrow(request, text)
@@ -139,7 +139,7 @@ class PreparedPages:
         return made
 
     def _counting(self, request: PageRequest, text: FullText | None) -> PreparedStatement:
-        key = (request.sort, _sent(request), text)
+        key = (_orders(request), _sent(request), text)
         if key not in self._counts:
             self._counts[key] = PreparedStatement(self._narrow(request, text).count())
         return self._counts[key]
@@ -196,6 +196,11 @@ def _sent(request: PageRequest) -> tuple[tuple[str, tuple[Any, ...]], ...]:
         for name, value in request.filters.items()
         if value is not None and name != "q"
     )
+
+
+def _orders(request: PageRequest) -> tuple[tuple[SortKey, ...], ...]:
+    """Return the orders that the page depends on: that of its candidates, for one by relevance."""
+    return (request.sort, request.ranked_from) if request.by_relevance else (request.sort,)
 
 
 def _place(number: int) -> str:

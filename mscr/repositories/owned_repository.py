@@ -11,8 +11,10 @@ from sqlalchemy.orm import Mapper
 
 from mscr.core.exceptions import UnauthorizedError
 from mscr.core.security.principal import Principal
+from mscr.core.sort_order import RELEVANCE
 from mscr.models.ownership import account_of
 from mscr.queries.filters import NO_FILTERS, Filter, Filters, filter_by_name
+from mscr.queries.full_text import FullText
 from mscr.queries.owned_queries import OwnedQueries, values_with_defaults
 from mscr.queries.pagination import PageRequest, Slice
 from mscr.queries.prepared_pages import PreparedPages
@@ -40,6 +42,9 @@ class OwnedRepository(ConnectionMixin, BaseRepository[ModelType]):
     computed: ClassVar[Computed] = MappingProxyType({})
     # Filters of lists that do not follow from the names of their fields.
     filters: ClassVar[Filters] = NO_FILTERS
+    # Whether a migration has created a full-text index of the table (docs/lists.md). Lists then
+    # take the filter `q` and the sort order `relevance`.
+    searched: ClassVar[bool] = False
 
     def visible_to(self, viewer_id: Any) -> Sequence[ColumnElement[bool]]:
         """Return conditions. A row that fulfils one of them is visible to the viewer.
@@ -150,11 +155,17 @@ class OwnedRepository(ConnectionMixin, BaseRepository[ModelType]):
     def _queries(self, fields: Sequence[str], request: PageRequest | None = None) -> OwnedQueries:
         # The next cursor is made from the sort columns, so a page needs them too.
         keys = () if request is None else (key.field for key in request.sort)
-        further = tuple(dict.fromkeys(key for key in keys if key not in fields))
+        shown = (*fields, RELEVANCE) if self.searched else fields
+        further = tuple(dict.fromkeys(key for key in keys if key not in shown))
         key = (type(self), self.model, (*fields, *further))
         if key not in _PREPARED:
             _PREPARED[key] = OwnedQueries(
-                self.model, key[2], self.computed, self.visible_to, self.filters
+                self.model,
+                key[2],
+                self.computed,
+                self.visible_to,
+                self.filters,
+                searched=self.searched,
             )
         return _PREPARED[key]
 
@@ -172,11 +183,16 @@ class OwnedRepository(ConnectionMixin, BaseRepository[ModelType]):
             return await prepared.read(self.session, request, viewer_id=viewer_id)
         # Not before: building an expression takes a tenth of a prepared page's time.
         conditions = visible_to(viewer_id)
-        statement, any_of = queries.shown, conditions
+        shown, any_of = queries.shown, conditions
         if len(conditions) == 1:
-            statement, any_of = statement.where(*conditions), ()
+            shown, any_of = shown.where(*conditions), ()
+        statement, columns = shown, queries.columns
+        if request.by_relevance:
+            words = request.filters["q"]
+            statement, relevance = FullText(self.model, self.session).ranked(shown, words)
+            columns = {**columns, RELEVANCE: relevance}
         return await self._paginate_columns(
-            statement, request, queries.columns, filters, any_of=any_of
+            statement, request, columns, filters, any_of=any_of, shown=shown
         )
 
     def _owned_by(self, owner_id: Any) -> Sequence[ColumnElement[bool]]:
@@ -185,9 +201,14 @@ class OwnedRepository(ConnectionMixin, BaseRepository[ModelType]):
 
     def _filter(self, name: str) -> Filter:
         """Return the filter of a field. Raise `LookupError` if there is none."""
+        if name == "q" and self.searched:
+            return self._matches
         if name in self.filters:
             return self.filters[name]
         return filter_by_name(self.model.__mapper__, name)
+
+    def _matches(self, words: str) -> ColumnElement[bool]:
+        return FullText(self.model, self.session).matches(words)
 
     async def _require_owner(self, owner_id: int | None) -> None:
         """Check as `_living_owner` does, if users own the rows."""

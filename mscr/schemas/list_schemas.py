@@ -69,6 +69,10 @@ class ListQuery(InputModel):
                     "relevance_by_cursor", "Sorting by relevance supports pages, and no cursors"
                 )
             self.sort = self.cursor_sort
+        if self.by_relevance and self.filters().get("q") is None:
+            raise PydanticCustomError(
+                "relevance_without_search", "Sorting by relevance needs the words of a search (q)"
+            )
         return self
 
     @property
