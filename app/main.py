@@ -13,7 +13,6 @@ from app.routers import (
     auth,
     health,
     items,
-    tags,
     users,
 )
 from mscr.application import fastapi_options, install
@@ -38,7 +37,6 @@ TAGS: Final = {
     "Sessions": "The caller's sessions.",
     "Users": "The caller's account, public profiles and the administration of accounts.",
     "Items": "Objects with an owner, who publishes them or keeps them as drafts.",
-    "Tags": "The caller's labels for items.",
     "Audit log": "The audit log, for administrators.",
     "Health": "Health checks for load balancers and orchestrators.",
     "Keys": "The public keys that verify access tokens.",
@@ -59,7 +57,6 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
         **fastapi_options(has_process=has_process),
     )
     app.include_router(items.router, prefix=API_PREFIX)
-    app.include_router(tags.router, prefix=API_PREFIX)
     app.include_router(users.router, prefix=API_PREFIX)
     app.include_router(sessions.router, prefix=API_PREFIX)
     app.include_router(audit_event_router(Permission.AUDIT_READ, AppAction), prefix=API_PREFIX)

@@ -57,7 +57,6 @@ __all__ = [
     "RestoreConflictError",
     "RowsRefusedError",
     "ServiceUnavailableError",
-    "TagNameTakenError",
     "TooManyRequestsError",
     "UnauthorizedError",
     "UnsupportedGrantTypeError",
@@ -66,9 +65,3 @@ __all__ = [
     "ValidationFailedError",
     "WrongPasswordError",
 ]
-
-
-class TagNameTakenError(ConflictError):
-    code = "tag_name_taken"
-    title = "Tag name taken"
-    detail = "A tag with this name already exists."

@@ -11,7 +11,6 @@ from app.models.base import (
 from app.models.idempotency_key import IdempotencyKey
 from app.models.item import Item, ItemStatus
 from app.models.refresh_token import RefreshToken
-from app.models.tag import Tag, item_tags
 from app.models.user import User, UserRole
 from mscr.models.audit_event import AuditAction, AuditOutcome
 
@@ -26,10 +25,8 @@ __all__ = [
     "PublicIdMixin",
     "RefreshToken",
     "SoftDeleteMixin",
-    "Tag",
     "TimestampMixin",
     "User",
     "UserRole",
     "VersionMixin",
-    "item_tags",
 ]

@@ -1,18 +1,13 @@
 """The example resource: an item with an owner and a status."""
 
 from enum import Enum as PyEnum
-from typing import TYPE_CHECKING
 
-from sqlalchemy import ForeignKey, String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, PublicIdMixin, TimestampMixin, VersionMixin
+from app.models.base import Base, OwnedMixin
 from mscr.models.enum_type import enum_type
-from mscr.models.indexes import deleted_index, living_index
-
-if TYPE_CHECKING:
-    from app.models.tag import Tag
-    from app.models.user import User
+from mscr.models.indexes import living_index
 
 
 class ItemStatus(str, PyEnum):
@@ -33,7 +28,7 @@ LISTED_BY = (
 )
 
 
-class Item(Base, TimestampMixin, PublicIdMixin, VersionMixin):
+class Item(Base, OwnedMixin):
     __tablename__ = "items"
     __table_args__ = (
         # `public_id` is the tie-breaker, as in lists.
@@ -42,8 +37,6 @@ class Item(Base, TimestampMixin, PublicIdMixin, VersionMixin):
         living_index(
             "ix_items_title_prefix", "title", postgresql_ops={"title": "text_pattern_ops"}
         ),
-        deleted_index("ix_items_owner_id_deleted_at", "owner_id", "deleted_at", "public_id"),
-        deleted_index("ix_items_deleted_at", "deleted_at", "public_id"),
     )
 
     title: Mapped[str] = mapped_column(String(200))
@@ -53,18 +46,3 @@ class Item(Base, TimestampMixin, PublicIdMixin, VersionMixin):
         default=ItemStatus.DRAFT,
         server_default=ItemStatus.DRAFT.value,
     )
-    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-
-    owner: Mapped["User"] = relationship(back_populates="items", lazy="raise")
-    # Written only by `ItemRepository.set_tags`, which also increments the row's version.
-    tags: Mapped[list["Tag"]] = relationship(
-        secondary="item_tags",
-        secondaryjoin="and_(Tag.id == item_tags.c.tag_id, Tag.is_deleted.is_(False))",
-        order_by="Tag.name_key",
-        viewonly=True,
-        lazy="raise",
-    )
-
-    @property
-    def owner_public_id(self) -> str:
-        return self.owner.public_id

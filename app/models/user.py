@@ -1,18 +1,14 @@
 """The user of an account: a person who can log in."""
 
 from enum import Enum as PyEnum
-from typing import TYPE_CHECKING
 
 from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, PublicIdMixin, TimestampMixin, VersionMixin
 from mscr.models.account import AccountMixin, unique_email
 from mscr.models.enum_type import enum_type
 from mscr.models.indexes import living_index
-
-if TYPE_CHECKING:
-    from app.models.item import Item
 
 
 # A new role also needs its permissions (`app/core/security/permissions.py`), and a migration.
@@ -35,8 +31,6 @@ class User(Base, AccountMixin, TimestampMixin, PublicIdMixin, VersionMixin):
         default=UserRole.USER,
         server_default=UserRole.USER.value,
     )
-
-    items: Mapped[list["Item"]] = relationship(back_populates="owner", lazy="raise")
 
     @property
     def is_admin(self) -> bool:

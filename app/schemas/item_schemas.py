@@ -1,4 +1,3 @@
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -6,10 +5,8 @@ from pydantic import MISSING, Field, StringConstraints
 
 from app.models.item import ItemStatus
 from app.schemas.base import NOT_BLANK, Moment, PublicResource, RequestSchema, SearchText
-from app.schemas.tag_schemas import TagIds, TagNames, TagReference
 from mscr.core.sort_order import RELEVANCE
 from mscr.schemas.list_schemas import ListQuery, sort_field
-from mscr.schemas.validation import InputModel
 
 Title = Annotated[
     str,
@@ -24,9 +21,6 @@ class ItemCreate(RequestSchema):
     title: Title
     description: Description | None = None
     status: ItemStatus = ItemStatus.DRAFT
-    tags: TagNames = Field(
-        default=[], description="Names of the caller's tags. Missing tags are created."
-    )
 
 
 class ItemUpdate(RequestSchema):
@@ -35,13 +29,10 @@ class ItemUpdate(RequestSchema):
     title: Title | MISSING = MISSING
     description: Description | None = None
     status: ItemStatus | MISSING = MISSING
-    tags: TagNames | MISSING = Field(
-        default=MISSING,
-        description="The item's complete set of tags, by the names of its owner's tags.",
-    )
 
 
-class ItemFilters(InputModel):
+class ItemListQuery(ListQuery):
+    sort: str = sort_field("created_at", "updated_at", "title")
     status: Annotated[list[ItemStatus], Field(min_length=1, max_length=3)] | None = Field(
         default=None,
         description="Any of these, repeated for several: `status=draft&status=archived`.",
@@ -50,14 +41,6 @@ class ItemFilters(InputModel):
     created_at_lte: Moment | None = None
     updated_at_gte: Moment | None = None
     updated_at_lte: Moment | None = None
-    tag: TagIds | None = Field(
-        default=None,
-        description="Public ids of tags, repeated for several: items with any of them.",
-    )
-    tag_all: TagIds | None = Field(
-        default=None,
-        description="Public ids of tags, repeated for several: items with all of them.",
-    )
     title_prefix: TitlePrefix | None = Field(
         default=None, description="Prefix of the title, case-sensitive."
     )
@@ -68,19 +51,10 @@ class ItemFilters(InputModel):
     q: SearchText | None = None
 
 
-class ItemListQuery(ItemFilters, ListQuery):
-    # Each column is also in SORTABLE of `app/repositories/item_view.py`.
-    sort: str = sort_field("created_at", "updated_at", "title")
-
-
 class ItemSearchQuery(ItemListQuery):
     sort: str = sort_field(RELEVANCE, "created_at", "updated_at", "title", default=f"-{RELEVANCE}")
     # Required here. Queries are never assigned to, so that the narrower type is sound.
     q: SearchText  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
-
-
-class DeletedItemListQuery(ListQuery):
-    sort: str = sort_field("deleted_at", "title", default="-deleted_at")
 
 
 class ItemResponse(PublicResource):
@@ -88,8 +62,3 @@ class ItemResponse(PublicResource):
     description: str | None = Field(examples=["Two litres"])
     status: ItemStatus
     owner_public_id: UUID
-    tags: list[TagReference]
-
-
-class DeletedItemResponse(ItemResponse):
-    deleted_at: datetime

@@ -114,20 +114,6 @@ def upgrade() -> None:
     with op.batch_alter_table("items", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_items_owner_id"), ["owner_id"], unique=False)
         batch_op.create_index(
-            "ix_items_deleted_at",
-            ["deleted_at", "public_id"],
-            unique=False,
-            sqlite_where=sa.text("is_deleted = 1"),
-            postgresql_where=sa.text("is_deleted"),
-        )
-        batch_op.create_index(
-            "ix_items_owner_id_deleted_at",
-            ["owner_id", "deleted_at", "public_id"],
-            unique=False,
-            sqlite_where=sa.text("is_deleted = 1"),
-            postgresql_where=sa.text("is_deleted"),
-        )
-        batch_op.create_index(
             "ix_items_owner_id_created_at",
             ["owner_id", "created_at", "public_id"],
             unique=False,
@@ -331,16 +317,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_items_owner_id_title")
         batch_op.drop_index("ix_items_owner_id_status_created_at")
         batch_op.drop_index("ix_items_owner_id_created_at")
-        batch_op.drop_index(
-            "ix_items_owner_id_deleted_at",
-            sqlite_where=sa.text("is_deleted = 1"),
-            postgresql_where=sa.text("is_deleted"),
-        )
-        batch_op.drop_index(
-            "ix_items_deleted_at",
-            sqlite_where=sa.text("is_deleted = 1"),
-            postgresql_where=sa.text("is_deleted"),
-        )
         batch_op.drop_index(batch_op.f("ix_items_owner_id"))
 
     op.drop_table("items")

@@ -6,7 +6,7 @@ others are listed: their users log in with the address as they typed it when the
 an administrator deletes one of the accounts.
 
 Revision ID: 0004
-Revises: 0003
+Revises: 0002
 Created: 2026-11-30 16:50:12.401713+00:00
 """
 
@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from alembic import context, op
 
 revision: str = "0004"
-down_revision: str | Sequence[str] | None = "0003"
+down_revision: str | Sequence[str] | None = "0002"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
