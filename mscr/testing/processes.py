@@ -131,6 +131,13 @@ def app_processes(
         yield processes
 
 
+def free_port() -> int:
+    """Return a TCP port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _is_live(path: str) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1)

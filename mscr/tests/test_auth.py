@@ -1,4 +1,4 @@
-"""One session from registration to logout. `tests/auth/` covers every case."""
+"""One session from registration to logout. `mscr/tests/auth/` covers every case."""
 
 from examples.catalogue.tests.api import Api
 from mscr.testing.api import PASSWORD

@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from examples.catalogue.core.config import Settings
 from examples.catalogue.project import project
 from mscr.testing import warm_processes
 from mscr.testing.postgres import PostgresServer
+from mscr.testing.processes import free_port
 from mscr.tests.support.paths import CLI, REPOSITORY
 
 TIMEOUT_SECONDS = 60
@@ -96,12 +96,6 @@ def query(cli: Cli, statement: str, *values: object) -> list[tuple[Any, ...]]:
     """Query the SQLite database directly, not through the application."""
     with closing(sqlite3.connect(cli.database, isolation_level=None)) as connection:
         return connection.execute(statement, values).fetchall()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

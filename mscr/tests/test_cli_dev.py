@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mscr.testing.processes import free_port
 from mscr.tests.support.paths import REPOSITORY
-from mscr.tests.test_cli import Cli, assert_refused, free_port, query
+from mscr.tests.test_cli import Cli, assert_refused, query
 from mscr.tests.test_cli_server import STOP_TIMEOUT_SECONDS, Serving, taken_port
 
 

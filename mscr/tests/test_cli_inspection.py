@@ -8,9 +8,10 @@ import pytest
 from fastapi import FastAPI
 
 from mscr.testing.postgres import PostgresServer
+from mscr.testing.processes import free_port
 from mscr.testing.routes import FILES, routes_of
 from mscr.testing.valkey import ValkeyServer
-from mscr.tests.test_cli import Cli, free_port, query
+from mscr.tests.test_cli import Cli, query
 
 Findings = dict[str, dict[str, Any]]
 

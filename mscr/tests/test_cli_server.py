@@ -15,8 +15,9 @@ from typing import Any, Self
 import httpx2
 import pytest
 
+from mscr.testing.processes import free_port
 from mscr.tests.support.paths import REPOSITORY
-from mscr.tests.test_cli import Cli, assert_refused, free_port
+from mscr.tests.test_cli import Cli, assert_refused
 
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30

@@ -18,7 +18,7 @@ ROWS: Final = [
     for line in PAGE.splitlines()
     if line.startswith("| ") and not line.startswith(("| where", "| **"))
 ]
-NAMED: Final = sorted(set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGE)))
+NAMED: Final = sorted(set(re.findall(r"`(mscr/tests/[\w/]+\.py)(?:::(\w+))?`", PAGE)))
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
@@ -30,7 +30,7 @@ def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_a_row_names_its_coverage(row: list[str]) -> None:
     assert len(row) == 3
-    assert re.search(r"`tests/\w|the same|not tried|verification", row[2])
+    assert re.search(r"`mscr/tests/\w|the same|not tried|verification", row[2])
 
 
 @on_sqlite

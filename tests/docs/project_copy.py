@@ -10,6 +10,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 START_TIMEOUT_SECONDS = 60
+TESTS = ("tests", "mscr/tests", "examples/catalogue/tests")
 ENVIRONMENTS = (".venv", ".tools")
 LEFT_OUT = (".git", "__pycache__", ".env", ".hypothesis", "htmlcov", "*.db*", ".coverage*")
 
@@ -24,6 +25,13 @@ class ProjectCopy:
         for name in ENVIRONMENTS:
             if (source / name).exists():
                 (path / name).symlink_to(source / name)
+
+    def delete_tests(self, *kept: str) -> None:
+        """Delete the modules of tests: checking their types would take most of the time."""
+        for folder in TESTS:
+            for path in (self.path / folder).rglob("test_*.py"):
+                if str(path.relative_to(self.path)) not in kept:
+                    path.unlink()
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Return a newcomer's environment: none of the tests' settings, and `.venv` activated."""

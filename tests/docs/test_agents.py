@@ -18,9 +18,7 @@ BLOCKS = code_blocks(PAGE)
 WRITES = code_blocks(PROJECT_ROOT / "docs/writes.md")
 RESOURCES = code_blocks(PROJECT_ROOT / "docs/resources.md")
 # The tests that cover every route, and so find a step missing from the recipe.
-ROUTE_TESTS = [
-    f"tests/api/test_{name}.py" for name in ("routes", "permissions", "openapi", "errors", "input")
-]
+ROUTE_TESTS = "tests/test_routes.py"
 
 DELETION = """\
 from sqlalchemy import select
@@ -45,10 +43,7 @@ async def test_deletion(api: Api, database: Database) -> None:
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """Return a copy of the project in which the page was followed, including its commands."""
     copy = ProjectCopy(tmp_path_factory.mktemp("agents") / "project", PROJECT_ROOT)
-    # Delete the other tests: checking their types would take most of the time.
-    kept = {copy.path / test for test in ROUTE_TESTS}
-    for path in set(copy.path.glob("tests/**/test_*.py")) - kept:
-        path.unlink()
+    copy.delete_tests(ROUTE_TESTS)
     copy.run("python cli.py generate-keys > .env")
     for block in BLOCKS:
         if block.language == "python":
@@ -75,13 +70,13 @@ def test_the_recipes_own_test_passes_on_both_databases(
 ) -> None:
     # Reuse the server of these tests.
     server = postgres.external_url or postgres.url("postgres")
-    output = followed.run("pytest tests/api/test_notes.py", TEST_POSTGRES_URL=server)
+    output = followed.run("pytest tests/test_notes.py", TEST_POSTGRES_URL=server)
 
     assert "2 passed" in output
 
 
 def test_deleting_a_user_deletes_the_notes_of_the_recipe(followed: ProjectCopy) -> None:
-    test = followed.path / "tests/api/test_deleted_notes.py"
+    test = followed.path / "tests/test_deleted_notes.py"
     test.write_text(DELETION)
 
     assert "1 passed" in followed.run(f"pytest -q -k 'not postgresql' {test}")
@@ -91,7 +86,7 @@ def test_the_tests_of_all_routes_accept_the_recipe(
     followed: ProjectCopy,
 ) -> None:
     # One database is enough for these tests, and SQLite is the faster one.
-    output = followed.run(f"pytest -q -k 'not postgresql' {' '.join(ROUTE_TESTS)}")
+    output = followed.run(f"pytest -q -k 'not postgresql' {ROUTE_TESTS}")
 
     assert " passed" in output
 
@@ -101,7 +96,7 @@ def test_the_writes_guide_describes_the_notes_of_the_recipe(followed: ProjectCop
     type_block(test, followed.path)
 
     # Again one database is enough.
-    assert "1 passed" in followed.run("pytest -q -k 'not postgresql' tests/api/test_note_writes.py")
+    assert "1 passed" in followed.run("pytest -q -k 'not postgresql' tests/test_note_writes.py")
     [command] = [block.code for block in WRITES if block.language == "bash"]
     assert "deleted 0 expired idempotency keys\n" in followed.run(command)
 
@@ -116,15 +111,15 @@ def test_the_rules_of_the_resources_guide_pass_the_checks_and_their_tests(
             type_block(block.code, copy.path)
         else:
             replace_file(block.code, copy.path)
-    copy.run("ruff check . && ruff format --check . && lint-imports && mypy app tests/api")
+    copy.run("ruff check . && ruff format --check . && lint-imports && mypy app tests")
     copy.run('alembic upgrade head; alembic revision --autogenerate -m "Close and share notes"')
     copy.run("alembic upgrade head")
 
     server = postgres.external_url or postgres.url("postgres")
-    tests = "tests/api/test_note_rules.py tests/api/test_notes.py"
+    tests = "tests/test_note_rules.py tests/test_notes.py"
     assert " passed" in copy.run(f"pytest -q {tests}", TEST_POSTGRES_URL=server)
     copy.run("python cli.py openapi --write && make record")
-    assert " passed" in copy.run(f"pytest -q -k 'not postgresql' {' '.join(ROUTE_TESTS)}")
+    assert " passed" in copy.run(f"pytest -q -k 'not postgresql' {ROUTE_TESTS}")
 
 
 def test_the_other_assistants_page_points_here() -> None:

@@ -24,9 +24,7 @@ NAMES = r"(?:`\w[\w.]*`(?:, )?)+"
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """Return a copy of the project in which the page was followed, including its commands."""
     copy = ProjectCopy(tmp_path_factory.mktemp("catalogue") / "project", PROJECT_ROOT)
-    # Without the tests: checking their types would take most of the time.
-    for path in copy.path.glob("tests/**/test_*.py"):
-        path.unlink()
+    copy.delete_tests()
     copy.run("python cli.py generate-keys > .env")
     for block in BLOCKS:
         if block.language == "python":
@@ -75,7 +73,7 @@ def test_the_recipes_own_tests_pass_on_both_databases(
 ) -> None:
     # Reuse the server of these tests.
     server = postgres.external_url or postgres.url("postgres")
-    output = followed.run("pytest -q tests/api/test_books.py", TEST_POSTGRES_URL=server)
+    output = followed.run("pytest -q tests/test_books.py", TEST_POSTGRES_URL=server)
 
     assert "4 passed" in output
 

@@ -15,7 +15,7 @@ from app.models import Item, User
 from app.repositories.item_repository import ItemRepository
 from app.repositories.user_repository import UserRepository
 from mscr.testing.api import PASSWORD
-from mscr.tests.test_cli import free_port
+from mscr.testing.processes import free_port
 from tests.api import Api
 from tests.docs.markdown import code_blocks
 from tests.docs.project_copy import ProjectCopy, interrupt, wait_until_it_answers

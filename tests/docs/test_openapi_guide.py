@@ -1,4 +1,4 @@
-"""docs/openapi.md: its commands work, and its client is the one in tests/e2e."""
+"""docs/openapi.md: its commands work, and its client is the one in mscr/tests/e2e."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from tests.docs.markdown import code_blocks
 from tests.docs.project_copy import ProjectCopy
 
 BLOCKS = {b.language: b.code for b in code_blocks(PROJECT_ROOT / "docs/openapi.md")}
-CLIENT = PROJECT_ROOT / "tests/e2e/typescript"
+CLIENT = PROJECT_ROOT / "mscr/tests/e2e/typescript"
 
 
 def test_the_command_of_the_page_writes_the_document(tmp_path: Path) -> None:

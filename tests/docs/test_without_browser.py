@@ -1,4 +1,4 @@
-"""`make e2e` without a browser or Node.js, and `make test`, which needs neither."""
+"""`make e2e` without a browser or Node.js, and the other tests, which need neither."""
 
 import os
 import subprocess
@@ -47,7 +47,7 @@ def test_the_browser_tests_name_the_missing_programs(
     for name in installed:
         put_program(tmp_path, name)
 
-    finished = run_pytest(tmp_path, "tests/e2e")
+    finished = run_pytest(tmp_path, "mscr/tests/e2e")
 
     told = finished.stdout + finished.stderr
     assert finished.returncode not in {0, 5}, told
@@ -59,7 +59,7 @@ def test_the_typescript_tests_fail_if_npm_is_missing(tmp_path: Path) -> None:
     for name in ("chromium", "chromedriver", "node"):
         put_program(tmp_path, name)
 
-    finished = run_pytest(tmp_path, "tests/e2e/test_typescript.py")
+    finished = run_pytest(tmp_path, "mscr/tests/e2e/test_typescript.py")
 
     told = finished.stdout
     assert finished.returncode == 1, told
@@ -68,9 +68,10 @@ def test_the_typescript_tests_fail_if_npm_is_missing(tmp_path: Path) -> None:
 
 
 def test_the_other_tests_are_collected_without_a_browser(tmp_path: Path) -> None:
-    finished = run_pytest(tmp_path, "--collect-only", "-q")
+    finished = run_pytest(tmp_path, "--collect-only", "-q", "tests", "mscr/tests")
 
     told = finished.stdout
     assert finished.returncode == 0, told
-    assert "tests/api/test_items.py" in told
-    assert "\ntests/e2e/" not in told
+    assert "\ntests/test_routes.py" in told
+    assert "\nmscr/tests/api/test_items.py" in told
+    assert "\nmscr/tests/e2e/" not in told

@@ -200,7 +200,7 @@ def test_every_action_of_the_api_is_tested() -> None:
         AuditAction.PURGE_DELETED,
     }
     only_refused = {AuditAction.REFRESH, AuditAction.CONFIRM_PASSWORD, AuditAction.ACCESS}
-    by_mail = {AuditAction.REQUEST_REGISTRATION}  # in tests/mail
+    by_mail = {AuditAction.REQUEST_REGISTRATION}  # in mscr/tests/mail
     assert set(AuditAction) == {*DONE, *by_operators, *only_refused, *by_mail}
 
 

@@ -7,12 +7,12 @@ from pydantic import BaseModel
 from examples.catalogue.core.config import Settings
 from examples.catalogue.db.session import Database
 from examples.catalogue.main import ACCESS
-from mscr.routers import health
 from mscr.application import fastapi_options, install
 from mscr.collaborators import Collaborators
 from mscr.endpoints.callers import CurrentPrincipal
 from mscr.http.problems import PROBLEM_MEDIA_TYPE
 from mscr.http.routing import Router
+from mscr.routers import health
 from mscr.testing.databases import on_sqlite
 
 pytestmark = on_sqlite

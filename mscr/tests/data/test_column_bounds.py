@@ -1,4 +1,4 @@
-"""Bounds of columns by their types. Over HTTP: tests/api/test_field_types.py."""
+"""Bounds of columns by their types. Over HTTP: mscr/tests/api/test_field_types.py."""
 
 import json
 from datetime import UTC, time

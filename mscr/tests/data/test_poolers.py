@@ -1,4 +1,4 @@
-"""The modes of DATABASE_POOLER, without a pooler. For a real PgBouncer see tests/deploy."""
+"""The modes of DATABASE_POOLER, without a pooler. For a real PgBouncer see mscr/tests/deploy."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -10,8 +10,9 @@ import httpx2
 import pytest
 
 from mscr.testing.api import PASSWORD
+from mscr.testing.processes import free_port
 from mscr.tests.deploy.nginx import Nginx
-from mscr.tests.test_cli import Cli, free_port
+from mscr.tests.test_cli import Cli
 from mscr.tests.test_cli_server import Serving, clients_in
 
 ROOT: Final = "/svc"

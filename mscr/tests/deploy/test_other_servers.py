@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from mscr.testing.processes import free_port
 from mscr.testing.valkey import ValkeyServer
 from mscr.tests.deploy.test_restarts import database_url, production, server
 from mscr.tests.support.paths import REPOSITORY
-from mscr.tests.test_cli import free_port
 
 __all__ = ["database_url", "server"]
 

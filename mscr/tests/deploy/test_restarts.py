@@ -15,6 +15,7 @@ import pytest
 
 from examples.catalogue.core.config import Settings
 from mscr.testing.postgres import PostgresServer
+from mscr.testing.processes import free_port
 from mscr.testing.valkey import ValkeyServer
 from mscr.testing.waiting import connection_to
 from mscr.tests.data.faults import migrated_database, private_server
@@ -22,7 +23,6 @@ from mscr.tests.deploy.haproxy import HAProxy
 from mscr.tests.deploy.load import Load, in_turns
 from mscr.tests.deploy.nginx import Nginx
 from mscr.tests.support.paths import CLI, REPOSITORY
-from mscr.tests.test_cli import free_port
 
 DEPLOY: Final = REPOSITORY / "deploy"
 PATIENCE_SECONDS: Final = 90

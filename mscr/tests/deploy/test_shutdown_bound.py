@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +14,7 @@ from httpx2 import AsyncClient, HTTPError
 
 from mscr.testing.commands import start
 from mscr.testing.postgres import PORT, PostgresServer
+from mscr.testing.processes import free_port
 from mscr.testing.silent_proxy import SilentProxy, silent_proxy
 from mscr.testing.valkey import ValkeyServer
 from mscr.testing.waiting import until
@@ -45,12 +45,6 @@ class Served:
     process: subprocess.Popen[str]
     client: AsyncClient
     proxies: list[SilentProxy]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -10,9 +10,10 @@ from typing import Final
 import httpx2
 import pytest
 
+from mscr.testing.processes import free_port
 from mscr.tests.deploy.nginx import Nginx
 from mscr.tests.support.paths import REPOSITORY
-from mscr.tests.test_cli import Cli, free_port
+from mscr.tests.test_cli import Cli
 from mscr.tests.test_cli_server import clients_in
 
 START_TIMEOUT_SECONDS: Final = 60

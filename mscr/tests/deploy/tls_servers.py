@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from mscr.testing.postgres import PostgresServer
+from mscr.testing.processes import free_port
 from mscr.testing.server import Server
 from mscr.tests.deploy.programs import require
 
@@ -42,12 +43,6 @@ frontend tls
 backend valkey
     server one unix@{socket}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class TlsPostgres(PostgresServer):

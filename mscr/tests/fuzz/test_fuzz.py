@@ -1,6 +1,6 @@
 """Fuzzing: every response to a valid or slightly invalid request is as documented.
 
-`make test` sends a few requests, always the same; `make fuzz` sends many, different each time.
+`make test-kit` sends a few requests, always the same; `make fuzz` sends many, different each time.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from mscr.tests.fuzz.run import Effort, Outcome, fuzz, shadowed
 
 
 def effort() -> Effort:
-    """Return the effort of `make fuzz` if the environment sets it, else that of `make test`."""
+    """Return the effort of `make fuzz` if the environment sets it, else that of `make test-kit`."""
     if examples := int(os.environ.get("FUZZ_EXAMPLES", "0")):
         seed = int(os.environ["FUZZ_SEED"] or secrets.randbelow(2**32))
         print(f"\nThese requests once more: make fuzz EXAMPLES={examples} SEED={seed}")  # noqa: T201 - to the console
