@@ -2,12 +2,10 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ALEMBIC = str(Path(sys.executable).with_name("alembic"))
 # Variables that a process needs to run at all; none of them configures the application.
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 

@@ -260,6 +260,19 @@ async def database_url(
     await server.drop_database(name)
 
 
+@pytest.fixture
+def empty_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Yield the URL of an empty database. On SQLite, not even the file exists."""
+    if backend == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path}/empty.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"empty_{secrets.token_hex(8)}"
+    asyncio.run(server.create_database(name))
+    yield server.url(name)
+    asyncio.run(server.drop_database(name))
+
+
 @pytest.fixture(scope="session")
 def read_settings() -> dict[str, Settings]:
     """Cache settings by their differing values: reading them takes longer than many requests."""

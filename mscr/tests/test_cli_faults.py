@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import sys
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from mscr.cli.faults import Fault, database_faults
 from mscr.connections.backing_services import STORE
 from mscr.db.driver_threads import threads_ended
 from mscr.db.write_access import WriteAccess
-from mscr.testing.commands import ALEMBIC, finish, start
+from mscr.testing.commands import finish, start
 from mscr.testing.databases import on_postgresql
 from mscr.testing.mail_server import mail_server
 from mscr.testing.postgres import PostgresServer
@@ -256,7 +257,16 @@ def test_a_revision_is_written_without_the_formatter(tmp_path: Path, cli: Cli) -
     hiding.mkdir()
     (hiding / "sitecustomize.py").write_text("import sys\nsys.modules['ruff'] = None\n")
     environment = {**cli.settings, "PYTHONPATH": f"{hiding}{os.pathsep}{REPOSITORY}"}
-    command = [ALEMBIC, "-c", str(tmp_path / "alembic.ini"), "revision", "-m", "Something"]
+    command = [
+        sys.executable,
+        "-m",
+        "alembic",
+        "-c",
+        str(tmp_path / "alembic.ini"),
+        "revision",
+        "-m",
+        "Something",
+    ]
 
     ended = finish(start(command, environment))
 

@@ -1,10 +1,7 @@
-"""Fixtures: database sessions as the application opens them, rows to work on, empty databases."""
+"""Fixtures: database sessions as the application opens them, rows to work on, Alembic."""
 
-import asyncio
 import io
-import secrets
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 from alembic.config import Config
@@ -13,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from examples.catalogue.db.session import Database
 from examples.catalogue.models.user import User
 from mscr.models.email_key import email_key
-from mscr.testing.postgres import PostgresServer
-from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.support.paths import CATALOGUE
 
 
 @pytest.fixture
@@ -38,25 +34,11 @@ def make_user(email: str) -> User:
 
 
 @pytest.fixture
-def empty_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Yield the URL of an empty database. On SQLite, not even the file exists."""
-    if backend == "sqlite":
-        yield f"sqlite+aiosqlite:///{tmp_path}/empty.db"
-        return
-    server = request.getfixturevalue("postgres")
-    assert isinstance(server, PostgresServer)
-    name = f"empty_{secrets.token_hex(8)}"
-    asyncio.run(server.create_database(name))
-    yield server.url(name)
-    asyncio.run(server.drop_database(name))
-
-
-@pytest.fixture
 def config(empty_url: str) -> Config:
     return alembic_config(empty_url)
 
 
 def alembic_config(url: str) -> Config:
-    config = Config(REPOSITORY / "alembic.ini", stdout=io.StringIO())
+    config = Config(CATALOGUE / "alembic.ini", stdout=io.StringIO())
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     return config

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import Column, Connection, Index, Integer, MetaData, String, Tab
 
 from examples.catalogue.models.base import Base
 from mscr.db.migrated_names import MigratedNames
-from mscr.testing.commands import ALEMBIC, finish, start
+from mscr.testing.commands import finish, start
 from mscr.tests.data.test_migrations import on_database
 from mscr.tests.support.paths import REPOSITORY
 
@@ -118,17 +119,16 @@ def test_alembic_works_from_any_directory(tmp_path: Path) -> None:
     project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     project.mkdir()
     elsewhere.mkdir()
-    for name in ("app", "mscr", "migrations"):
+    for name in ("examples", "mscr"):
         shutil.copytree(
             REPOSITORY / name, project / name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    shutil.copy(REPOSITORY / "alembic.ini", project)
     keys = {name: os.environ[name] for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
     environment = keys | {"DATABASE_URL": "sqlite+aiosqlite:///./app.db"}
-    alembic = [ALEMBIC, "-c", "../project/alembic.ini"]
+    alembic = [sys.executable, "-m", "alembic", "-c", "../project/examples/catalogue/alembic.ini"]
 
     ended = finish(start([*alembic, "upgrade", "head"], environment, cwd=elsewhere))
 
     assert ended.status == 0, ended.output
-    assert (project / "app.db").stat().st_size > 0
+    assert (project / "examples" / "catalogue" / "app.db").stat().st_size > 0
     assert list(elsewhere.iterdir()) == []

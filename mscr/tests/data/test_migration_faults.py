@@ -19,7 +19,7 @@ from mscr.db.migration_lock import MigrationLockError
 from mscr.db.migrations import alembic_config
 from mscr.testing.databases import on_postgresql
 from mscr.testing.waiting import connection_to
-from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.support.paths import CATALOGUE
 
 MIGRATION = '''
 """A migration of a test."""
@@ -40,7 +40,7 @@ def upgrade():
 
 @pytest.fixture
 def config(database_url: str) -> Config:
-    return alembic_config(REPOSITORY, database_url)
+    return alembic_config(CATALOGUE, database_url)
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def folder(tmp_path: Path, config: Config) -> Path:
     """Return a folder where Alembic looks for migrations besides the project's own."""
     folder = tmp_path / "more"
     folder.mkdir()
-    own = REPOSITORY / "migrations" / "versions"
+    own = CATALOGUE / "migrations" / "versions"
     config.set_main_option("version_locations", f"{own}{os.pathsep}{folder}")
     return folder
 
 
 def newest() -> str:
-    return str(ScriptDirectory.from_config(alembic_config(REPOSITORY)).get_current_head())
+    return str(ScriptDirectory.from_config(alembic_config(CATALOGUE)).get_current_head())
 
 
 def write(folder: Path, body: str, *, revision: str = "bad", below: str | None = None) -> None:
@@ -182,7 +182,7 @@ async def test_a_revision_of_newer_code(config: Config, database_url: str) -> No
 
 async def test_an_unreachable_database() -> None:
     line = await asyncio.to_thread(
-        line_of, alembic_config(REPOSITORY, "postgresql+asyncpg://a:b@127.0.0.1:1/app")
+        line_of, alembic_config(CATALOGUE, "postgresql+asyncpg://a:b@127.0.0.1:1/app")
     )
 
     assert line.startswith("cannot use the database: the connection was refused")

@@ -15,10 +15,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from mscr.db.migration_lock import MigrationLockError, postgresql_lock, take_sqlite_lock
-from mscr.testing.commands import ALEMBIC, finish, start
+from mscr.testing.commands import finish, start
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.waiting import connection_to, until
 from mscr.tests.data.conftest import alembic_config
+from mscr.tests.support.paths import ALEMBIC
 
 HOLDER = (
     "FROM pg_locks WHERE locktype = 'advisory' AND granted AND database ="
@@ -223,7 +224,7 @@ async def test_alembic_reports_a_lock_timeout_in_one_line(
         "DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS": "0.1",
     }
     async with lock(engine):
-        process = start([ALEMBIC, "downgrade", "-1"], environment)
+        process = start([*ALEMBIC, "downgrade", "-1"], environment)
         ended = await asyncio.to_thread(finish, process)
 
     assert ended.status != 0

@@ -19,7 +19,7 @@ from mscr.testing.databases import on_postgresql
 from mscr.testing.waiting import connection_to
 from mscr.tests.data.conftest import alembic_config
 from mscr.tests.data.test_migrations import on_database, schema_of
-from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.support.paths import CATALOGUE
 
 HEADER = """
 import sqlalchemy as sa
@@ -67,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
 
 def add_migration(config: Config, folder: Path, body: str, extra: str = "") -> None:
     """Write one more migration, after the newest."""
-    own = REPOSITORY / "migrations" / "versions"
+    own = CATALOGUE / "migrations" / "versions"
     config.set_main_option("version_locations", f"{own}{os.pathsep}{folder}")
     parent = ScriptDirectory.from_config(config).get_current_head()
     revision = f"new_{len(list(folder.iterdir()))}"
@@ -89,7 +89,7 @@ def test_the_migrations_of_the_project_block_no_writer_for_long() -> None:
 def test_the_command_passes_migrations_that_block_no_writer_for_long(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    main(REPOSITORY)
+    main(CATALOGUE)
 
     assert capsys.readouterr().out == "no migration locks a table for long\n"
 
@@ -97,8 +97,8 @@ def test_the_command_passes_migrations_that_block_no_writer_for_long(
 def test_the_command_names_the_migration_and_its_rule(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
-    shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
+    shutil.copytree(CATALOGUE / "migrations", tmp_path / "migrations")
+    shutil.copy(CATALOGUE / "alembic.ini", tmp_path)
     config = Config(tmp_path / "alembic.ini")
     folder = tmp_path / "migrations" / "versions"
     parent = ScriptDirectory.from_config(config).get_current_head()

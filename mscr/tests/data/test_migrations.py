@@ -22,9 +22,9 @@ from sqlalchemy.pool import NullPool
 
 from examples.catalogue.models.base import Base
 from mscr.db.search_index import is_search_index
-from mscr.testing.commands import ALEMBIC, finish, start
+from mscr.testing.commands import finish, start
 from mscr.testing.waiting import clients_of_database, connection_to, until
-from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.support.paths import ALEMBIC, CATALOGUE
 
 BROKEN_MIGRATION = """
 import sqlalchemy as sa
@@ -42,11 +42,11 @@ def upgrade():
 # `alembic upgrade head` that reports when it is ready and waits for a signal.
 WAIT_AND_UPGRADE = """
 import alembic.config
-import app.models
+import examples.catalogue.models
 
 print("ready", flush=True)
 input()
-alembic.config.main(["upgrade", "head"])
+alembic.config.main(["-c", "examples/catalogue/alembic.ini", "upgrade", "head"])
 """
 ALEMBIC_UPGRADE = [sys.executable, "-c", WAIT_AND_UPGRADE]
 Schema = dict[str, Any]
@@ -127,7 +127,7 @@ def test_four_processes_migrate_an_empty_database_at_once(empty_url: str) -> Non
 def test_an_unreachable_database_is_reported_in_one_line() -> None:
     environment = os.environ | {"DATABASE_URL": "postgresql+asyncpg://app:canary@127.0.0.1:1/app"}
 
-    ended = finish(start([ALEMBIC, "upgrade", "head"], environment))
+    ended = finish(start([*ALEMBIC, "upgrade", "head"], environment))
 
     assert ended.status != 0
     [line] = ended.output.splitlines()
@@ -244,7 +244,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     before = schema_of(empty_url)
     head = str(ScriptDirectory.from_config(config).get_current_head())
     (tmp_path / "broken.py").write_text(BROKEN_MIGRATION.format(head=head))
-    own = REPOSITORY / "migrations" / "versions"
+    own = CATALOGUE / "migrations" / "versions"
     config.set_main_option("version_locations", f"{own}{os.pathsep}{tmp_path}")
 
     with pytest.raises(DBAPIError, match="nonsense"):

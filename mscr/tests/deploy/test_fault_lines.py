@@ -12,13 +12,13 @@ from sqlalchemy import text
 
 from mscr.testing.callers import server_that_never_answers
 from mscr.testing.certificates import server_context, write_certificate
-from mscr.testing.commands import ALEMBIC, Ended, finish, start
+from mscr.testing.commands import Ended, finish, start
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.tls_servers import postgres_with_tls, server_that_says, server_with_tls
 from mscr.testing.waiting import connection_to
 from mscr.tests.core.test_diagnosis import SECRET, prepare, url_of
 from mscr.tests.data.faults import TEMPLATE, private_server
-from mscr.tests.support.paths import CLI
+from mscr.tests.support.paths import ALEMBIC, CLI
 
 pytestmark = pytest.mark.long
 
@@ -28,8 +28,8 @@ COMMANDS = {
     "init-db": [*CLI, "init-db"],
     "list-users": [*CLI, "list-users"],
     "seed": [*CLI, "seed"],
-    "alembic current": [ALEMBIC, "current"],
-    "alembic upgrade": [ALEMBIC, "upgrade", "head"],
+    "alembic current": [*ALEMBIC, "current"],
+    "alembic upgrade": [*ALEMBIC, "upgrade", "head"],
 }
 # Lines that Alembic prints before it does anything.
 CHATTER = ("Context impl", "Will assume", "Running upgrade")

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from sqlalchemy import text
 
-from mscr.testing.commands import ALEMBIC, Ended, finish, start
+from mscr.testing.commands import Ended, finish, start
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.waiting import connection_to, until
 from mscr.tests.data.faults import private_server
 from mscr.tests.deploy.pgbouncer import PgBouncer
+from mscr.tests.support.paths import ALEMBIC
 
 LOCKS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
 
@@ -46,7 +47,7 @@ async def empty_url(server: PostgresServer) -> AsyncIterator[str]:
 
 
 async def alembic(url: str, *arguments: str, **settings: str) -> Ended:
-    process = start([ALEMBIC, *arguments], os.environ | {"DATABASE_URL": url} | settings)
+    process = start([*ALEMBIC, *arguments], os.environ | {"DATABASE_URL": url} | settings)
     return await asyncio.to_thread(finish, process)
 
 
@@ -86,7 +87,7 @@ async def test_a_killed_migration_releases_the_lock(
         await rival.exec_driver_sql("BEGIN")
         await rival.exec_driver_sql("CREATE TABLE alembic_version ()")
         environment = {"DATABASE_URL": url, "DATABASE_LOCK_TIMEOUT_SECONDS": "60"}
-        process = start([ALEMBIC, "upgrade", "head"], os.environ | environment)
+        process = start([*ALEMBIC, "upgrade", "head"], os.environ | environment)
 
         async def is_held() -> bool:
             return await locks(server) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from typing import Any
 
 import pytest
@@ -12,12 +13,12 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from examples.catalogue.core.config import Settings
-from examples.catalogue.main import create_app
+from app.core.config import PROJECT_ROOT, Settings
+from app.main import create_app
+from mscr.db.migrations import alembic_config
 from mscr.models.email_key import email_key
 from mscr.testing.applications import running
 from mscr.testing.commands import finish, start
-from mscr.tests.support.paths import CLI
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 # In order of registration: the address, and the lookup key that was computed from it then.
@@ -38,10 +39,15 @@ INSERT = text(
 )
 
 
+@pytest.fixture
+def config(empty_url: str) -> Config:
+    return alembic_config(PROJECT_ROOT, empty_url)
+
+
 def test_accounts_whose_address_means_two_people_keep_working(
     empty_url: str, config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
-    command.upgrade(config, "0003")
+    command.upgrade(config, "0002")
     asyncio.run(_on(empty_url, _insert))
 
     with caplog.at_level("WARNING", logger="alembic"):
@@ -62,11 +68,11 @@ def test_accounts_whose_address_means_two_people_keep_working(
 
 
 def test_init_db_prints_which_accounts_share_an_address(empty_url: str, config: Config) -> None:
-    command.upgrade(config, "0003")
+    command.upgrade(config, "0002")
     asyncio.run(_on(empty_url, _insert))
     environment = {**os.environ, "DATABASE_URL": empty_url}
 
-    ended = finish(start([*CLI, "init-db"], environment))
+    ended = finish(start([sys.executable, "cli.py", "init-db"], environment))
 
     assert ended.status == 0
     assert ended.output.startswith(NOTICE)
@@ -74,7 +80,7 @@ def test_init_db_prints_which_accounts_share_an_address(empty_url: str, config: 
 
 def test_revision_0004_runs_on_no_accounts_twice(config: Config) -> None:
     command.upgrade(config, "head")
-    command.downgrade(config, "0003")
+    command.downgrade(config, "0002")
     command.upgrade(config, "head")
 
 
