@@ -26,8 +26,8 @@ class VaultAction(Action):
 
 @pytest.fixture
 async def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastAPI]:
-    """An application whose `AppAction` has one member, and a route that records it."""
-    monkeypatch.setattr("app.main.AppAction", VaultAction)
+    """An application whose `OwnAction` has one member, and a route that records it."""
+    monkeypatch.setattr("examples.catalogue.main.OwnAction", VaultAction)
     app = create_app(settings)
 
     @app.post("/vault")
@@ -96,7 +96,7 @@ def test_an_unfit_action_prevents_the_start(
     actions: type[Action], fault: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The filter could not select it, or the request that records it would fail."""
-    monkeypatch.setattr("app.main.AppAction", actions)
+    monkeypatch.setattr("examples.catalogue.main.OwnAction", actions)
 
     with pytest.raises(ValueError, match=f"^{fault}$"):
         create_app(settings)
@@ -106,7 +106,7 @@ def test_an_unfit_action_prevents_the_start(
 def test_an_action_may_have_40_characters(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.main.AppAction", LongestFit)
+    monkeypatch.setattr("examples.catalogue.main.OwnAction", LongestFit)
 
     schema = create_app(settings).openapi()["components"]["schemas"]["AuditAction"]
 

@@ -49,7 +49,7 @@ def test_a_start_loads_no_support_of_tests() -> None:
     found = "[name for name in sys.modules if name.startswith('mscr.testing')]"
     code = f"import examples.catalogue.main, sys; print({found})"
 
-    loaded = subprocess.check_output([sys.executable, "-c", code], cwd=project.root)  # noqa: S603  # ours
+    loaded = subprocess.check_output([sys.executable, "-c", code], cwd=project.import_root)  # noqa: S603  # ours
 
     assert loaded == b"[]\n"
 

@@ -97,7 +97,7 @@ def test_the_command_fails_until_the_list_is_written(
     build(tmp_path, app__core="from mscr.core.a import B", mscr__core="class B: ...\nclass C: ...")
     readme = tmp_path / "mscr" / "README.md"
     readme.write_text(f"Kept.\n\n{HEADING}\n- `mscr.core.a.C`: Not used.\n")
-    copied = replace(project, root=tmp_path)
+    copied = replace(project, root=tmp_path, package="app")
 
     with pytest.raises(SystemExit, match=r"^mscr\.core\.a\.B is not public[^\n]+$"):
         main(copied, [])
@@ -119,6 +119,7 @@ def test_names_that_an_example_imports_are_public_too(tmp_path: Path) -> None:
     )
     readme = tmp_path / "mscr" / "README.md"
     readme.write_text(f"{HEADING}\n- `mscr.core.a.B`: Used.\n")
+    copied = replace(project, root=tmp_path, package="app")
 
     with pytest.raises(SystemExit, match=r"^mscr\.core\.a\.C is not public"):
-        main(replace(project, root=tmp_path), [], examples=["examples"])
+        main(copied, [], examples=["examples"])

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from examples.catalogue.project import project
-from mscr.checks.houses import Houses
+from mscr.checks.houses import KIT_LAYERS, Houses
 from mscr.checks.rooms import (
     MAX_LINES_OF_A_FILE,
     MAX_LINES_OF_APP,
     PICTURE,
+    draw_picture,
+    figures,
     find_faults,
     find_faults_of_size,
     main,
@@ -27,6 +29,20 @@ def build(root: Path, **modules: str) -> Houses:
             (root / folder / "__init__.py").touch()
         file.write_text(text)
     return Houses(root, "app")
+
+
+def build_path(root: Path) -> Houses:
+    """Create houses with the imports on the path of a request, and a module in every room."""
+    return build(
+        root,
+        **{f"mscr__{room}__a": "" for room in KIT_LAYERS if room != "main"},
+        mscr__application="from mscr.http.path import refuse",
+        mscr__http__path="from mscr.server.a import serve",
+        app__routers__a="from app.services.a import Service\nfrom mscr.http.a import Router",
+        app__services__a="from app.repositories.a import Repository",
+        app__repositories__a="from mscr.queries.path import Query",
+        mscr__queries__path="from mscr.db.a import Session",
+    )
 
 
 def test_imports_that_point_down_are_no_fault(tmp_path: Path) -> None:
@@ -103,11 +119,13 @@ def test_a_cycle_counts_once(tmp_path: Path) -> None:
     assert houses.cycles("mscr") == [{"mscr.core.a", "mscr.core.b", "mscr.core.c"}]
 
 
-def test_the_diagram_has_every_room_and_no_path_without_imports() -> None:
-    houses = Houses(project.root, "app")
+def test_the_diagram_has_every_room_and_no_path_without_imports(tmp_path: Path) -> None:
+    houses = build_path(tmp_path)
     rooms = {houses.room_of(module) for module in houses.files}
-    picture = (project.root / PICTURE).read_text()
 
+    picture = draw_picture(houses)
+
+    assert {room.partition(".")[2] for room in rooms} >= set(KIT_LAYERS)
     for room in rooms:
         assert f">{room.partition('.')[2]}: " in picture
     with pytest.raises(ValueError, match="no import between"):
@@ -149,9 +167,8 @@ def test_excess_import_cycles_are_named(tmp_path: Path) -> None:
 def test_an_outdated_diagram_is_a_fault_of_the_template_until_it_is_drawn(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for house in ("app", "mscr"):
-        (tmp_path / house).symlink_to(project.root / house)
-    copied = replace(project, root=tmp_path)
+    houses = build_path(tmp_path)
+    copied = replace(project, root=tmp_path, package="app")
     picture = tmp_path / PICTURE
     picture.parent.mkdir(parents=True)
     picture.write_text("old")
@@ -161,5 +178,25 @@ def test_an_outdated_diagram_is_a_fault_of_the_template_until_it_is_drawn(
         main(copied, ["--template"])
     main(copied, ["--write", "--template"])
 
-    assert picture.read_text() == (project.root / PICTURE).read_text()
+    assert picture.read_text() == draw_picture(houses)
     assert "arrows between its rooms" in capsys.readouterr().out
+
+
+def test_the_tests_of_the_kit_have_neither_a_room_nor_limits(tmp_path: Path) -> None:
+    houses = build(
+        tmp_path,
+        app__core__config="",
+        app__tests__a="",
+        mscr__core__config="",
+        mscr__tests__core__test_config="from mscr.core.config import _secret\nimport app.core.config",
+    )
+
+    assert find_faults(houses) == []
+    assert sorted(houses.files) == [
+        *("app", "app.core", "app.core.config", "app.tests", "app.tests.a"),
+        *("mscr", "mscr.core", "mscr.core.config"),
+    ]
+    assert [line.split(",")[0] for line in figures(houses)] == [
+        "app: 0 lines in 5 files",
+        "mscr: 0 lines in 3 files",
+    ]
