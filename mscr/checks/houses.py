@@ -11,6 +11,8 @@ from typing import Final
 KIT: Final = "mscr"
 # The name for modules outside of all rooms: main.py, application.py.
 MAIN: Final = "main"
+# The folder of the kit's own tests, which are in no room.
+TESTS: Final = "tests"
 # Stands for the name if a whole module is imported.
 WHOLE: Final = "*"
 # The rooms of each house from top to bottom: a room imports from those below it.
@@ -96,7 +98,10 @@ class Arrow:
 
 
 class Houses:
-    """The modules of both houses, and the names that they import from each other."""
+    """The modules of both houses, and the names that they import from each other.
+
+    The kit's own tests are left out: they are in no room, import an example, and look inside.
+    """
 
     def __init__(self, root: Path, package: str) -> None:
         self.package = package
@@ -106,6 +111,7 @@ class Houses:
             _module_of(file.relative_to(root)): file
             for house in self.names
             for file in sorted((root / house).rglob("*.py"))
+            if (root / KIT / TESTS) not in file.parents
         }
         self.imports = [each for module in self.files for each in self._imports_of(module)]
 
