@@ -39,7 +39,8 @@ PRINCIPAL: Final = f"""
 """  # noqa: S608  # constants only
 ME: Final = PRINCIPAL.replace(
     "u.id, u.public_id",
-    "u.public_id, u.created_at, u.updated_at, u.email, u.full_name, u.affiliation, u.role, u.is_active",
+    "u.public_id, u.created_at, u.updated_at, u.email, u.full_name, u.affiliation, u.role, "
+    "u.is_active",
 )
 VISIBLE: Final = "NOT i.is_deleted AND (i.status = 'active' OR i.owner_id = $1)"
 COLUMNS: Final = """
