@@ -15,10 +15,10 @@ from mscr.core.config import Settings
 from mscr.project import Project
 from mscr.testing.api import Api
 from mscr.testing.databases import on_postgresql, on_sqlite
+from mscr.testing.fuzzing.callers import FuzzedApplication
+from mscr.testing.fuzzing.run import Effort, Outcome, fuzz, shadowed
 from mscr.testing.openapi import operations
 from mscr.testing.routes import CALLERS, Caller
-from mscr.tests.fuzz.callers import FuzzedApplication
-from mscr.tests.fuzz.run import Effort, Outcome, fuzz, shadowed
 
 
 def effort() -> Effort:

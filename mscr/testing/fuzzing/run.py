@@ -18,9 +18,9 @@ from schemathesis.python.asgi import get_client, shutdown_lifespans
 from schemathesis.schemas import BaseSchema
 
 from mscr.testing.api import Account
+from mscr.testing.fuzzing.callers import FuzzedApplication, LoggedIn
+from mscr.testing.fuzzing.inputs import know_refresh_token, register
 from mscr.testing.routes import SAFE_METHODS, Caller
-from mscr.tests.fuzz.callers import FuzzedApplication, LoggedIn
-from mscr.tests.fuzz.inputs import know_refresh_token, register
 
 # On a path like /items/my, the methods of /items/{public_id} give 422 instead of 405, because `my`
 # is no id. These checks expect 405, so skip them on such paths only.

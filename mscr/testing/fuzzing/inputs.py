@@ -24,7 +24,7 @@ from mscr.schemas.list_schemas import (
 )
 from mscr.testing.api import Account
 from mscr.testing.examples import Examples
-from mscr.tests.fuzz.callers import PASSWORD, LoggedIn
+from mscr.testing.fuzzing.callers import PASSWORD, LoggedIn
 
 BY_PAGE: Final = ("page", "per_page")
 BY_CURSOR: Final = ("cursor", "limit")

@@ -1,0 +1,1 @@
+"""Requests generated from OpenAPI, and faults in their responses: `make fuzz`."""
