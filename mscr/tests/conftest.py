@@ -18,7 +18,7 @@ LONG_MODULES = (
     "examples/catalogue/tests/test_routes",
     "examples/catalogue/tests/test_export",
     "mscr/tests/data/test_list_plans",
-    "mscr/tests/fuzz/",
+    "mscr/tests/fuzzing/",
     "mscr/tests/test_cli",
     "races",
     "two_processes",

@@ -2,8 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
+
+from schemathesis.checks import CHECKS
 
 from app.core.config import PROJECT_ROOT
+from mscr.testing.route_checks.fuzzing import FuzzChecks
 from tests.docs.markdown import code_blocks
 from tests.docs.project_copy import ProjectCopy
 
@@ -25,3 +29,11 @@ def test_the_client_of_the_page_is_the_tested_one() -> None:
     assert BLOCKS["text"].splitlines() == ["npm ci", f"npx {scripts['generate']}"]
     lines = set((CLIENT / "client.ts").read_text().splitlines())
     assert set(BLOCKS["typescript"].splitlines()) <= lines
+
+
+def test_the_checks_that_the_page_skips_exist() -> None:
+    written: dict[str, Any] = {"__name__": "test_fuzz"}
+    exec(BLOCKS["python"], written)  # noqa: S102 - the page is ours
+    [(_, name)] = written["TestFuzzing"].skipped
+    assert issubclass(written["TestFuzzing"], FuzzChecks)
+    assert name in CHECKS.get_all_names()

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import schemathesis
 from fastapi import FastAPI
@@ -41,13 +41,21 @@ OF_ONE_ACCOUNT: Final = "ensure_resource_availability"
 OF_CREDENTIALS: Final = r"/auth/token$"
 
 
+# The path of a route and the name of a check, for each check to skip.
+Skipped: TypeAlias = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True)
 class Effort:
-    """The number of generated requests. `edges` adds many more, always the same boundary cases."""
+    """The number of generated requests. `edges` adds many more, always the same boundary cases.
+
+    `skipped` has the checks that do not apply to a route.
+    """
 
     examples: int
     edges: bool
     seed: int | None = None
+    skipped: Skipped = ()
 
     def config(self, paths: Mapping[str, Any]) -> dict[str, Any]:
         config: dict[str, Any] = {
@@ -61,16 +69,16 @@ class Effort:
             },
             "checks": {"positive_data_acceptance": {"expected-statuses": ANSWERS}},
             "phases": {"coverage": {"enabled": self.edges}},
-            "operations": list(exceptions(paths)),
+            "operations": list(exceptions(paths, self.skipped)),
         }
         return config if self.seed is None else {**config, "seed": self.seed}
 
 
-def exceptions(paths: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def exceptions(paths: Mapping[str, Any], skipped: Skipped) -> Iterator[dict[str, Any]]:
     """Yield the configuration of each path on which some checks are skipped or relaxed."""
     without_methods = set(shadowed(paths))
     for path, operations in paths.items():
-        names: list[str] = []
+        names = [name for skipped_path, name in skipped if skipped_path == path]
         names += ABOUT_METHODS if path in without_methods else ()
         names += ABOUT_BODIES if re.search(OF_MANY_ROWS, path) else ()
         ways_in = (operation.get("security", ()) for operation in operations.values())

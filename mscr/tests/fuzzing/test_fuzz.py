@@ -1,0 +1,87 @@
+"""Fuzzing of the catalogue, and tests of the fuzzer itself."""
+
+import asyncio
+
+import pytest
+from fastapi import FastAPI, Response
+
+from mscr.core.config import Settings
+from mscr.project import Project
+from mscr.testing.api import Api
+from mscr.testing.databases import on_sqlite
+from mscr.testing.fuzzing.callers import FuzzedApplication
+from mscr.testing.fuzzing.run import Effort, fuzz, shadowed
+from mscr.testing.route_checks.fuzzing import FuzzChecks, effort
+
+
+class TestFuzzing(FuzzChecks): ...
+
+
+@pytest.fixture
+def careless() -> FastAPI:
+    """Return an application whose responses differ from its OpenAPI."""
+    careless = FastAPI()
+
+    @careless.get("/sized")
+    async def answer_what_is_not_documented(size: int) -> Response:
+        return Response(status_code=418)
+
+    @careless.get("/crash")
+    async def crash(size: int) -> Response:
+        return Response(status_code=500 if size == 0 else 200)
+
+    return careless
+
+
+@on_sqlite
+async def test_violations_of_the_schema_are_detected(
+    careless: FastAPI, tested_project: Project, settings: Settings, api_type: type[Api]
+) -> None:
+    """Prove that the fuzzer finds faults."""
+    tested = FuzzedApplication(tested_project, settings, api_type)
+
+    outcome = await asyncio.to_thread(
+        fuzz, careless, tested, "anonymous", Effort(examples=5, edges=True)
+    )
+
+    told = "\n".join(outcome.failures)
+    assert "GET /sized, status_code_conformance: Received: 418" in told
+    assert "GET /crash, not_a_server_error" in told
+
+
+@on_sqlite
+async def test_a_skipped_check_is_skipped_on_its_path_only(
+    careless: FastAPI, tested_project: Project, settings: Settings, api_type: type[Api]
+) -> None:
+    tested = FuzzedApplication(tested_project, settings, api_type)
+    skipped = (("/sized", "status_code_conformance"),)
+
+    outcome = await asyncio.to_thread(
+        fuzz, careless, tested, "anonymous", Effort(examples=5, edges=True, skipped=skipped)
+    )
+
+    told = "\n".join(outcome.failures)
+    assert "GET /sized, status_code_conformance" not in told
+    assert "GET /crash, status_code_conformance" in told
+
+
+def test_paths_that_another_pattern_matches_are_found() -> None:
+    paths = ["/items", "/items/my", "/items/{id}", "/items/{id}/restore", "/items/{other}"]
+    assert list(shadowed(paths)) == ["/items/my"]
+
+
+def test_make_fuzz_sends_more_requests_and_prints_how_to_repeat_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FUZZ_EXAMPLES", "500")
+    monkeypatch.setenv("FUZZ_SEED", "7")
+
+    assert effort(()) == Effort(examples=500, edges=True, seed=7)
+    assert "make fuzz EXAMPLES=500 SEED=7" in capsys.readouterr().out
+
+
+def test_without_a_seed_each_run_sends_other_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUZZ_EXAMPLES", "500")
+    monkeypatch.setenv("FUZZ_SEED", "")
+
+    assert effort(()).seed != effort(()).seed
