@@ -39,7 +39,7 @@ SETTINGS = {
 }
 
 
-# What is measured is the catalogue: it has all that the kit offers.
+# Measure the catalogue: it has all that the kit offers.
 SERVE = ("examples.catalogue", "serve")
 ALEMBIC = "examples/catalogue/alembic.ini"
 

@@ -72,7 +72,7 @@ class ReviewCreate(RequestSchema):
 
 class ShelfCreate(RequestSchema):
     label: Text
-    note: Annotated[str, Field(examples=["Of any length"])]
+    note: Annotated[str, Field(examples=["A long text"])]
 
 
 @dataclass
