@@ -14,14 +14,7 @@ from tests.docs.test_agents import ROUTE_TESTS
 
 PAGE = PROJECT_ROOT / "docs/fields.md"
 BLOCKS = code_blocks(PAGE)
-KIT_FUZZ = "mscr/tests/fuzz/test_fuzz.py"
-FUZZ = "tests/test_fuzz.py"
-# The kit's test, for the application of `tests/conftest.py`.
-FUZZING = """\
-import mscr.tests.fuzz.test_fuzz
-
-test_fuzz = mscr.tests.fuzz.test_fuzz.test_every_response_to_a_generated_request_is_as_documented
-"""
+FUZZ = "tests/fuzz/test_fuzz.py"
 OWN_TESTS = "tests/test_orders.py tests/test_api_keys.py"
 
 
@@ -29,8 +22,7 @@ OWN_TESTS = "tests/test_orders.py tests/test_api_keys.py"
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """Return a copy of the project in which the page was followed, including its commands."""
     copy = ProjectCopy(tmp_path_factory.mktemp("fields") / "project", PROJECT_ROOT)
-    copy.delete_tests(ROUTE_TESTS, KIT_FUZZ)
-    (copy.path / FUZZ).write_text(FUZZING)
+    copy.delete_tests(ROUTE_TESTS, FUZZ)
     copy.run("python cli.py generate-keys > .env")
     for block in BLOCKS:
         if block.language == "python":

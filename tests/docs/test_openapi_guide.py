@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from schemathesis.checks import CHECKS
+from schemathesis.checks import CHECKS, load_all_checks
 
 from app.core.config import PROJECT_ROOT
 from mscr.testing.route_checks.fuzzing import FuzzChecks
@@ -34,6 +34,7 @@ def test_the_client_of_the_page_is_the_tested_one() -> None:
 def test_the_checks_that_the_page_skips_exist() -> None:
     written: dict[str, Any] = {"__name__": "test_fuzz"}
     exec(BLOCKS["python"], written)  # noqa: S102 - the page is ours
+    load_all_checks()
     [(_, name)] = written["TestFuzzing"].skipped
     assert issubclass(written["TestFuzzing"], FuzzChecks)
     assert name in CHECKS.get_all_names()
