@@ -16,10 +16,13 @@ from examples.catalogue.core.permissions import allows
 from examples.catalogue.db.session import Database
 from examples.catalogue.models.base import Base
 from examples.catalogue.models.item import Item
+from examples.catalogue.models.note import Note
+from examples.catalogue.models.order import Order
 from examples.catalogue.models.tag import Tag
 from examples.catalogue.models.user import User
 from examples.catalogue.repositories.user_repository import UserRepository
 from examples.catalogue.tests.api import Api
+from examples.catalogue.tests.test_orders import BODY as ORDER
 from mscr.core.exceptions import UnauthorizedError
 from mscr.core.security.jwt import TokenClaims
 from mscr.core.security.principal import Principal
@@ -34,6 +37,7 @@ from mscr.testing.waiting import connection_to, until
 from mscr.tests.api.test_idempotency import is_waiting_for_a_lock
 
 ITEMS = "/api/v1/items"
+OWNED = {Item, Note, Order, Tag}
 
 
 @asynccontextmanager
@@ -62,7 +66,7 @@ async def rows_left(database: Database) -> int:
     async with database.read_sessions() as session:
         living = [
             await session.scalar(select(func.count()).select_from(m).where(m.is_deleted.is_(False)))
-            for m in (Item, Tag)
+            for m in OWNED
         ]
     return sum(count or 0 for count in living)
 
@@ -73,8 +77,10 @@ async def rows_left(database: Database) -> int:
         (ITEMS, {"json": {"title": "A thing", "status": "active", "tags": ["home"]}}),
         (ITEMS, {"json": {"title": "A thing", "status": "active"}}),
         ("/api/v1/tags", {"json": {"name": "home"}}),
+        ("/api/v1/notes", {"json": {"text": "Buy milk"}}),
+        ("/api/v1/orders", {"json": ORDER}),
     ],
-    ids=["item", "plain item", "tag"],
+    ids=["item", "plain item", "tag", "note", "order"],
 )
 async def test_nothing_is_created_for_a_concurrently_deleted_account(
     api: Api, app: FastAPI, database: Database, path: str, body: dict[str, Any]
@@ -111,7 +117,7 @@ async def test_a_row_that_no_user_owns_needs_no_living_user(api: Api, database: 
     account = await api.register()
     async with deletion_of(account, database):
         pass
-    assert set(owned_models(Base.registry)) == {Item, Tag}
+    assert set(owned_models(Base.registry)) == OWNED
     async with database.read_sessions() as session:
         user_id = (await session.scalars(select(User.id))).one()
         badges: OwnedRepository[Any] = OwnedRepository(cast("Any", Badge), session)
