@@ -1,17 +1,33 @@
 """Identify the constraint that a write has violated."""
 
 import re
-from typing import cast
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, cast
 
 from sqlalchemy import Index, Table, UniqueConstraint
 from sqlalchemy.exc import IntegrityError
 
 from mscr.connections.error_attributes import attribute, first_line
+from mscr.core.exceptions import APIError
 from mscr.db.violations import driver_error, violates_primary_key
 from mscr.models.base import ModelBase
 
+# Errors of duplicates, by the names of the unique constraints and indexes that refuse them.
+UniqueErrors = Mapping[str, type[APIError]]
+NO_UNIQUE_ERRORS: Final[UniqueErrors] = MappingProxyType({})
+
 _UNIQUE_SQLSTATE = "23505"
 _SQLITE_UNIQUE = re.compile(r"UNIQUE constraint failed: (?P<columns>[\w., ]+)")
+
+
+def refuse_duplicate(
+    error: IntegrityError, model: type[ModelBase], unique_errors: UniqueErrors
+) -> None:
+    """Raise the API error of the violated constraint, if `unique_errors` has one."""
+    for name, duplicate in unique_errors.items():
+        if violates_unique(error, model, name):
+            raise duplicate from None
 
 
 def violates_unique(error: IntegrityError, model: type[ModelBase], name: str) -> bool:

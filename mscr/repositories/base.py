@@ -4,7 +4,7 @@ Subclasses add named queries. Decisions belong to services.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, TypeVar, overload
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, select
@@ -13,9 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 from mscr.core.exceptions import RestoreConflictError
 from mscr.models.base import ModelBase
+from mscr.models.uniqueness import unique_names
 from mscr.queries.column_bounds import require_fit
 from mscr.queries.filters import NO_FILTERS, Filters
-from mscr.queries.integrity import violates_uniqueness
+from mscr.queries.integrity import (
+    NO_UNIQUE_ERRORS,
+    UniqueErrors,
+    refuse_duplicate,
+    violates_uniqueness,
+)
 from mscr.queries.keyset import position_of
 from mscr.queries.pagination import PageRequest, Slice
 from mscr.queries.paging import (
@@ -43,6 +49,9 @@ class BaseRepository(Generic[ModelType]):
 
     # A subclass names its model here, or passes it to the constructor.
     model: type[ModelType]
+    # Errors of duplicates that `create`, `update` and `restore` raise, by the names of the unique
+    # indexes. They end the transaction: use `savepoint` to go on after one.
+    unique_errors: ClassVar[UniqueErrors] = NO_UNIQUE_ERRORS
 
     @overload
     def __init__(self, session: AsyncSession, /) -> None: ...
@@ -56,8 +65,20 @@ class BaseRepository(Generic[ModelType]):
         if models:
             [self.model] = models
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.unique_errors:
+            unknown = {*cls.unique_errors} - {*unique_names(cls.model).values()}
+            if unknown:
+                raise TypeError(f"{cls.__name__}: the model has no unique {sorted(unknown)}")
+
     async def flush(self) -> None:
-        await self.session.flush()
+        """Write the pending changes. Raise the error of `unique_errors` for a duplicate."""
+        try:
+            await self.session.flush()
+        except IntegrityError as error:
+            refuse_duplicate(error, self.model, self.unique_errors)
+            raise
 
     async def commit(self) -> None:
         await self.session.commit()
@@ -74,7 +95,11 @@ class BaseRepository(Generic[ModelType]):
         return self.session.begin_nested()
 
     async def create(self, /, **kwargs: Any) -> ModelType:
-        """Insert a row. Raise `ValidationFailedError` for a value that its column cannot hold."""
+        """Insert a row.
+
+        Raise the error of `unique_errors` for a duplicate, and `ValidationFailedError` for a value
+        that its column cannot hold.
+        """
         require_fit(self.model, kwargs)
         instance = self.model(**kwargs)
         self.session.add(instance)
@@ -116,8 +141,8 @@ class BaseRepository(Generic[ModelType]):
     async def update(self, instance: ModelType, /, **values: Any) -> ModelType:
         """Set the given columns, and flush.
 
-        Raise `AttributeError` for a name that is no column, and `ValidationFailedError` for a value
-        that its column cannot hold.
+        Raise `AttributeError` for a name that is no column, `ValidationFailedError` for a value
+        that its column cannot hold, and the error of `unique_errors` for a duplicate.
         """
         unknown = values.keys() - self.model.__mapper__.column_attrs.keys()
         if unknown:
@@ -136,7 +161,8 @@ class BaseRepository(Generic[ModelType]):
     async def restore(self, instance: ModelType) -> None:
         """Undo `soft_delete`.
 
-        Raise `RestoreConflictError` if a living row has a duplicate of a unique value by now.
+        Raise the error of `unique_errors`, or `RestoreConflictError`, if a living row has a
+        duplicate of a unique value by now.
         """
         try:
             async with self.savepoint():

@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapper
 
 from mscr.core.exceptions import UnauthorizedError
@@ -15,6 +16,7 @@ from mscr.core.sort_order import RELEVANCE
 from mscr.models.ownership import account_of
 from mscr.queries.filters import NO_FILTERS, Filter, Filters, filter_by_name
 from mscr.queries.full_text import FullText
+from mscr.queries.integrity import refuse_duplicate
 from mscr.queries.owned_queries import OwnedQueries, values_with_defaults
 from mscr.queries.pagination import PageRequest, Slice
 from mscr.queries.prepared_pages import PreparedPages
@@ -90,14 +92,20 @@ class OwnedRepository(ConnectionMixin, BaseRepository[ModelType]):
         Return None, and do nothing, if only `create` can insert the row: in a transaction that has
         begun, if a subclass overrides `create`, if the caller's commits are counted for a replica,
         or if a field is no column of the table: once it is committed, the row could be gone before
-        it is read. Raise `UnauthorizedError` if the owner's account was deleted meanwhile, and
-        `ValidationFailedError` for a value that its column cannot hold.
+        it is read. Raise `UnauthorizedError` if the owner's account was deleted meanwhile,
+        `ValidationFailedError` for a value that its column cannot hold, and the error of
+        `unique_errors` for a duplicate.
         """
         queries = self._queries(fields)
         if not queries.can_insert or self._must_create():
             return None
         complete = values_with_defaults(self.model, values)
-        return await queries.insert(frozenset(complete)).run(self.session, owner, **complete)
+        statement = queries.insert(frozenset(complete))
+        try:
+            return await statement.run(self.session, owner, **complete)
+        except IntegrityError as error:
+            refuse_duplicate(error, self.model, self.unique_errors)
+            raise
 
     def _must_create(self) -> bool:
         """Return whether `insert` would bypass what `create` does."""
@@ -109,8 +117,17 @@ class OwnedRepository(ConnectionMixin, BaseRepository[ModelType]):
 
         Return None if there is no such row.
         """
+        return await self._lock(public_id, self._shown(include_deleted=include_deleted))
+
+    async def lock_visible(self, public_id: UUID, *, viewer_id: int) -> ModelType | None:
+        """Lock a row that is visible to the viewer, until the end of the transaction, or None.
+
+        Use it for a row to which a new row of another table refers: it cannot be deleted meanwhile.
+        """
+        return await self._lock(public_id, self._shown().where(or_(*self.visible_to(viewer_id))))
+
+    async def _lock(self, public_id: UUID, statement: Select[ModelType]) -> ModelType | None:
         model: Any = self.model
-        statement = self._shown(include_deleted=include_deleted)
         statement = statement.where(model.public_id == str(public_id))
         # Refresh an object of the row that was loaded before the lock: it may be out of date.
         locked = statement.with_for_update(of=self.model).execution_options(populate_existing=True)

@@ -24,9 +24,10 @@ from mscr.endpoints.resource_responder import resource_response
 from mscr.http.responses import PageResponse, SuccessResponse, page_response
 from mscr.http.routing import Router
 from mscr.queries.filters import Filters
+from mscr.queries.integrity import UniqueErrors
 from mscr.queries.pagination import PageRequest
 from mscr.repositories.owned_repository import OwnedRepository
-from mscr.schemas.base import JsonObject, ResponseSchema, TimeOfDay
+from mscr.schemas.base import JsonObject, RequestSchema, ResponseSchema, TimeOfDay
 from mscr.schemas.list_schemas import ListQuery
 from mscr.services.owned_service import OwnedService
 from mscr.testing.problems import problem
@@ -57,9 +58,22 @@ def _other_than(status: OrderStatus) -> ColumnElement[bool]:
     return Order.status != status
 
 
+class SlipNumberTakenError(ConflictError):
+    code = "slip_number_taken"
+    title = "Slip number taken"
+    detail = "You have a slip with this number."
+
+
 class SlipRepository(OwnedRepository[Order]):
     model = Order
+    unique_errors: ClassVar[UniqueErrors] = {
+        "uq_orders_owner_id_number_living": SlipNumberTakenError
+    }
     filters: ClassVar[Filters] = {"status": _other_than}
+
+
+class SlipUpdate(RequestSchema):
+    number: str
 
 
 class SlipService(OwnedService[Order]):
@@ -121,6 +135,26 @@ async def list_slips(page: SlipPage, slips: Slips) -> PageResponse[SlipResponse]
 async def create_slip(data: OrderCreate, slips: Slips) -> SuccessResponse[SlipResponse]:
     """Place an order."""
     return resource_response(await slips.create(data), SlipResponse)
+
+
+@router.patch("/slips/{public_id}")
+async def update_slip(
+    public_id: PublicId, data: SlipUpdate, slips: Slips
+) -> SuccessResponse[SlipResponse]:
+    """Change the number of an order."""
+    return resource_response(await slips.update(public_id, data), SlipResponse)
+
+
+@router.delete("/slips/{public_id}", status_code=204)
+async def delete_slip(public_id: PublicId, slips: Slips) -> None:
+    """Delete an order."""
+    await slips.delete(public_id)
+
+
+@router.post("/slips/{public_id}/restore")
+async def restore_slip(public_id: PublicId, slips: Slips) -> SuccessResponse[SlipResponse]:
+    """Restore an order."""
+    return resource_response(await slips.restore(public_id), SlipResponse)
 
 
 @router.get("/board")
@@ -211,6 +245,48 @@ async def test_a_row_inserted_in_one_statement_equals_that_of_a_transaction(api:
     assert shown | further == shown
     assert (shown["sort_number"], shown["details"]) == ("A", BODY["details"])
     assert in_steps.json()["data"] == shown | {"number": "b", "sort_number": "B"}
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "e7a9c1d2"}])
+async def test_a_new_duplicate_gets_the_error_of_its_index(
+    api: Api, headers: dict[str, str]
+) -> None:
+    owner, other = await api.register(), await api.register()
+    await api.client.post(SLIPS, json=BODY, headers=owner.headers)
+
+    again = await api.client.post(SLIPS, json=BODY, headers=owner.headers | headers)
+    others = await api.client.post(SLIPS, json=BODY, headers=other.headers | headers)
+
+    problem(again, 409, "slip_number_taken")
+    assert others.status_code == 201
+
+
+async def test_a_change_and_a_restore_that_make_a_duplicate_get_the_error_of_its_index(
+    api: Api,
+) -> None:
+    owner = await api.register()
+    await api.client.post(SLIPS, json=BODY | {"number": "a"}, headers=owner.headers)
+    second = BODY | {"number": "b"}
+    path = (await api.client.post(SLIPS, json=second, headers=owner.headers)).headers["location"]
+
+    changed = await api.client.patch(path, json={"number": "a"}, headers=owner.headers)
+    await api.client.delete(path, headers=owner.headers)
+    again = await api.client.post(SLIPS, json=second, headers=owner.headers)
+    restored = await api.client.post(f"{path}/restore", headers=owner.headers)
+
+    problem(changed, 409, "slip_number_taken")
+    assert again.status_code == 201
+    problem(restored, 409, "slip_number_taken")
+
+
+def test_the_error_of_an_index_that_the_model_lacks_is_refused() -> None:
+    with pytest.raises(TypeError, match="uq_orders_number_living"):
+
+        class Misspelt(OwnedRepository[Order]):
+            model = Order
+            unique_errors: ClassVar[UniqueErrors] = {
+                "uq_orders_number_living": SlipNumberTakenError
+            }
 
 
 async def test_a_response_without_a_public_id_has_a_location_and_cursors(api: Api) -> None:

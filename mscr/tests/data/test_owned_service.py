@@ -1,14 +1,17 @@
 """A retried use case of a plain resource."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from examples.catalogue.db.session import Database
-from examples.catalogue.models.item import Item
+from examples.catalogue.models.item import Item, ItemStatus
 from examples.catalogue.models.tables import TABLES
 from examples.catalogue.repositories.item_repository import ItemRepository
 from examples.catalogue.schemas.item_schemas import ItemResponse
@@ -17,9 +20,17 @@ from mscr.core.exceptions import IdempotencyKeyInUseError
 from mscr.core.idempotency import KeyScope
 from mscr.http.representation import Representations
 from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
+from mscr.repositories.owned_repository import OwnedRepository
 from mscr.services.idempotency_service import IdempotencyService, IdempotentRequest
 from mscr.services.owned_service import OwnedService
 from mscr.testing.databases import on_postgresql
+
+
+class SharedItemRepository(OwnedRepository[Item]):
+    model = Item
+
+    def visible_to(self, viewer_id: Any) -> Sequence[ColumnElement[bool]]:
+        return Item.status == ItemStatus.ACTIVE, Item.owner_id == viewer_id
 
 
 class ItemService(OwnedService[Item]):
@@ -49,3 +60,26 @@ async def test_a_retry_after_a_rollback_locks_the_key_again(api: Api, database: 
 
         with pytest.raises(IdempotencyKeyInUseError):
             await second.begin()
+
+
+async def test_a_row_that_the_viewer_may_not_see_is_not_locked(
+    api: Api, database: Database
+) -> None:
+    owner = await api.register()
+    await api.register()
+    draft = await api.create_item(owner)
+    active = await api.create_item(owner, status="active")
+    async with database.sessions() as session:
+        repo = SharedItemRepository(session)
+
+        async def locked(item: dict[str, Any], viewer_id: int) -> Item | None:
+            return await repo.lock_visible(UUID(item["public_id"]), viewer_id=viewer_id)
+
+        assert await locked(draft, 2) is None
+        assert await locked(draft, 1) is not None
+        assert await locked(active, 1) is not None
+        row = await locked(active, 2)
+        assert row is not None
+        assert row.public_id == active["public_id"]
+        await repo.soft_delete(row)
+        assert await locked(active, 1) is None
