@@ -18,7 +18,6 @@ LONG_MODULES = (
     "tests/test_export",
     "tests/api/test_routes",
     "tests/data/test_list_plans",
-    "tests/test_cli",
     "tests/benchmarks/test_benchmarks",
     "tests/docs/test_agents",
     "tests/docs/test_readme",

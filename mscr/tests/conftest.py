@@ -19,7 +19,7 @@ LONG_MODULES = (
     "examples/catalogue/tests/test_export",
     "mscr/tests/data/test_list_plans",
     "mscr/tests/fuzzing/",
-    "mscr/tests/test_cli",
+    "mscr/tests/cli/",
     "races",
     "two_processes",
 )

@@ -10,9 +10,9 @@ import pytest
 
 from examples.catalogue.project import project
 from mscr.cli.openapi import RELEASED, default_document, render
-from mscr.tests import test_cli
+from mscr.tests.cli import test_command_line
+from mscr.tests.cli.test_command_line import Cli, Finished, assert_refused, run_here
 from mscr.tests.support.paths import REPOSITORY
-from mscr.tests.test_cli import Cli, Finished, assert_refused, run_here
 
 COMMITTED = REPOSITORY / "openapi.json"
 
@@ -21,7 +21,7 @@ COMMITTED = REPOSITORY / "openapi.json"
 def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Replace the project's file with another path, which does not exist yet."""
     file = tmp_path / "openapi.json"
-    monkeypatch.setattr(test_cli, "project", replace(project, root=tmp_path))
+    monkeypatch.setattr(test_command_line, "project", replace(project, root=tmp_path))
     return file
 
 

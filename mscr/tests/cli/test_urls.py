@@ -11,8 +11,8 @@ import pytest
 
 from mscr.testing import warm_processes
 from mscr.testing.postgres import PostgresServer
+from mscr.tests.cli.test_command_line import Cli
 from mscr.tests.support.paths import REPOSITORY
-from mscr.tests.test_cli import Cli
 
 Finished = subprocess.CompletedProcess[str]
 

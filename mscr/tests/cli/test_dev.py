@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mscr.testing.processes import free_port
+from mscr.tests.cli.test_command_line import Cli, assert_refused, query
+from mscr.tests.cli.test_server import STOP_TIMEOUT_SECONDS, Serving, taken_port
 from mscr.tests.support.paths import REPOSITORY
-from mscr.tests.test_cli import Cli, assert_refused, query
-from mscr.tests.test_cli_server import STOP_TIMEOUT_SECONDS, Serving, taken_port
 
 
 def newcomer_in(folder: Path) -> Cli:

@@ -13,8 +13,8 @@ from examples.catalogue.tests.api import Api
 from mscr.cli.command_line import USAGE_ERROR
 from mscr.testing.api import PASSWORD
 from mscr.testing.databases import on_sqlite
+from mscr.tests.cli.test_command_line import Cli, Finished, assert_refused, query
 from mscr.tests.support.paths import REPOSITORY
-from mscr.tests.test_cli import Cli, Finished, assert_refused, query
 
 OTHER_PASSWORD = "another good passphrase"
 

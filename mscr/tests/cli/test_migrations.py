@@ -14,9 +14,9 @@ from examples.catalogue.project import project
 from mscr.db.migrations import alembic_config
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.waiting import connection_to
-from mscr.tests import test_cli
+from mscr.tests.cli import test_command_line
+from mscr.tests.cli.test_command_line import Cli, assert_refused, query, run_here
 from mscr.tests.support.paths import REPOSITORY
-from mscr.tests.test_cli import Cli, assert_refused, query, run_here
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the first migration in a copy of the project that the command reads."""
     shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
     shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
-    monkeypatch.setattr(test_cli, "project", replaced(project, root=tmp_path))
+    monkeypatch.setattr(test_command_line, "project", replaced(project, root=tmp_path))
     (migration,) = (tmp_path / "migrations" / "versions").glob("*first_schema.py")
     return migration
 

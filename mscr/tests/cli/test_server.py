@@ -16,8 +16,8 @@ import httpx2
 import pytest
 
 from mscr.testing.processes import free_port
+from mscr.tests.cli.test_command_line import Cli, assert_refused
 from mscr.tests.support.paths import REPOSITORY
-from mscr.tests.test_cli import Cli, assert_refused
 
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
