@@ -3,10 +3,13 @@
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from pydantic_core import to_json
 from structlog.stdlib import ProcessorFormatter
 
 from mscr.core.config import Settings
@@ -18,8 +21,15 @@ if TYPE_CHECKING:
 
 
 def add_timestamp(_logger: "WrappedLogger", _level: str, event: "EventDict") -> "EventDict":
-    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    event["timestamp"] = f"{_text_of(second)}.{nanoseconds // 1000:06}Z"
     return event
+
+
+@lru_cache(maxsize=2)
+def _text_of(second: int) -> str:
+    # Formatting a time takes a tenth of a line's time, so each second is formatted once.
+    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
 
 
 # `AccessLog` repeats these steps for its own lines.
@@ -32,7 +42,15 @@ _SHARED: Final["list[Processor]"] = [
 PROCESSORS: Final["list[Processor]"] = [*_SHARED, ProcessorFormatter.wrap_for_formatter]
 
 # `json.dumps` with a `default` would create an encoder for each line.
-_to_json: Final["Callable[[EventDict], str]"] = json.JSONEncoder(default=repr).encode
+_to_plain_json: Final["Callable[[EventDict], str]"] = json.JSONEncoder(default=repr).encode
+
+
+def _to_json(event: "EventDict") -> str:
+    # A third of the time of `json`. It refuses what `json` escapes, such as lone surrogates.
+    try:
+        return to_json(event, ensure_ascii=True, fallback=repr).decode()
+    except ValueError:
+        return _to_plain_json(event)
 
 
 class LineFormatter(ProcessorFormatter):

@@ -87,7 +87,7 @@ async def test_a_line_has_what_was_bound_to_the_context(
     alone()
     await client.get("/binding")
 
-    assert only_line(handler)["tenant"] == "{1}"
+    assert only_line(handler)["tenant"] == [1]
 
 
 @json_lines

@@ -3,10 +3,12 @@
 import json
 import logging
 import logging.config
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
 import structlog
+import time_machine
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from uvicorn.config import LOGGING_CONFIG
@@ -298,3 +300,48 @@ def test_a_server_with_its_own_handlers_logs_in_the_same_format(
     [line] = [json.loads(line) for line in printed.out.splitlines()]
     assert line["event"] == "Application startup complete."
     assert printed.err == ""
+
+
+class _Thing:
+    def __repr__(self) -> str:
+        return "a thing"
+
+
+@json_lines
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("caf\u00e9", "caf\u00e9"),
+        ("\x00\x1b\u2028", "\x00\x1b\u2028"),
+        ("a lone surrogate: \ud800", "a lone surrogate: \ud800"),
+        (b"\xff", "b'\\xff'"),
+        (_Thing(), "a thing"),
+        (10**40, 10**40),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00Z"),
+    ],
+    ids=str,
+)
+def test_every_value_becomes_json_of_ascii_characters(
+    settings: Settings, capsys: pytest.CaptureFixture[str], value: object, written: object
+) -> None:
+    """The terminal or the file may know no other characters: the line must not be lost."""
+    configure_logging(settings)
+
+    structlog.get_logger("mscr.test").warning("found", value=value)
+
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.isascii()
+    assert json.loads(line)["value"] == written
+
+
+@json_lines
+@pytest.mark.parametrize("fraction", ["000000", "000001", "999999"])
+def test_a_time_has_all_its_microseconds(
+    settings: Settings, capsys: pytest.CaptureFixture[str], fraction: str
+) -> None:
+    configure_logging(settings)
+    with time_machine.travel(f"2026-01-02T03:04:05.{fraction}Z", tick=False):
+        structlog.get_logger("mscr.test").warning("found")
+
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["timestamp"] == f"2026-01-02T03:04:05.{fraction}Z"
