@@ -103,7 +103,7 @@ migrate: ready ## Bring the database of DATABASE_URL to the newest migration
 QUICK_WORKLOADS := throughput storm rotation startup
 QUICK_SIZES := --rounds=1 --seconds=1 --refreshes=200 --sessions=20 --items=20000 --requests=500
 
-bench: ready ## Measure the application as it is served (QUICK=1, ARGS=storm for one; docs/performance.md)
+bench: ready ## Measure the catalogue as it is served (QUICK=1, ARGS=storm for one; docs/performance.md)
 	@$(BIN)/python -m benchmarks $(or $(ARGS),$(if $(QUICK),$(QUICK_WORKLOADS))) $(if $(QUICK),$(QUICK_SIZES))
 
 lock: ready ## Write the lock files from pyproject.toml (ARGS=--upgrade for the newest releases)

@@ -22,7 +22,8 @@ COLUMNS = """\
     born: Mapped[date | None]
     notes: Mapped[str | None] = mapped_column(String(200), deferred=True)
 
-    items: Mapped"""
+    @property
+    def is_admin"""
 PLAN = """\
 class Plan(str, PyEnum):
     FREE = "free"
@@ -45,7 +46,7 @@ async def get_plan(principal: CurrentPrincipal) -> dict[str, object]:
 @router.get("/me","""
 EDITS = {
     "app/models/user.py": [
-        ("    items: Mapped", COLUMNS),
+        ("    @property\n    def is_admin", COLUMNS),
         ("class User(", PLAN),
         ("from enum", "from datetime import date\nfrom enum"),
     ],
