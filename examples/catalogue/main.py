@@ -26,6 +26,19 @@ ACCESS: Final = AccessControl(
     scopes={permission.value: text for permission, text in DESCRIPTIONS.items()},
     token_path=f"{API_PREFIX}/auth/token",
 )
+# Describe each tag. The documentation lists the tags in this order.
+TAGS: Final = {
+    "Auth": "Registration, login, logout and the exchange of tokens.",
+    "Sessions": "The caller's sessions.",
+    "Users": "The caller's account, public profiles and the administration of accounts.",
+    "Items": "Objects with an owner, who publishes them or keeps them as drafts.",
+    "Tags": "The caller's labels for items.",
+    "Notes": "Private notes of a user.",
+    "Orders": "The caller's orders, which others may see once they are sent.",
+    "Audit log": "The audit log, for administrators.",
+    "Health": "Health checks for load balancers and orchestrators.",
+    "Keys": "The public keys that verify access tokens.",
+}
 
 
 class OwnAction(Action):
@@ -41,6 +54,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
         title=settings.APP_NAME,
         version=VERSION,
         description=DESCRIPTION,
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         **fastapi_options(has_process=has_process),
     )
     for router in (

@@ -73,5 +73,5 @@ def test_the_other_tests_are_collected_without_a_browser(tmp_path: Path) -> None
     told = finished.stdout
     assert finished.returncode == 0, told
     assert "\ntests/test_routes.py" in told
-    assert "\nmscr/tests/api/test_items.py" in told
+    assert "\nmscr/tests/api/test_search.py" in told
     assert "\nmscr/tests/e2e/" not in told

@@ -6,7 +6,8 @@ To write that file: `pytest examples/catalogue/tests/test_routes.py -k "as_recor
 
 from mscr.testing.route_checks.access import AccessChecks
 from mscr.testing.route_checks.answers import AnswerChecks
-from mscr.testing.route_checks.bodies import BodyChecks
+from mscr.testing.route_checks.bodies import BodyChecks, BodyLimitChecks
+from mscr.testing.route_checks.client_documents import ClientDocumentChecks
 from mscr.testing.route_checks.documents import DocumentChecks
 from mscr.testing.route_checks.errors import ErrorChecks
 from mscr.testing.route_checks.records import RecordChecks
@@ -24,7 +25,13 @@ class TestRecord(RecordChecks): ...
 class TestBodies(BodyChecks): ...
 
 
+class TestBodyLimit(BodyLimitChecks): ...
+
+
 class TestErrors(ErrorChecks): ...
 
 
 class TestDocument(DocumentChecks): ...
+
+
+class TestDocumentForClients(ClientDocumentChecks): ...
