@@ -29,7 +29,7 @@ from mscr.testing.valkey import ValkeyServer
 from mscr.testing.waiting import connection_to
 from mscr.tests.cli.test_command_line import Cli, assert_refused
 from mscr.tests.cli.test_inspection import failures
-from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.support.paths import CATALOGUE, REPOSITORY
 
 SLOW_INSERTS = """
 CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS
@@ -233,8 +233,8 @@ def test_a_standby_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_two_heads_of_the_migrations_are_reported(tmp_path: Path) -> None:
-    shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
-    shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
+    shutil.copytree(CATALOGUE / "migrations", tmp_path / "migrations")
+    shutil.copy(CATALOGUE / "alembic.ini", tmp_path)
     versions = tmp_path / "migrations" / "versions"
     (first,) = versions.glob("*first_schema.py")
     rival = first.read_text().replace('revision: str = "0001"', 'revision: str = "rival"')
@@ -249,30 +249,37 @@ def test_two_heads_of_the_migrations_are_reported(tmp_path: Path) -> None:
 # --- alembic
 
 
-def test_a_revision_is_written_without_the_formatter(tmp_path: Path, cli: Cli) -> None:
-    """A production installation has no ruff."""
-    shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
-    shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
-    hiding = tmp_path / "hiding"
-    hiding.mkdir()
-    (hiding / "sitecustomize.py").write_text("import sys\nsys.modules['ruff'] = None\n")
-    environment = {**cli.settings, "PYTHONPATH": f"{hiding}{os.pathsep}{REPOSITORY}"}
-    command = [
-        sys.executable,
-        "-m",
-        "alembic",
-        "-c",
-        str(tmp_path / "alembic.ini"),
-        "revision",
-        "-m",
-        "Something",
-    ]
+def new_revision(folder: Path, cli: Cli, *python_path: Path) -> str:
+    """Let Alembic write a revision in a copy of the project, and return its content."""
+    shutil.copytree(CATALOGUE / "migrations", folder / "migrations")
+    shutil.copy(CATALOGUE / "alembic.ini", folder)
+    with (folder / "migrations" / "script.py.mako").open("a") as template:
+        template.write("UNFORMATTED = 'yes'\n")
+    environment = {
+        **cli.settings,
+        "PYTHONPATH": os.pathsep.join(str(path) for path in (*python_path, REPOSITORY)),
+    }
+    command = [sys.executable, "-m", "alembic", "-c", str(folder / "alembic.ini")]
 
-    ended = finish(start(command, environment))
+    ended = finish(start([*command, "revision", "-m", "Something"], environment))
 
     assert ended.status == 0, ended.output
     assert "FAILED" not in ended.output
-    assert len(list((tmp_path / "migrations" / "versions").glob("*something.py"))) == 1
+    [revision] = (folder / "migrations" / "versions").glob("*something.py")
+    return revision.read_text()
+
+
+def test_a_revision_is_formatted(tmp_path: Path, cli: Cli) -> None:
+    assert 'UNFORMATTED = "yes"' in new_revision(tmp_path, cli)
+
+
+def test_a_revision_is_written_without_the_formatter(tmp_path: Path, cli: Cli) -> None:
+    """A production installation has no ruff."""
+    hiding = tmp_path / "hiding"
+    hiding.mkdir()
+    (hiding / "sitecustomize.py").write_text("import sys\nsys.modules['ruff'] = None\n")
+
+    assert "UNFORMATTED = 'yes'" in new_revision(tmp_path, cli, hiding)
 
 
 # --- errors that are no fault of the database
