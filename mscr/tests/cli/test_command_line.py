@@ -6,7 +6,6 @@ import secrets
 import shutil
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ Finished = subprocess.CompletedProcess[str]
 
 
 class Cli:
-    """`cli.py` in a process of its own, with its own settings."""
+    """The command line in a process of its own, with its own settings."""
 
     def __init__(self, folder: Path, database_url: str = "") -> None:
         self.env_file = folder / ".env"
@@ -133,19 +132,6 @@ def test_without_a_command_it_prints_help(tmp_path: Path) -> None:
 
     assert finished.returncode == 0
     assert "create-user" in finished.stdout
-
-
-def test_without_the_packages_it_names_the_command_that_installs_them(cli: Cli) -> None:
-    without_packages = [sys.executable, "-S", *cli.command("list-users")[1:]]
-
-    finished = subprocess.run(  # noqa: S603 - the project's own command
-        without_packages, capture_output=True, text=True, cwd=REPOSITORY, check=False
-    )
-
-    assert finished.returncode == 1
-    assert finished.stderr.splitlines() == [
-        "Error: the packages are missing; make setup, then: .venv/bin/python cli.py"
-    ]
 
 
 def test_an_unknown_command_is_one_line_and_status_2(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from examples.catalogue.core.config import Settings
+from mscr.cli.env_example import render
 from mscr.testing.processes import free_port
 from mscr.tests.cli.test_command_line import Cli, assert_refused, query
 from mscr.tests.cli.test_server import STOP_TIMEOUT_SECONDS, Serving, taken_port
-from mscr.tests.support.paths import REPOSITORY
 
 
 def newcomer_in(folder: Path) -> Cli:
@@ -64,7 +65,7 @@ def test_a_first_start_generates_secrets_that_only_the_file_owner_can_read(
 
     lines = cli.env_file.read_text().splitlines()
 
-    example = (REPOSITORY / ".env.example").read_text().splitlines()
+    example = render(Settings).splitlines()
     secrets = [line for line in lines if line not in example]
     assert [line.partition("=")[0] for line in secrets] == ["SECRET_KEY", "JWT_SECRET_KEY"]
     values = {line.partition("=")[2] for line in secrets}

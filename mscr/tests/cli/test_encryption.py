@@ -23,7 +23,7 @@ SAFES = 5
 
 
 class HouseCli(Cli):
-    """`cli.py` of a project with encrypted columns, whose SECRET_KEY has just been replaced."""
+    """The commands of a project with encrypted columns, whose SECRET_KEY has just been replaced."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         super().__init__(folder, database_url)

@@ -16,7 +16,7 @@ from mscr.testing.postgres import PostgresServer
 from mscr.testing.waiting import connection_to
 from mscr.tests.cli import test_command_line
 from mscr.tests.cli.test_command_line import Cli, assert_refused, query, run_here
-from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.support.paths import CATALOGUE
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def cli(tmp_path: Path, sqlite_template: Path) -> Cli:
 
 
 def newest_revision() -> str | None:
-    return ScriptDirectory.from_config(alembic_config(REPOSITORY)).get_current_head()
+    return ScriptDirectory.from_config(alembic_config(CATALOGUE)).get_current_head()
 
 
 # --- init-db
@@ -83,10 +83,11 @@ async def test_init_db_names_tables_that_an_edited_migration_did_not_create(
 
 @pytest.fixture
 def migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the first migration in a copy of the project that the command reads."""
-    shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
-    shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
+    """Return the first migration in a copy of the project whose migrations are all released."""
+    shutil.copytree(CATALOGUE / "migrations", tmp_path / "migrations")
+    shutil.copy(CATALOGUE / "alembic.ini", tmp_path)
     monkeypatch.setattr(test_command_line, "project", replaced(project, root=tmp_path))
+    assert run_here("release-migrations").returncode == 0
     (migration,) = (tmp_path / "migrations" / "versions").glob("*first_schema.py")
     return migration
 
@@ -148,7 +149,7 @@ def test_a_released_migration_that_was_edited_is_one_line_with_the_remedy(migrat
 
 
 def test_a_released_migration_that_is_missing_is_named(migration: Path) -> None:
-    [last] = migration.parent.glob("*tags_of_items.py")
+    [last] = migration.parent.glob("*add_notes_and_orders.py")
     last.unlink()
 
     finished = run_here("release-migrations", "--check")

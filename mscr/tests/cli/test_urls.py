@@ -2,7 +2,6 @@
 
 import secrets
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -12,7 +11,7 @@ import pytest
 from mscr.testing import warm_processes
 from mscr.testing.postgres import PostgresServer
 from mscr.tests.cli.test_command_line import Cli
-from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.support.paths import ALEMBIC, CLI, REPOSITORY
 
 Finished = subprocess.CompletedProcess[str]
 
@@ -22,17 +21,17 @@ OPTIONS: Final = (
     "&target_session_attrs=read-write&gssencmode=disable&keepalives=1"
 )
 COMMANDS: Final = {
-    "doctor": ("-m", "examples.catalogue", "doctor"),
-    "list-users": ("-m", "examples.catalogue", "list-users"),
-    "serve": ("-m", "examples.catalogue", "serve"),
-    "current": ("-m", "alembic", "-c", "examples/catalogue/alembic.ini", "current"),
-    "upgrade": ("-m", "alembic", "-c", "examples/catalogue/alembic.ini", "upgrade", "head"),
+    "doctor": (*CLI, "doctor"),
+    "list-users": (*CLI, "list-users"),
+    "serve": (*CLI, "serve"),
+    "current": (*ALEMBIC, "current"),
+    "upgrade": (*ALEMBIC, "upgrade", "head"),
 }
 
 
 def run(cli: Cli, *arguments: str, **settings: str) -> Finished:
     finished = warm_processes.run(
-        [sys.executable, *arguments], cli.environment(**settings), cwd=REPOSITORY, timeout=60
+        [*arguments], cli.environment(**settings), cwd=REPOSITORY, timeout=60
     )
     out, err = finished.stdout.decode(), finished.stderr.decode()
     return Finished(arguments, finished.returncode, out, err)
@@ -55,7 +54,7 @@ def test_the_url_of_a_provider_works_in_every_command(cli: Cli) -> None:
 
 
 def test_the_url_option_of_alembic_accepts_the_same_options(cli: Cli) -> None:
-    finished = run(cli, "-m", "alembic", "-x", f"url={cli.url}", "current", DATABASE_URL="")
+    finished = run(cli, *ALEMBIC, "-x", f"url={cli.url}", "current", DATABASE_URL="")
 
     assert finished.returncode == 0, finished
 
@@ -80,7 +79,7 @@ def test_an_unknown_option_gives_the_same_line_in_every_command(
 def test_an_unusable_url_option_of_alembic_is_one_line(tmp_path: Path) -> None:
     url = "url=postgresql://u:can/ary@h/app"
 
-    finished = run(Cli(tmp_path), "-m", "alembic", "-x", url, "current")
+    finished = run(Cli(tmp_path), *ALEMBIC, "-x", url, "current")
 
     [told] = (finished.stdout + finished.stderr).splitlines()
     assert "-x url: an @ after the host; percent-encode" in told
@@ -90,7 +89,7 @@ def test_an_unusable_url_option_of_alembic_is_one_line(tmp_path: Path) -> None:
 
 def test_an_empty_url_option_is_refused(cli: Cli) -> None:
     """An unset shell variable would otherwise migrate the database of the settings."""
-    finished = run(cli, "-m", "alembic", "-x", "url=", "upgrade", "head")
+    finished = run(cli, *ALEMBIC, "-x", "url=", "upgrade", "head")
 
     [told] = (finished.stdout + finished.stderr).splitlines()
     assert "-x url: it is empty" in told

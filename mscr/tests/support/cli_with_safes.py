@@ -1,4 +1,4 @@
-"""`cli.py` of a project whose models have encrypted columns."""
+"""The command line of a project whose models have encrypted columns."""
 
 from examples.catalogue.cli import app
 from examples.catalogue.models.base import Base

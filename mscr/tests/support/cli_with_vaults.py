@@ -1,4 +1,4 @@
-"""`cli.py` of a project with an encrypted column whose rows have no public id."""
+"""The command line of a project with an encrypted column whose rows have no public id."""
 
 from sqlalchemy import Column, Integer, Table
 
