@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -18,7 +17,7 @@ from mscr.testing.commands import finish, start
 from mscr.testing.postgres import PostgresServer
 from mscr.tests.data.faults import migrated_database, private_server
 from mscr.tests.deploy.pgbouncer import PgBouncer
-from mscr.tests.support.paths import CLI
+from mscr.tests.support.paths import ALEMBIC, CLI
 
 DROPPED: Final = "extra_float_digits,statement_timeout,lock_timeout"
 IDLE: Final = "idle_in_transaction_session_timeout,default_transaction_read_only"
@@ -100,9 +99,13 @@ async def test_declaring_a_transaction_pooler_works_with_every_database(
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])
-@pytest.mark.parametrize("command", ["cli.py doctor", "-m alembic upgrade head"])
+@pytest.mark.parametrize(
+    "command",
+    [[*CLI, "doctor"], [*ALEMBIC, "upgrade", "head"]],
+    ids=["doctor", "alembic upgrade head"],
+)
 async def test_a_pooler_with_all_connections_in_use_is_named(
-    server: PostgresServer, url: str, mode: str, command: str
+    server: PostgresServer, url: str, mode: str, command: list[str]
 ) -> None:
     with PgBouncer(server, mode, default_pool_size="1") as pooler:
         place = pooler.in_front_of(url)
@@ -112,7 +115,7 @@ async def test_a_pooler_with_all_connections_in_use_is_named(
             "DATABASE_CONNECT_TIMEOUT_SECONDS": "1",
         }
         async with one_transaction(place):
-            started = start([sys.executable, *command.split()], environment)
+            started = start(command, environment)
             ended = await asyncio.to_thread(finish, started)
 
     assert "default_pool_size" in ended.output

@@ -1,4 +1,4 @@
-"""Endless byte streams against `cli.py serve` are cut off and cost no memory."""
+"""Endless byte streams against `serve` are cut off and cost no memory."""
 
 import socket
 import time

@@ -38,7 +38,7 @@ GET_LIVE: Final = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Instance:
-    """`cli.py serve` on a port of its own, which can be restarted."""
+    """The command `serve` on a port of its own, which can be restarted."""
 
     def __init__(self, settings: dict[str, str], log: Path) -> None:
         self.port = free_port()

@@ -1,4 +1,4 @@
-"""`cli.py serve` stops in bounded time, whatever its connections do."""
+"""`serve` stops in bounded time, whatever its connections do."""
 
 import asyncio
 import secrets
