@@ -12,15 +12,12 @@ from examples.catalogue.tests.api import Api
 from mscr.endpoints.database import DbSession
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.problems import MEMBERS, problem
-from mscr.testing.route_checks.errors import CANARY, ErrorChecks
+from mscr.testing.route_checks.errors import CANARY
 from mscr.testing.routes import random_id
 from mscr.tests.support import statuses
 from mscr.tests.support.statuses import add_faulty_routes, answer_of_every_status
 
 ITEMS = "/api/v1/items"
-
-
-class TestErrors(ErrorChecks): ...
 
 
 @on_sqlite

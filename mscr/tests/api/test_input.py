@@ -16,20 +16,12 @@ from mscr.testing.problems import problem
 from mscr.testing.route_checks.bodies import (
     INVALID,
     LIMIT,
-    BodyChecks,
-    BodyLimitChecks,
     refused,
 )
 
 LOGIN = "/api/v1/auth/login"
 TOKEN = "/api/v1/auth/token"
 ITEMS = "/api/v1/items"
-
-
-class TestBodies(BodyChecks): ...
-
-
-class TestLimitOfEveryBody(BodyLimitChecks): ...
 
 
 @on_sqlite

@@ -145,8 +145,11 @@ async def test_every_documented_sort_of_every_list_is_accepted(api: Api) -> None
             columns = parameter["schema"]["pattern"].split("(")[1].split(")")[0].split("|")
             needed = {"q": "thing"} if path.endswith("/search") else {}
             for column in columns:
-                page = await fetch(api, admin, path, sort=f"-{column},{columns[0]}", **needed)
-                assert page["success"], (path, column)
+                sort = f"-{column},{columns[0]}"
+                response = await api.client.get(
+                    path, params={"sort": sort, **needed}, headers=admin.headers
+                )
+                assert response.status_code == 200, (path, column, response.text)
 
 
 @pytest.mark.parametrize("sent", [{}, {"status": "draft"}])

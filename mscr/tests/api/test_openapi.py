@@ -9,21 +9,13 @@ from mscr.testing.crawl import Answer
 from mscr.testing.databases import on_sqlite
 from mscr.testing.json_schema import Schema
 from mscr.testing.openapi import header_faults
-from mscr.testing.route_checks.client_documents import ClientDocumentChecks
 from mscr.testing.route_checks.documents import (
-    DocumentChecks,
     key_names,
     named_schemas,
     names_a_key,
 )
 
 KEYS = key_names(Base.metadata)
-
-
-class TestDocument(DocumentChecks): ...
-
-
-class TestDocumentForClients(ClientDocumentChecks): ...
 
 
 def test_envelopes_have_readable_names(openapi: Schema) -> None:

@@ -45,6 +45,7 @@ async def test_me_is_the_whole_account_without_its_secrets(api: Api) -> None:
         "public_id": user.public_id,
         "email": "Ada@Example.com",
         "full_name": None,
+        "affiliation": None,
         "role": "user",
         "is_active": True,
     }

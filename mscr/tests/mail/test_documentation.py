@@ -14,7 +14,7 @@ from mscr.testing.recorded_routes import RecordFile
 from mscr.testing.route_checks.records import FILE
 from mscr.testing.routes import routes_of
 from mscr.tests.mail.api import MailApi
-from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.support.paths import CATALOGUE
 
 pytestmark = on_sqlite
 
@@ -28,7 +28,7 @@ def openapi(app: FastAPI) -> Schema:
 
 def test_one_route_is_added(app: FastAPI) -> None:
     recorded = {
-        route: facts["name"] for route, facts in RecordFile(REPOSITORY / FILE).read().items()
+        route: facts["name"] for route, facts in RecordFile(CATALOGUE / FILE).read().items()
     }
     found = {name: route.operation.get("operationId", "") for name, route in routes_of(app).items()}
     assert found == {**recorded, OPEN: "confirm_registration"}

@@ -228,7 +228,7 @@ async def test_a_free_address_gets_a_link(api: MailApi) -> None:
     assert mail.message["To"] == FREE
     assert mail.message["From"] == "no-reply@example.com"
     assert mail.envelope.mail_from == "no-reply@example.com"
-    assert mail.message["Subject"] == "Confirm your registration at FastAPI Backend"
+    assert mail.message["Subject"] == "Confirm your registration at Catalogue"
     assert mail.message["Auto-Submitted"] == "auto-generated"
     assert len(LINK.findall(mail.text)) == 1
     assert "within 60 minutes" in mail.text
@@ -260,7 +260,7 @@ async def test_a_taken_address_gets_a_notice_without_links(api: MailApi, account
     mail = await api.mail_for(" ADA@\uff25XAMPLE.com ", full_name="http://evil.example")
 
     assert mail.recipients == [account.email]
-    assert mail.message["Subject"] == "You have an account at FastAPI Backend"
+    assert mail.message["Subject"] == "You have an account at Catalogue"
     text = mail.message.as_string().lower()
     assert [word for word in ("http", "token", "evil", "confirm-") if word in text] == []
 
