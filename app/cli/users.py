@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from app.models.user import User
     from app.schemas.auth_schemas import UserRegister
-    from app.services.account_service import AccountService
+    from mscr.services.account_service import AccountService
 
 commands = typer.Typer()
 
@@ -46,7 +46,7 @@ def create_user(
     data = _registration(address, full_name, read_password(from_stdin=password_stdin))
     role = UserRole.ADMIN if admin else UserRole.USER
     user = _change(context, lambda accounts: accounts.create(data, role=role))
-    kind = "administrator" if user.is_admin else "user"
+    kind = "administrator" if admin else "user"
     say(f"created the {kind} {printable(user.email)}, public id {user.public_id}")
 
 
@@ -74,7 +74,7 @@ def set_role(
     """Change the role of an account, with effect from its next request."""
     from app.models.user import UserRole
 
-    user = _change(context, lambda accounts: accounts.change_role(email, UserRole(role)))
+    user = _change(context, lambda accounts: accounts.change_role(email, role=UserRole(role)))
     say(f"{printable(user.email)} has the role {user.role.value}")
 
 
@@ -95,16 +95,22 @@ def list_users(
 
 
 def _change(
-    context: typer.Context, act: "Callable[[AccountService], Coroutine[Any, Any, User]]"
+    context: typer.Context, act: "Callable[[AccountService[User]], Coroutine[Any, Any, User]]"
 ) -> "User":
+    from app.models.user import ADMINISTRATORS
     from app.repositories.user_repository import UserRepository
-    from app.services.account_service import AccountService
     from app.services.auth_service import password_context
+    from mscr.services.account_service import AccountService
 
     return change_account(
         context,
         lambda session, parts: act(
-            AccountService(UserRepository(session), **parts, context=password_context)
+            AccountService(
+                UserRepository(session),
+                **parts,
+                context=password_context,
+                administrators=ADMINISTRATORS,
+            )
         ),
     )
 

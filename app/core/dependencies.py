@@ -29,29 +29,4 @@ from mscr.endpoints.requests import (
     get_collaborators,
 )
 
-__all__ = [
-    "AppCollaborators",
-    "Audit",
-    "CurrentClient",
-    "CurrentPrincipal",
-    "CurrentUser",
-    "CurrentUserId",
-    "DbSession",
-    "ListPage",
-    "PublicId",
-    "ReadDbSession",
-    "RecentPrincipal",
-    "StreamingReadDbSession",
-    "TokenUser",
-    "client_of",
-    "collaborators_of",
-    "get_current_user",
-    "get_current_user_id",
-    "get_principal",
-    "page_of",
-    "require_permission",
-    "service_for_caller",
-    "shared",
-]
-
 AppCollaborators = Annotated[Collaborators, Depends(get_collaborators)]

@@ -2,11 +2,3 @@
 
 from mscr.endpoints.resource_responder import resource_response
 from mscr.http.responses import PageResponse, SuccessResponse, page_response, success_response
-
-__all__ = [
-    "PageResponse",
-    "SuccessResponse",
-    "page_response",
-    "resource_response",
-    "success_response",
-]

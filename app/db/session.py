@@ -6,16 +6,6 @@ from app.models.tables import TABLES
 from mscr.db.session import Database as KitDatabase
 from mscr.endpoints.database import get_db, get_read_db
 
-__all__ = [
-    "AsyncSessionLocal",
-    "Database",
-    "database",
-    "engine",
-    "get_db",
-    "get_read_db",
-    "settings",
-]
-
 
 class Database(KitDatabase):
     """The engines and session factories of one configuration, with this application's tables."""

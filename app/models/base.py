@@ -23,22 +23,6 @@ from mscr.models.base import (
 )
 from mscr.models.base import OwnedMixin as KitOwnedMixin
 
-__all__ = [
-    "Base",
-    "BigIntegerKey",
-    "EncryptedText",
-    "ExactNumeric",
-    "OwnedMixin",
-    "PublicIdMixin",
-    "SoftDeleteMixin",
-    "TimestampMixin",
-    "UTCDateTime",
-    "VersionMixin",
-    "encryption_context",
-    "new_public_id",
-    "utcnow",
-]
-
 
 class Base(ModelBase, DeclarativeBase):
     """Add columns and methods that all your models share here."""

@@ -1,6 +1,7 @@
 """The user of an account: a person who can log in."""
 
 from enum import Enum as PyEnum
+from typing import Final
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -17,6 +18,10 @@ class UserRole(str, PyEnum):
     ADMIN = "admin"
 
 
+# The columns of an administrator. One active administrator must always remain.
+ADMINISTRATORS: Final = {"role": UserRole.ADMIN}
+
+
 class User(Base, AccountMixin, TimestampMixin, PublicIdMixin, VersionMixin):
     __tablename__ = "users"
     __table_args__ = (
@@ -31,7 +36,3 @@ class User(Base, AccountMixin, TimestampMixin, PublicIdMixin, VersionMixin):
         default=UserRole.USER,
         server_default=UserRole.USER.value,
     )
-
-    @property
-    def is_admin(self) -> bool:
-        return self.role is UserRole.ADMIN

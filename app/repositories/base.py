@@ -4,8 +4,6 @@ from mscr.repositories.base import BaseRepository as KitRepository
 from mscr.repositories.base import ModelType, SortColumns
 from mscr.repositories.owned_repository import OwnedRepository as KitOwnedRepository
 
-__all__ = ["BaseRepository", "ModelType", "OwnedRepository", "SortColumns"]
-
 
 class BaseRepository(KitRepository[ModelType]):
     """Add methods that all your repositories share here."""

@@ -21,7 +21,6 @@ from app.core.exceptions import (
     ReauthenticationRequiredError,
     ServiceUnavailableError,
     TooManyRequestsError,
-    ValidationFailedError,
     WrongPasswordError,
 )
 from app.core.responses import SuccessResponse, success_response
@@ -95,13 +94,13 @@ def registration(transport: RefreshTransport) -> Router:
     @router.post(
         "/register",
         status_code=201,
-        summary="Create an account and log in",
         response_model=transport.success,
-        responses=problem_responses(EmailTakenError, TooManyRequestsError, ValidationFailedError),
+        responses=problem_responses(EmailTakenError),
     )
     async def register(
         data: UserRegister, service: Service, client: CurrentClient, response: Response
     ) -> SuccessResponse[AccessTokenResponse]:
+        """Create an account and log in."""
         tokens = await service.register_user(data, client)
         return success_response(transport.carry(tokens, response))
 
@@ -112,22 +111,18 @@ def registration(transport: RefreshTransport) -> Router:
 registration_by_mail = Router(
     prefix="/auth",
     tags=["Auth"],
-    responses=problem_responses(
-        ValidationFailedError, TooManyRequestsError, ServiceUnavailableError
-    ),
+    responses=problem_responses(TooManyRequestsError, ServiceUnavailableError),
 )
 
 
-@registration_by_mail.post(
-    "/register",
-    status_code=202,
-    operation_id="register",
-    summary="Request an account; a mailed link creates it",
-)
+@registration_by_mail.post("/register", status_code=202, operation_id="register")
 async def request_registration(
     data: UserRegister, service: MailRegistration, client: CurrentClient
 ) -> SuccessResponse[None]:
-    """The response is the same for every address (account enumeration); only the mail differs."""
+    """Request an account; a mailed link creates it.
+
+    The response is the same for every address (account enumeration); only the mail differs.
+    """
     await service.request(data, client, context=password_context(data))
     return success_response(None, message=MAILED)
 
@@ -135,14 +130,16 @@ async def request_registration(
 @registration_by_mail.post(
     "/confirm-registration",
     status_code=201,
-    summary="Create the account by its mailed link",
     # A 409 reveals nothing: only the owner of the address has the token.
     responses=problem_responses(BadRequestError, InvalidRegistrationTokenError, EmailTakenError),
 )
 async def confirm_registration(
     data: ConfirmRegistrationRequest, service: MailRegistration, client: CurrentClient
 ) -> SuccessResponse[UserResponse]:
-    """It does not log in: opening the link proves control of the mailbox, not the password."""
+    """Create the account by its mailed link.
+
+    It does not log in: opening the link proves control of the mailbox, not the password.
+    """
     user = await service.confirm(data.token, client)
     return success_response(UserResponse.model_validate(user))
 
@@ -153,40 +150,35 @@ def logins(transport: RefreshTransport) -> Router:
 
     @router.post(
         "/login",
-        summary="Log in",
         response_model=transport.success,
-        responses=problem_responses(
-            InvalidCredentialsError, TooManyRequestsError, ValidationFailedError
-        ),
+        responses=problem_responses(InvalidCredentialsError),
     )
     async def login(
         data: LoginRequest, service: Service, client: CurrentClient, response: Response
     ) -> SuccessResponse[AccessTokenResponse]:
+        """Log in."""
         tokens = await service.login(data, client)
         return success_response(transport.carry(tokens, response))
 
     # The same limits, timing and audit events as for `login`.
     @router.post(
         "/token",
-        summary="Log in with an OAuth2 password form",
         response_model=transport.tokens,
-        responses=problem_responses(*GRANT_ERRORS, TooManyRequestsError),
+        responses=problem_responses(*GRANT_ERRORS),
         openapi_extra=PASSWORD_FORM,
     )
     async def create_token(
         data: PasswordForm, service: Service, client: CurrentClient, response: Response
     ) -> AccessTokenResponse:
+        """Log in with an OAuth2 password form."""
         with granting(response):
             tokens = await service.login(data, client)
         return transport.carry(tokens, response)
 
     @router.post(
         "/refresh",
-        summary="Exchange a refresh token for a new pair of tokens",
         response_model=transport.success,
-        responses=problem_responses(
-            InvalidRefreshTokenError, transport.unreadable, TooManyRequestsError
-        ),
+        responses=problem_responses(InvalidRefreshTokenError),
     )
     async def refresh_tokens(
         token: Annotated[str, transport.refresh_token],
@@ -195,14 +187,14 @@ def logins(transport: RefreshTransport) -> Router:
         request: Request,
         response: Response,
     ) -> SuccessResponse[AccessTokenResponse]:
+        """Exchange a refresh token for a new pair of tokens."""
         tokens = await service.refresh(token, arrived_at=request.state.arrived_at, client=client)
         return success_response(transport.carry(tokens, response))
 
     @router.post(
         "/logout",
         status_code=204,
-        summary="End the session of a refresh token",
-        responses=problem_responses(transport.unreadable, TooManyRequestsError),
+        responses=problem_responses(transport.unreadable),
     )
     async def logout(
         token: Annotated[str, transport.logout_token],
@@ -210,44 +202,36 @@ def logins(transport: RefreshTransport) -> Router:
         client: CurrentClient,
         response: Response,
     ) -> None:
-        """Needs no access token. Idempotent: an unknown or ended token is no error (RFC 7009)."""
+        """End the session of a refresh token.
+
+        Needs no access token. Idempotent: an unknown or ended token is no error (RFC 7009).
+        """
         await service.logout(token, client)
         transport.clear(response)
 
     return router
 
 
-router = Router(
-    prefix="/auth",
-    tags=["Auth"],
-    responses=problem_responses(ValidationFailedError),
-)
+router = Router(prefix="/auth", tags=["Auth"])
 
 
-@router.post(
-    "/logout-all",
-    status_code=204,
-    summary="End every session of the caller",
-)
+@router.post("/logout-all", status_code=204)
 async def logout_all(
     principal: CurrentPrincipal, service: Service, transport: Transport, response: Response
 ) -> None:
+    """End every session of the caller."""
     await service.logout_all(principal)
     transport.clear(response)
 
 
-@router.post(
-    "/reauthenticate",
-    status_code=204,
-    summary="Confirm the password again, for sensitive changes",
-    responses=problem_responses(WrongPasswordError),
-)
+@router.post("/reauthenticate", status_code=204, responses=problem_responses(WrongPasswordError))
 async def reauthenticate(
     data: ReauthenticateRequest,
     principal: CurrentPrincipal,
     service: Service,
     client: CurrentClient,
 ) -> None:
+    """Confirm the password again, for sensitive changes."""
     await service.reauthenticate(principal, data.password, client)
 
 
@@ -257,14 +241,8 @@ def password(transport: RefreshTransport) -> Router:
 
     @router.post(
         "/change-password",
-        summary="Change the password, end all sessions, and start a new one",
         response_model=transport.success,
-        responses=problem_responses(
-            *transport.errors,
-            WrongPasswordError,
-            ReauthenticationRequiredError,
-            ValidationFailedError,
-        ),
+        responses=problem_responses(WrongPasswordError, ReauthenticationRequiredError),
     )
     async def change_password(
         data: ChangePasswordRequest,
@@ -273,6 +251,7 @@ def password(transport: RefreshTransport) -> Router:
         client: CurrentClient,
         response: Response,
     ) -> SuccessResponse[AccessTokenResponse]:
+        """Change the password, end all sessions, and start a new one."""
         tokens = await service.change_password(principal.user_id, data, client)
         return success_response(transport.carry(tokens, response))
 

@@ -10,14 +10,12 @@ from app.core.dependencies import (
     PublicId,
     ReadDbSession,
     RecentPrincipal,
-    collaborators_of,
+    page_of,
     require_permission,
 )
 from app.core.exceptions import (
-    ForbiddenError,
     LastAdministratorError,
     ReauthenticationRequiredError,
-    ValidationFailedError,
     WrongPasswordError,
 )
 from app.core.responses import PageResponse, SuccessResponse, page_response, success_response
@@ -40,14 +38,10 @@ from mscr.endpoints.refresh_transport import Transport
 from mscr.endpoints.resource_responder import Responder
 from mscr.http.openapi import problem_responses
 from mscr.http.preconditions import Preconditions
-from mscr.http.request_parameters import query_model
 from mscr.http.routing import Router
+from mscr.queries.pagination import PageRequest
 
-router = Router(
-    prefix="/users",
-    tags=["Users"],
-    responses=problem_responses(ValidationFailedError),
-)
+router = Router(prefix="/users", tags=["Users"])
 
 
 async def get_service(request: Request, db: DbSession) -> UserService:
@@ -61,10 +55,11 @@ async def get_service(request: Request, db: DbSession) -> UserService:
     )
 
 
-async def get_directory(request: Request, db: ReadDbSession) -> DirectoryService:
-    return DirectoryService(UserRepository(db), pager=collaborators_of(request).pager)
+async def get_directory(db: ReadDbSession) -> DirectoryService:
+    return DirectoryService(UserRepository(db))
 
 
+UserPage = Annotated[PageRequest, page_of(UserListQuery)]
 Service = Annotated[UserService, Depends(get_service)]
 Directory = Annotated[DirectoryService, Depends(get_directory)]
 UserReader = Annotated[Principal, require_permission(Permission.USERS_READ)]
@@ -73,16 +68,17 @@ AccountPreconditions = Annotated[Preconditions, preconditions_on(UserResponse)]
 ProfilePreconditions = Annotated[Preconditions, preconditions_on(UserPublicResponse)]
 
 
-@router.get("/me", summary="Get the caller's account")
+@router.get("/me")
 async def get_me(
     principal: CurrentPrincipal, preconditions: AccountPreconditions, respond: Responder
 ) -> SuccessResponse[UserResponse]:
+    """Get the caller's account."""
     # The account comes from the session look-up of the request: no further query.
     preconditions.check(principal.account)
     return respond.ok(principal.account, UserResponse)
 
 
-@router.patch("/me", summary="Change the caller's account")
+@router.patch("/me")
 async def update_me(
     data: UserUpdate,
     user_id: CurrentUserId,
@@ -90,13 +86,13 @@ async def update_me(
     preconditions: AccountPreconditions,
     respond: Responder,
 ) -> SuccessResponse[UserResponse]:
+    """Change the caller's account."""
     return respond.ok(await service.update(user_id, data, preconditions), UserResponse)
 
 
 @router.delete(
     "/me",
     status_code=204,
-    summary="Delete the caller's account and its items",
     responses=problem_responses(
         WrongPasswordError, ReauthenticationRequiredError, LastAdministratorError
     ),
@@ -110,27 +106,20 @@ async def delete_me(
     transport: Transport,
     response: Response,
 ) -> None:
+    """Delete the caller's account and its items."""
     await service.delete_account(principal.user_id, data.password, client, preconditions)
     transport.clear(response)
 
 
-@router.get(
-    "",
-    summary="List all users (administrators)",
-    responses=problem_responses(ForbiddenError),
-)
+@router.get("")
 async def list_users(
-    reader: UserReader,
-    query: Annotated[UserListQuery, query_model(UserListQuery)],
-    directory: Directory,
+    _: UserReader, page: UserPage, directory: Directory
 ) -> PageResponse[UserResponse]:
-    return page_response(await directory.list_page(query, viewer=reader.public_id), UserResponse)
+    """List all users (administrators)."""
+    return page_response(await directory.list(page), UserResponse, page)
 
 
-@router.get(
-    "/{public_id}",
-    summary="Get a user's public profile",
-)
+@router.get("/{public_id}")
 async def get_user(
     public_id: PublicId,
     _: CurrentPrincipal,
@@ -138,28 +127,23 @@ async def get_user(
     preconditions: ProfilePreconditions,
     respond: Responder,
 ) -> SuccessResponse[UserPublicResponse]:
+    """Get a user's public profile."""
     return respond.ok(await directory.get_public(public_id, preconditions), UserPublicResponse)
 
 
-@router.post(
-    "/{public_id}/activate",
-    summary="Activate a user (administrators)",
-    responses=problem_responses(ForbiddenError),
-)
+@router.post("/{public_id}/activate")
 async def activate_user(
     public_id: PublicId, manager: UserManager, service: Service
 ) -> SuccessResponse[UserResponse]:
-    return success_response(UserResponse.model_validate(await service.activate(public_id, manager)))
+    """Activate a user (administrators)."""
+    user = await service.activate(public_id, manager)
+    return success_response(UserResponse.model_validate(user))
 
 
-@router.post(
-    "/{public_id}/deactivate",
-    summary="Deactivate a user and end all its sessions (administrators)",
-    responses=problem_responses(ForbiddenError, LastAdministratorError),
-)
+@router.post("/{public_id}/deactivate", responses=problem_responses(LastAdministratorError))
 async def deactivate_user(
     public_id: PublicId, manager: UserManager, service: Service
 ) -> SuccessResponse[UserResponse]:
-    return success_response(
-        UserResponse.model_validate(await service.deactivate(public_id, manager))
-    )
+    """Deactivate a user and end all its sessions (administrators)."""
+    user = await service.deactivate(public_id, manager)
+    return success_response(UserResponse.model_validate(user))

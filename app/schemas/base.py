@@ -15,23 +15,6 @@ from mscr.schemas.base import (
     TimeOfDay,
 )
 
-__all__ = [
-    "NOT_BLANK",
-    "Day",
-    "Email",
-    "ExactDecimal",
-    "Int32",
-    "Int64",
-    "JsonObject",
-    "Moment",
-    "Password",
-    "PublicResource",
-    "RequestSchema",
-    "ResponseSchema",
-    "SearchText",
-    "TimeOfDay",
-]
-
 
 class RequestSchema(kit.RequestSchema):
     """Base class of request bodies: strict types; unknown fields are refused."""

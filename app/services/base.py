@@ -3,8 +3,6 @@
 from app.repositories.base import ModelType
 from mscr.services.owned_service import OwnedService as KitOwnedService
 
-__all__ = ["OwnedService"]
-
 
 class OwnedService(KitOwnedService[ModelType]):
     """Add methods that all services of rows with an owner share here."""

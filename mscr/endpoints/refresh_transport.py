@@ -18,6 +18,7 @@ from mscr.core.exceptions import (
     APIError,
     InvalidRefreshTokenError,
     ServiceUnavailableError,
+    TooManyRequestsError,
     UntrustedOriginError,
     ValidationFailedError,
 )
@@ -59,7 +60,9 @@ class RefreshTransport(ABC):
         """Return a router for routes that take or issue refresh tokens."""
         return Router(
             dependencies=self.dependencies,
-            responses=problem_responses(*self.errors, ServiceUnavailableError),
+            responses=problem_responses(
+                *self.errors, TooManyRequestsError, ServiceUnavailableError
+            ),
             **options,
         )
 

@@ -10,7 +10,9 @@ from mscr.core.exceptions import EmailTakenError
 from mscr.models.account import AccountMixin
 from mscr.models.email_key import as_typed_key, email_key
 from mscr.models.uniqueness import unique_names
+from mscr.queries.filters import filter_by_name
 from mscr.queries.integrity import violates_unique
+from mscr.queries.pagination import PageRequest, Slice
 from mscr.repositories.base import BaseRepository
 from mscr.repositories.connection import ConnectionMixin
 
@@ -24,6 +26,15 @@ class AccountRepository(ConnectionMixin, BaseRepository[AccountType]):
         statement = self._select().where(self.model.email_key.in_((as_typed, email_key(email))))
         found = (await self.session.scalars(statement)).all()
         return max(found, key=lambda user: user.email_key == as_typed, default=None)
+
+    async def list_page(self, request: PageRequest) -> Slice[AccountType]:
+        """Return a page of the accounts. Filters and orders follow from the names of columns."""
+        mapper = self.model.__mapper__
+        columns = {each.key: each.class_attribute for each in mapper.column_attrs}
+        # An address has one place in the order, however it was typed.
+        columns["email"] = self.model.email_key
+        filters = {name: filter_by_name(mapper, name) for name in request.filters}
+        return await self._paginate(self._select(), request, columns, filters)
 
     async def create_user(self, *, email: str, **values: Any) -> AccountType:
         """Add an account. Raise `EmailTakenError` if the address or the `public_id` is taken.

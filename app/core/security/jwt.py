@@ -4,5 +4,3 @@ Their lifetime is JWT_ACCESS_TOKEN_EXPIRE_MINUTES; their claims are in `mscr/cor
 """
 
 from mscr.core.security.jwt import JWTService, TokenClaims
-
-__all__ = ["JWTService", "TokenClaims"]

@@ -5,5 +5,3 @@ The rules for new passwords are the settings PASSWORD_MIN_LENGTH and PASSWORD_RE
 """
 
 from mscr.core.security.password import PasswordService
-
-__all__ = ["PasswordService"]

@@ -1,7 +1,7 @@
 """The user of an account: a person who can log in."""
 
 from enum import Enum as PyEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class UserRole(str, PyEnum):
     USER = "user"
     ADMIN = "admin"
+
+
+# The columns of an administrator. One active administrator must always remain.
+ADMINISTRATORS: Final = {"role": UserRole.ADMIN}
 
 
 class User(Base, AccountMixin, TimestampMixin, VersionMixin):
@@ -40,7 +44,3 @@ class User(Base, AccountMixin, TimestampMixin, VersionMixin):
     )
 
     items: Mapped[list["Item"]] = relationship(back_populates="owner", lazy="raise")
-
-    @property
-    def is_admin(self) -> bool:
-        return self.role is UserRole.ADMIN

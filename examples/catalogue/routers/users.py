@@ -14,10 +14,8 @@ from examples.catalogue.schemas.user_schemas import (
 from examples.catalogue.services.directory_service import DirectoryService
 from examples.catalogue.services.user_service import UserService
 from mscr.core.exceptions import (
-    ForbiddenError,
     LastAdministratorError,
     ReauthenticationRequiredError,
-    ValidationFailedError,
     WrongPasswordError,
 )
 from mscr.core.security.principal import Principal
@@ -25,22 +23,19 @@ from mscr.endpoints.account_services import account_deletion_service, credential
 from mscr.endpoints.audit import audit_trail
 from mscr.endpoints.callers import CurrentPrincipal, CurrentUserId
 from mscr.endpoints.database import DbSession, ReadDbSession
+from mscr.endpoints.owned_resource import page_of
 from mscr.endpoints.permissions import RecentPrincipal, require_permission
 from mscr.endpoints.preconditions import preconditions_on
 from mscr.endpoints.refresh_transport import Transport
-from mscr.endpoints.requests import CurrentClient, PublicId, collaborators_of
+from mscr.endpoints.requests import CurrentClient, PublicId
 from mscr.endpoints.resource_responder import Responder
 from mscr.http.openapi import problem_responses
 from mscr.http.preconditions import Preconditions
-from mscr.http.request_parameters import query_model
 from mscr.http.responses import PageResponse, SuccessResponse, page_response, success_response
 from mscr.http.routing import Router
+from mscr.queries.pagination import PageRequest
 
-router = Router(
-    prefix="/users",
-    tags=["Users"],
-    responses=problem_responses(ValidationFailedError),
-)
+router = Router(prefix="/users", tags=["Users"])
 
 
 async def get_service(request: Request, db: DbSession) -> UserService:
@@ -54,10 +49,11 @@ async def get_service(request: Request, db: DbSession) -> UserService:
     )
 
 
-async def get_directory(request: Request, db: ReadDbSession) -> DirectoryService:
-    return DirectoryService(UserRepository(db), pager=collaborators_of(request).pager)
+async def get_directory(db: ReadDbSession) -> DirectoryService:
+    return DirectoryService(UserRepository(db))
 
 
+UserPage = Annotated[PageRequest, page_of(UserListQuery)]
 Service = Annotated[UserService, Depends(get_service)]
 Directory = Annotated[DirectoryService, Depends(get_directory)]
 UserReader = Annotated[Principal, require_permission(Permission.USERS_READ)]
@@ -66,16 +62,17 @@ AccountPreconditions = Annotated[Preconditions, preconditions_on(UserResponse)]
 ProfilePreconditions = Annotated[Preconditions, preconditions_on(UserPublicResponse)]
 
 
-@router.get("/me", summary="Get the caller's account")
+@router.get("/me")
 async def get_me(
     principal: CurrentPrincipal, preconditions: AccountPreconditions, respond: Responder
 ) -> SuccessResponse[UserResponse]:
+    """Get the caller's account."""
     # The account comes from the session look-up of the request: no further query.
     preconditions.check(principal.account)
     return respond.ok(principal.account, UserResponse)
 
 
-@router.patch("/me", summary="Change the caller's account")
+@router.patch("/me")
 async def update_me(
     data: UserUpdate,
     user_id: CurrentUserId,
@@ -83,13 +80,13 @@ async def update_me(
     preconditions: AccountPreconditions,
     respond: Responder,
 ) -> SuccessResponse[UserResponse]:
+    """Change the caller's account."""
     return respond.ok(await service.update(user_id, data, preconditions), UserResponse)
 
 
 @router.delete(
     "/me",
     status_code=204,
-    summary="Delete the caller's account and its items",
     responses=problem_responses(
         WrongPasswordError, ReauthenticationRequiredError, LastAdministratorError
     ),
@@ -103,27 +100,20 @@ async def delete_me(
     transport: Transport,
     response: Response,
 ) -> None:
+    """Delete the caller's account and its items."""
     await service.delete_account(principal.user_id, data.password, client, preconditions)
     transport.clear(response)
 
 
-@router.get(
-    "",
-    summary="List all users (administrators)",
-    responses=problem_responses(ForbiddenError),
-)
+@router.get("")
 async def list_users(
-    reader: UserReader,
-    query: Annotated[UserListQuery, query_model(UserListQuery)],
-    directory: Directory,
+    _: UserReader, page: UserPage, directory: Directory
 ) -> PageResponse[UserResponse]:
-    return page_response(await directory.list_page(query, viewer=reader.public_id), UserResponse)
+    """List all users (administrators)."""
+    return page_response(await directory.list(page), UserResponse, page)
 
 
-@router.get(
-    "/{public_id}",
-    summary="Get a user's public profile",
-)
+@router.get("/{public_id}")
 async def get_user(
     public_id: PublicId,
     _: CurrentPrincipal,
@@ -131,28 +121,23 @@ async def get_user(
     preconditions: ProfilePreconditions,
     respond: Responder,
 ) -> SuccessResponse[UserPublicResponse]:
+    """Get a user's public profile."""
     return respond.ok(await directory.get_public(public_id, preconditions), UserPublicResponse)
 
 
-@router.post(
-    "/{public_id}/activate",
-    summary="Activate a user (administrators)",
-    responses=problem_responses(ForbiddenError),
-)
+@router.post("/{public_id}/activate")
 async def activate_user(
     public_id: PublicId, manager: UserManager, service: Service
 ) -> SuccessResponse[UserResponse]:
-    return success_response(UserResponse.model_validate(await service.activate(public_id, manager)))
+    """Activate a user (administrators)."""
+    user = await service.activate(public_id, manager)
+    return success_response(UserResponse.model_validate(user))
 
 
-@router.post(
-    "/{public_id}/deactivate",
-    summary="Deactivate a user and end all its sessions (administrators)",
-    responses=problem_responses(ForbiddenError, LastAdministratorError),
-)
+@router.post("/{public_id}/deactivate", responses=problem_responses(LastAdministratorError))
 async def deactivate_user(
     public_id: PublicId, manager: UserManager, service: Service
 ) -> SuccessResponse[UserResponse]:
-    return success_response(
-        UserResponse.model_validate(await service.deactivate(public_id, manager))
-    )
+    """Deactivate a user and end all its sessions (administrators)."""
+    user = await service.deactivate(public_id, manager)
+    return success_response(UserResponse.model_validate(user))

@@ -4,16 +4,14 @@ from uuid import UUID
 
 from examples.catalogue.models.user import User
 from examples.catalogue.repositories.user_repository import UserRepository
-from examples.catalogue.schemas.user_schemas import UserListQuery
 from mscr.core.exceptions import NotFoundError
 from mscr.http.preconditions import Preconditions
-from mscr.queries.pagination import Page, Pager
+from mscr.queries.pagination import PageRequest, Slice
 
 
 class DirectoryService:
-    def __init__(self, user_repo: UserRepository, *, pager: Pager) -> None:
+    def __init__(self, user_repo: UserRepository) -> None:
         self.user_repo = user_repo
-        self._pager = pager
 
     async def get_public(self, public_id: UUID, preconditions: Preconditions) -> User:
         user = await self.user_repo.get_by_public_id(public_id)
@@ -22,7 +20,5 @@ class DirectoryService:
         preconditions.check(user)
         return user
 
-    async def list_page(self, query: UserListQuery, *, viewer: str) -> Page[User]:
-        request = self._pager.page_request(query, "users", viewer)
-        found = await self.user_repo.list_page(request)
-        return self._pager.page(found, request)
+    async def list(self, page: PageRequest) -> Slice[User]:
+        return await self.user_repo.list_page(page)
