@@ -2,7 +2,6 @@
 # The plugin sets the environment first: import the application in functions only.
 # ruff: noqa: PLC0415
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,18 +11,6 @@ if TYPE_CHECKING:
     from tests.api import Api
 
 pytest_plugins = ["mscr.testing.plugin"]
-
-# Each of these takes ten seconds or more, some with only a few tests.
-LONG_MODULES = (
-    "tests/test_export",
-    "tests/api/test_routes",
-    "tests/data/test_list_plans",
-    "tests/benchmarks/test_benchmarks",
-    "tests/docs/test_agents",
-    "tests/docs/test_readme",
-    "races",
-    "two_processes",
-)
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +25,3 @@ def api_type() -> "type[Api]":
     from tests.api import Api
 
     return Api
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Run the long modules first: at the end, idle workers would wait for the last one."""
-    yield
-    items.sort(key=lambda item: not any(name in item.nodeid for name in LONG_MODULES))

@@ -88,6 +88,8 @@ __all__ = [
 ]
 
 RECORD_OPTION = "--record-routes"
+# Fixtures that send requests to every route, which takes longer than most modules.
+CALLING_ALL_ROUTES = {"crawled", "statements"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -100,13 +102,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In each module, run the tests with coverage first.
+    """Run the modules with checks of all routes first, and in each module the measured tests.
 
-    Otherwise a test without coverage might build what a process builds only once (a statement, a
-    cache), and those lines would sometimes be missing from the report.
+    These modules take longest: at the end, idle workers would wait for them. A test without
+    coverage might build what a process builds only once (a statement, a cache), and those lines
+    would sometimes be missing from the report.
     """
-    place = {module: index for index, module in enumerate(dict.fromkeys(i.path for i in items))}
+    long = {item.path for item in items if not CALLING_ALL_ROUTES.isdisjoint(_fixtures_of(item))}
+    modules = sorted(dict.fromkeys(item.path for item in items), key=lambda path: path not in long)
+    place = {module: index for index, module in enumerate(modules)}
     items.sort(key=lambda item: (place[item.path], _is_measured_on_postgresql(item)))
+
+
+def _fixtures_of(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
 
 
 @pytest.hookimpl(wrapper=True)
