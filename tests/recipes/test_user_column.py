@@ -21,9 +21,7 @@ COLUMNS = """\
     )
     born: Mapped[date | None]
     notes: Mapped[str | None] = mapped_column(String(200), deferred=True)
-
-    @property
-    def is_admin"""
+    full_name:"""
 PLAN = """\
 class Plan(str, PyEnum):
     FREE = "free"
@@ -43,10 +41,10 @@ async def get_plan(principal: CurrentPrincipal) -> dict[str, object]:
     }
 
 
-@router.get("/me","""
+@router.get("/me")"""
 EDITS = {
     "app/models/user.py": [
-        ("    @property\n    def is_admin", COLUMNS),
+        ("    full_name:", COLUMNS),
         ("class User(", PLAN),
         ("from enum", "from datetime import date\nfrom enum"),
     ],
@@ -60,7 +58,7 @@ EDITS = {
         ("from typing", "from datetime import date\nfrom typing"),
     ],
     "app/routers/users.py": [
-        ('@router.get("/me",', ROUTE),
+        ('@router.get("/me")', ROUTE),
         ("from typing", "from app.models.user import Plan\nfrom typing"),
     ],
 }
