@@ -71,7 +71,7 @@ fuzz: ready ## Send thousands of requests generated from OpenAPI (QUICK=1 for fe
 
 step = @printf '\n== %s\n' '$(1)';
 
-check: ready ## Format, lint, spelling, prose, types, layers, rooms, dependencies, locks, migrations, start, OpenAPI
+check: ready ## Format, lint, spelling, prose, types, layers, rooms, dependencies, locks, migrations, start, .env.example, OpenAPI
 	$(call step,format) $(BIN)/ruff format --check .
 	$(call step,lint) $(BIN)/ruff check .
 	$(call step,spelling) $(BIN)/codespell
@@ -89,6 +89,7 @@ check: ready ## Format, lint, spelling, prose, types, layers, rooms, dependencie
 	$(call step,migrations of the example) $(BIN)/python -m examples.catalogue check-migrations
 	$(call step,locks of migrations) $(BIN)/python -m migrations.check_locks
 	$(call step,imports at start) $(BIN)/python -m checks.import_budget
+	$(call step,.env.example) $(BIN)/python cli.py env-example --check
 	$(call step,openapi) $(BIN)/python cli.py openapi --check
 	@printf '\nAll checks passed.\n'
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from examples.catalogue.core.config import Settings, get_settings
 from mscr.testing import warm_processes
-from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.support.paths import CATALOGUE, REPOSITORY
 
 START: Final = [sys.executable, "-m", "examples.catalogue.main"]
 Finished = CompletedProcess[bytes]
@@ -226,7 +226,7 @@ COMPLETED: Final = [
         "postgres://a@db/app?sslmode=require",
         "postgresql+asyncpg://a@db/app?ssl=require",
     ),
-    ("DATABASE_URL", "sqlite:///./app.db", f"sqlite+aiosqlite:///{REPOSITORY}/app.db"),
+    ("DATABASE_URL", "sqlite:///./app.db", f"sqlite+aiosqlite:///{CATALOGUE}/app.db"),
     ("DATABASE_URL", "sqlite:////var/app.db", "sqlite+aiosqlite:////var/app.db"),
     ("REDIS_URL", "redis://cache", "redis://cache:6379"),
     ("PUBLIC_URL", "https://app.example.com/start/", "https://app.example.com/start"),

@@ -13,7 +13,7 @@ MENTION = re.compile(r"\b[A-Z]{2}\d{1,2}\b")
 
 
 def cited() -> Iterator[str]:
-    folders = (REPOSITORY / "tests", REPOSITORY / "examples")
+    folders = (REPOSITORY / "mscr/tests", REPOSITORY / "examples")
     tests = [path for folder in folders for path in folder.rglob("test_*.py")]
     checks = (REPOSITORY / "mscr/testing/route_checks").glob("*.py")
     for path in (*tests, *checks):
