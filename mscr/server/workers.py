@@ -17,7 +17,8 @@ from mscr.server.draining import DrainingServer
 
 POLL_SECONDS: Final = 0.05
 HEALTH_CHECK_SECONDS: Final = 0.5
-# If a replacement is not ready by then, the old worker stays.
+# A new worker that has not answered by then is replaced. If a replacement of SIGHUP is not ready by
+# then, the old worker stays.
 START_SECONDS: Final = 60
 # Added to a worker's time to stop: it waits for the end of the drain and for the backlog.
 KILL_MARGIN_SECONDS: Final = 3
@@ -31,7 +32,27 @@ class Worker(Process):
 
     def __init__(self, config: Config, sockets: list[socket.socket], drain_seconds: float) -> None:
         self._drain_seconds = drain_seconds
+        self._is_starting = True
+        self._start_deadline = 0.0
         super().__init__(config, sockets)
+
+    def start(self) -> None:
+        self._start_deadline = time.monotonic() + START_SECONDS
+        super().start()
+        self.parent_conn.send(b"ping")
+
+    def is_alive(self, timeout: float = 5) -> bool:
+        """Return whether it runs and answers. Until its first answer, it has START_SECONDS.
+
+        On a busy machine, importing the application may take longer than `timeout`. A worker that
+        was replaced for it would never start, nor would its successors.
+        """
+        if self._is_starting and time.monotonic() < self._start_deadline:
+            if self.parent_conn.poll():
+                self.parent_conn.recv()
+                self._is_starting = False
+            return self.process.is_alive()
+        return super().is_alive(timeout)
 
     @property
     def server(self) -> DrainingServer:

@@ -6,13 +6,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from uvicorn import Config
 
-from mscr.server.workers import Workers
+from mscr.server.workers import START_SECONDS, Worker, Workers
 from mscr.tests.server.serving import request
 from mscr.tests.server.test_draining import config
 
@@ -107,6 +109,42 @@ def test_workers_are_replaced_added_and_removed_while_the_port_answers() -> None
         assert running.stop() == 0
 
     assert running.count("lifespan.shutdown") == 5
+
+
+@pytest.fixture
+def stopped_worker() -> Iterator[Worker]:
+    """Yield a new worker that cannot answer, because its process is stopped."""
+    worker = Worker(Config(TARGET, log_config=None), [], drain_seconds=0)
+    worker.start()
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGSTOP)
+    yield worker
+    worker.kill()
+    worker.join()
+
+
+def test_a_worker_that_starts_slowly_is_not_replaced(stopped_worker: Worker) -> None:
+    assert stopped_worker.is_alive(timeout=0)
+
+
+def test_a_worker_that_does_not_start_is_replaced(
+    stopped_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + START_SECONDS)
+
+    assert not stopped_worker.is_alive(timeout=0)
+
+
+def test_a_worker_that_hangs_after_its_start_is_replaced(stopped_worker: Worker) -> None:
+    assert stopped_worker.pid is not None
+    os.kill(stopped_worker.pid, signal.SIGCONT)
+    assert stopped_worker.parent_conn.poll(PATIENCE_SECONDS)
+    assert stopped_worker.is_alive(timeout=0)
+    assert stopped_worker.is_alive(timeout=PATIENCE_SECONDS)
+    os.kill(stopped_worker.pid, signal.SIGSTOP)
+
+    assert not stopped_worker.is_alive(timeout=0)
 
 
 def test_a_second_signal_ends_the_drain_of_all_workers() -> None:
