@@ -97,6 +97,7 @@ async def test_a_password_that_contains_a_common_one_is_accepted(api: Api) -> No
 
 
 @on_sqlite
+@pytest.mark.settings(APP_NAME="FastAPI Backend")
 @pytest.mark.parametrize("password", GUESSABLE)
 async def test_a_password_of_mostly_names_is_refused(api: Api, password: str) -> None:
     """PW4."""

@@ -188,7 +188,7 @@ def test_the_tests_of_the_kit_have_neither_a_room_nor_limits(tmp_path: Path) -> 
         app__core__config="",
         app__tests__a="",
         mscr__core__config="",
-        mscr__tests__core__test_config="from mscr.core.config import _secret\nimport app.core.config",
+        mscr__tests__test_config="import app.core.config\nfrom mscr.core.config import _secret",
     )
 
     assert find_faults(houses) == []
