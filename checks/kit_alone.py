@@ -6,4 +6,4 @@ from app.project import project
 from mscr.checks.kit_alone import check
 
 if __name__ == "__main__":
-    sys.exit(check(project, examples=["examples"]))
+    sys.exit(check(project, examples=["examples"], read=["docs"]))

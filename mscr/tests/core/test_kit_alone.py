@@ -34,6 +34,18 @@ def check_example(root: Path, text: str, *, name: str = "a") -> int:
     return check(replace(project, root=root), examples=["examples"])
 
 
+def check_tests(root: Path, of_kit: str, of_example: str) -> int:
+    """Check a kit and an example with one module of tests each."""
+    build(root)
+    (root / "pages").mkdir()
+    for name, text in (("mscr/tests", of_kit), ("examples/tests", of_example)):
+        (root / name).mkdir()
+        (root / name / "__init__.py").touch()
+        (root / name / "conftest.py").touch()
+        (root / name / "test_auth.py").write_text(text)
+    return check(replace(project, root=root), examples=["examples"], read=["pages"])
+
+
 def test_a_self_contained_kit_passes(tmp_path: Path) -> None:
     assert check_kit(tmp_path, "import mscr\n") == 0
 
@@ -60,3 +72,33 @@ def test_an_example_that_imports_the_application_fails(tmp_path: Path) -> None:
 def test_only_the_tests_of_an_example_may_import_pytest(tmp_path: Path) -> None:
     assert check_example(tmp_path, "import pytest\n", name="tests") == 0
     assert check_example(tmp_path, "import pytest\n") != 0
+
+
+def test_the_tests_run_without_the_application(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reads = """
+from pathlib import Path
+
+def test_on_sqlite() -> None:
+    assert Path({!r}).is_dir()
+
+def test_on_postgresql() -> None:
+    raise AssertionError
+"""
+
+    assert check_tests(tmp_path / "a", reads.format("pages"), reads.format("mscr")) == 0
+    assert "2 passed, 2 deselected" in capfd.readouterr().out
+    assert check_tests(tmp_path / "b", reads.format("pages"), reads.format("app")) != 0
+    assert "1 failed, 1 passed, 2 deselected" in capfd.readouterr().out
+
+
+def test_a_test_that_imports_the_application_fails_even_if_it_is_not_selected(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The type checker does not see this import."""
+    hidden = "__import__('app.a')\n\ndef test_on_postgresql() -> None: ...\n"
+
+    assert check_tests(tmp_path, hidden, "def test_on_sqlite() -> None: ...\n") != 0
+
+    assert "No module named 'app'" in capfd.readouterr().out
