@@ -25,11 +25,3 @@ async def busy_hashing(passwords: PasswordService, *, jobs: int) -> AsyncIterato
     finally:
         may_end.set()
         await asyncio.gather(*busy)
-
-
-async def until_busy(passwords: PasswordService) -> None:
-    """Wait until every place of the pool is occupied: the next job would be refused."""
-    async with asyncio.timeout(LIMIT_SECONDS):
-        # No event signals this.
-        while passwords._free > 0:  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0)
