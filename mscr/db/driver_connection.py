@@ -77,7 +77,10 @@ class RenewingConnection(asyncpg.Connection):  # type: ignore[misc]  # the drive
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # the driver's
         if not query.startswith("BEGIN"):
             self._is_fresh = False
-            return await super().execute(query, *args, timeout=timeout)
+            try:
+                return await super().execute(query, *args, timeout=timeout)
+            except InternalClientError as error:
+                raise self.cause_of(error) from None
         try:
             status = await super().execute(query + self.opening, timeout=timeout)
         except BaseException as error:
@@ -97,7 +100,10 @@ class RenewingConnection(asyncpg.Connection):  # type: ignore[misc]  # the drive
 
     async def executemany(self, *args: Any, **kwargs: Any) -> Any:
         self._is_fresh = False
-        return await super().executemany(*args, **kwargs)
+        try:
+            return await super().executemany(*args, **kwargs)
+        except InternalClientError as error:
+            raise self.cause_of(error) from None
 
     async def prepare(self, query: str, **options: Any) -> Any:
         statement = RenewingStatement(self, query, options)
