@@ -32,6 +32,8 @@ os.environ.update(
     SECRET_KEY=secrets.token_urlsafe(48),
     JWT_SECRET_KEY=secrets.token_urlsafe(48),
     DATABASE_URL=f"sqlite+aiosqlite:///{SCRATCH}/unused.db",
+    # Tests of concurrent requests share the machine with others: a long queue is no fault.
+    DATABASE_POOL_TIMEOUT_SECONDS="30",
     RATE_LIMIT_ENABLED="false",
     ARGON2_MEMORY_KIB="8",
     ARGON2_TIME_COST="1",
@@ -48,6 +50,7 @@ import io
 import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 
 import coverage
 import pytest
@@ -61,6 +64,7 @@ from httpx2 import AsyncClient
 from mscr.core.config import Settings
 from mscr.db.session import Database
 from mscr.project import Project
+from mscr.services import health_service
 from mscr.testing.api import Api
 from mscr.testing.applications import client_from
 from mscr.testing.databases import migrate, share_compiled
@@ -316,13 +320,18 @@ def built_apps() -> dict[str, FastAPI]:
 
 @pytest.fixture
 async def app(
-    tested_project: Project, settings: Settings, built_apps: dict[str, FastAPI]
+    tested_project: Project,
+    settings: Settings,
+    built_apps: dict[str, FastAPI],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[FastAPI]:
     """Yield an application with its own collaborators and database.
 
     Reuse the routes of an earlier test with the same settings: building them, with the first
     request, takes longer than the rest of most tests.
     """
+    # The first check of the schema may take longer on a machine that is busy with other tests.
+    monkeypatch.setattr(health_service, "READY_DEADLINE", timedelta(seconds=30))
     differing = settings.model_dump(exclude={"DATABASE_URL", "DATABASE_REPLICA_URL"})
     key = repr((tested_project.package, settings.is_sqlite, differing))
     application = built_apps.pop(key, None) or tested_project.create_app(settings)

@@ -10,7 +10,8 @@ from typing import Final
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-PATIENCE: Final = timedelta(seconds=20)
+# Half the timeout of a test: only a failure takes so long, but a busy machine may be slow.
+PATIENCE: Final = timedelta(seconds=60)
 POLL_INTERVAL: Final = timedelta(milliseconds=5)
 
 

