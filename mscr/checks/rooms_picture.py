@@ -37,6 +37,7 @@ PATH: Final = (
     (APP, "routers"),
     (APP, "services"),
     (APP, "repositories"),
+    (KIT, "repositories"),
     (KIT, "queries"),
     (KIT, "db"),
 )
@@ -106,7 +107,7 @@ class _Picture:
             _text(LEFT[APP], 32, f"{package}/ is yours", "title"),
             _text(LEFT[KIT], 32, f"{KIT}/ is the kit: replaced by each release", "title"),
             _text(LEFT[APP], 54, f"{package} imports {KIT}, never the reverse.", "imports"),
-            _text(LEFT[KIT], 54, "1 to 7: the path of a request, and back.", "imports"),
+            _text(LEFT[KIT], 54, f"1 to {len(PATH)}: the path of a request, and back.", "imports"),
         ]
         for row, name in enumerate(self._rows):
             for house in self._names:
