@@ -3,11 +3,9 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,14 +14,15 @@ from typing import Final
 import httpx2
 
 from examples.catalogue.core.config import Settings
-from mscr.tests.support.paths import REPOSITORY
+from mscr.testing.processes import free_port
+from mscr.tests.support.paths import CLI, REPOSITORY
 
 START_TIMEOUT: Final = timedelta(seconds=60)
 POLL_INTERVAL: Final = timedelta(milliseconds=50)
 
 
 class Served:
-    """`cli.py serve` on loopback, reached as `localhost`, which browsers trust without TLS."""
+    """The command `serve` on loopback, reached as `localhost`, which browsers trust without TLS."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self.url = f"http://localhost:{port}"
@@ -50,11 +49,8 @@ class Served:
 
 
 @contextmanager
-def serving(
-    database: Path, command: Sequence[str] = ("examples.catalogue", "serve"), **settings: str
-) -> Iterator[Served]:
-    """Serve by `python -m command`."""
-    port = _free_port()
+def serving(database: Path, **settings: str) -> Iterator[Served]:
+    port = free_port()
     outside = {k: v for k, v in os.environ.items() if k not in {*Settings.model_fields, "ENV_FILE"}}
     own = {
         "ENV_FILE": os.devnull,
@@ -68,7 +64,7 @@ def serving(
     with (
         log.open("wb") as output,
         subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", *command],
+            [*CLI, "serve"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -82,9 +78,3 @@ def serving(
             yield served
         finally:
             process.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

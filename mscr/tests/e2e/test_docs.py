@@ -65,6 +65,6 @@ def test_redoc_renders_every_operation(browser: Browser, site: Site) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
     browser.open(f"{site.api.url}/redoc")
 
-    browser.find("//h1[starts-with(., 'FastAPI Backend')]")
+    browser.find("//h1[starts-with(., 'Catalogue')]")
     for operation in operations:
         browser.find(f"//*[contains(@id, '/operation/{operation['operationId']}')]")

@@ -9,8 +9,6 @@ from typing import Final
 
 import pytest
 
-from examples.catalogue.project import project as catalogue
-from mscr.testing.databases import migrate
 from mscr.tests.e2e.served import serving
 from mscr.tests.e2e.workshop import Workshop
 from mscr.tests.support.paths import REPOSITORY
@@ -30,7 +28,7 @@ def workshop() -> Workshop:
     shutil.rmtree(workshop.path / PACKAGE, ignore_errors=True)
     workshop.run(
         *(_program(workshop, "openapi-python-client"), "generate", "--fail-on-warning"),
-        *("--path", "catalogue.json", "--config", "config.yaml"),
+        *("--path", "openapi.json", "--config", "config.yaml"),
         *("--meta", "none", "--output-path", PACKAGE),
     )
     return workshop
@@ -54,13 +52,13 @@ def _check_types(workshop: Workshop, *files: str) -> str:
 
 
 def test_a_generated_client_logs_in_creates_imports_lists_and_refreshes(
-    workshop: Workshop, tmp_path: Path
+    workshop: Workshop, tmp_path: Path, sqlite_template: Path
 ) -> None:
-    database = tmp_path / "catalogue.db"
-    migrate(catalogue, f"sqlite+aiosqlite:///{database}")
+    database = tmp_path / "app.db"
+    shutil.copy(sqlite_template, database)
     _check_types(workshop, "client.py", PACKAGE)
 
-    with serving(database, ("examples.catalogue", "serve")) as api:
+    with serving(database) as api:
         told = workshop.run(_program(workshop, "python"), "client.py", api.url)
 
     assert json.loads(told) == {

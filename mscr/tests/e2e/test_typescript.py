@@ -1,4 +1,4 @@
-"""TypeScript clients that two generators make from openapi.json compile and work.
+"""TypeScript clients that two generators make from the OpenAPI document compile and work.
 
 `client.ts` uses generated types (openapi-typescript), `sdk.ts` generated functions
 (@hey-api/openapi-ts).
@@ -6,14 +6,11 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from examples.catalogue.project import project as catalogue
-from mscr.testing.databases import migrate
 from mscr.tests.e2e.served import serving
 from mscr.tests.e2e.workshop import Workshop
 
@@ -29,7 +26,7 @@ Version 20.19 of Node.js or a newer one.
 
 @pytest.fixture
 def workshop() -> Workshop:
-    """Install the packages of the lock file beside the clients' sources and openapi.json."""
+    """Install the packages of the lock file beside the sources and the OpenAPI document."""
     if missing := [name for name in PROGRAMS if not shutil.which(name)]:
         pytest.fail(MISSING.format(programs=" and ".join(missing)), pytrace=False)
     workshop = Workshop("typescript")
@@ -43,14 +40,9 @@ def _install(workshop: Workshop) -> None:
     workshop.run("npm", "ci")
 
 
-def seen_by(
-    workshop: Workshop,
-    client: str,
-    database: Path,
-    command: Sequence[str] = ("examples.catalogue", "serve"),
-) -> dict[str, Any]:
+def seen_by(workshop: Workshop, client: str, database: Path) -> dict[str, Any]:
     """Run the compiled client against the application, and return what it prints."""
-    with serving(database, command) as api:
+    with serving(database) as api:
         told: dict[str, Any] = json.loads(workshop.run("node", f"build/{client}.js", api.url))
     return told
 
@@ -81,15 +73,13 @@ def test_a_client_of_generated_types_logs_in_creates_lists_and_reads_errors(
 
 
 def test_a_client_of_generated_functions_logs_in_creates_imports_lists_and_refreshes(
-    workshop: Workshop, tmp_path: Path
+    workshop: Workshop, database: Path
 ) -> None:
-    database = tmp_path / "catalogue.db"
-    migrate(catalogue, f"sqlite+aiosqlite:///{database}")
     shutil.rmtree(workshop.path / "api", ignore_errors=True)
     workshop.run("npm", "run", "generate:sdk")
     workshop.run("npm", "run", "compile:sdk")
 
-    assert seen_by(workshop, "sdk", database, ("examples.catalogue", "serve")) == {
+    assert seen_by(workshop, "sdk", database) == {
         "loggedIn": "bearer",
         "created": "Buy milk",
         "imported": [1, 1],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from examples.catalogue.core.config import Settings
-from examples.catalogue.project import project as catalogue
+from examples.catalogue.project import project
 from mscr.tests.support.paths import REPOSITORY
 
 TOOLS: Final = REPOSITORY / ".tools"
@@ -22,12 +22,10 @@ class Workshop:
         self.path = TOOLS / name
 
     def fill(self, sources: Path) -> None:
-        """Copy the client's sources, the committed OpenAPI document, and that of the catalogue."""
+        """Copy the client's sources, and write the OpenAPI document of the default settings."""
         shutil.copytree(sources, self.path, dirs_exist_ok=True)
-        shutil.copy(REPOSITORY / "openapi.json", self.path)
-        settings = Settings.from_env_file(None)
-        document = json.dumps(catalogue.create_app(settings).openapi())
-        (self.path / "catalogue.json").write_text(document)
+        document = project.create_app(Settings.from_env_file(None)).openapi()
+        (self.path / "openapi.json").write_text(json.dumps(document))
 
     def install(self, lock: Path, install: Callable[[], None]) -> None:
         """Install the packages unless those of this lock file are already installed."""

@@ -1,6 +1,6 @@
 /** Settings of @hey-api/openapi-ts. */
 export default {
-  input: "catalogue.json",
+  input: "openapi.json",
   output: { path: "api", importFileExtension: ".js" },
   plugins: ["@hey-api/client-fetch"],
 };
