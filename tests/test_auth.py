@@ -67,6 +67,18 @@ async def test_a_password_that_is_easy_to_guess_is_refused(api: Api, password: s
 # --- log in
 
 
+async def test_login_success(api: Api) -> None:
+    account = await api.register("ada@example.com")
+
+    response = await api.try_login("ada@example.com", PASSWORD)
+
+    tokens = response.json()["data"]
+    assert response.status_code == 200
+    assert (tokens["token_type"], tokens["expires_in"]) == ("bearer", 15 * 60)
+    me = await api.me(tokens["access_token"])
+    assert me.json()["data"]["public_id"] == account.public_id
+
+
 async def test_only_the_right_password_logs_in(api: Api) -> None:
     account = await api.register()
 

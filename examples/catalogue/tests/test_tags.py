@@ -10,13 +10,10 @@ from httpx2 import Response
 from sqlalchemy import select
 
 from examples.catalogue.db.session import Database
-from examples.catalogue.models.base import Base
 from examples.catalogue.models.tag import Tag
 from examples.catalogue.repositories.tag_repository import TagRepository
 from examples.catalogue.tests.api import Api
 from mscr.endpoints.database import DbSession
-from mscr.models.base import utcnow
-from mscr.repositories.deleted_row_repository import DeletedRowRepository, soft_deleting_tables
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.problems import faulty_fields, problem
@@ -349,29 +346,6 @@ async def test_the_tags_of_a_deleted_account_are_deleted_with_it(
         [tag] = await session.scalars(select(Tag))
     assert (tag.is_deleted, tag.version) == (True, 2)
     assert (await fetch(api, reader, ITEMS, tag=home))["data"] == []
-
-
-async def test_purging_deletes_the_links_between_items_and_tags(
-    api: Api, database: Database
-) -> None:
-    """RL16: purge an item, a tag, and an account with both."""
-    owner, leaver = await api.register(), await api.register()
-    item = await api.create_item(owner, tags=["home", "work"])
-    await api.create_item(owner, tags=["home", "work"])
-    await api.create_item(leaver, tags=["home"])
-    await send(api, owner, "DELETE", f"{ITEMS}/{item['public_id']}")
-    await send(api, owner, "DELETE", f"{TAGS}/{(await ids(api, owner))['work']}")
-    await send(api, leaver, "DELETE", "/api/v1/users/me", json={"password": PASSWORD})
-    assert len((await all_rows(database))["item_tags"]) == 5
-
-    async with database.sessions() as session:
-        for table in soft_deleting_tables(Base.metadata):
-            repository = DeletedRowRepository(table, session)
-            await repository.purge(before=utcnow(), after_id=0, batch=100)
-        await session.commit()
-
-    rows = await all_rows(database)
-    assert [len(rows[table]) for table in ("users", "items", "tags", "item_tags")] == [1, 1, 1, 1]
 
 
 # --- concurrency

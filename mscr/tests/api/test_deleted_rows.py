@@ -7,15 +7,18 @@ from typing import Any
 from fastapi import FastAPI
 
 from examples.catalogue.db.session import Database
+from examples.catalogue.models.base import Base
 from examples.catalogue.models.user import User
 from examples.catalogue.repositories.item_repository import ItemRepository
 from examples.catalogue.repositories.user_repository import UserRepository
 from examples.catalogue.tests.api import Api
 from mscr.endpoints.database import DbSession
+from mscr.models.base import utcnow
+from mscr.repositories.deleted_row_repository import DeletedRowRepository, soft_deleting_tables
 from mscr.testing.api import Account
 from mscr.testing.databases import on_postgresql
 from mscr.testing.problems import problem
-from mscr.testing.table_rows import set_columns
+from mscr.testing.table_rows import all_rows, set_columns
 from mscr.testing.waiting import connection_to, is_waiting, until
 from mscr.testing.walking import fetch, walk
 
@@ -220,3 +223,30 @@ async def test_an_item_that_is_purged_while_it_is_being_restored_is_404(
         await purge.exec_driver_sql("COMMIT")
 
     problem(await restoring, 404, "not_found")
+
+
+# --- purging
+
+
+async def test_purging_deletes_the_links_between_items_and_tags(
+    api: Api, database: Database
+) -> None:
+    """RL16: purge an item, a tag, and an account with both."""
+    owner, leaver = await api.register(), await api.register()
+    item = await api.create_item(owner, tags=["home", "work"])
+    await api.create_item(owner, tags=["home", "work"])
+    await api.create_item(leaver, tags=["home"])
+    [work] = [tag["public_id"] for tag in item["tags"] if tag["name"] == "work"]
+    await delete_item(api, owner, item)
+    await api.client.delete(f"/api/v1/tags/{work}", headers=owner.headers)
+    await delete_account(api, leaver)
+    assert len((await all_rows(database))["item_tags"]) == 5
+
+    async with database.sessions() as session:
+        for table in soft_deleting_tables(Base.metadata):
+            repository = DeletedRowRepository(table, session)
+            await repository.purge(before=utcnow(), after_id=0, batch=100)
+        await session.commit()
+
+    rows = await all_rows(database)
+    assert [len(rows[table]) for table in ("users", "items", "tags", "item_tags")] == [1, 1, 1, 1]

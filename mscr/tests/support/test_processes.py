@@ -13,6 +13,7 @@ from examples.catalogue.project import project
 from mscr.testing import processes, warm_processes, with_postgres
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.processes import AppProcess, app_processes
+from mscr.tests.support.paths import REPOSITORY
 
 ECHO = "import sys; print(sys.stdin.read(), end=''); print(sys.argv[1:], file=sys.stderr)"
 
@@ -80,7 +81,7 @@ def test_a_command_has_its_own_postgresql_until_it_ends() -> None:
     done, refused = (
         subprocess.run(
             [*command, *arguments],
-            cwd=project.root,
+            cwd=REPOSITORY,
             env=given,
             capture_output=True,
             text=True,
