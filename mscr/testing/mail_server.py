@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 # Longer than any mail takes: only a mail that never arrives reaches it.
-LIMIT_SECONDS: Final = 10
+LIMIT_SECONDS: Final = 60
 # aiosmtpd logs addresses: keep its records out of the application's log.
 logging.getLogger("mail.log").propagate = False
 

@@ -23,6 +23,9 @@ REGISTER = "/api/v1/auth/register"
 LOGIN = "/api/v1/auth/login"
 LOGOUT = "/api/v1/auth/logout"
 
+# The requests are sent at once: on a busy machine, the last ones wait longer than the default.
+at_once = pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=30)
+
 Body = dict[str, str]
 
 # A row whose foreign key is checked at COMMIT, not before.
@@ -47,6 +50,7 @@ async def _spoil_commits(database: Database, *, write: str, table: str) -> None:
             await connection.exec_driver_sql(statement.format(write=write, table=table))
 
 
+@at_once
 async def test_concurrent_registrations_of_an_address_succeed_once(
     api: Api, database: Database
 ) -> None:
@@ -64,6 +68,7 @@ async def test_concurrent_registrations_of_an_address_succeed_once(
 
 
 @on_sqlite
+@at_once
 async def test_concurrent_writers_wait_for_each_other(api: Api, database: Database) -> None:
     """RL12: no request fails because the database is locked."""
     account = await api.register()

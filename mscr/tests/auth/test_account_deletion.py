@@ -14,6 +14,7 @@ from mscr.testing.api import PASSWORD, Account
 from mscr.testing.hashing import busy_hashing
 from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
 from mscr.testing.table_rows import rows_but_the_audit_log
+from mscr.testing.waiting import PATIENCE
 
 ME = "/api/v1/users/me"
 
@@ -159,7 +160,7 @@ async def test_an_account_promoted_to_last_administrator_during_its_deletion_is_
     api: Api, account: Account, database: Database, passwords: PasswordService
 ) -> None:
     """AZ6: the deletion is refused (401) if the role changed after the password check."""
-    async with asyncio.timeout(10), busy_hashing(passwords, jobs=1):
+    async with asyncio.timeout(PATIENCE.total_seconds()), busy_hashing(passwords, jobs=1):
         deletion = asyncio.create_task(delete(api, account))
         # The deletion has read the account once it takes the second place. No event signals this.
         while passwords._free > 0:  # noqa: ASYNC110 - see above

@@ -12,7 +12,7 @@ from mscr.testing.api import Account
 from mscr.testing.databases import checked_out
 from mscr.testing.hashing import busy_hashing
 from mscr.testing.problems import faulty_fields, problem
-from mscr.testing.waiting import until
+from mscr.testing.waiting import PATIENCE, until
 
 # One hash runs, a second waits, and a third is refused.
 pytestmark = pytest.mark.settings(PASSWORD_HASH_THREADS=1, PASSWORD_HASH_QUEUE=1)
@@ -63,7 +63,10 @@ async def test_excess_logins_are_refused_and_the_queued_one_succeeds(
     api: Api, account: Account, passwords: PasswordService
 ) -> None:
     """PW6: the waiting one gets its response when the queue moves on."""
-    async with asyncio.timeout(10), busy_hashing(passwords, jobs=1) as may_end:
+    async with (
+        asyncio.timeout(PATIENCE.total_seconds()),
+        busy_hashing(passwords, jobs=1) as may_end,
+    ):
         logins = [asyncio.create_task(hashing_request(api, account, "login")) for _ in range(3)]
         answers = asyncio.as_completed(logins)
         first, second = (await next(answers)).status_code, (await next(answers)).status_code

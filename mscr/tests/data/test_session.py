@@ -75,6 +75,7 @@ async def test_a_deadline_of_the_settings_holds_on_every_connection(
 
 
 @on_sqlite
+@pytest.mark.settings(DATABASE_LOCK_TIMEOUT_SECONDS=30)
 async def test_parallel_transactions_that_read_and_then_write_wait_for_each_other(
     database: Database, owner: User
 ) -> None:
