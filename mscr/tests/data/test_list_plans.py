@@ -2,21 +2,24 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from examples.catalogue.db.session import Database
 from examples.catalogue.models.item import Item
 from examples.catalogue.repositories.item_repository import ItemRepository
+from examples.catalogue.repositories.item_view import visible_to
 from examples.catalogue.repositories.tag_repository import TagRepository
 from examples.catalogue.schemas.item_schemas import ItemListQuery, ItemSearchQuery
 from examples.catalogue.schemas.tag_schemas import TagListQuery
 from mscr.queries.cursors import CursorCodec
 from mscr.queries.pagination import Pager, PageRequest, Slice
+from mscr.repositories.owned_repository import OwnedRepository
 from mscr.schemas.list_schemas import MAX_NUMBERED_ROWS
 from mscr.testing.databases import on_postgresql
 from mscr.testing.postgres import PostgresServer
@@ -278,23 +281,48 @@ async def matches(database: Database, words: str, sort: str, reader: int) -> lis
         return list(found)
 
 
+class PlainItemRepository(OwnedRepository[Item]):
+    """Items as a plain resource, with the visibility of the catalogue's own."""
+
+    model = Item
+    searched = True
+
+    def visible_to(self, viewer_id: Any) -> Sequence[ColumnElement[bool]]:
+        return visible_to(viewer_id)
+
+
+async def search_items(session: AsyncSession, request: PageRequest, words: str) -> Slice[Any]:
+    return await ItemRepository(session).search_visible(request, READER, words=words)
+
+
+async def search_plain(session: AsyncSession, request: PageRequest, words: str) -> Slice[Any]:
+    # Without the filters by tags, which a plain resource lacks.
+    request = replace(request, filters={"q": words})
+    return await PlainItemRepository(session).read_page(request, ("title",), viewer_id=READER)
+
+
+Search = Callable[[AsyncSession, PageRequest, str], Awaitable[Slice[Any]]]
+by_each_repository = pytest.mark.parametrize("search", [search_items, search_plain])
+
+
 @on_postgresql
-async def test_a_rare_word_is_found_by_the_search_index(database: Database) -> None:
+@by_each_repository
+async def test_a_rare_word_is_found_by_the_search_index(database: Database, search: Search) -> None:
     for word, total in (("1234", 4), ("nothing", 0), ("seldom often", 0), ("usual often", 0)):
-        search = ItemSearchQuery(q=word)
-        request = PAGER.page_request(search, "items/search", "reader")
+        request = PAGER.page_request(ItemSearchQuery(q=word), "items/search", "reader")
         async with database.sessions() as session:
             with sent_to(database.engine) as sent:
-                found = await ItemRepository(session).search_visible(request, READER, words=word)
+                found = await search(session, request, word)
         assert found.total == total, word
         for plan in [await explain(database.engine, statement) for statement in sent]:
             assert SEARCH_INDEX in plan.indexes, (word, plan.describe())
 
 
 @on_postgresql
+@by_each_repository
 @pytest.mark.parametrize(("words", "most"), [("usual", 2_002), ("item", 2_002), ("often", 20_000)])
 async def test_a_search_for_a_frequent_word_ends_with_its_first_matches(
-    database: Database, words: str, most: int
+    database: Database, search: Search, words: str, most: int
 ) -> None:
     """Nearly all rows have the first two words, one of twenty has the last.
 
@@ -305,7 +333,7 @@ async def test_a_search_for_a_frequent_word_ends_with_its_first_matches(
         request = PAGER.page_request(query, "items/search", "reader")
         async with database.sessions() as session:
             with sent_to(database.engine) as sent:
-                await ItemRepository(session).search_visible(request, READER, words=words)
+                await search(session, request, words)
         for plan in [await explain(database.engine, statement) for statement in sent]:
             assert SEARCH_INDEX not in plan.indexes, (query, plan.describe())
             assert max(n["Actual Rows"] for n in plan.nodes()) <= most, plan.describe()
