@@ -64,11 +64,15 @@ async def test_users_change_and_clear_their_name(api: Api) -> None:
     assert names == ["Ada Lovelace", "Ada Lovelace", None]
 
 
-@pytest.mark.parametrize("field", ["email", "role", "is_active"])
-async def test_users_cannot_change_their_address_role_or_state(api: Api, field: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"), [("email", "new@example.com"), ("role", "admin"), ("is_active", False)]
+)
+async def test_users_cannot_change_their_address_role_or_state(
+    api: Api, field: str, value: Any
+) -> None:
     user = await api.register()
 
-    assert faulty_fields(await update(api, user, **{field: "admin"})) == [["body", field]]
+    assert faulty_fields(await update(api, user, **{field: value})) == [["body", field]]
 
 
 async def test_a_change_based_on_an_old_version_is_refused(api: Api) -> None:

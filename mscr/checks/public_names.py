@@ -1,9 +1,10 @@
 """Check that an application imports only public names of the kit: `make check` runs this.
 
 `mscr/README.md` lists them. In the template itself, a name is public if the application imports it
-in any way, if an example does, or if the pages for owners show it. `--template` compares the list
-with these names. `--write` adds a line for each new name, from its docstring, and removes lines of
-names that no longer exist. The texts of other names are kept, even if a name has moved.
+in any way, if an example or a test in `tests/` does, or if the pages for owners show it.
+`--template` compares the list with these names. `--write` adds a line for each new name, from its
+docstring, and removes lines of names that no longer exist. The texts of other names are kept, even
+if a name has moved.
 """
 
 import ast
@@ -18,7 +19,7 @@ from mscr.checks.rooms_picture import ROOMS
 from mscr.project import Project
 
 README: Final = "mscr/README.md"
-PAGES: Final = ("AGENTS.md", "docs/*.md")
+PAGES: Final = ("AGENTS.md", "docs/*.md", "tests/*.py")
 # The list follows this heading, to the end of the file.
 HEADING: Final = "## Public names\n"
 _ENTRY: Final = re.compile(r"^- `([\w.]+)`: (.+)$", re.MULTILINE)
@@ -30,7 +31,7 @@ Entries = Mapping[str, str]
 
 
 def public_names(houses: Houses, root: Path) -> set[str]:
-    """Return the names that the application and the pages import from the kit, qualified."""
+    """Return the names that the application, its tests and the pages import from the kit."""
     imported = {
         each.imported if each.name == WHOLE else f"{each.imported}.{each.name}"
         for each in houses.imports
