@@ -21,6 +21,7 @@ from mscr.connections.urls.parts import AddressError
 from mscr.core.config import Settings
 from mscr.core.settings_fields import GOVERNED
 from mscr.db.driver_threads import threads_ended
+from mscr.db.kept_triggers import keep_triggers
 from mscr.db.migrated_names import MigratedNames
 from mscr.db.migration_faults import in_one_line
 from mscr.db.migration_lock import MigrationLockError, postgresql_lock, take_sqlite_lock
@@ -143,6 +144,7 @@ class MigrationEnvironment:
     def _prepare(self, connection: Connection) -> None:
         if connection.dialect.name == "sqlite":
             add_search_function(connection.connection.dbapi_connection)
+            keep_triggers(connection)
         self._configure(connection=connection, transaction_per_migration=True)
         if connection.dialect.name == "sqlite":
             # No statement of SQLite needs autocommit, and leaving the transaction would release the
