@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mscr.project import Project
 
 pytest_plugins = ["mscr.testing.plugin"]
+# Assertions there explain themselves, as those of tests do.
+pytest.register_assert_rewrite("mscr.tests.support")
 
 # Each of these takes ten seconds or more, some with only a few tests.
 LONG_MODULES = (

@@ -19,8 +19,8 @@ from mscr.core.security.signing_algorithm import SigningAlgorithm
 from mscr.testing.api import PASSWORD, bearer
 from mscr.testing.applications import running
 from mscr.testing.databases import on_sqlite
-from mscr.tests.cli import test_command_line
-from mscr.tests.cli.test_command_line import Cli, assert_refused, run_here
+from mscr.tests.support import command_line
+from mscr.tests.support.command_line import Cli, assert_refused, run_here
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_the_command_prints_the_example_without_a_configuration(tmp_path: Path) 
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Replace the project's file with another path, which does not exist yet."""
     file = tmp_path / "folder" / ".env.example"
-    monkeypatch.setattr(test_command_line, "project", replace(project, root=file.parent))
+    monkeypatch.setattr(command_line, "project", replace(project, root=file.parent))
     return file
 
 

@@ -10,15 +10,15 @@ import pytest
 
 from examples.catalogue.project import project
 from mscr.cli.openapi import RELEASED, default_document, render
-from mscr.tests.cli import test_command_line
-from mscr.tests.cli.test_command_line import Cli, Finished, assert_refused, run_here
+from mscr.tests.support import command_line
+from mscr.tests.support.command_line import Cli, Finished, assert_refused, run_here
 
 
 @pytest.fixture
 def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Replace the project's file with another path, which does not exist yet."""
     file = tmp_path / "openapi.json"
-    monkeypatch.setattr(test_command_line, "project", replace(project, root=tmp_path))
+    monkeypatch.setattr(command_line, "project", replace(project, root=tmp_path))
     return file
 
 

@@ -17,8 +17,8 @@ from mscr.testing.cookies import OWN_ORIGIN, cookie, set_cookies
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import assert_unauthorized, problem
 from mscr.testing.table_rows import all_rows
-from mscr.tests.cli.test_command_line import Cli
-from mscr.tests.cli.test_server import serving
+from mscr.tests.support.command_line import Cli
+from mscr.tests.support.serving import serving
 
 LISTED: Final = "https://app.example.com"
 in_cookie = pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie", CORS_ORIGINS=[LISTED])

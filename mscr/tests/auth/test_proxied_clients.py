@@ -6,8 +6,8 @@ import httpx2
 import pytest
 
 from mscr.testing.applications import new_address
-from mscr.tests.cli.test_command_line import Cli
-from mscr.tests.cli.test_server import Serving, serving
+from mscr.tests.support.command_line import Cli
+from mscr.tests.support.serving import Serving, serving
 
 GUESS = {"email": "nobody@example.com", "password": "a guess"}
 

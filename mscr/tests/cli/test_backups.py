@@ -16,8 +16,8 @@ from examples.catalogue.tests.api import Api
 from mscr.db.sqlite_backup import BackupError, back_up, restore
 from mscr.testing.databases import on_sqlite
 from mscr.testing.tokens import rotated, what_opens
-from mscr.tests.cli.test_command_line import Cli, assert_refused, query
 from mscr.tests.cli.test_database import PRODUCTION
+from mscr.tests.support.command_line import Cli, assert_refused, query
 
 ADD_TAG = "INSERT INTO tags (public_id, name, name_key, owner_id) VALUES (?, ?, ?, 1)"
 ADD_OWNER = (

@@ -26,7 +26,7 @@ from mscr.testing.databases import on_sqlite
 from mscr.testing.table_rows import all_rows
 from mscr.testing.tokens import rotated
 from mscr.testing.waiting import connection_to
-from mscr.tests.cli.test_command_line import Cli, assert_refused, query, run_here
+from mscr.tests.support.command_line import Cli, assert_refused, query, run_here
 
 ITEMS = "/api/v1/items"
 

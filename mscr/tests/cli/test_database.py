@@ -26,7 +26,7 @@ from mscr.repositories.deleted_row_repository import DeletedRowRepository
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.table_rows import all_rows
 from mscr.testing.walking import fetch
-from mscr.tests.cli.test_command_line import Cli, assert_refused, query
+from mscr.tests.support.command_line import Cli, assert_refused, query
 from mscr.tests.support.paths import REPOSITORY
 
 

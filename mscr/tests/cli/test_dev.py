@@ -13,8 +13,8 @@ import pytest
 from examples.catalogue.core.config import Settings
 from mscr.cli.env_example import render
 from mscr.testing.processes import free_port
-from mscr.tests.cli.test_command_line import Cli, assert_refused, query
-from mscr.tests.cli.test_server import STOP_TIMEOUT_SECONDS, Serving, taken_port
+from mscr.tests.support.command_line import Cli, assert_refused, query
+from mscr.tests.support.serving import STOP_TIMEOUT_SECONDS, Serving, taken_port
 
 
 def newcomer_in(folder: Path) -> Cli:

@@ -13,9 +13,9 @@ from mscr.core.security import keys
 from mscr.core.security.encryption import DecryptionError, EncryptionService
 from mscr.testing.commands import start
 from mscr.testing.databases import on_postgresql
-from mscr.tests.cli.test_command_line import Cli, assert_refused
 from mscr.tests.cli.test_database import PRODUCTION
 from mscr.tests.data.test_encryption_rotation import stored, waits_for_a_lock
+from mscr.tests.support.command_line import Cli, assert_refused
 from mscr.tests.support.safes import Safe, house_of, make_safe, opened
 
 COMMAND = "rotate-encryption"

@@ -27,8 +27,8 @@ from mscr.testing.mail_server import mail_server
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.valkey import ValkeyServer
 from mscr.testing.waiting import connection_to
-from mscr.tests.cli.test_command_line import Cli, assert_refused
 from mscr.tests.cli.test_inspection import failures
+from mscr.tests.support.command_line import Cli, assert_refused
 from mscr.tests.support.paths import CATALOGUE, REPOSITORY
 
 SLOW_INSERTS = """

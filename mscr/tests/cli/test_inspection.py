@@ -11,7 +11,7 @@ from mscr.testing.postgres import PostgresServer
 from mscr.testing.processes import free_port
 from mscr.testing.routes import FILES, routes_of
 from mscr.testing.valkey import ValkeyServer
-from mscr.tests.cli.test_command_line import Cli, query
+from mscr.tests.support.command_line import Cli, query
 
 Findings = dict[str, dict[str, Any]]
 

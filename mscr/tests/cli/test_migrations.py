@@ -14,8 +14,8 @@ from examples.catalogue.project import project
 from mscr.db.migrations import alembic_config
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.waiting import connection_to
-from mscr.tests.cli import test_command_line
-from mscr.tests.cli.test_command_line import Cli, assert_refused, query, run_here
+from mscr.tests.support import command_line
+from mscr.tests.support.command_line import Cli, assert_refused, query, run_here
 from mscr.tests.support.paths import CATALOGUE
 
 
@@ -86,7 +86,7 @@ def migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the first migration in a copy of the project whose migrations are all released."""
     shutil.copytree(CATALOGUE / "migrations", tmp_path / "migrations")
     shutil.copy(CATALOGUE / "alembic.ini", tmp_path)
-    monkeypatch.setattr(test_command_line, "project", replaced(project, root=tmp_path))
+    monkeypatch.setattr(command_line, "project", replaced(project, root=tmp_path))
     assert run_here("release-migrations").returncode == 0
     (migration,) = (tmp_path / "migrations" / "versions").glob("*first_schema.py")
     return migration

@@ -10,7 +10,7 @@ import pytest
 
 from mscr.testing import warm_processes
 from mscr.testing.postgres import PostgresServer
-from mscr.tests.cli.test_command_line import Cli
+from mscr.tests.support.command_line import Cli
 from mscr.tests.support.paths import ALEMBIC, CLI, REPOSITORY
 
 Finished = subprocess.CompletedProcess[str]

@@ -13,7 +13,7 @@ from examples.catalogue.tests.api import Api
 from mscr.cli.command_line import USAGE_ERROR
 from mscr.testing.api import PASSWORD
 from mscr.testing.databases import on_sqlite
-from mscr.tests.cli.test_command_line import Cli, Finished, assert_refused, query
+from mscr.tests.support.command_line import Cli, Finished, assert_refused, query
 from mscr.tests.support.paths import REPOSITORY
 
 OTHER_PASSWORD = "another good passphrase"

@@ -49,7 +49,7 @@ from mscr.models.base import ExactNumeric, UTCDateTime
 from mscr.testing.databases import on_postgresql, on_sqlite
 from mscr.testing.problems import problem
 from mscr.testing.waiting import connection_to
-from mscr.tests.cli.test_command_line import Cli
+from mscr.tests.support.command_line import Cli
 
 READY = "/health/ready"
 FATAL = {

@@ -18,7 +18,7 @@ from examples.catalogue.main import create_app
 from mscr.connections.urls.choice_of_server import NoSuitableServerError, ServerChoice
 from mscr.testing.applications import running
 from mscr.testing.postgres import PostgresServer
-from mscr.tests.cli.test_command_line import Cli, assert_refused
+from mscr.tests.support.command_line import Cli, assert_refused
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 
 from mscr.testing.api import PASSWORD
 from mscr.testing.processes import free_port
-from mscr.tests.cli.test_command_line import Cli
-from mscr.tests.cli.test_server import Serving, clients_in
 from mscr.tests.deploy.haproxy import HAProxy
+from mscr.tests.support.command_line import Cli
+from mscr.tests.support.serving import Serving, clients_in
 
 pytestmark = pytest.mark.long
 

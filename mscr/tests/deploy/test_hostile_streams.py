@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from mscr.tests.cli.test_command_line import Cli
-from mscr.tests.cli.test_server import Serving, serving
+from mscr.tests.support.command_line import Cli
+from mscr.tests.support.serving import Serving, serving
 
 MIB: Final = 1024 * 1024
 # The capacity of both socket buffers, plus the bytes that are read after a refusal.

@@ -17,8 +17,8 @@ from mscr.connections.urls.database import connection_of, read_database_url
 from mscr.connections.urls.redis import read_redis_url
 from mscr.testing.authority import Authority
 from mscr.testing.valkey import ValkeyServer
-from mscr.tests.cli.test_command_line import Cli
 from mscr.tests.deploy.tls_servers import TlsPostgres, TlsValkey
+from mscr.tests.support.command_line import Cli
 
 PASSWORD: Final = "correct horse"
 

@@ -11,10 +11,10 @@ import httpx2
 import pytest
 
 from mscr.testing.processes import free_port
-from mscr.tests.cli.test_command_line import Cli
-from mscr.tests.cli.test_server import clients_in
 from mscr.tests.deploy.nginx import Nginx
+from mscr.tests.support.command_line import Cli
 from mscr.tests.support.paths import REPOSITORY
+from mscr.tests.support.serving import clients_in
 
 START_TIMEOUT_SECONDS: Final = 60
 SOCKET: Final = "app.sock"
