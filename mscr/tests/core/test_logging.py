@@ -311,7 +311,7 @@ class _Thing:
 @pytest.mark.parametrize(
     ("value", "written"),
     [
-        ("caf\u00e9", "caf\u00e9"),
+        ("\u00e9t\u00e9", "\u00e9t\u00e9"),
         ("\x00\x1b\u2028", "\x00\x1b\u2028"),
         ("a lone surrogate: \ud800", "a lone surrogate: \ud800"),
         (b"\xff", "b'\\xff'"),
