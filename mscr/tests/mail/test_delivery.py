@@ -13,6 +13,7 @@ from mscr.testing.applications import client_from
 from mscr.testing.databases import on_sqlite
 from mscr.testing.mail_registration import LINK, REGISTER
 from mscr.testing.mail_server import MailServer
+from mscr.testing.waiting import PATIENCE, until
 from mscr.tests.mail.api import MailApi
 
 pytestmark = on_sqlite
@@ -25,7 +26,7 @@ FIRST, SECOND, THIRD = "first@example.com", "second@example.com", "third@example
 
 async def logged(log_output: io.StringIO, event: str) -> str:
     """Wait for the log line of an event and return it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE.total_seconds()):
         while True:
             lines = [line for line in log_output.getvalue().splitlines() if f" {event} " in line]
             if lines:
@@ -88,6 +89,19 @@ async def test_mails_beyond_the_maximum_backlog_are_dropped(
     assert {(await api.server.next()).recipients[0] for _ in range(2)} == {FIRST, SECOND}
     await asyncio.gather(*deliveries())
     assert (await api.mail_for(THIRD)).recipients == [THIRD]
+
+
+async def test_a_mail_is_found_behind_those_to_others(api: MailApi) -> None:
+    await api.ask(FIRST)
+
+    async def has_arrived() -> bool:
+        return api.server.waiting == 1
+
+    await until(has_arrived)
+    await api.ask(SECOND)
+
+    assert (await api.server.next_to(SECOND)).recipients == [SECOND]
+    assert api.server.waiting == 0
 
 
 def deliveries() -> list[asyncio.Task[None]]:
