@@ -11,13 +11,9 @@ from examples.catalogue.db.many_items import seed_many_items
 from examples.catalogue.db.session import Database
 from examples.catalogue.project import project
 from examples.catalogue.tests.api import Api
-from examples.catalogue.tests.conftest import api_type, tested_project
 from mscr.testing.api import Account
 from mscr.testing.databases import on_postgresql
 from mscr.testing.processes import AppProcess, app_processes
-
-# The catalogue has the export.
-__all__ = ["api_type", "tested_project"]
 
 ITEMS = "/api/v1/items"
 ROWS = 20_000
@@ -27,7 +23,12 @@ ABORTED = 300
 # A third of the pool timeout. Without the fair pool, others waited longer or got 503.
 MOST_SECONDS = 1.0
 
-pytestmark = [pytest.mark.long, on_postgresql]
+pytestmark = [
+    pytest.mark.long,
+    on_postgresql,
+    # Of the test, which inserts the rows; not of the process that serves them.
+    pytest.mark.settings(DATABASE_STATEMENT_TIMEOUT_SECONDS=60),
+]
 
 
 @pytest.fixture

@@ -114,5 +114,5 @@ def test_one_worker_of_uvicorn_logs_a_warning_and_no_query_of_a_handshake(
 
     assert b" 403 " in answer
     assert "started_by_another_server" in running.output
-    assert '"path": "/ws"' in running.output
+    assert '"path":"/ws"' in running.output
     assert "canary" not in running.output
