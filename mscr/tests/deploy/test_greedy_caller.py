@@ -26,7 +26,7 @@ MOST_SECONDS = 1.0
 pytestmark = [
     pytest.mark.long,
     on_postgresql,
-    # Of the test, which inserts the rows; not of the process that serves them.
+    # The connections of the test, which inserts the rows: another process serves them.
     pytest.mark.settings(DATABASE_STATEMENT_TIMEOUT_SECONDS=60),
 ]
 
