@@ -4,9 +4,9 @@ The roles themselves are `UserRole` in `app/models/user.py`.
 """
 
 from enum import Enum as PyEnum
-from typing import Final, Protocol
+from typing import Final
 
-from app.models.user import UserRole
+from app.models.user import User, UserRole
 
 
 class Permission(str, PyEnum):
@@ -30,12 +30,7 @@ ROLE_PERMISSIONS: Final[dict[UserRole, frozenset[Permission]]] = {
 }
 
 
-class HasRole(Protocol):
-    @property
-    def role(self) -> UserRole: ...
-
-
-def allows(account: HasRole, permission: str) -> bool:
+def allows(account: User, permission: str) -> bool:
     """Decide whether the caller's account has the permission: `Principal.may()` calls this.
 
     Raises `ValueError` for an unknown permission.
