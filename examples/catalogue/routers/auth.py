@@ -239,7 +239,9 @@ def password(transport: RefreshTransport) -> Router:
     @router.post(
         "/change-password",
         response_model=transport.success,
-        responses=problem_responses(WrongPasswordError, ReauthenticationRequiredError),
+        responses=problem_responses(
+            *transport.errors, WrongPasswordError, ReauthenticationRequiredError
+        ),
     )
     async def change_password(
         data: ChangePasswordRequest,

@@ -279,6 +279,18 @@ async def test_a_change_and_a_restore_that_make_a_duplicate_get_the_error_of_its
     problem(restored, 409, "slip_number_taken")
 
 
+async def test_a_duplicate_without_an_error_of_its_own_is_a_conflict(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SlipRepository, "unique_errors", {})
+    owner = await api.register()
+    await api.client.post(SLIPS, json=BODY, headers=owner.headers)
+
+    again = await api.client.post(SLIPS, json=BODY, headers=owner.headers)
+
+    problem(again, 409, "conflict")
+
+
 def test_the_error_of_an_index_that_the_model_lacks_is_refused() -> None:
     with pytest.raises(TypeError, match="uq_orders_number_living"):
 

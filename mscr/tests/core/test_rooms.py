@@ -61,6 +61,18 @@ def test_imports_that_point_down_are_no_fault(tmp_path: Path) -> None:
     ]
 
 
+def test_the_dependencies_of_routes_are_part_of_the_routers(tmp_path: Path) -> None:
+    houses = build(
+        tmp_path,
+        app__core__dependencies="from app.services.a import Service",
+        app__services__a="",
+    )
+
+    assert [(each.source, each.target) for each in houses.arrows()] == [
+        ("app.routers", "app.services")
+    ]
+
+
 @pytest.mark.parametrize(
     ("importer", "statement", "fault"),
     [

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from examples.catalogue.core.config import Settings, get_settings
 from mscr.checks import migration_locks
 from mscr.checks.migration_locks import NO_SERVER, find_locks, main
+from mscr.db.migrations import upgrade
 from mscr.testing.databases import on_postgresql
 from mscr.testing.waiting import connection_to
 from mscr.tests.data.conftest import alembic_config
@@ -176,3 +177,15 @@ def short_lock_timeout() -> Settings:
 
 def insert_nothing(connection: Connection) -> None:
     connection.execute(text("DELETE FROM items"))
+
+
+def test_an_upgrade_prints_the_warnings_of_its_migrations(
+    config: Config, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warning = 'logging.getLogger("alembic.runtime.migration").warning("two accounts share it")'
+    add_migration(config, folder, warning, extra="import logging")
+
+    applied = upgrade(config)
+
+    assert applied[-1].startswith("new_")
+    assert capsys.readouterr().err == "two accounts share it\n"

@@ -22,7 +22,7 @@ HOOKS = [
         on_header on_headers_complete on_body on_message_complete""",
     ),
     (DrainingServer, Server, "startup shutdown handle_exit"),
-    (Worker, Process, "server"),
+    (Worker, Process, "server start is_alive"),
     (
         Workers,
         Multiprocess,
