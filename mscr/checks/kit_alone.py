@@ -76,7 +76,8 @@ def check(project: Project, *, examples: Sequence[str] = (), read: Sequence[str]
             [sys.executable, "-m", "mypy", "--cache-dir", str(cache), *checked],
         ]
         # A project made from the template need not have them.
-        suites = [each.parent for name in packages for each in copied.glob(f"{name}/**/{CONFTEST}")]
+        found = [each.parent for name in packages for each in copied.glob(f"{name}/**/{CONFTEST}")]
+        suites = [folder for folder in found if any(folder.rglob("test_*.py"))]
         if suites:
             commands.append([*PYTEST, "-k", SOME_TESTS, *map(str, suites)])
         results = (

@@ -93,6 +93,15 @@ def test_on_postgresql() -> None:
     assert "1 failed, 1 passed, 2 deselected" in capfd.readouterr().out
 
 
+def test_a_project_without_tests_of_the_kit_passes(tmp_path: Path) -> None:
+    build(tmp_path)
+    (tmp_path / "mscr/tests").mkdir()
+    (tmp_path / "mscr/tests/__init__.py").touch()
+    (tmp_path / "mscr/tests/conftest.py").touch()
+
+    assert check(replace(project, root=tmp_path)) == 0
+
+
 def test_a_test_that_imports_the_application_fails_even_if_it_is_not_selected(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
