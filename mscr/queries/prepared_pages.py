@@ -137,8 +137,8 @@ class PreparedPages:
         if at_once is None:
             rows = found.page(last_row=_LAST_ROW, size=_SIZE, offset=_OFFSET)
             if text is None:
-                # Counting in a statement of its own costs a tenth of the request. A search does
-                # that: both parts would have CTEs of one name.
+                # Counting in a statement of its own would be one more round trip. A search has
+                # one: both parts would have CTEs of one name.
                 total = found.count().correlate(None).scalar_subquery()
                 rows = rows.add_columns(total.label(_TOTAL))
         else:
