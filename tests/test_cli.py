@@ -40,4 +40,4 @@ def test_it_works_in_another_folder(tmp_path: Path) -> None:
     finished = run(CLI, "init-db", cwd=tmp_path, DATABASE_URL=url)
 
     assert finished.returncode == 0, finished.stderr
-    assert "applied 0001, First schema" in finished.stdout
+    assert "applied 0001, Accounts" in finished.stdout

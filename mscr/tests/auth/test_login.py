@@ -10,6 +10,7 @@ from examples.catalogue.db.session import Database
 from examples.catalogue.models.user import User
 from examples.catalogue.tests.api import Api
 from mscr.core.security.password import PasswordService
+from mscr.models.email_key import as_typed_key
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
@@ -42,6 +43,20 @@ async def test_the_address_is_case_insensitive(api: Api) -> None:
     account = await api.register("Ada@example.com")
 
     assert (await api.try_login(" aDA@EXAMPLE.com ", account.password)).status_code == 200
+
+
+async def test_duplicates_of_an_earlier_key_log_in_with_their_own_spelling(
+    api: Api, database: Database
+) -> None:
+    """Databases made before addresses were canonical have accounts with such a key."""
+    younger, older = await api.register(), await api.register("ada@straße.de")
+    as_typed = {"email": "Ada@straße.de", "email_key": as_typed_key("Ada@straße.de")}
+    await set_columns(database, User, younger.public_id, **as_typed)
+
+    for spelling, account in (("Ada@straße.de", younger), ("ada@xn--strae-oqa.de", older)):
+        login = await api.try_login(spelling, PASSWORD)
+        me = await api.me(login.json()["data"]["access_token"])
+        assert me.json()["data"]["public_id"] == account.public_id
 
 
 # --- invalid requests

@@ -1,4 +1,4 @@
-"""First schema
+"""Accounts
 
 Revision ID: 0001
 Revises: nothing
@@ -68,108 +68,6 @@ def upgrade() -> None:
             unique=True,
             sqlite_where=sa.text("NOT is_deleted"),
             postgresql_where=sa.text("NOT is_deleted"),
-        )
-
-    op.create_table(
-        "items",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("public_id", sa.String(length=36), nullable=False),
-        sa.Column("title", sa.String(length=200), nullable=False),
-        sa.Column("description", sa.String(length=5000), nullable=True),
-        sa.Column(
-            "status",
-            sa.Enum(
-                "draft",
-                "active",
-                "archived",
-                name="status",
-                native_enum=False,
-                create_constraint=True,
-                length=20,
-            ),
-            server_default="draft",
-            nullable=False,
-        ),
-        sa.Column("owner_id", sa.Integer(), nullable=False),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.func.current_timestamp(),
-            nullable=False,
-        ),
-        sa.Column(
-            "updated_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.func.current_timestamp(),
-            nullable=False,
-        ),
-        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
-        sa.Column("is_deleted", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["owner_id"], ["users.id"], name=op.f("fk_items_owner_id_users"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_items")),
-    )
-    with op.batch_alter_table("items", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_items_owner_id"), ["owner_id"], unique=False)
-        batch_op.create_index(
-            "ix_items_owner_id_created_at",
-            ["owner_id", "created_at", "public_id"],
-            unique=False,
-            sqlite_where=sa.text("is_deleted IS 0"),
-            postgresql_where=sa.text("is_deleted IS false"),
-        )
-        batch_op.create_index(
-            "ix_items_owner_id_status_created_at",
-            ["owner_id", "status", "created_at", "public_id"],
-            unique=False,
-            sqlite_where=sa.text("is_deleted IS 0"),
-            postgresql_where=sa.text("is_deleted IS false"),
-        )
-        batch_op.create_index(
-            "ix_items_owner_id_title",
-            ["owner_id", "title", "public_id"],
-            unique=False,
-            sqlite_where=sa.text("is_deleted IS 0"),
-            postgresql_where=sa.text("is_deleted IS false"),
-        )
-        batch_op.create_index(
-            "ix_items_owner_id_updated_at",
-            ["owner_id", "updated_at", "public_id"],
-            unique=False,
-            sqlite_where=sa.text("is_deleted IS 0"),
-            postgresql_where=sa.text("is_deleted IS false"),
-        )
-        batch_op.create_index(
-            "ix_items_status_created_at",
-            ["status", "created_at", "public_id"],
-            unique=False,
-            sqlite_where=sa.text("is_deleted IS 0"),
-            postgresql_where=sa.text("is_deleted IS false"),
-        )
-        batch_op.create_index(
-            "ix_items_status_title",
-            ["status", "title", "public_id"],
-            unique=False,
-            sqlite_where=sa.text("is_deleted IS 0"),
-            postgresql_where=sa.text("is_deleted IS false"),
-        )
-        batch_op.create_index(
-            "ix_items_status_updated_at",
-            ["status", "updated_at", "public_id"],
-            unique=False,
-            sqlite_where=sa.text("is_deleted IS 0"),
-            postgresql_where=sa.text("is_deleted IS false"),
-        )
-        batch_op.create_index(batch_op.f("ix_items_public_id"), ["public_id"], unique=True)
-        batch_op.create_index(
-            "ix_items_title_prefix",
-            ["title"],
-            unique=False,
-            postgresql_ops={"title": "text_pattern_ops"},
-            sqlite_where=sa.text("is_deleted IS 0"),
-            postgresql_where=sa.text("is_deleted IS false"),
         )
 
     op.create_table(
@@ -307,19 +205,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_refresh_tokens_public_id"))
 
     op.drop_table("refresh_tokens")
-    with op.batch_alter_table("items", schema=None) as batch_op:
-        batch_op.drop_index("ix_items_title_prefix")
-        batch_op.drop_index(batch_op.f("ix_items_public_id"))
-        batch_op.drop_index("ix_items_status_updated_at")
-        batch_op.drop_index("ix_items_status_title")
-        batch_op.drop_index("ix_items_status_created_at")
-        batch_op.drop_index("ix_items_owner_id_updated_at")
-        batch_op.drop_index("ix_items_owner_id_title")
-        batch_op.drop_index("ix_items_owner_id_status_created_at")
-        batch_op.drop_index("ix_items_owner_id_created_at")
-        batch_op.drop_index(batch_op.f("ix_items_owner_id"))
-
-    op.drop_table("items")
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_users_email_key_living",
