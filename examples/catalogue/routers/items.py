@@ -145,6 +145,19 @@ async def export_items(
     return export.send(await service.export(query, principal), ItemExported, query, name="items")
 
 
+# Before the routes of bulk and import: each route in front of it costs every request a comparison.
+@router.get("/{public_id}", summary="Get an item")
+@shared(Permission.ITEMS_MANAGE)
+async def get_item(
+    public_id: PublicId,
+    principal: CurrentPrincipal,
+    service: ReadingService,
+    preconditions: ItemPreconditions,
+    respond: Responder,
+) -> SuccessResponse[ItemResponse]:
+    return respond.ok(await service.get(public_id, principal, preconditions), ItemResponse)
+
+
 @router.post(
     "/import",
     status_code=201,
@@ -222,18 +235,6 @@ async def delete_items(
     respond: BulkResponder,
 ) -> SuccessResponse[BulkResponse]:
     return respond.report(await service.delete_many(data, principal, ledger, idempotency))
-
-
-@router.get("/{public_id}", summary="Get an item")
-@shared(Permission.ITEMS_MANAGE)
-async def get_item(
-    public_id: PublicId,
-    principal: CurrentPrincipal,
-    service: ReadingService,
-    preconditions: ItemPreconditions,
-    respond: Responder,
-) -> SuccessResponse[ItemResponse]:
-    return respond.ok(await service.get(public_id, principal, preconditions), ItemResponse)
 
 
 @router.patch("/{public_id}", summary="Change an item (owner or administrator)")
