@@ -65,18 +65,29 @@ class AuditTrail:
     async def refuse(
         self, action: Action, reason: str, parties: Parties, *, once_for: str | None = None
     ) -> None:
-        """Record a refusal and commit, before the calling service raises.
+        """Record a refusal and commit it, before the calling service raises.
 
-        Warning: with `once_for`, this rolls back the session first, and pending changes are lost.
+        Warning: this rolls back the session first. Changes that it has not committed are lost, as
+        they would be by the error: half of a refused use case must never be stored. Use
+        `record_refusal` for a refusal with a change that must stay.
 
         `once_for` is the subject of a refusal that clients can repeat endlessly. It is audited at
         most once per subject and window; otherwise repeated refusals would fill the table.
         """
         if once_for is None:
-            await self._write(action, AuditOutcome.FAILURE, reason, parties)
+            # In the same session: a second connection could wait for the locks of the first.
+            await self._repo.rollback()
+            await self.record_refusal(action, reason, parties)
             await self._repo.commit()
         else:
             await self._refuse_once(action, reason, parties, once_for)
+
+    async def record_refusal(self, action: Action, reason: str, parties: Parties) -> None:
+        """Record a refusal that changes something: a stolen token ends its session.
+
+        The calling service commits both in one transaction, before it raises.
+        """
+        await self._write(action, AuditOutcome.FAILURE, reason, parties)
 
     async def _refuse_once(
         self, action: Action, reason: str, parties: Parties, subject: str
@@ -86,7 +97,7 @@ class AuditTrail:
         if not await self._requests.is_news(action.value, reason, subject):
             return
         try:
-            await self._write(action, AuditOutcome.FAILURE, reason, parties)
+            await self.record_refusal(action, reason, parties)
             await self._repo.commit()
         except BaseException:
             # Otherwise repeats would be deduplicated against an event that is in no log.

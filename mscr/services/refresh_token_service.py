@@ -209,8 +209,9 @@ class RefreshTokenService:
             return self._issue_generation(family, family.generation, now=now, ends_at=ends_at)
         # Reuse of a token that was already exchanged, by the owner or a thief: end the session.
         await self.repo.revoke(family.id, RevocationReason.REUSE, now)
-        # The audit log commits the revocation; the error raised next would roll it back.
-        await self._audit.refuse(AuditAction.REFRESH, "reuse_detected", _parties(family))
+        await self._audit.record_refusal(AuditAction.REFRESH, "reuse_detected", _parties(family))
+        # The error raised next would roll the revocation back.
+        await self.repo.commit()
         raise InvalidRefreshTokenError
 
     async def _record_and_raise(self, family: TokenFamily, reason: str) -> NoReturn:
