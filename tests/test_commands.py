@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.core.config import Settings
 from app.db.session import Database
+from app.models import UserRole
 from app.project import project
 from mscr.testing.api import PASSWORD, bearer
 from mscr.testing.problems import assert_unauthorized
@@ -155,6 +156,22 @@ async def test_a_new_role_takes_effect_on_the_next_request(api: Api, run: Run) -
         assert (await run("set-role", user.email, role)).status == 0
         response = await api.client.get("/api/v1/users", headers=user.headers)
         assert response.status_code == status
+
+
+@pytest.mark.parametrize("role", UserRole)
+async def test_every_role_can_be_given(api: Api, run: Run, role: UserRole) -> None:
+    user = await api.register()
+
+    finished = await run("set-role", user.email, role.value)
+
+    assert finished.output == f"{user.email} has the role {role.value}\n"
+
+
+async def test_an_unknown_role_is_refused_with_the_known_ones(run: Run) -> None:
+    finished = await run("set-role", "ada@example.com", "god")
+
+    known = ", ".join(role.value for role in UserRole)
+    assert f"'god' is not one of {known}" in finished.errors
 
 
 async def test_the_last_administrator_keeps_the_role(run: Run) -> None:

@@ -10,12 +10,23 @@ from mscr.testing.table_rows import set_columns
 from tests.api import Api
 
 
-def test_each_role_has_exactly_these_permissions() -> None:
-    """A role with more power than before is a decision: change this test with it."""
-    assert {
-        UserRole.USER: set(),
-        UserRole.ADMIN: {"users:read", "users:manage", "items:manage", "audit:read"},
-    } == ROLE_PERMISSIONS
+def test_every_role_has_a_line_in_the_table_of_permissions() -> None:
+    assert {*ROLE_PERMISSIONS} == {*UserRole}
+
+
+def test_users_have_no_permission_and_administrators_all() -> None:
+    assert ROLE_PERMISSIONS[UserRole.USER] == set()
+    assert ROLE_PERMISSIONS[UserRole.ADMIN] == {*Permission}
+
+
+@pytest.mark.parametrize("role", UserRole)
+async def test_a_role_may_do_what_its_permissions_allow(api: Api, role: UserRole) -> None:
+    account = await api.register(role=role)
+
+    response = await api.client.get("/api/v1/users", headers=account.headers)
+
+    may = Permission.USERS_READ in ROLE_PERMISSIONS[role]
+    assert response.status_code == (200 if may else 403)
 
 
 def test_the_documentation_describes_every_permission() -> None:

@@ -17,6 +17,7 @@ from mscr.cli.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from enum import Enum
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mscr.services.audit_event_service import AuditTrail
 
 T = TypeVar("T")
+E = TypeVar("E", bound="Enum")
 
 # Never take the password as an argument: every user of the machine can read the process list.
 PasswordStdin = Annotated[
@@ -72,6 +74,16 @@ async def _change(
                 policy=PasswordPolicy(settings),
             )
             return await act(session, parts)
+
+
+def member_of(choices: type[E], word: str, argument: str) -> E:
+    """Return the member with this value. Raises `BadParameter`, which lists the values."""
+    try:
+        return choices(word)
+    except ValueError:
+        values = ", ".join(str(member.value) for member in choices)
+        detail = f"{word!r} is not one of {values}"
+        raise typer.BadParameter(detail, param_hint=argument) from None
 
 
 def list_accounts(

@@ -51,18 +51,22 @@ class Api:
         self.client = client
         self._database = database
 
-    async def register(self, email: str | None = None, *, password: str = PASSWORD) -> Account:
+    async def register(
+        self, email: str | None = None, *, password: str = PASSWORD, role: Enum | None = None
+    ) -> Account:
+        """Register an account, over HTTP, and give it a role, in the database."""
         email = email or f"user-{secrets.token_hex(6)}@example.com"
         body = {"email": email, "password": password}
         response = await self.client.post("/api/v1/auth/register", json=body)
         assert response.status_code == 201, response.text
-        return account_of(email, password, response)
+        account = account_of(email, password, response)
+        if role is not None:
+            await promote(account, self._database, role)
+        return account
 
     async def register_admin(self) -> Account:
-        """Register an account and promote it to administrator."""
-        account = await self.register()
-        await self.promote(account)
-        return account
+        """Register an administrator."""
+        return await self.register(role=self.administrator)
 
     async def promote(self, account: Account) -> None:
         """Make this account an administrator."""

@@ -1,7 +1,7 @@
 """Commands that create and list accounts, and set their passwords and roles."""
 # ruff: noqa: PLC0415
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from mscr.cli.accounts import (
     PasswordStdin,
     change_account,
     list_accounts,
+    member_of,
     read_password,
     say_page,
 )
@@ -69,12 +70,13 @@ def set_password(
 def set_role(
     context: typer.Context,
     email: Annotated[str, typer.Argument(help="Email address of the account.")],
-    role: Annotated[Literal["user", "admin"], typer.Argument(help="The new role.")],
+    role: Annotated[str, typer.Argument(help="The new role.")],
 ) -> None:
     """Change the role of an account, with effect from its next request."""
     from examples.catalogue.models.user import UserRole
 
-    user = _change(context, lambda accounts: accounts.change_role(email, role=UserRole(role)))
+    new = member_of(UserRole, role, "ROLE")
+    user = _change(context, lambda accounts: accounts.change_role(email, role=new))
     say(f"{printable(user.email)} has the role {user.role.value}")
 
 

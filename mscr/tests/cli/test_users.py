@@ -286,7 +286,9 @@ def test_the_last_administrator_keeps_the_role(cli: Cli) -> None:
 
     assert_refused(cli.run("set-role", "chief@example.com", "user"), "the last administrator")
     assert_refused(cli.run("set-role", "a@example.com", "admin"), "no account has this address")
-    assert cli.run("set-role", "chief@example.com", "god").returncode == USAGE_ERROR
+    unknown = cli.run("set-role", "chief@example.com", "god")
+    assert unknown.returncode == USAGE_ERROR
+    assert "'god' is not one of user, admin" in unknown.stderr
     assert query(cli, "SELECT role FROM users") == [("admin",)]
 
 
