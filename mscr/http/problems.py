@@ -139,7 +139,7 @@ def _log_limit(error: TooManyRequestsError) -> None:
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     """Respond with the faults, without the submitted `input`, which may be a password."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # for the types: the handler is registered for this class
     faults = error.errors()
     if expected := _unmet_media_type(request, faults):
         unsupported = UnsupportedMediaTypeError(f"Send {expected}.")
@@ -160,7 +160,7 @@ async def _on_framework_error(request: Request, error: Exception) -> Response:
 
     Its text reaches the client if the status is below 500; from 500 on, it is only logged.
     """
-    assert isinstance(error, HTTPException)  # noqa: S101
+    assert isinstance(error, HTTPException)  # noqa: S101  # for the types: the handler is registered for this class
     status = error.status_code
     if status in WITHOUT_CONTENT:
         return Response(status_code=status, headers=error.headers)

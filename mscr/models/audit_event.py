@@ -28,13 +28,13 @@ class AuditAction(Action):
     LOGOUT_ALL = "logout_all"
     END_SESSION = "end_session"
     END_OTHER_SESSIONS = "end_other_sessions"
-    CHANGE_PASSWORD = "change_password"  # noqa: S105
+    CHANGE_PASSWORD = "change_password"  # noqa: S105  # the name of an action
     DELETE_ACCOUNT = "delete_account"
     ACTIVATE_USER = "activate_user"
     DEACTIVATE_USER = "deactivate_user"
     CREATE_USER = "create_user"
     CHANGE_ROLE = "change_role"
-    SET_PASSWORD = "set_password"  # noqa: S105
+    SET_PASSWORD = "set_password"  # noqa: S105  # the name of an action
     CLEANUP_AUDIT = "cleanup_audit"
     PURGE_DELETED = "purge_deleted"
     ACCESS = "access"

@@ -429,7 +429,7 @@ async def test_a_name_that_is_taken_concurrently_is_409(api: Api, database_url: 
     async with connection_to(database_url) as faster, connection_to(database_url) as observer:
         await faster.exec_driver_sql("BEGIN")
         await faster.exec_driver_sql(
-            f"INSERT INTO tags ({columns}) SELECT 'x', 'home', 'home', id FROM users"  # noqa: S608
+            f"INSERT INTO tags ({columns}) SELECT 'x', 'home', 'home', id FROM users"  # noqa: S608  # constants
         )
         creating = asyncio.create_task(send(api, owner, "POST", TAGS, json={"name": "home"}))
         await until(lambda: is_waiting(observer))

@@ -64,7 +64,7 @@ SELECT items.id, tags.id, items.created_at, items.public_id FROM items JOIN tags
         ELSE tags.name = 'tag-' || items.id % 200 + 1
     END
 WHERE items.id < :rows * 2 / 3 + 100
-"""  # noqa: S608
+"""  # noqa: S608  # constants of this module
 READER = 1
 SIZE = 20
 PAGER = Pager(CursorCodec([b"k" * 32]))
