@@ -338,10 +338,10 @@ async def app(
     application.state.collaborators = type(application.state.collaborators).from_settings(settings)
     application.state.database = tested_project.create_database(settings)
     share_compiled(application.state.database)
-    routes = len(application.routes)
+    routes = [*application.routes]
     async with application.router.lifespan_context(application):
         yield application
-    if len(application.routes) == routes and not application.dependency_overrides:
+    if application.routes == routes and not application.dependency_overrides:
         built_apps[key] = application
 
 
