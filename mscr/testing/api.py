@@ -56,13 +56,16 @@ class Api:
     ) -> Account:
         """Register an account, over HTTP, and give it a role, in the database."""
         email = email or f"user-{secrets.token_hex(6)}@example.com"
-        body = {"email": email, "password": password}
-        response = await self.client.post("/api/v1/auth/register", json=body)
-        assert response.status_code == 201, response.text
-        account = account_of(email, password, response)
+        account = await self._register(email, password)
         if role is not None:
             await promote(account, self._database, role)
         return account
+
+    async def _register(self, email: str, password: str) -> Account:
+        body = {"email": email, "password": password}
+        response = await self.client.post("/api/v1/auth/register", json=body)
+        assert response.status_code == 201, response.text
+        return account_of(email, password, response)
 
     async def register_admin(self) -> Account:
         """Register an administrator."""

@@ -1,7 +1,6 @@
 """The steps of registration by mail, including the mailbox."""
 
 import re
-import secrets
 from typing import Any, Final
 
 from httpx2 import AsyncClient, Response
@@ -25,8 +24,7 @@ class MailApi(Api):
         super().__init__(client, database)
         self.server = server
 
-    async def register(self, email: str | None = None, *, password: str = PASSWORD) -> Account:
-        email = email or f"user-{secrets.token_hex(6)}@example.com"
+    async def _register(self, email: str, password: str) -> Account:
         token = await self.mailed_token(email, password=password)
         confirmed = await self.confirm(token)
         assert confirmed.status_code == 201, confirmed.text
