@@ -56,8 +56,8 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
         # Serves the documentation too: see DOCS_ENABLED and DOCS_PATH_PREFIX in .env.example.
         **fastapi_options(has_process=has_process),
     )
-    app.include_router(items.router, prefix=API_PREFIX)
     app.include_router(users.router, prefix=API_PREFIX)
+    app.include_router(items.router, prefix=API_PREFIX)
     app.include_router(sessions.router, prefix=API_PREFIX)
     app.include_router(audit_event_router(Permission.AUDIT_READ, AppAction), prefix=API_PREFIX)
     for router in auth.routers(settings):

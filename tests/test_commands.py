@@ -15,7 +15,7 @@ from app.core.config import Settings
 from app.db.session import Database
 from app.models import UserRole
 from app.project import project
-from mscr.testing.api import PASSWORD, bearer
+from mscr.testing.api import PASSWORD
 from mscr.testing.problems import assert_unauthorized
 from mscr.testing.table_rows import all_rows
 from tests.api import Api
@@ -224,17 +224,6 @@ async def test_demo_data_has_two_accounts_that_can_log_in(api: Api, run: Run) ->
     logins = [await api.try_login(email, password) for email, password in accounts.items()]
     assert roles == {"admin@example.com": "admin", "user@example.com": "user"}
     assert [login.status_code for login in logins] == [200, 200]
-
-
-async def test_demo_data_has_items_in_every_status(api: Api, run: Run) -> None:
-    accounts = accounts_in((await run("seed")).output)
-    login = await api.try_login("user@example.com", accounts["user@example.com"])
-
-    headers = bearer(login.json()["data"]["access_token"])
-    mine = (await api.client.get("/api/v1/items/my", headers=headers)).json()
-
-    assert mine["meta"]["total"] == 10
-    assert {item["status"] for item in mine["data"]} == {"draft", "active", "archived"}
 
 
 async def test_demo_data_is_added_once(run: Run, database: Database) -> None:

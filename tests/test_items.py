@@ -1,11 +1,14 @@
 """Items: who sees and changes them, their lists, and safe writes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from httpx2 import Response
 
-from mscr.testing.api import Account
+from app.core.config import Settings
+from app.project import project
+from mscr.testing.api import PASSWORD, Account, bearer
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.walking import fetch, titles, walk
 from tests.api import Api
@@ -14,6 +17,14 @@ ITEMS = "/api/v1/items"
 MY = f"{ITEMS}/my"
 SEARCH = f"{ITEMS}/search"
 NOBODY = "01a2314b-0494-7339-9e26-5da76f16aa7c"
+
+
+async def create(api: Api, owner: Account, **values: Any) -> dict[str, Any]:
+    body = {"title": "A thing", **values}
+    response = await api.client.post(ITEMS, json=body, headers=owner.headers)
+    assert response.status_code == 201, response.text
+    created: dict[str, Any] = response.json()["data"]
+    return created
 
 
 async def read(api: Api, caller: Account, item: dict[str, Any]) -> Response:
@@ -39,7 +50,7 @@ async def restore(api: Api, caller: Account, item: dict[str, Any]) -> Response:
 async def test_a_new_item_is_a_draft_of_its_creator(api: Api) -> None:
     owner = await api.register()
 
-    item = await api.create_item(owner, title="  Milk ")
+    item = await create(api, owner, title="  Milk ")
 
     assert item == {
         "public_id": item["public_id"],
@@ -63,7 +74,7 @@ async def test_a_new_item_is_a_draft_of_its_creator(api: Api) -> None:
 )
 async def test_a_value_out_of_bounds_is_refused(api: Api, field: str, value: Any) -> None:
     owner = await api.register()
-    item = await api.create_item(owner)
+    item = await create(api, owner)
     body = {"title": "Milk", field: value}
 
     created = await api.client.post(ITEMS, json=body, headers=owner.headers)
@@ -74,7 +85,7 @@ async def test_a_value_out_of_bounds_is_refused(api: Api, field: str, value: Any
 
 async def test_a_change_affects_only_the_fields_sent(api: Api) -> None:
     owner = await api.register()
-    item = await api.create_item(owner, description="2 l", status="active")
+    item = await create(api, owner, description="2 l", status="active")
 
     changed = (await change(api, owner, item, title="Oat milk")).json()["data"]
     cleared = (await change(api, owner, item, description=None)).json()["data"]
@@ -87,7 +98,7 @@ async def test_a_change_affects_only_the_fields_sent(api: Api) -> None:
 @pytest.mark.parametrize("status", ["draft", "active", "archived"])
 async def test_others_see_published_items_and_change_none(api: Api, status: str) -> None:
     owner, other = await api.register(), await api.register()
-    item = await api.create_item(owner, status=status)
+    item = await create(api, owner, status=status)
 
     assert (await read(api, other, item)).status_code == (200 if status == "active" else 404)
     problem(await change(api, other, item, title="Mine"), 404, "not_found")
@@ -98,7 +109,7 @@ async def test_others_see_published_items_and_change_none(api: Api, status: str)
 
 async def test_administrators_read_and_change_the_items_of_all(api: Api) -> None:
     owner, admin = await api.register(), await api.register_admin()
-    item = await api.create_item(owner)
+    item = await create(api, owner)
 
     assert (await read(api, admin, item)).json()["data"] == item
     changed = (await change(api, admin, item, status="archived")).json()["data"]
@@ -109,7 +120,7 @@ async def test_administrators_read_and_change_the_items_of_all(api: Api) -> None
 
 async def test_a_deleted_item_is_gone_until_its_owner_restores_it(api: Api) -> None:
     owner = await api.register()
-    item = await api.create_item(owner)
+    item = await create(api, owner)
 
     assert (await delete(api, owner, item)).status_code == 204
     problem(await delete(api, owner, item), 404, "not_found")
@@ -121,6 +132,17 @@ async def test_a_deleted_item_is_gone_until_its_owner_restores_it(api: Api) -> N
     assert titles(await fetch(api, owner, MY)) == [item["title"]]
 
 
+async def test_the_items_of_a_deleted_account_are_gone_for_good(api: Api) -> None:
+    owner, admin = await api.register(), await api.register_admin()
+    item = await create(api, owner, status="active")
+
+    body = {"password": PASSWORD}
+    await api.client.request("DELETE", "/api/v1/users/me", json=body, headers=owner.headers)
+
+    problem(await read(api, admin, item), 404, "not_found")
+    problem(await restore(api, admin, item), 404, "not_found")
+
+
 # --- lists
 
 
@@ -129,8 +151,8 @@ async def test_the_list_has_the_callers_own_items_and_the_published_ones_of_othe
 ) -> None:
     owner, other = await api.register(), await api.register()
     for status in ("draft", "active", "archived"):
-        await api.create_item(owner, title=f"own {status}", status=status)
-        await api.create_item(other, title=f"other {status}", status=status)
+        await create(api, owner, title=f"own {status}", status=status)
+        await create(api, other, title=f"other {status}", status=status)
 
     everything = await fetch(api, owner, ITEMS, sort="title")
     my_own = await fetch(api, owner, MY, sort="title")
@@ -143,7 +165,7 @@ async def test_the_list_has_the_callers_own_items_and_the_published_ones_of_othe
 async def test_a_list_has_pages_with_a_total_newest_first(api: Api) -> None:
     owner = await api.register()
     for number in range(3):
-        await api.create_item(owner, title=f"{number}")
+        await create(api, owner, title=f"{number}")
 
     first = await fetch(api, owner, MY, per_page=2)
     second = await fetch(api, owner, MY, per_page=2, page=2)
@@ -156,7 +178,7 @@ async def test_a_list_has_pages_with_a_total_newest_first(api: Api) -> None:
 async def test_a_walk_by_cursor_shows_each_item_once_and_in_order(api: Api, sort: str) -> None:
     owner = await api.register()
     for title in "bdac":
-        await api.create_item(owner, title=title)
+        await create(api, owner, title=title)
 
     rows = await walk(api, owner, MY, sort=sort, limit=1)
 
@@ -179,9 +201,9 @@ async def test_a_walk_by_cursor_shows_each_item_once_and_in_order(api: Api, sort
 )
 async def test_a_filter_narrows_a_list(api: Api, query: dict[str, Any], expected: str) -> None:
     owner = await api.register()
-    await api.create_item(owner, title="milk", description="Two litres", status="active")
-    await api.create_item(owner, title="bread")
-    await api.create_item(owner, title="soap", status="archived")
+    await create(api, owner, title="milk", description="Two litres", status="active")
+    await create(api, owner, title="bread")
+    await create(api, owner, title="soap", status="archived")
 
     page = await fetch(api, owner, MY, sort="title", **query)
 
@@ -191,10 +213,10 @@ async def test_a_filter_narrows_a_list(api: Api, query: dict[str, Any], expected
 
 async def test_a_search_ranks_what_the_caller_may_see(api: Api) -> None:
     owner, other = await api.register(), await api.register()
-    await api.create_item(owner, title="Milk")
-    await api.create_item(other, title="Milk of others", status="active")
-    await api.create_item(other, title="Secret milk")
-    await api.create_item(owner, title="Cheese", description="made of milk, cream and salt")
+    await create(api, owner, title="Milk")
+    await create(api, other, title="Milk of others", status="active")
+    await create(api, other, title="Secret milk")
+    await create(api, owner, title="Cheese", description="made of milk, cream and salt")
 
     found = titles(await fetch(api, owner, SEARCH, q="MILK"))
 
@@ -219,7 +241,7 @@ async def test_an_unknown_or_excessive_parameter_is_refused(
 async def test_a_change_based_on_an_old_version_is_refused(api: Api) -> None:
     """Optimistic lock: nobody overwrites what they have not seen."""
     owner = await api.register()
-    item = await api.create_item(owner)
+    item = await create(api, owner)
     path = f"{ITEMS}/{item['public_id']}"
     headers = owner.headers | {"If-Match": (await read(api, owner, item)).headers["etag"]}
 
@@ -233,7 +255,7 @@ async def test_a_change_based_on_an_old_version_is_refused(api: Api) -> None:
 
 async def test_a_client_that_has_the_current_version_gets_304(api: Api) -> None:
     owner = await api.register()
-    item = await api.create_item(owner)
+    item = await create(api, owner)
     headers = owner.headers | {"If-None-Match": (await read(api, owner, item)).headers["etag"]}
 
     unchanged = await api.client.get(f"{ITEMS}/{item['public_id']}", headers=headers)
@@ -252,3 +274,20 @@ async def test_a_repeated_request_creates_one_item(api: Api) -> None:
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].content == answers[1].content
     assert (await fetch(api, owner, MY))["meta"]["total"] == 1
+
+
+# --- demo data
+
+
+async def test_demo_data_has_items_in_every_status(
+    api: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.project.project", replace(project, get_settings=lambda: settings))
+
+    _, user = await project.add_demo_data("dev")
+    login = await api.try_login(user.email, user.password)
+    headers = bearer(login.json()["data"]["access_token"])
+    mine = (await api.client.get(MY, headers=headers)).json()
+
+    assert mine["meta"]["total"] == 10
+    assert {item["status"] for item in mine["data"]} == {"draft", "active", "archived"}

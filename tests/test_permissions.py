@@ -40,8 +40,8 @@ def test_only_a_role_with_the_permission_is_allowed(permission: Permission) -> N
 
 
 def test_an_unknown_permission_is_an_error() -> None:
-    with pytest.raises(ValueError, match="items:eat"):
-        allows(User(role=UserRole.ADMIN), "items:eat")
+    with pytest.raises(ValueError, match="users:eat"):
+        allows(User(role=UserRole.ADMIN), "users:eat")
 
 
 @pytest.mark.parametrize("path", ["/api/v1/users", "/api/v1/audit-events"])

@@ -113,17 +113,6 @@ async def test_a_deleted_account_is_logged_out_and_its_address_is_free(api: Api)
     assert (await api.register(user.email)).public_id != user.public_id
 
 
-async def test_the_items_of_a_deleted_account_are_gone_for_good(api: Api) -> None:
-    user, admin = await api.register(), await api.register_admin()
-    item = await api.create_item(user, status="active")
-    path = f"/api/v1/items/{item['public_id']}"
-
-    await delete(api, user)
-
-    problem(await api.client.get(path, headers=admin.headers), 404, "not_found")
-    problem(await api.client.post(f"{path}/restore", headers=admin.headers), 404, "not_found")
-
-
 async def test_deletion_requires_the_password(api: Api) -> None:
     user = await api.register()
 

@@ -24,8 +24,8 @@ def seed(
     context: typer.Context,
     yes: Annotated[bool, typer.Option("--yes", help="Run in production too.")] = False,
 ) -> None:
-    """Add demo accounts with new passwords, and demo items, for development."""
-    from app.db.init_db import ADMIN_EMAIL, DEMO_ITEMS, USER_EMAIL
+    """Add demo accounts with new passwords, and their demo data, for development."""
+    from app.db.init_db import ADMIN_EMAIL, USER_EMAIL
 
     project = project_of(context)
     require_consent(project.get_settings(), yes=yes)
@@ -33,7 +33,7 @@ def seed(
     if not accounts:
         say(f"an account {ADMIN_EMAIL} or {USER_EMAIL} already exists: nothing was changed")
         return
-    say(f"added {DEMO_ITEMS} items and these accounts, whose passwords are shown only now:")
+    say("added demo data, and these accounts, whose passwords are shown only now:")
     say_accounts(accounts)
 
 

@@ -106,7 +106,7 @@ async def delete_me(
     transport: Transport,
     response: Response,
 ) -> None:
-    """Delete the caller's account and its items."""
+    """Delete the caller's account and what belongs to it."""
     await service.delete_account(principal.user_id, data.password, client, preconditions)
     transport.clear(response)
 

@@ -66,7 +66,7 @@ def _folded(text: str) -> str:
 
 
 _SEARCH_WORDS = rf"""
-CREATE FUNCTION search_words(value text) RETURNS text
+CREATE OR REPLACE FUNCTION search_words(value text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN btrim(regexp_replace(
     CASE WHEN octet_length(value) = char_length(value)
@@ -79,7 +79,7 @@ RETURN btrim(regexp_replace(
 
 # Vectors are written out: a text parser would find email addresses and decimal numbers.
 _WEIGHED_WORDS = """
-CREATE FUNCTION weighed_words(value text, weight text) RETURNS text
+CREATE OR REPLACE FUNCTION weighed_words(value text, weight text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN (
     SELECT string_agg(concat(word, chr(58), least(place, 16383), weight), ' ')

@@ -72,7 +72,7 @@ def shared(permission: Enum | None = None) -> Callable[[EndpointT], EndpointT]:
     Warning: this changes nothing, the service decides. The tests of all routes read it: without it,
     they require that another user's object is 404.
 
-    Usage: `@shared(Permission.ITEMS_MANAGE)` below `@router.get("/{public_id}")`.
+    Usage: `@shared(Permission.LOANS_MANAGE)` below `@router.get("/{public_id}")`.
     """
 
     def declare(endpoint: EndpointT) -> EndpointT:

@@ -10,15 +10,19 @@ import httpx2
 from sqlalchemy import func, select
 
 from app.core.config import PROJECT_ROOT
-from app.db.session import Database
-from app.models import Item, User
-from app.repositories.item_repository import ItemRepository
-from app.repositories.user_repository import UserRepository
+from examples.catalogue.db.session import Database
+from examples.catalogue.models import Item, User
+from examples.catalogue.repositories.item_repository import ItemRepository
+from examples.catalogue.repositories.user_repository import UserRepository
+from examples.catalogue.tests.api import Api
+from examples.catalogue.tests.conftest import api_type, tested_project
 from mscr.testing.api import PASSWORD
 from mscr.testing.processes import free_port
-from tests.api import Api
 from tests.docs.markdown import code_blocks
 from tests.docs.project_copy import ProjectCopy, interrupt, wait_until_it_answers
+
+# The code runs on the catalogue.
+__all__ = ["api_type", "tested_project"]
 
 BLOCKS = code_blocks(PROJECT_ROOT / "docs/database.md")
 [HANDOVER] = [block.code for block in BLOCKS if "handover_service.py" in block.code]
@@ -51,7 +55,14 @@ def test_the_application_runs_on_the_borrowed_postgresql_until_it_is_stopped(
 
 def test_the_code_passes_the_linter() -> None:
     for arguments in (["check"], ["format", "--check"]):
-        command = [sys.executable, "-m", "ruff", *arguments, "--stdin-filename=app/x.py", "-"]
+        command = [
+            sys.executable,
+            "-m",
+            "ruff",
+            *arguments,
+            "--stdin-filename=examples/catalogue/x.py",
+            "-",
+        ]
         done = subprocess.run(  # our own linter
             command, input=HANDOVER, capture_output=True, text=True, check=False, cwd=PROJECT_ROOT
         )

@@ -7,21 +7,26 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import PROJECT_ROOT
-from app.db.session import Database
-from app.models import Item, ItemStatus, User
-from app.repositories.base import BaseRepository, OwnedRepository
-from app.schemas.base import Moment
+from examples.catalogue.db.session import Database
+from examples.catalogue.models import Item, ItemStatus, User
+from examples.catalogue.tests.api import Api
+from examples.catalogue.tests.conftest import api_type, tested_project
 from mscr.queries.cursors import CursorCodec
 from mscr.queries.filters import Filters
 from mscr.queries.pagination import Page, Pager
+from mscr.repositories.base import BaseRepository
+from mscr.repositories.owned_repository import OwnedRepository
+from mscr.schemas.base import Moment
 from mscr.schemas.list_schemas import ListQuery, PageMeta, sort_field
 from mscr.testing.databases import on_sqlite
-from tests.api import Api
 from tests.docs.markdown import code_blocks
+
+# The page shows the lists of the catalogue.
+__all__ = ["api_type", "tested_project"]
 
 BLOCKS = code_blocks(PROJECT_ROOT / "docs/lists.md")
 REQUESTS = [line.split()[1] for b in BLOCKS if b.language == "text" for line in b.code.splitlines()]
-# Names that the recipe's files import, with items in place of its books.
+# Names that the recipe's files import, with the catalogue's items in place of its books.
 NAMES = {
     "Annotated": Annotated,
     "OwnedRepository": OwnedRepository,
