@@ -83,6 +83,10 @@ class BodySender:
     async def send_json(self, route: str, body: Any) -> Response:
         return await self.send(route, json.dumps(body))
 
+    async def accepted(self, route: str, example: Any) -> Any:
+        """Return the documented example of a body with what it cannot know, as `Objects` does."""
+        return await self._objects.accepted(self._objects.routes[route], example, self._admin)
+
     async def _prepare(self, route: ApiRoute) -> None:
         if (body := await self._objects.body(route, self._admin)) is not None:
             self.bodies[route.name] = body

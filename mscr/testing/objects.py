@@ -87,6 +87,11 @@ class Objects:
             self._found = known
         return body._replace(value=await self._api.example_body(route.name, value, account))
 
+    async def accepted(self, route: ApiRoute, value: Any, account: Account) -> Any:
+        """Return a documented example with what it cannot know: ids, and the project's values."""
+        known = await self._with_ids(value, account)
+        return await self._api.example_body(route.name, known, account)
+
     async def send(
         self, route: ApiRoute, account: Account, path: str, *, varied: int = 0
     ) -> Response:
@@ -115,7 +120,8 @@ class Objects:
         if route is None:
             return None
         response = await self.send(route, owner, path)
-        assert response.status_code not in {400, 415, 422}, f"{route.name}: {response.text}"
+        is_read = response.status_code not in {400, 415, 422}
+        assert is_read, f"{route.name}: {response.text}: cannot create an object; {REMEDY}"
         if response.status_code == 409:
             found = await self._listed(collection, path, owner)
             assert found, f"{route.name}: {refusal(response)}: cannot create an object; {REMEDY}"

@@ -18,7 +18,7 @@ BLOCKS = code_blocks(PAGE)
 WRITES = code_blocks(PROJECT_ROOT / "docs/writes.md")
 RESOURCES = code_blocks(PROJECT_ROOT / "docs/resources.md")
 # The tests that cover every route, and so find a step missing from the recipe.
-ROUTE_TESTS = "tests/test_routes.py"
+ROUTE_TESTS = ("tests/test_routes.py", "tests/test_openapi.py")
 
 DELETION = """\
 from sqlalchemy import select
@@ -43,7 +43,7 @@ async def test_deletion(api: Api, database: Database) -> None:
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """Return a copy of the project in which the page was followed, including its commands."""
     copy = ProjectCopy(tmp_path_factory.mktemp("agents") / "project", PROJECT_ROOT)
-    copy.delete_tests(ROUTE_TESTS)
+    copy.delete_tests(*ROUTE_TESTS)
     copy.run("python cli.py generate-keys > .env")
     for block in BLOCKS:
         if block.language == "python":
@@ -86,7 +86,7 @@ def test_the_tests_of_all_routes_accept_the_recipe(
     followed: ProjectCopy,
 ) -> None:
     # One database is enough for these tests, and SQLite is the faster one.
-    output = followed.run(f"pytest -q -k 'not postgresql' {ROUTE_TESTS}")
+    output = followed.run(f"pytest -q -k 'not postgresql' {' '.join(ROUTE_TESTS)}")
 
     assert " passed" in output
 
@@ -121,7 +121,7 @@ def test_the_rules_of_the_resources_guide_pass_the_checks_and_their_tests(
     tests = "tests/test_note_rules.py tests/test_notes.py tests/test_loans.py"
     assert " passed" in copy.run(f"pytest -q {tests}", TEST_POSTGRES_URL=server)
     copy.run("python cli.py openapi --write && make record")
-    assert " passed" in copy.run(f"pytest -q -k 'not postgresql' {ROUTE_TESTS}")
+    assert " passed" in copy.run(f"pytest -q -k 'not postgresql' {' '.join(ROUTE_TESTS)}")
 
 
 def test_the_other_assistants_page_points_here() -> None:

@@ -16,6 +16,7 @@ from mscr.testing.api import Api
 from mscr.testing.bodies import BodySender
 from mscr.testing.databases import on_sqlite
 from mscr.testing.json_schema import Schema, SchemaReader, choices_of
+from mscr.testing.objects import REMEDY
 from mscr.testing.openapi import operations
 from mscr.testing.problems import MEMBERS, faulty_fields
 from mscr.testing.routes import routes_of
@@ -115,13 +116,14 @@ class DocumentChecks:
                 response = await sender.send(route, urlencode(example), kind)
             elif kind == JSON_TYPE:
                 assert reader.faults(media["schema"], example) == []
-                response = await sender.send_json(route, example)
+                response = await sender.send_json(route, await sender.accepted(route, example))
             else:
                 response = await sender.send(route, sender.bodies[route].value, kind)
-            assert response.status_code not in {413, 415, 422}, (route, response.text)
+            refused = f"{route}: {response.text}; {REMEDY}"
+            assert response.status_code not in {413, 415, 422}, refused
             # A form is read in full before its password is refused.
             is_read = response.status_code != 400 or response.json()["code"] == "invalid_grant"
-            assert is_read, (route, response.text)
+            assert is_read, refused
 
     @on_sqlite
     async def test_a_form_without_a_required_part_is_refused(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -17,11 +18,11 @@ from examples.catalogue.db.session import Database
 from examples.catalogue.models.base import Base
 from examples.catalogue.routers import items, orders, tags
 from examples.catalogue.tests.api import Api as OwnApi
-from mscr.core.exceptions import ConflictError
+from mscr.core.exceptions import ConflictError, ValidationFailedError
 from mscr.endpoints.callers import CurrentPrincipal
 from mscr.endpoints.database import DbSession
 from mscr.project import Project
-from mscr.schemas.base import RequestSchema
+from mscr.schemas.base import Day, RequestSchema
 from mscr.testing.access import access_faults
 from mscr.testing.api import Account, Api
 from mscr.testing.bodies import BodySender
@@ -344,6 +345,55 @@ async def test_the_checks_of_bodies_pass_for_forms_and_nested_objects(
     await BodyChecks().test_privileged_fields_are_refused_everywhere_and_change_nothing(
         sender, database, tested_project
     )
+
+
+class Reservation(RequestSchema):
+    book_id: UUID
+    last_day: Day
+
+
+class Reserving(OwnApi):
+    async def example_body(self, route: str, body: Any, account: Account) -> Any:
+        return body | {"last_day": "2030-01-01"} if route == "POST /reservations" else body
+
+
+def add_reservations(app: FastAPI, library: Library) -> None:
+    """A reservation names a book that exists, and a day that no schema can express."""
+    add_library(app, library)
+
+    async def create(data: Any, _: CurrentPrincipal) -> None:
+        """Reserve a book."""
+        if str(data.book_id) not in {book["public_id"] for _, book in library.books.values()}:
+            raise ValidationFailedError("There is no such book.", loc=("body", "book_id"))
+        if data.last_day != date(2030, 1, 1):
+            raise ValidationFailedError("The day is too far away.", loc=("body", "last_day"))
+
+    create.__annotations__["data"] = Reservation
+    app.post("/reservations", status_code=204)(create)
+    app.openapi_schema = None
+
+
+@on_sqlite
+async def test_an_example_is_sent_with_the_id_of_an_object_and_the_projects_values(
+    client: AsyncClient, app: FastAPI, database: Database
+) -> None:
+    add_reservations(app, Library())
+    sender = await BodySender.create(Reserving(client, database), app)
+
+    await DocumentChecks().test_every_body_has_an_example_that_is_accepted(sender, app.openapi())
+
+
+@on_sqlite
+async def test_an_example_that_a_rule_refuses_is_named_with_the_remedy(
+    api: Api, app: FastAPI
+) -> None:
+    add_reservations(app, Library())
+    sender = await BodySender.create(api, app)
+
+    with pytest.raises(AssertionError, match=r"(?s)The day is too far away.*`example_body`"):
+        await DocumentChecks().test_every_body_has_an_example_that_is_accepted(
+            sender, app.openapi()
+        )
 
 
 class Careless(BaseModel):
