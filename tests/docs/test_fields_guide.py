@@ -22,7 +22,7 @@ OWN_TESTS = "tests/test_orders.py tests/test_api_keys.py"
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """Return a copy of the project in which the page was followed, including its commands."""
     copy = ProjectCopy(tmp_path_factory.mktemp("fields") / "project", PROJECT_ROOT)
-    copy.delete_tests(ROUTE_TESTS, FUZZ)
+    copy.delete_tests(*ROUTE_TESTS, FUZZ)
     copy.run("python cli.py generate-keys > .env")
     for block in BLOCKS:
         if block.language == "python":
@@ -62,7 +62,9 @@ def test_the_recipes_own_tests_pass_on_both_databases(
 def test_the_tests_that_cover_all_routes_accept_the_recipe(
     followed: ProjectCopy, postgres: PostgresServer
 ) -> None:
-    output = followed.run(f"pytest -q {ROUTE_TESTS}", TEST_POSTGRES_URL=server_of(postgres))
+    output = followed.run(
+        f"pytest -q {' '.join(ROUTE_TESTS)}", TEST_POSTGRES_URL=server_of(postgres)
+    )
 
     assert " passed" in output
 
