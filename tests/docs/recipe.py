@@ -1,10 +1,26 @@
 """Follow a recipe of the docs: write its blocks of Python into the files that they name."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from tests.docs.markdown import CodeBlock
+
 TARGET: Final = re.compile(r"# (?P<path>[\w/.]+)(?: \((?P<change>.+)\))?\n")
+
+
+def skip_if_taken(blocks: Sequence[CodeBlock], project: Path) -> None:
+    """Skip the tests of a recipe if the project already has a file that the recipe creates.
+
+    A project that keeps the feature of a page, or has one with its name, cannot follow that page.
+    """
+    for block in blocks:
+        target = TARGET.match(block.code)
+        if target and target["change"] is None and (project / target["path"]).exists():
+            pytest.skip(f"the project has its own {target['path']}")
 
 
 def type_block(code: str, project: Path) -> None:

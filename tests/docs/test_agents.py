@@ -11,7 +11,7 @@ from app.core.config import PROJECT_ROOT
 from mscr.testing.postgres import PostgresServer
 from tests.docs.markdown import code_blocks
 from tests.docs.project_copy import ProjectCopy
-from tests.docs.recipe import replace_file, type_block
+from tests.docs.recipe import replace_file, skip_if_taken, type_block
 
 PAGE = PROJECT_ROOT / "AGENTS.md"
 BLOCKS = code_blocks(PAGE)
@@ -42,6 +42,7 @@ async def test_deletion(api: Api, database: Database) -> None:
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """Return a copy of the project in which the page was followed, including its commands."""
+    skip_if_taken(BLOCKS, PROJECT_ROOT)
     copy = ProjectCopy(tmp_path_factory.mktemp("agents") / "project", PROJECT_ROOT)
     copy.delete_tests(*ROUTE_TESTS)
     copy.run("python cli.py generate-keys > .env")
@@ -92,6 +93,7 @@ def test_the_tests_of_all_routes_accept_the_recipe(
 
 
 def test_the_writes_guide_describes_the_notes_of_the_recipe(followed: ProjectCopy) -> None:
+    skip_if_taken(WRITES, PROJECT_ROOT)
     [test] = [block.code for block in WRITES if block.language == "python"]
     type_block(test, followed.path)
 
@@ -104,6 +106,7 @@ def test_the_writes_guide_describes_the_notes_of_the_recipe(followed: ProjectCop
 def test_the_rules_of_the_resources_guide_pass_the_checks_and_their_tests(
     followed: ProjectCopy, tmp_path: Path, postgres: PostgresServer
 ) -> None:
+    skip_if_taken(RESOURCES, PROJECT_ROOT)
     copy = ProjectCopy(tmp_path / "project", source=followed.path)
     copy.run("python cli.py generate-keys > .env")
     for block in RESOURCES:

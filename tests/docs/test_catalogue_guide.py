@@ -11,7 +11,7 @@ from app.core.config import PROJECT_ROOT
 from mscr.testing.postgres import PostgresServer
 from tests.docs.markdown import code_blocks
 from tests.docs.project_copy import ProjectCopy
-from tests.docs.recipe import type_block
+from tests.docs.recipe import skip_if_taken, type_block
 
 PAGE = PROJECT_ROOT / "docs/catalogue.md"
 BLOCKS = code_blocks(PAGE)
@@ -23,6 +23,7 @@ NAMES = r"(?:`\w[\w.]*`(?:, )?)+"
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """Return a copy of the project in which the page was followed, including its commands."""
+    skip_if_taken(BLOCKS, PROJECT_ROOT)
     copy = ProjectCopy(tmp_path_factory.mktemp("catalogue") / "project", PROJECT_ROOT)
     copy.delete_tests()
     copy.run("python cli.py generate-keys > .env")

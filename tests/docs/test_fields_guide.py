@@ -9,7 +9,7 @@ from app.core.config import PROJECT_ROOT
 from mscr.testing.postgres import PostgresServer
 from tests.docs.markdown import code_blocks
 from tests.docs.project_copy import ProjectCopy
-from tests.docs.recipe import type_block
+from tests.docs.recipe import skip_if_taken, type_block
 from tests.docs.test_agents import ROUTE_TESTS
 
 PAGE = PROJECT_ROOT / "docs/fields.md"
@@ -21,6 +21,7 @@ OWN_TESTS = "tests/test_orders.py tests/test_api_keys.py"
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """Return a copy of the project in which the page was followed, including its commands."""
+    skip_if_taken(BLOCKS, PROJECT_ROOT)
     copy = ProjectCopy(tmp_path_factory.mktemp("fields") / "project", PROJECT_ROOT)
     copy.delete_tests(*ROUTE_TESTS, FUZZ)
     copy.run("python cli.py generate-keys > .env")
