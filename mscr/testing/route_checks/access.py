@@ -11,13 +11,14 @@ from mscr.testing.api import Api
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import problem
 from mscr.testing.route_caller import RouteCaller
-from mscr.testing.route_checks.fixtures import Crawled
+from mscr.testing.route_checks.fixtures import OF_ALL_ROUTES, Crawled
 from mscr.testing.routes import ApiRoute, routes_of
 from mscr.testing.tokens import change_family
 
 LONG_AGO = timedelta(days=365)
 
 
+@OF_ALL_ROUTES
 class AccessChecks:
     """Each route lets in the callers that its dependencies name, and shows them in OpenAPI."""
 

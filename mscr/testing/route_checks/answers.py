@@ -9,7 +9,7 @@ from mscr.core.settings_fields import RefreshTokenTransport
 from mscr.testing.cookies import token_set
 from mscr.testing.databases import on_sqlite
 from mscr.testing.openapi import header_faults, undocumented
-from mscr.testing.route_checks.fixtures import Crawled
+from mscr.testing.route_checks.fixtures import OF_ALL_ROUTES, Crawled
 from mscr.testing.routes import routes_of
 
 with_either_transport = pytest.mark.parametrize(
@@ -21,6 +21,7 @@ with_either_transport = pytest.mark.parametrize(
 )
 
 
+@OF_ALL_ROUTES
 class AnswerChecks:
     """Responses are as OpenAPI documents them, and have neither integer keys nor tokens."""
 

@@ -20,6 +20,7 @@ from mscr.testing.databases import on_sqlite
 from mscr.testing.junk import BROKEN_JSON, CONTENT_TYPES
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.route_caller import RouteCaller
+from mscr.testing.route_checks.fixtures import OF_ALL_ROUTES
 from mscr.testing.table_rows import all_rows
 
 LIMIT: Final = 4096
@@ -36,6 +37,7 @@ PRIVILEGED_VALUES: Final = {
 }
 
 
+@OF_ALL_ROUTES
 class BodyChecks:
     """Every route that reads JSON refuses what it does not expect, and changes nothing then."""
 

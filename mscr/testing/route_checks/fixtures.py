@@ -1,6 +1,6 @@
 """Fixtures of the checks of all routes: OpenAPI, responses, and counts of statements."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import pytest
 from fastapi import FastAPI
@@ -18,6 +18,9 @@ from mscr.testing.json_schema import Schema
 from mscr.testing.routes import routes_of
 from mscr.testing.statement_runs import StatementRun, statements_of_routes
 from mscr.testing.statements import StatementCounter
+
+# For tests that send requests to every route: their time grows with the number of routes.
+OF_ALL_ROUTES: Final = pytest.mark.timeout(600)
 
 
 class Crawled(NamedTuple):

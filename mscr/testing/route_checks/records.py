@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from mscr.project import Project
 from mscr.testing.objects import REMEDY
 from mscr.testing.recorded_routes import COMMAND, RecordFile, observed
-from mscr.testing.route_checks.fixtures import Crawled
+from mscr.testing.route_checks.fixtures import OF_ALL_ROUTES, Crawled
 from mscr.testing.routes import routes_of
 from mscr.testing.statement_runs import StatementRun
 
@@ -14,6 +14,7 @@ FILE = "tests/recorded_routes.toml"
 OPTION = "--record-routes"
 
 
+@OF_ALL_ROUTES
 class RecordChecks:
     """Names, statements and access of all routes are as recorded, and lists have no N+1."""
 
