@@ -53,7 +53,7 @@ test-kit: ready ## Run the kit's tests on examples/catalogue, with coverage of m
 	  --cov-report=$(COVERAGE))
 
 record: ready ## Write tests/recorded_routes.toml: names, SQL statements and access of all routes
-	@$(BIN)/python -m pytest tests/test_routes.py -k "as_recorded and sqlite" --record-routes --timeout 600 -q $(ARGS)
+	@$(BIN)/python -m pytest tests/test_routes.py -k "as_recorded and sqlite" --record-routes -q --tb=short --show-capture=no $(ARGS)
 
 # A recipe runs `make check` and other commands in one fixture, which takes minutes.
 guides: ready ## Execute the recipes of README, AGENTS.md and docs/, and small benchmarks (ARGS as for test)
@@ -94,7 +94,7 @@ check: ready ## Format, lint, spelling, prose, types, layers, rooms, dependencie
 	@printf '\nAll checks passed.\n'
 
 fmt: ready ## Apply the safe lint fixes and format the code
-	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff check --fix-only --show-fixes .
 	@$(BIN)/ruff format .
 
 migrate: ready ## Bring the database of DATABASE_URL to the newest migration
