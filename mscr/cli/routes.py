@@ -48,10 +48,14 @@ def _rows(project: "Project") -> Iterator[dict[str, str]]:
 def _access(dependant: "Dependant | None") -> str:
     from fastapi.security.base import SecurityBase
 
+    from mscr.http.anonymous import access_of
+
     dependencies = list(_dependencies(dependant)) if dependant else []
     permissions = {scope for found in dependencies for scope in found.own_oauth_scopes or ()}
     if permissions:
         return ", ".join(sorted(permissions))
+    if dependant and access_of(dependant) == "optional":
+        return "user or public"
     guarded = any(isinstance(found.call, SecurityBase) for found in dependencies)
     return "user" if guarded else "public"
 

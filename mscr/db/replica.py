@@ -44,8 +44,13 @@ def count_writes(session: AsyncSession, state: State, database: Database) -> Non
 
 
 @asynccontextmanager
-async def open_read_session(database: Database, caller: Principal) -> AsyncIterator[AsyncSession]:
-    """Open a session on the replica if it has all that the caller wrote, else on the primary."""
+async def open_read_session(
+    database: Database, caller: Principal | None
+) -> AsyncIterator[AsyncSession]:
+    """Open a session on the replica if it has all that the caller wrote, else on the primary.
+
+    Without a caller, the replica may lag.
+    """
     if database.has_replica and time.monotonic() >= database.replica_rests_until:
         async with database.replica_sessions() as session:
             if await _has_writes(database, session, caller):
@@ -59,8 +64,12 @@ async def open_read_session(database: Database, caller: Principal) -> AsyncItera
         await end_session(session)
 
 
-async def _has_writes(database: Database, session: AsyncSession, caller: Principal) -> bool:
+async def _has_writes(database: Database, session: AsyncSession, caller: Principal | None) -> bool:
     try:
+        if caller is None:
+            # Connect now: if the replica fails later, the read could not move to the primary.
+            _ = await session.connection()
+            return True
         replayed = await database.replica_count.of(session, caller.session_id)
     except DATABASE_ERRORS as error:
         database.replica_rests_until = time.monotonic() + REPLICA_REST_SECONDS

@@ -10,7 +10,12 @@ from mscr.core.security.jwt import TokenClaims
 from mscr.core.security.principal import Principal
 from mscr.db.caller import name_caller
 from mscr.endpoints.requests import client_of, collaborators_of
-from mscr.http.bearer import BearerDependency, bearer_token
+from mscr.http.bearer import (
+    BearerDependency,
+    OptionalBearerDependency,
+    bearer_token,
+    has_credentials,
+)
 from mscr.repositories.live_session_repository import LiveSessionRepository
 
 if TYPE_CHECKING:
@@ -80,6 +85,20 @@ async def get_principal(request: Request) -> Principal:
     return principal
 
 
+@OptionalBearerDependency
+async def get_optional_principal(request: Request) -> Principal | None:
+    """Return the caller, or None for a request without credentials.
+
+    Raises `UnauthorizedError` for credentials that are not valid.
+    """
+    if has_credentials(request):
+        # An expired token must not become an anonymous request: the client would get the public
+        # view with a 200, instead of the 401 on which it refreshes its token.
+        return await get_principal(request)
+    await collaborators_of(request).requests.count_anonymous(client_of(request).address)
+    return None
+
+
 async def get_current_user(principal: Annotated[Principal, Depends(get_principal)]) -> TokenClaims:
     return principal.claims
 
@@ -90,6 +109,7 @@ async def get_current_user_id(principal: Annotated[Principal, Depends(get_princi
 
 
 CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
+OptionalPrincipal = Annotated[Principal | None, Depends(get_optional_principal)]
 CurrentUser = Annotated[TokenClaims, Depends(get_current_user)]
 CurrentUserId = Annotated[int, Depends(get_current_user_id)]
 # Costs no query, but accepts a token after logout until the token expires: see docs/auth.md.

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Response
 
+from mscr.core.security.principal import Principal
 from mscr.db.replica import open_read_session
 from mscr.db.session_info import COMMITTED
-from mscr.endpoints.callers import CurrentPrincipal
+from mscr.endpoints.callers import CurrentPrincipal, OptionalPrincipal
 from mscr.endpoints.database import get_db
 from mscr.endpoints.idempotency import PARAMETERS as KEY_PARAMETERS
 from mscr.endpoints.idempotency import read_idempotency
@@ -73,6 +74,30 @@ def service_for_caller(service: type[OwnedService[Any]]) -> Any:
     return Depends(get_service, scope="function")
 
 
+def service_for_anyone(service: type[OwnedService[Any]]) -> Any:
+    """Annotate the service of a public resource, for the caller or for an anonymous client.
+
+    For routes that read: those that write need `service_for_caller`. `visible_to` of its repository
+    decides what anonymous clients see; nobody's id is `ANONYMOUS_ID`.
+
+    Usage: `PublicNotes = Annotated[NoteService, service_for_anyone(NoteService)]`.
+    """
+
+    @documents(_headers)
+    async def get_service(
+        request: Request, response: Response, caller: OptionalPrincipal
+    ) -> AsyncGenerator[OwnedService[Any], None]:
+        if request.method not in READS:
+            raise TypeError(f"a route that writes needs service_for_caller({service.__name__})")
+        conditions = _preconditions(request, service)
+        async with open_read_session(request.app.state.database, caller) as session:
+            with exchange(request, response):
+                yield service(service.repository(session), caller, preconditions=conditions)
+
+    # Closed before the response is sent, as above.
+    return Depends(get_service, scope="function")
+
+
 def _require_one(request: Request, service: type[OwnedService[Any]]) -> None:
     """Refuse a second service that writes: it would commit a part, and share the request's key."""
     first = request.scope.setdefault(_WRITER, service)
@@ -107,11 +132,31 @@ def page_of(query: type[ListQuery]) -> Any:
     async def get_page(
         request: Request, caller: CurrentPrincipal, sent: Annotated[ListQuery, query_model(query)]
     ) -> PageRequest:
-        # A cursor belongs to the caller and to this operation.
-        operation = request.scope["route"].unique_id
-        return collaborators_of(request).pager.page_request(sent, operation, caller.public_id)
+        return _page(request, caller, sent)
 
     return Depends(get_page)
 
 
+def public_page_of(query: type[ListQuery]) -> Any:
+    """Annotate the page of a public list, as `page_of` does.
+
+    Usage: `NotePage = Annotated[PageRequest, public_page_of(NoteListQuery)]`.
+    """
+
+    async def get_page(
+        request: Request, caller: OptionalPrincipal, sent: Annotated[ListQuery, query_model(query)]
+    ) -> PageRequest:
+        return _page(request, caller, sent)
+
+    return Depends(get_page)
+
+
+def _page(request: Request, caller: Principal | None, sent: ListQuery) -> PageRequest:
+    # A cursor belongs to the caller and to this operation.
+    operation = request.scope["route"].unique_id
+    subject = "" if caller is None else caller.public_id
+    return collaborators_of(request).pager.page_request(sent, operation, subject)
+
+
+PublicListPage = Annotated[PageRequest, public_page_of(ListQuery)]
 ListPage = Annotated[PageRequest, page_of(ListQuery)]

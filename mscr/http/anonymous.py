@@ -1,14 +1,16 @@
 """Rate limiting of anonymous clients: on every route, unless it is marked as unlimited."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from fastapi.dependencies.models import Dependant
 
-from mscr.http.bearer import BearerDependency
+from mscr.http.bearer import BearerDependency, OptionalBearerDependency
 
 CallT = TypeVar("CallT", bound=Callable[..., Any])
 
+# Whether a route requires a caller, accepts one, or has none.
+Access = Literal["required", "optional", "open"]
 _UNLIMITED: Final[set[Any]] = set()
 
 
@@ -26,6 +28,14 @@ def is_limited_by_address(dependant: Dependant) -> bool:
     return not any(
         call in _UNLIMITED or isinstance(call, BearerDependency) for call in _calls(dependant)
     )
+
+
+def access_of(dependant: Dependant) -> Access:
+    """Return whether a route requires a caller, accepts one, or has none."""
+    bearers = [call for call in _calls(dependant) if isinstance(call, BearerDependency)]
+    if not all(isinstance(call, OptionalBearerDependency) for call in bearers):
+        return "required"
+    return "optional" if bearers else "open"
 
 
 def leave_out(dependant: Dependant, call: Callable[..., Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.security import OAuth2PasswordBearer
 from fastapi.security.base import SecurityBase
 
@@ -32,6 +32,28 @@ class BearerDependency(SecurityBase, Generic[T]):
 
     async def __call__(self, request: Request) -> T:
         return await self._call(request)
+
+
+class OptionalBearerDependency(BearerDependency[T]):
+    """Decorate a dependency that also lets in requests without credentials, and returns for both.
+
+    OpenAPI shows that its routes accept a token and require none. Responses vary by it.
+    """
+
+    # A cache that an application allows must not give a user's response to others.
+    async def __call__(self, request: Request, response: Response) -> T:  # type: ignore[override]  # FastAPI reads the parameters
+        response.headers.add_vary_header("Authorization")
+        return await self._call(request)
+
+
+def has_credentials(request: Request) -> bool:
+    """Return whether the request has credentials, valid or not, of any scheme."""
+    return "authorization" in request.headers
+
+
+def allow_anonymous(operation: dict[str, Any]) -> None:
+    """Document that an operation with a scheme also accepts requests without credentials."""
+    operation["security"] = [{}, *operation["security"]]
 
 
 def document_scheme(schema: dict[str, Any], *, token_path: str, scopes: Mapping[str, str]) -> None:

@@ -28,8 +28,8 @@ from mscr.core.exceptions import (
     UnsupportedMediaTypeError,
     ValidationFailedError,
 )
-from mscr.http.anonymous import is_limited_by_address
-from mscr.http.bearer import document_scheme
+from mscr.http.anonymous import access_of, is_limited_by_address
+from mscr.http.bearer import allow_anonymous, document_scheme
 from mscr.http.header_names import IDEMPOTENCY_KEY, IF_MATCH
 from mscr.http.oauth2_errors import document_oauth2_errors
 from mscr.http.openapi_headers import document_headers, headers_read
@@ -185,6 +185,8 @@ def _document_routes(schema: dict[str, Any], routes: Sequence[BaseRoute]) -> Non
 
 
 def _document_dependencies(operation: dict[str, Any], dependant: Dependant) -> None:
+    if access_of(dependant) == "optional":
+        allow_anonymous(operation)
     if is_limited_by_address(dependant):
         _add_errors(operation, TooManyRequestsError)
     for documented in documented_by(dependant):

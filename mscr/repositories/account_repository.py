@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
 
 from mscr.core.exceptions import EmailTakenError
 from mscr.models.account import AccountMixin
 from mscr.models.email_key import as_typed_key, email_key
 from mscr.models.uniqueness import unique_names
 from mscr.queries.filters import filter_by_name
-from mscr.queries.integrity import violates_unique
 from mscr.queries.pagination import PageRequest, Slice
 from mscr.repositories.base import BaseRepository
 from mscr.repositories.connection import ConnectionMixin
@@ -45,15 +43,10 @@ class AccountRepository(ConnectionMixin, BaseRepository[AccountType]):
         """
         if await self.find_by_email(email):
             raise EmailTakenError
-        try:
-            async with self.savepoint():
-                return await self.create(email=email, email_key=email_key(email), **values)
-        except IntegrityError as error:
-            names = unique_names(self.model)
-            identities = (names[("email_key",)], names[("public_id",)])
-            if any(violates_unique(error, self.model, name) for name in identities):
-                raise EmailTakenError from None
-            raise
+        names = unique_names(self.model)
+        identities = (names[("email_key",)], names[("public_id",)])
+        async with self._refusing(dict.fromkeys(identities, EmailTakenError)):
+            return await self.create(email=email, email_key=email_key(email), **values)
 
     async def lock_active(self, **equal: Any) -> Sequence[int]:
         """Lock the active accounts whose columns equal the given values. Return their ids.

@@ -3,7 +3,8 @@
 Subclasses add named queries. Decisions belong to services.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, TypeVar, overload
 from uuid import UUID
 
@@ -11,9 +12,9 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
-from mscr.core.exceptions import RestoreConflictError
+from mscr.core.exceptions import ConflictError, RestoreConflictError
 from mscr.models.base import ModelBase
-from mscr.models.uniqueness import unique_names
+from mscr.models.uniqueness import condition_of, unique_names, unique_of
 from mscr.queries.column_bounds import require_fit
 from mscr.queries.filters import NO_FILTERS, Filters
 from mscr.queries.integrity import (
@@ -50,7 +51,7 @@ class BaseRepository(Generic[ModelType]):
     # A subclass names its model here, or passes it to the constructor.
     model: type[ModelType]
     # Errors of duplicates that `create`, `update` and `restore` raise, by the names of the unique
-    # indexes. They end the transaction: use `savepoint` to go on after one.
+    # indexes. They end the transaction: use `unless_taken` to go on after one.
     unique_errors: ClassVar[UniqueErrors] = NO_UNIQUE_ERRORS
 
     @overload
@@ -93,6 +94,42 @@ class BaseRepository(Generic[ModelType]):
         database session. Earlier work of the transaction stays.
         """
         return self.session.begin_nested()
+
+    @asynccontextmanager
+    async def unless_taken(
+        self, *, other_than: ModelType | None = None, **values: Any
+    ) -> AsyncIterator[None]:
+        """Write the values of a unique index in the block: `async with`.
+
+        Raise the index's error of `unique_errors`, else `ConflictError`, if a row has them, except
+        `other_than`: the row that changes. If two concurrent transactions both find them free, one
+        gets the same error from the index. It rolls back the block only: earlier work of the
+        transaction stays, and the service can go on.
+        """
+        unique = unique_of(self.model, values)
+        name = str(unique.name)
+        duplicate = self.unique_errors.get(name, ConflictError)
+        taken = select(self.model.id).filter_by(**values)
+        covered = condition_of(unique, self.session.get_bind().dialect.name)
+        if covered is not None:
+            taken = taken.where(covered)
+        if other_than is not None:
+            taken = taken.where(self.model.id != other_than.id)
+        # Check first: an error of the database costs more, and is logged by its server.
+        if await self.session.scalar(select(taken.exists())):
+            raise duplicate
+        async with self._refusing({name: duplicate}):
+            yield
+
+    @asynccontextmanager
+    async def _refusing(self, unique_errors: UniqueErrors) -> AsyncIterator[None]:
+        """Write in a savepoint, and raise these errors for duplicates."""
+        try:
+            async with self.savepoint():
+                yield
+        except IntegrityError as error:
+            refuse_duplicate(error, self.model, unique_errors)
+            raise
 
     async def create(self, /, **kwargs: Any) -> ModelType:
         """Insert a row.

@@ -4,12 +4,12 @@ A rule is a method of a subclass, or overrides one of these methods. `docs/resou
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic
+from typing import Any, ClassVar, Final, Generic
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from mscr.core.exceptions import NotFoundError, PreconditionFailedError
+from mscr.core.exceptions import NotFoundError, PreconditionFailedError, UnauthorizedError
 from mscr.core.security.principal import Principal
 from mscr.http.preconditions import Preconditions
 from mscr.queries.pagination import PageRequest, Slice
@@ -19,13 +19,16 @@ from mscr.repositories.owned_repository import OwnedRepository
 from mscr.schemas.base import attributes_of
 from mscr.services.idempotency_service import IdempotencyService
 
+# No account has this key.
+ANONYMOUS_ID: Final = 0
+
 
 class OwnedService(Generic[ModelType]):
     """The rows that one caller may see and change. Rows of others do not exist for the caller.
 
     A subclass names its `repository`, and the `response` that shows its rows: the columns to read
     are derived from the fields of the response. `preconditions` and `idempotency` are those of the
-    request, if it has any.
+    request, if it has any. `caller` is None for an anonymous client, who only reads.
     """
 
     repository: ClassVar[type[OwnedRepository[Any]]]
@@ -34,22 +37,34 @@ class OwnedService(Generic[ModelType]):
     def __init__(
         self,
         repo: OwnedRepository[ModelType],
-        caller: Principal,
+        caller: Principal | None,
         *,
         preconditions: Preconditions | None = None,
         idempotency: IdempotencyService | None = None,
     ) -> None:
         self.repo = repo
-        self.caller = caller
+        self._caller = caller
         self._preconditions = preconditions
         self._idempotency = idempotency
         self._has_begun = False
         self._has_locked = False
         self._is_finished = False
 
+    @property
+    def caller(self) -> Principal:
+        """The caller. Raises `UnauthorizedError` for an anonymous client."""
+        if self._caller is None:
+            raise UnauthorizedError
+        return self._caller
+
+    @property
+    def viewer_id(self) -> int:
+        """The caller's key, or `ANONYMOUS_ID`."""
+        return ANONYMOUS_ID if self._caller is None else self._caller.user_id
+
     async def list(self, page: PageRequest) -> Slice[ShownRow]:
         """Return a page of all rows that the caller may read."""
-        return await self.repo.read_page(page, self.fields(), viewer_id=self.caller.user_id)
+        return await self.repo.read_page(page, self.fields(), viewer_id=self.viewer_id)
 
     async def list_own(self, page: PageRequest) -> Slice[ShownRow]:
         """Return a page of the caller's own rows."""
@@ -57,7 +72,8 @@ class OwnedService(Generic[ModelType]):
 
     async def get(self, public_id: UUID) -> ShownRow:
         """Raises `NotFoundError` if it does not exist, or if the caller may not read it."""
-        viewer_id = None if self.may_manage() else self.caller.user_id
+        is_manager = self._caller is not None and self.may_manage()
+        viewer_id = None if is_manager else self.viewer_id
         row = await self.repo.read(public_id, self.fields(), viewer_id=viewer_id)
         if row is None:
             raise NotFoundError

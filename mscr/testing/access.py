@@ -13,7 +13,7 @@ def access_faults(routes: Mapping[str, ApiRoute], answers: Iterable[Answer]) -> 
     """Yield a line for each response to a caller that differs from what the dependencies require.
 
     - A route without a caller is open.
-    - A caller is required: anonymous clients get 401.
+    - A caller is required: anonymous clients get 401. With an optional one, they are let in.
     - `require_permission`: users without the permission get 403.
     - Another user's object is 404, unless the route is `shared`.
     """
@@ -28,15 +28,15 @@ def access_faults(routes: Mapping[str, ApiRoute], answers: Iterable[Answer]) -> 
 
 def _required(route: ApiRoute, answer: Answer) -> int | None:
     """Return the status of the refusal, or None if the caller is let in."""
-    if not route.needs_caller:
+    if route.access == "open":
         return None
-    if answer.caller == "anonymous":
+    if answer.caller == "anonymous" and route.needs_caller:
         return 401
     if route.permissions:
         return 403 if answer.caller == "user" else None
     if answer.target != "own" or route.sharing == "everyone":
         return None
-    return 404 if route.sharing is None or answer.caller == "user" else None
+    return 404 if route.sharing is None or answer.caller != "administrator" else None
 
 
 def _let_in(answer: Answer) -> bool:

@@ -10,7 +10,7 @@ from mscr.testing.json_schema import Schema, SchemaReader
 NDJSON: Final = "application/x-ndjson"
 # Headers of HTTP itself, of caching and of browsers: no generated client reads them.
 USUAL_HEADERS: Final = {name.decode() for name in SECURITY_HEADERS} | {
-    *("content-type", "content-length", "pragma", "set-cookie"),
+    *("content-type", "content-length", "pragma", "set-cookie", "vary"),
 }
 
 

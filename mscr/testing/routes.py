@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 
 from mscr.endpoints.permissions import Sharing, sharing_of
 from mscr.endpoints.refresh_cookie import RefreshCookieScheme
-from mscr.http.bearer import BearerDependency
+from mscr.http.anonymous import Access, access_of
 
 Caller = Literal["anonymous", "user", "administrator"]
 CALLERS: Final[tuple[Caller, ...]] = ("anonymous", "user", "administrator")
@@ -30,8 +30,8 @@ class ApiRoute:
 
     name: str
     operation: Mapping[str, Any]
-    needs_caller: bool
-    """Whether a dependency requires an access token."""
+    access: Access
+    """Whether a dependency requires an access token, or reads one."""
     reads_cookie: bool
     """Whether a dependency reads the refresh token's cookie."""
     permissions: frozenset[str]
@@ -50,6 +50,10 @@ class ApiRoute:
         """Return the pattern of the path, and of a folder the path of a file in it."""
         path = self.name.partition(" ")[2]
         return f"{path}/{_STATIC_FILE}" if self.name.startswith(FILES) else path
+
+    @property
+    def needs_caller(self) -> bool:
+        return self.access == "required"
 
     @property
     def is_safe(self) -> bool:
@@ -103,7 +107,7 @@ def _described(method: str, route: Any, operations: Mapping[str, Any]) -> ApiRou
     return ApiRoute(
         name=f"{method} {route.path}",
         operation=operations.get(method.lower(), {}),
-        needs_caller=any(isinstance(call, BearerDependency) for call in calls),
+        access=access_of(dependant) if dependant else "open",
         reads_cookie=any(isinstance(call, RefreshCookieScheme) for call in calls),
         permissions=frozenset(
             scope for found in dependencies for scope in found.own_oauth_scopes or ()

@@ -1,5 +1,6 @@
 """All models: importing this package fills `Base.metadata`."""
 
+from examples.catalogue.models.article import Article
 from examples.catalogue.models.base import Base
 from examples.catalogue.models.item import Item, ItemStatus
 from examples.catalogue.models.kit_tables import AuditEvent, IdempotencyKey, RefreshToken
@@ -9,6 +10,7 @@ from examples.catalogue.models.tag import Tag, item_tags
 from examples.catalogue.models.user import User, UserRole
 
 __all__ = [
+    "Article",
     "AuditEvent",
     "Base",
     "IdempotencyKey",

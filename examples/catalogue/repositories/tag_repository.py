@@ -1,16 +1,14 @@
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect, Select, func, select
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import with_expression
 
 from examples.catalogue.core.exceptions import TagNameTakenError
 from examples.catalogue.models.item import Item
 from examples.catalogue.models.tag import NAME_UNIQUE_INDEX, Tag, item_tags, tag_key
-from mscr.queries.integrity import violates_unique
+from mscr.queries.integrity import UniqueErrors
 from mscr.queries.pagination import PageRequest, Slice
 from mscr.queries.paging import SortColumns
 from mscr.queries.upsert import insert_or_get
@@ -20,8 +18,8 @@ SORTABLE: SortColumns = {"name": Tag.name_key, "created_at": Tag.created_at}
 
 
 class TagRepository(OwnedRepository[Tag]):
-    def __init__(self, session: AsyncSession) -> None:
-        super().__init__(Tag, session)
+    model = Tag
+    unique_errors: ClassVar[UniqueErrors] = {NAME_UNIQUE_INDEX: TagNameTakenError}
 
     async def find_owned(self, public_id: UUID, owner_id: int) -> Tag | None:
         return (await self.session.scalars(self._owned(public_id, owner_id))).one_or_none()
@@ -37,13 +35,15 @@ class TagRepository(OwnedRepository[Tag]):
 
     async def create_for_owner(self, owner_id: int, name: str) -> Tag:
         """Raises `TagNameTakenError`, also when another request takes the name meanwhile."""
-        async with self._unless_taken(owner_id, name):
-            return await self.create(owner_id=owner_id, name=name, name_key=tag_key(name))
+        key = tag_key(name)
+        async with self.unless_taken(owner_id=owner_id, name_key=key):
+            return await self.create(owner_id=owner_id, name=name, name_key=key)
 
     async def rename(self, tag: Tag, name: str) -> None:
         """Raises `TagNameTakenError`. A change of case only is allowed."""
-        async with self._unless_taken(tag.owner_id, name, by_other_than=tag):
-            await self.update(tag, name=name, name_key=tag_key(name))
+        key = tag_key(name)
+        async with self.unless_taken(owner_id=tag.owner_id, name_key=key, other_than=tag):
+            await self.update(tag, name=name, name_key=key)
 
     async def obtain(self, owner_id: int, names: Sequence[str]) -> Sequence[Tag]:
         """Return the owner's tags of these names, and insert missing ones.
@@ -71,21 +71,6 @@ class TagRepository(OwnedRepository[Tag]):
 
     def _owned(self, public_id: UUID, owner_id: int) -> Select[Tag]:
         return self._select().filter_by(public_id=str(public_id), owner_id=owner_id)
-
-    @asynccontextmanager
-    async def _unless_taken(
-        self, owner_id: int, name: str, *, by_other_than: Tag | None = None
-    ) -> AsyncIterator[None]:
-        named = self._select().filter_by(owner_id=owner_id, name_key=tag_key(name))
-        if (await self.session.scalars(named)).one_or_none() not in {None, by_other_than}:
-            raise TagNameTakenError
-        try:
-            async with self.savepoint():
-                yield
-        except IntegrityError as error:
-            if violates_unique(error, Tag, NAME_UNIQUE_INDEX):
-                raise TagNameTakenError from None
-            raise
 
 
 def _living_items() -> ScalarSelect[int]:

@@ -130,6 +130,8 @@ def test_routes_are_listed_with_the_access_they_need(cli: Cli) -> None:
 
     assert access["GET", "/health/live"] == "public"
     assert access["POST", "/api/v1/auth/login"] == "public"
+    assert access["GET", "/api/v1/articles"] == "user or public"
+    assert access["POST", "/api/v1/articles"] == "user"
     assert access["GET", "/api/v1/items"] == "user"
     assert access["GET", "/api/v1/users/me"] == "user"
     assert access["GET", "/api/v1/users"] == "users:read"

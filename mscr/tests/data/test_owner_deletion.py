@@ -14,6 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from examples.catalogue.core.permissions import allows
 from examples.catalogue.db.session import Database
+from examples.catalogue.models.article import Article
 from examples.catalogue.models.base import Base
 from examples.catalogue.models.item import Item
 from examples.catalogue.models.note import Note
@@ -37,7 +38,7 @@ from mscr.testing.waiting import connection_to, until
 from mscr.tests.api.test_idempotency import is_waiting_for_a_lock
 
 ITEMS = "/api/v1/items"
-OWNED = {Item, Note, Order, Tag}
+OWNED = {Article, Item, Note, Order, Tag}
 
 
 @asynccontextmanager

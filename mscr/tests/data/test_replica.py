@@ -124,6 +124,23 @@ async def test_a_replica_that_has_the_writes_of_the_caller_is_read(
     assert await titles_seen(api, account, item) == ["Mine, as the replica has it"] * 4
 
 
+async def test_an_anonymous_client_reads_the_replica_if_it_is_reachable(
+    settings: Settings, app: FastAPI, backend: str, api: Api, replica: Replica
+) -> None:
+    account = await api.register()
+    body = {"title": "On tea", "text": "Warm the pot first."}
+    created = await api.client.post("/api/v1/articles", json=body, headers=account.headers)
+    path = created.headers["location"]
+
+    assert (await api.client.get(path)).status_code == 404
+    assert (await api.client.get(path, headers=account.headers)).status_code == 200
+    away = settings.model_dump() | {"DATABASE_REPLICA_URL": AWAY[backend]}
+    own, app.state.database = app.state.database, Database(Settings.from_env_file(None, **away))
+    assert (await api.client.get(path)).status_code == 200
+    await app.state.database.close()
+    app.state.database = own
+
+
 async def test_a_write_sends_only_its_writer_to_the_primary(api: Api, replica: Replica) -> None:
     """RW1: until the replica has caught up."""
     writer, reader = await api.register(), await api.register()

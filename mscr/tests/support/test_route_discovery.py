@@ -249,7 +249,7 @@ def route_with(**facts: Any) -> ApiRoute:
     defaults: dict[str, Any] = {
         "name": "GET /a",
         "operation": {},
-        "needs_caller": True,
+        "access": "required",
         "reads_cookie": False,
         "permissions": frozenset(),
         "sharing": None,
@@ -258,7 +258,8 @@ def route_with(**facts: Any) -> ApiRoute:
     return ApiRoute(**{**defaults, **facts})
 
 
-OPEN = {"needs_caller": False}
+OPEN = {"access": "open"}
+OPTIONAL = {"access": "optional"}
 PERMITTED = {"permissions": frozenset({"users:read"})}
 
 
@@ -289,6 +290,14 @@ PERMITTED = {"permissions": frozenset({"users:read"})}
         ({"sharing": "everyone"}, answer(200, "user", "own"), True),
         ({"sharing": "everyone"}, answer(404, "user", "own"), False),
         ({}, answer(404, "user", "other"), True),
+        (OPTIONAL, answer(200, "anonymous"), True),
+        (OPTIONAL, answer(401, "anonymous"), False),
+        (OPTIONAL, answer(200, "user"), True),
+        (OPTIONAL, answer(200, "anonymous", "own"), False),
+        (OPTIONAL, answer(404, "anonymous", "own"), True),
+        (OPTIONAL | {"sharing": "permitted"}, answer(200, "anonymous", "own"), False),
+        (OPTIONAL | {"sharing": "permitted"}, answer(200, "administrator", "own"), True),
+        (OPTIONAL | {"sharing": "everyone"}, answer(200, "anonymous", "own"), True),
     ],
 )
 def test_access_follows_from_the_dependencies(
