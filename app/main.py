@@ -5,6 +5,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from app.core.config import Settings, get_settings
+from app.core.dialect import DIALECT
 from app.core.security.permissions import DESCRIPTIONS, Permission, allows
 from app.core.state import Collaborators
 from app.db.session import Database, database
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
         db or Database(settings),
         ACCESS,
         probes=health.router,
+        dialect=DIALECT,
     )
     # Add middleware of your own here, as an ASGI class: app.add_middleware(YourMiddleware). It is
     # outside of the kit's, and can add headers to every response of the application, those of

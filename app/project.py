@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from app.db.session import Database
+    from mscr.http.dialect import Dialect
     from mscr.models.tables import Tables
     from mscr.services.demo_accounts import DemoAccount
 
@@ -53,6 +54,12 @@ def _administrator() -> str:
     return ADMIN_EMAIL
 
 
+def _dialect() -> "Dialect":
+    from app.core.dialect import DIALECT
+
+    return DIALECT
+
+
 project: Final = Project(
     root=PROJECT_ROOT,
     package="app",
@@ -64,4 +71,5 @@ project: Final = Project(
     search_columns=_search_columns,
     add_demo_data=_add_demo_data,
     administrator=_administrator,
+    dialect=_dialect,
 )

@@ -13,6 +13,8 @@ from mscr.db.session import Database
 from mscr.endpoints.anonymous_limit import count_anonymous
 from mscr.http.already_answered import install_already_answered
 from mscr.http.cors import CrossOriginPolicy
+from mscr.http.dialect import DEFAULT_DIALECT, Dialect
+from mscr.http.dialect_middleware import DialectMiddleware
 from mscr.http.docs_pages import install_docs_pages
 from mscr.http.forwarded import ForwardedMiddleware
 from mscr.http.header_names import (
@@ -71,16 +73,19 @@ def install(
     *,
     probes: APIRouter,
     exposed_headers: Sequence[str] = (),
+    dialect: Dialect = DEFAULT_DIALECT,
 ) -> None:
     """Add state, middleware, error handlers and documentation to the application.
 
     Middleware that was added before runs inside the kit's. The routes of `probes` accept any host
-    name. Pages of CORS_ORIGINS may read `exposed_headers`, beside those of the kit.
+    name. Pages of CORS_ORIGINS may read `exposed_headers`, beside those of the kit. `dialect` is
+    for contracts with other errors or tokens (docs/dialects.md).
     """
     settings = collaborators.settings
     app.state.collaborators = collaborators
     app.state.database = database
     app.state.access = access
+    app.state.dialect = dialect
     app.state.limited_by_address = {}
     # Outside of the middleware added so far, so that its headers are on every response.
     app.add_middleware(
@@ -89,11 +94,11 @@ def install(
         open_paths={route.path for route in iter_route_contexts(probes.routes) if route.path},
         cross_origin=_cross_origin(app, settings, exposed_headers),
     )
-    _add_outer_middleware(app, settings, access.token_path)
+    _add_outer_middleware(app, settings, access.token_path, dialect)
     install_problem_handlers(app)
     install_already_answered(app)
     _refuse_duplicate_operations(app)
-    install_openapi(app, token_path=access.token_path, scopes=access.scopes)
+    install_openapi(app, token_path=access.token_path, scopes=access.scopes, dialect=dialect)
     if settings.DOCS_ENABLED:
         install_docs_pages(app, settings.DOCS_PATH_PREFIX)
 
@@ -116,9 +121,13 @@ def _refuse_duplicate_operations(app: FastAPI) -> None:
             )
 
 
-def _add_outer_middleware(app: FastAPI, settings: Settings, token_path: str) -> None:
+def _add_outer_middleware(
+    app: FastAPI, settings: Settings, token_path: str, dialect: Dialect
+) -> None:
     # Outside of middleware that responds before a route is found: it extends those errors too.
     app.add_middleware(OAuth2ErrorMiddleware, path=token_path)
+    if not dialect.is_default:
+        app.add_middleware(DialectMiddleware, dialect=dialect, token_path=token_path)
     # Added last, so outermost: all other middleware sees the real client and the requested path.
     if settings.ROOT_PATH:
         app.add_middleware(

@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 
     from mscr.core.config import Settings
     from mscr.db.session import Database
+    from mscr.http.dialect import Dialect
     from mscr.models.tables import Tables
     from mscr.services.demo_accounts import DemoAccount
+
+
+def _default_dialect() -> "Dialect":
+    from mscr.http.dialect import DEFAULT_DIALECT  # noqa: PLC0415  # slow to import
+
+    return DEFAULT_DIALECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +51,8 @@ class Project:
     """Add demo data for the command of this name, and return its accounts."""
     administrator: "Callable[[], str]"
     """Return the address of the demo data's administrator."""
+    dialect: "Callable[[], Dialect]" = _default_dialect
+    """Return what the application passes to `install`: the server sends errors of its own."""
 
     def metadata(self) -> "MetaData":
         """Return the tables of all models."""

@@ -76,7 +76,7 @@ def serve(context: typer.Context) -> None:
         # uvicorn accepts fractions too, contrary to its annotation.
         timeout_graceful_shutdown=settings.request_grace.total_seconds(),  # type: ignore[arg-type]
         lifespan="on",
-        **protocols(settings),
+        **protocols(project, settings),
     )
     stop_seconds = settings.SHUTDOWN_TIMEOUT_SECONDS
     run(config, sockets, drain_seconds=settings.drain_seconds, stop_seconds=stop_seconds)
@@ -100,7 +100,7 @@ def _allow_connections(settings: "Settings") -> None:
     allow_descriptors(settings.MAX_CONNECTIONS + pools + DESCRIPTORS_BESIDE)
 
 
-def protocols(settings: "Settings") -> dict[str, Any]:
+def protocols(project: "Project", settings: "Settings") -> dict[str, Any]:
     """Return uvicorn's options for protocols: HTTP/1.1 with limits, and no WebSockets."""
     from functools import partial
 
@@ -115,7 +115,12 @@ def protocols(settings: "Settings") -> dict[str, Any]:
         head_seconds=settings.HTTP_HEADER_TIMEOUT_SECONDS,
         body_seconds=settings.HTTP_BODY_TIMEOUT_SECONDS,
     )
-    answer = Refusals(settings.CORS_ORIGINS, credentials=settings.refresh_token_in_cookie)
+    answer = Refusals(
+        settings.CORS_ORIGINS,
+        credentials=settings.refresh_token_in_cookie,
+        dialect=project.dialect(),
+        root_path=settings.ROOT_PATH,
+    )
     return {"http": partial(BoundedProtocol, limits=limits, answer=answer), "ws": "none"}
 
 
@@ -228,7 +233,7 @@ def _serve_with_reload(project: "Project", sockets: "list[socket.socket]") -> No
         log_config=None,
         timeout_graceful_shutdown=DEV_SHUTDOWN_SECONDS,
         lifespan="on",
-        **protocols(settings),
+        **protocols(project, settings),
     )
     run(config, sockets)
 

@@ -16,6 +16,7 @@ _SCHEME: Final = OAuth2PasswordBearer(
     auto_error=False,
     description="Log in with the email address as the user name. Tokens expire after minutes.",
 )
+SCHEME_NAME: Final = _SCHEME.scheme_name
 
 
 class BearerDependency(SecurityBase, Generic[T]):
@@ -27,7 +28,7 @@ class BearerDependency(SecurityBase, Generic[T]):
 
     def __init__(self, call: Callable[[Request], Awaitable[T]]) -> None:
         self.model = _SCHEME.model
-        self.scheme_name = _SCHEME.scheme_name
+        self.scheme_name = SCHEME_NAME
         self._call = call
 
     async def __call__(self, request: Request) -> T:
@@ -58,7 +59,7 @@ def allow_anonymous(operation: dict[str, Any]) -> None:
 
 def document_scheme(schema: dict[str, Any], *, token_path: str, scopes: Mapping[str, str]) -> None:
     """Add the application's token URL and permissions to the scheme in its document."""
-    scheme = schema["components"].get("securitySchemes", {}).get(_SCHEME.scheme_name)
+    scheme = schema["components"].get("securitySchemes", {}).get(SCHEME_NAME)
     if scheme is not None:
         # Permissions come from the account's role: clients do not request scopes.
         scheme["flows"]["password"].update(scopes=dict(scopes), tokenUrl=token_path)

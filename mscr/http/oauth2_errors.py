@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Iterator
 from typing import Any, Final, Literal, get_args
 
 from pydantic import Field
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mscr.http.problem_sender import ProblemSender
 from mscr.http.problems import PROBLEM_MEDIA_TYPE
 from mscr.schemas.problem_schemas import Problem
 
@@ -68,43 +68,12 @@ class OAuth2ErrorMiddleware:
         if scope["type"] == "http" and scope["path"].endswith(self._path):
             root = scope.get("root_path", "")
             if scope["path"].removeprefix(root) == self._path:
-                send = _ErrorSender(send).send
+                send = ProblemSender(send, _extended).send
         return self.app(scope, receive, send)
 
 
-class _ErrorSender:
-    """Buffer a problem until it is complete; pass other responses through."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._start: Message | None = None
-        self._content = b""
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _is_problem(message):
-            self._start = message
-        elif self._start is None:
-            await self._send(message)
-        else:
-            self._content += message.get("body", b"")
-            if not message.get("more_body"):
-                await self._complete(self._start)
-
-    async def _complete(self, start: Message) -> None:
-        headers = MutableHeaders(scope=start)
-        if self._content:
-            problem = json.loads(self._content)
-            self._content = json.dumps(problem | oauth2_members(problem)).encode()
-            headers["content-length"] = str(len(self._content))
-        else:
-            # A response to HEAD: its length would not include the added members.
-            del headers["content-length"]
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": self._content})
-
-
-def _is_problem(start: Message) -> bool:
-    return Headers(raw=start["headers"]).get("content-type") == PROBLEM_MEDIA_TYPE
+def _extended(problem: dict[str, Any]) -> bytes:
+    return json.dumps(problem | oauth2_members(problem)).encode()
 
 
 def document_oauth2_errors(openapi: dict[str, Any], reference: str) -> None:

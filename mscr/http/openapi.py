@@ -8,7 +8,6 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
-from fastapi.security import OAuth2PasswordBearer
 from starlette.routing import BaseRoute
 
 from mscr.core.exceptions import (
@@ -29,9 +28,11 @@ from mscr.core.exceptions import (
     ValidationFailedError,
 )
 from mscr.http.anonymous import access_of, is_limited_by_address
-from mscr.http.bearer import allow_anonymous, document_scheme
+from mscr.http.bearer import SCHEME_NAME, allow_anonymous, document_scheme
+from mscr.http.dialect import DEFAULT_DIALECT, Dialect
 from mscr.http.header_names import IDEMPOTENCY_KEY, IF_MATCH
 from mscr.http.oauth2_errors import document_oauth2_errors
+from mscr.http.openapi_dialect import document_dialect
 from mscr.http.openapi_headers import document_headers, headers_read
 from mscr.http.openapi_schemas import (
     REFERENCE,
@@ -62,8 +63,6 @@ HTTP_422 = str(ValidationFailedError.status)
 # The schema of FastAPI's own response to invalid input.
 _FRAMEWORK_ERROR = "HTTPValidationError"
 JSON_MEDIA_TYPE = "application/json"
-# The name of the access token's scheme.
-ACCESS_TOKEN = OAuth2PasswordBearer.__name__
 
 
 def problem_responses(*errors: type[APIError]) -> Responses:
@@ -96,7 +95,11 @@ def _example(error: type[APIError]) -> dict[str, Any]:
 
 
 def install_openapi(
-    app: FastAPI, *, token_path: str = "", scopes: Mapping[str, str] = MappingProxyType({})
+    app: FastAPI,
+    *,
+    token_path: str = "",
+    scopes: Mapping[str, str] = MappingProxyType({}),
+    dialect: Dialect = DEFAULT_DIALECT,
 ) -> None:
     """Make `app.openapi()` add the problem schemas that the responses refer to.
 
@@ -124,6 +127,7 @@ def install_openapi(
             _document_routes(schema, app.routes)
             document_headers(schema)
             document_oauth2_errors(schema, REFERENCE)
+            document_dialect(schema, dialect)
             name_inline_bodies(schema)
             name_generated_bodies(schema)
             name_by_title(schema)
@@ -211,9 +215,9 @@ def _common_errors(operation: dict[str, Any]) -> Iterator[type[APIError]]:
         yield from BODY_ERRORS
     if schemes := operation.get("security"):
         yield from CALLER_ERRORS
-        if any(ACCESS_TOKEN in scheme for scheme in schemes):
+        if any(SCHEME_NAME in scheme for scheme in schemes):
             yield UnauthorizedError
-        if any(scheme.get(ACCESS_TOKEN) for scheme in schemes):
+        if any(scheme.get(SCHEME_NAME) for scheme in schemes):
             yield ForbiddenError
     if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
         yield NotFoundError

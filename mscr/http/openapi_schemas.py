@@ -39,6 +39,15 @@ def _rename(part: Any, references: dict[str, str]) -> None:
             _rename(inner, references)
 
 
+def is_referred_to(part: Any, name: str) -> bool:
+    """Return whether any part of the document refers to the component of this name."""
+    if isinstance(part, list):
+        return any(is_referred_to(inner, name) for inner in part)
+    if not isinstance(part, dict):
+        return False
+    return part.get("$ref") == PREFIX + name or is_referred_to(list(part.values()), name)
+
+
 def name_generated_bodies(openapi: Schema) -> None:
     """Rename the bodies that FastAPI makes of several parameters, by the operation's id.
 

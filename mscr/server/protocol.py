@@ -343,18 +343,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def _answer_with(self, status: HTTPStatus) -> None:
         # Send nothing more if the response was complete before the end of the body.
         if not self._in_body or not self.cycle.response_complete:
-            answer = self._answer(self._refusal(status, self.headers or []))
+            answer = self._answer(self._refusal(status, self.headers or [], self.url))
             is_head = self.parser.get_method() == b"HEAD"
             defaults = self.server_state.default_headers
             self.transport.write(render(status, answer, defaults, is_head=is_head))
         self.transport.close()
 
-    def _refusal(self, status: HTTPStatus, headers: Headers) -> Refusal:
-        return Refusal(status, self.client[0] if self.client else None, headers)
+    def _refusal(self, status: HTTPStatus, headers: Headers, target: bytes) -> Refusal:
+        return Refusal(status, self.client[0] if self.client else None, headers, target)
 
     def _refusing(self, status: HTTPStatus) -> ASGI3Application:
         async def application(scope: Any, _receive: Any, send: Any) -> None:
-            answer = self._answer(self._refusal(status, scope["headers"]))
+            answer = self._answer(self._refusal(status, scope["headers"], scope["raw_path"]))
             length = (b"content-length", str(len(answer.body)).encode())
             headers = [*answer.headers, length]
             await send({"type": "http.response.start", "status": status.value, "headers": headers})

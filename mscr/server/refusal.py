@@ -15,11 +15,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refused request. `headers` are those parsed so far, or those of the previous request."""
+    """A refused request. `headers` are those parsed so far, or those of the previous request.
+
+    `target` is the part of the URL that has been parsed.
+    """
 
     status: HTTPStatus
     client: str | None
     headers: Headers
+    target: bytes = b""
 
 
 # Returns the response to a refusal, and logs it.

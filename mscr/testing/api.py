@@ -1,6 +1,7 @@
 """Common first steps of tests (register, log in), over HTTP where possible."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import update
 
 from mscr.db.session import Database
+from mscr.http.dialect import DEFAULT_DIALECT, Dialect
 from mscr.testing.cookies import token_set
 
 PASSWORD = "correct horse battery"
@@ -23,6 +25,7 @@ class Account:
     public_id: str
     tokens: dict[str, Any]
     password: str = field(default=PASSWORD, repr=False)
+    token_scheme: str = "Bearer"
 
     @property
     def access_token(self) -> str:
@@ -34,7 +37,7 @@ class Account:
 
     @property
     def headers(self) -> dict[str, str]:
-        return bearer(self.access_token)
+        return {"Authorization": f"{self.token_scheme} {self.access_token}"}
 
 
 def bearer(access_token: str) -> dict[str, str]:
@@ -42,10 +45,33 @@ def bearer(access_token: str) -> dict[str, str]:
 
 
 class Api:
-    """Steps of accounts. Subclass it with the steps of an application's own routes."""
+    """Steps of accounts. Subclass it with the steps of an application's own routes.
+
+    An application with other routes for accounts overrides the first four methods.
+    """
 
     administrator: ClassVar[Enum]
     """The role with the most permissions."""
+    me_path: ClassVar = "/api/v1/users/me"
+    """The path of the caller's account."""
+    dialect: Dialect = DEFAULT_DIALECT
+    """The dialect of the application. The fixture `api` sets it."""
+
+    @classmethod
+    def registration(cls, email: str, password: str) -> tuple[str, Mapping[str, Any]]:
+        """Return the path and the body of a registration."""
+        return "/api/v1/auth/register", {"email": email, "password": password}
+
+    @classmethod
+    def login_request(cls, email: str, password: str) -> tuple[str, Mapping[str, Any]]:
+        """Return the path and the body of a login."""
+        return "/api/v1/auth/login", {"email": email, "password": password}
+
+    @classmethod
+    def tokens_in(cls, body: Any) -> dict[str, Any]:
+        """Return the tokens, by their names in OAuth2, that a login or a registration returned."""
+        tokens: dict[str, Any] = body["data"]
+        return tokens
 
     def __init__(self, client: AsyncClient, database: Database) -> None:
         self.client = client
@@ -62,10 +88,10 @@ class Api:
         return account
 
     async def _register(self, email: str, password: str) -> Account:
-        body = {"email": email, "password": password}
-        response = await self.client.post("/api/v1/auth/register", json=body)
+        path, body = self.registration(email, password)
+        response = await self.client.post(path, json=body)
         assert response.status_code == 201, response.text
-        return account_of(email, password, response)
+        return self._account(email, password, response)
 
     async def register_admin(self) -> Account:
         """Register an administrator."""
@@ -79,11 +105,15 @@ class Api:
         """Start another session of the same account."""
         response = await self.try_login(account.email, account.password)
         assert response.status_code == 200, response.text
-        return account_of(account.email, account.password, response)
+        return self._account(account.email, account.password, response)
 
     async def try_login(self, email: str, password: str) -> Response:
-        body = {"email": email, "password": password}
-        return await self.client.post("/api/v1/auth/login", json=body)
+        path, body = self.login_request(email, password)
+        return await self.client.post(path, json=body)
+
+    def authorization(self, access_token: str) -> dict[str, str]:
+        """Return the header with this token, in the scheme of the application."""
+        return {"Authorization": f"{self.dialect.token_scheme_name} {access_token}"}
 
     async def example_body(self, route: str, body: Any, account: Account) -> Any:
         """Return the body that the checks of all routes send as this account.
@@ -98,7 +128,12 @@ class Api:
         return await self.client.post("/api/v1/auth/refresh", json=body)
 
     async def me(self, access_token: str) -> Response:
-        return await self.client.get("/api/v1/users/me", headers=bearer(access_token))
+        return await self.client.get(self.me_path, headers=self.authorization(access_token))
+
+    def _account(self, email: str, password: str, response: Response) -> Account:
+        tokens = self.tokens_in(response.json())
+        tokens.setdefault("refresh_token", token_set(response))
+        return account_with(email, password, tokens, self.dialect)
 
 
 async def promote(account: Account, database: Database, role: Enum) -> None:
@@ -114,6 +149,13 @@ def account_of(email: str, password: str, response: Response) -> Account:
     """Return the account of a login's response, with the refresh token of its body or cookie."""
     tokens = response.json()["data"]
     tokens.setdefault("refresh_token", token_set(response))
+    return account_with(email, password, tokens)
+
+
+def account_with(
+    email: str, password: str, tokens: dict[str, Any], dialect: Dialect = DEFAULT_DIALECT
+) -> Account:
+    """Return the account that has these tokens."""
     # Read from the token: a request to /users/me would be one more in nearly every test.
     claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
-    return Account(email, claims["sub"], tokens, password)
+    return Account(email, claims["sub"], tokens, password, dialect.token_scheme_name)

@@ -5,7 +5,7 @@ import binascii
 import itertools
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from httpx2 import Response
@@ -23,10 +23,14 @@ _ENCODED = re.compile(rb"[A-Za-z0-9+/_-]{8,}")
 
 
 class IntegerKeys:
-    """Give every row of a base's models the next key before its INSERT, and record all of them."""
+    """Give every row of a base's models the next key before its INSERT, and record all of them.
 
-    def __init__(self, base: type[ModelBase]) -> None:
+    The keys of the tables in `shown` are not recorded: a contract may show them.
+    """
+
+    def __init__(self, base: type[ModelBase], shown: Collection[str] = ()) -> None:
         self._base = base
+        self._shown = shown
         self._next = itertools.count(FIRST, STEP)
         self.given: set[int] = set()
 
@@ -46,7 +50,8 @@ class IntegerKeys:
 
     def _give(self, _mapper: object, _connection: object, target: ModelBase) -> None:
         target.id = next(self._next)
-        self.given.add(target.id)
+        if target.__tablename__ not in self._shown:
+            self.given.add(target.id)
 
 
 def _written(text: bytes) -> Iterator[int]:

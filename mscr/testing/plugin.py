@@ -333,7 +333,7 @@ async def app(
     # The first check of the schema may take longer on a machine that is busy with other tests.
     monkeypatch.setattr(health_service, "READY_DEADLINE", timedelta(seconds=30))
     differing = settings.model_dump(exclude={"DATABASE_URL", "DATABASE_REPLICA_URL"})
-    key = repr((tested_project.package, settings.is_sqlite, differing))
+    key = repr((tested_project.create_app, settings.is_sqlite, differing))
     application = built_apps.pop(key, None) or tested_project.create_app(settings)
     application.state.collaborators = type(application.state.collaborators).from_settings(settings)
     application.state.database = tested_project.create_database(settings)
@@ -360,9 +360,11 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
-def api(client: AsyncClient, database: Database, api_type: type[Api]) -> Api:
+def api(client: AsyncClient, app: FastAPI, database: Database, api_type: type[Api]) -> Api:
     """Return ready-made steps: register a user, make an administrator."""
-    return api_type(client, database)
+    steps = api_type(client, database)
+    steps.dialect = app.state.dialect
+    return steps
 
 
 @pytest.fixture

@@ -5,16 +5,13 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-import jwt
 from schemathesis.python.asgi import ASGIClient
 
 from mscr.core.config import Settings
 from mscr.project import Project
-from mscr.testing.api import Account, Api, promote
+from mscr.testing.api import Account, Api, account_with, promote
 from mscr.testing.routes import Caller
 
-ME: Final = "/api/v1/users/me"
-REGISTER: Final = "/api/v1/auth/register"
 # The password of the examples in OpenAPI, so that these are valid and take effect.
 PASSWORD: Final = "seven wet umbrellas"
 
@@ -56,15 +53,15 @@ class LoggedIn:
         self._in_doubt = True
 
     def _is_alive(self) -> bool:
-        return self._client.get(ME, headers=self._account.headers).ok
+        return self._client.get(self._tested.api.me_path, headers=self._account.headers).ok
 
     def _register(self) -> Account:
         email = f"user-{secrets.token_hex(6)}@example.com"
-        response = self._client.post(REGISTER, json={"email": email, "password": PASSWORD})
+        path, body = self._tested.api.registration(email, PASSWORD)
+        response = self._client.post(path, json=body)
         assert response.status_code == 201, response.text
-        tokens = response.json()["data"]
-        claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
-        account = Account(email, claims["sub"], tokens, PASSWORD)
+        tokens = self._tested.api.tokens_in(response.json())
+        account = account_with(email, PASSWORD, tokens, self._tested.project.dialect())
         if self._kind == "administrator":
             asyncio.run(self._promote(account))
         return account

@@ -11,14 +11,13 @@ from sqlalchemy import MetaData
 
 from mscr.db.session import Database
 from mscr.http.media_types import FORM_TYPE
-from mscr.http.problems import PROBLEM_MEDIA_TYPE
 from mscr.project import Project
 from mscr.schemas.problem_schemas import MAX_FAULTS
 from mscr.testing.api import Api
 from mscr.testing.bodies import BodySender
 from mscr.testing.databases import on_sqlite
 from mscr.testing.junk import BROKEN_JSON, CONTENT_TYPES
-from mscr.testing.problems import faulty_fields, problem
+from mscr.testing.problems import faulty_fields, problem, shown_problem
 from mscr.testing.route_caller import RouteCaller
 from mscr.testing.route_checks.fixtures import OF_ALL_ROUTES
 from mscr.testing.table_rows import all_rows
@@ -59,7 +58,8 @@ class BodyChecks:
                         route, sender.with_fields(route, place, taken_over)
                     )
                     # By name: a value of another type would be refused for a field that exists.
-                    faults = response.json()["errors"] if response.status_code == 422 else []
+                    is_refused = response.status_code == 422
+                    faults = shown_problem(response)["errors"] if is_refused else []
                     refused = {e["loc"][-1] for e in faults if e["type"] == "extra_forbidden"}
                     assert refused == set(sent), f"{route} accepts a field that OpenAPI hides"
 
@@ -187,8 +187,7 @@ class BodyLimitChecks:
 
 def refused(response: Response, *statuses: int) -> bool:
     """Return whether this is a problem (RFC 9457) with one of these statuses."""
-    body = response.json()
-    assert response.headers["content-type"] == PROBLEM_MEDIA_TYPE
+    body = shown_problem(response)
     return response.status_code in statuses and body["status"] == response.status_code
 
 

@@ -11,7 +11,7 @@ from httpx2 import AsyncClient, Response
 from mscr.testing.api import Account, Api
 from mscr.testing.bodies import BodySender
 from mscr.testing.databases import on_sqlite
-from mscr.testing.problems import problem
+from mscr.testing.problems import problem, shown_problem
 from mscr.testing.routes import ApiRoute, methods_at, random_id, routes_of
 
 CANARY: Final = "canary-4f1c9e"
@@ -54,8 +54,8 @@ class ErrorChecks:
                         assert sender.fits(route, body), (route, field)
                         continue
                     # A bulk request reports a problem for each row.
-                    answer = response.json()
-                    rows = answer["data"]["rows"] if response.is_success else [answer]
+                    is_bulk = response.is_success
+                    rows = response.json()["data"]["rows"] if is_bulk else [shown_problem(response)]
                     assert all(400 <= row["status"] < 500 for row in rows), (route, field)
                     assert CANARY not in response.text + str(response.headers), (route, field)
         assert CANARY not in log_output.getvalue()
@@ -116,7 +116,7 @@ async def refusals_of_canaries(api: Api, route: ApiRoute, admin: Account) -> lis
     requests: list[tuple[str, dict[str, Any]]] = [
         *((path, {"params": {"q": "a", name: CANARY}}) for name in names),
         (f"{path}/{CANARY}", {}),
-        (path, {"headers": {"Authorization": f"Bearer {CANARY}"}}),
+        (path, {"headers": api.authorization(CANARY)}),
         (path, {"headers": admin.headers | {"Content-Type": CANARY}}),
     ]
     # Most routes refuse an empty body.

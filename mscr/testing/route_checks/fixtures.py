@@ -70,7 +70,7 @@ async def crawled(
     key = f"{backend}, tokens in {settings.REFRESH_TOKEN_TRANSPORT}"
     if key not in crawls:
         api.client.headers["Origin"] = OWN_ORIGIN
-        with IntegerKeys(ModelBase).installed() as keys:
+        with IntegerKeys(ModelBase, app.state.dialect.integer_ids).installed() as keys:
             crawls[key] = Crawled(await crawl(api, app), keys)
     return crawls[key]
 

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 
 from examples.catalogue.models.base import Base
 from examples.catalogue.tests.api import Api
+from mscr.http.dialect import Dialect
 from mscr.testing.crawl import Answer
 from mscr.testing.databases import on_sqlite
 from mscr.testing.json_schema import Schema
@@ -13,6 +14,7 @@ from mscr.testing.route_checks.documents import (
     key_names,
     named_schemas,
     names_a_key,
+    names_of_integer_ids,
 )
 
 KEYS = key_names(Base.metadata)
@@ -46,3 +48,10 @@ async def test_the_headers_of_a_429_are_as_documented(api: Api, app: FastAPI) ->
 
     assert [answer.response.status_code for answer in answers] == [200, 200, 429]
     assert [fault for answer in answers for fault in header_faults(openapi, answer)] == []
+
+
+def test_names_of_integer_ids_follow_from_the_tables_of_the_dialect() -> None:
+    dialect = Dialect(integer_ids=frozenset({"comments"}))
+
+    assert names_of_integer_ids(dialect) == {"id", "comment_id"}
+    assert names_of_integer_ids(Dialect()) == set()

@@ -10,7 +10,7 @@ from examples.catalogue.models.user import UserRole
 from examples.catalogue.tests.api import Api
 from mscr.core.security.principal import Principal
 from mscr.endpoints.permissions import get_permitted_principal
-from mscr.http.openapi import ACCESS_TOKEN
+from mscr.http.bearer import SCHEME_NAME
 from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import problem
 
@@ -56,7 +56,7 @@ async def test_a_role_without_permissions_declared_has_none(
 def test_every_permission_is_described_in_the_documentation(app: FastAPI) -> None:
     """AZ1."""
     schemes = app.openapi()["components"]["securitySchemes"]
-    assert schemes[ACCESS_TOKEN]["flows"]["password"]["scopes"].keys() == {*Permission}
+    assert schemes[SCHEME_NAME]["flows"]["password"]["scopes"].keys() == {*Permission}
 
 
 async def test_a_route_without_its_permissions_is_500(api: Api, app: FastAPI) -> None:
@@ -75,4 +75,4 @@ async def test_a_route_without_its_permissions_is_500(api: Api, app: FastAPI) ->
 def test_the_scope_of_a_route_is_its_permission(app: FastAPI) -> None:
     """AZ1."""
     [way] = app.openapi()["paths"]["/api/v1/users"]["get"]["security"]
-    assert way == {ACCESS_TOKEN: [Permission.USERS_READ.value]}
+    assert way == {SCHEME_NAME: [Permission.USERS_READ.value]}

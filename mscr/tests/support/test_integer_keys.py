@@ -56,3 +56,21 @@ def test_every_row_gets_a_unique_key() -> None:
 
         assert set(session.scalars(select(Note.id))) == keys.given == {FIRST, FIRST + STEP}
     engine.dispose()
+
+
+def test_keys_that_a_contract_shows_are_not_recorded() -> None:
+    class Own(ModelBase, DeclarativeBase): ...
+
+    class Comment(Own):
+        __tablename__ = "comments"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    engine = create_engine("sqlite://")
+    Own.metadata.create_all(engine)
+    with IntegerKeys(Own, {"comments"}).installed() as keys, Session(engine) as session:
+        session.add(Comment())
+        session.flush()
+
+        assert list(session.scalars(select(Comment.id))) == [FIRST]
+        assert keys.given == set()
+    engine.dispose()

@@ -598,14 +598,16 @@ async def test_an_id_with_an_example_is_that_of_an_object_and_varies(
 
 
 @on_sqlite
-async def test_an_id_that_is_no_uuid_is_named_with_the_remedy(app: FastAPI) -> None:
+async def test_an_id_that_is_no_uuid_is_named_with_the_remedy(
+    app: FastAPI, tested_project: Project
+) -> None:
     class Loan(RequestSchema):
         book_id: Annotated[str, Field(examples=["1"])]
 
     with_body(app, Loan)
 
     with pytest.raises(AssertionError, match="book_id is not a UUID: declare it as UUID"):
-        DocumentChecks().test_ids_are_uuids(app.openapi())
+        DocumentChecks().test_ids_are_uuids(app.openapi(), tested_project)
 
 
 @on_sqlite
