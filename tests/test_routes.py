@@ -2,6 +2,7 @@
 
 from mscr.testing.route_checks.access import AccessChecks
 from mscr.testing.route_checks.answers import AnswerChecks
+from mscr.testing.route_checks.deletion import DeletionChecks
 from mscr.testing.route_checks.records import RecordChecks
 
 
@@ -12,3 +13,6 @@ class TestAnswers(AnswerChecks): ...
 
 
 class TestRecord(RecordChecks): ...
+
+
+class TestDeletion(DeletionChecks): ...

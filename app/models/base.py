@@ -22,6 +22,7 @@ from mscr.models.base import (
     utcnow,
 )
 from mscr.models.base import OwnedMixin as KitOwnedMixin
+from mscr.models.personal_data import NOT_PERSONAL, PERSONAL, erased_as
 
 
 class Base(ModelBase, DeclarativeBase):

@@ -6,7 +6,14 @@ from typing import Final
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, PublicIdMixin, TimestampMixin, VersionMixin
+from app.models.base import (
+    NOT_PERSONAL,
+    PERSONAL,
+    Base,
+    PublicIdMixin,
+    TimestampMixin,
+    VersionMixin,
+)
 from mscr.models.account import AccountMixin, unique_email
 from mscr.models.enum_type import enum_type
 from mscr.models.indexes import living_index
@@ -29,10 +36,11 @@ class User(Base, AccountMixin, TimestampMixin, PublicIdMixin, VersionMixin):
         living_index("ix_users_created_at", "created_at", "public_id"),
     )
 
-    # Columns with personal data are erased in `app/services/user_service.py`: add each there, too.
-    full_name: Mapped[str | None] = mapped_column(String(200))
+    # PERSONAL: the deletion of an account erases the column. Each column says whether it is.
+    full_name: Mapped[str | None] = mapped_column(String(200), info=PERSONAL)
     role: Mapped[UserRole] = mapped_column(
         enum_type(UserRole, name="role", length=20),
         default=UserRole.USER,
         server_default=UserRole.USER.value,
+        info=NOT_PERSONAL,
     )

@@ -6,7 +6,3 @@ from mscr.services.account_lifecycle_service import AccountLifecycleService
 
 class UserService(AccountLifecycleService[User]):
     administrators = ADMINISTRATORS
-
-    async def erase(self, user: User) -> None:
-        """Erase your columns with personal data: add each here. The kit erases its own."""
-        user.full_name = None

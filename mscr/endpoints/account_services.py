@@ -5,7 +5,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mscr.endpoints.requests import collaborators_of, tables_of
 from mscr.repositories.account_repository import AccountRepository, AccountType
-from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
 from mscr.repositories.owned_row_repository import OwnedRowRepository
 from mscr.repositories.refresh_token_repository import RefreshTokenRepository
 from mscr.services.account_deletion_service import AccountDeletionService
@@ -49,11 +48,8 @@ def account_deletion_service(
     request: Request, users: AccountRepository[AccountType], audit: AuditTrail
 ) -> AccountDeletionService[AccountType]:
     """Return the service that deletes accounts, in the session of `users`."""
-    db, tables = users.session, tables_of(request)
     return AccountDeletionService(
         users,
-        OwnedRowRepository(db, tables.user.registry),
-        IdempotencyKeyRepository(db, tables),
-        refresh_token_service(request, db, audit),
+        OwnedRowRepository(users.session, tables_of(request)),
         audit,
     )

@@ -1,9 +1,15 @@
 """The columns of the table of users that authentication needs."""
 
+from typing import Any, Final
+
 from sqlalchemy import Index, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mscr.models.base import ModelBase, PublicIdMixin
+from mscr.models.personal_data import NOT_PERSONAL, erased_as
+
+# No hash: no password verifies against it.
+UNUSABLE_PASSWORD_HASH: Final = "!"  # noqa: S105  # as above
 
 
 def unique_email(name: str) -> Index:
@@ -17,6 +23,10 @@ def unique_email(name: str) -> Index:
     )
 
 
+def _erased_address(user: Any) -> Any:
+    return user.public_id + "@deleted.invalid"
+
+
 class AccountMixin(PublicIdMixin, ModelBase):
     """Columns of an account. The model must add `unique_email()` to its `__table_args__`.
 
@@ -24,12 +34,28 @@ class AccountMixin(PublicIdMixin, ModelBase):
     that is created from the models.
     """
 
-    email: Mapped[str] = mapped_column(String(320), doc="As typed, for sending to.", sort_order=1)
-    email_key: Mapped[str] = mapped_column(
-        String(320), doc="For looking up; see email_key.py.", sort_order=1
+    email: Mapped[str] = mapped_column(
+        String(320),
+        doc="As typed, for sending to.",
+        sort_order=1,
+        info=erased_as(_erased_address),
     )
-    password_hash: Mapped[str] = mapped_column(String(255), sort_order=3)
-    is_active: Mapped[bool] = mapped_column(default=True, server_default=true(), sort_order=5)
+    email_key: Mapped[str] = mapped_column(
+        String(320),
+        doc="For looking up; see email_key.py.",
+        sort_order=1,
+        info=erased_as(_erased_address),
+    )
+    password_hash: Mapped[str] = mapped_column(
+        String(255), sort_order=3, info=erased_as(UNUSABLE_PASSWORD_HASH)
+    )
+    is_active: Mapped[bool] = mapped_column(
+        default=True, server_default=true(), sort_order=5, info=NOT_PERSONAL
+    )
     auth_version: Mapped[int] = mapped_column(
-        default=1, server_default="1", doc="Raised to end every session at once.", sort_order=5
+        default=1,
+        server_default="1",
+        doc="Raised to end every session at once.",
+        sort_order=5,
+        info=NOT_PERSONAL,
     )

@@ -28,6 +28,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from uuid_utils.compat import uuid7
 
 from mscr.models.indexes import living_index
+from mscr.models.personal_data import NOT_PERSONAL
 
 if TYPE_CHECKING:
     from sqlalchemy import FromClause, MetaData
@@ -158,8 +159,12 @@ TYPE_ANNOTATION_MAP: Final[dict[Any, Any]] = {datetime: UTCDateTime}
 class SoftDeleteMixin:
     """Soft delete: rows are marked as deleted (tombstones). Every model has it through `Base`."""
 
-    is_deleted: Mapped[bool] = mapped_column(default=False, server_default=false(), sort_order=990)
-    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, default=None, sort_order=991)
+    is_deleted: Mapped[bool] = mapped_column(
+        default=False, server_default=false(), sort_order=990, info=NOT_PERSONAL
+    )
+    deleted_at: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, default=None, sort_order=991, info=NOT_PERSONAL
+    )
 
     def soft_delete(self) -> None:
         self.is_deleted = True
@@ -174,7 +179,11 @@ class TimestampMixin:
     """`created_at` and `updated_at`, set by the ORM and, for raw SQL, by the database."""
 
     created_at: Mapped[datetime] = mapped_column(
-        UTCDateTime, default=utcnow, server_default=func.current_timestamp(), sort_order=980
+        UTCDateTime,
+        default=utcnow,
+        server_default=func.current_timestamp(),
+        sort_order=980,
+        info=NOT_PERSONAL,
     )
     updated_at: Mapped[datetime] = mapped_column(
         UTCDateTime,
@@ -182,6 +191,7 @@ class TimestampMixin:
         onupdate=utcnow,
         server_default=func.current_timestamp(),
         sort_order=981,
+        info=NOT_PERSONAL,
     )
 
 
@@ -189,7 +199,12 @@ class PublicIdMixin:
     """The id in the API. It is a UUIDv7: new ids are the greatest, so the index stays compact."""
 
     public_id: Mapped[str] = mapped_column(
-        String(36), unique=True, index=True, default=new_public_id, sort_order=-1
+        String(36),
+        unique=True,
+        index=True,
+        default=new_public_id,
+        sort_order=-1,
+        info=NOT_PERSONAL,
     )
 
 
@@ -201,7 +216,9 @@ class VersionMixin:
     update. Statements built with `update()` must raise the version themselves.
     """
 
-    version: Mapped[int] = mapped_column(default=1, server_default="1", sort_order=982)
+    version: Mapped[int] = mapped_column(
+        default=1, server_default="1", sort_order=982, info=NOT_PERSONAL
+    )
 
     @declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805  # it is called with the class
@@ -238,7 +255,7 @@ class ModelBase(SoftDeleteMixin):
         metadata: ClassVar[MetaData]
         registry: ClassVar["registry"]
 
-    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-2)
+    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-2, info=NOT_PERSONAL)
 
     def __repr__(self) -> str:
         # The public id only: a repr goes into logs, and any other column could be a secret.

@@ -1,10 +1,9 @@
-"""Find the models that belong to users: those whose `owner_id` refers to an account."""
+"""Find the accounts that own the rows of a model: `owner_id` refers to them."""
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from sqlalchemy.orm import Mapper, registry
+from sqlalchemy.orm import Mapper
 
 from mscr.models.account import AccountMixin
 
@@ -20,8 +19,3 @@ def account_of(mapper: Mapper[Any]) -> type[AccountMixin] | None:
     tables = {key.column.table for key in keys}
     owners = (each.class_ for each in mapper.registry.mappers if each.local_table in tables)
     return next((owner for owner in owners if issubclass(owner, AccountMixin)), None)
-
-
-def owned_models(models: registry) -> Iterator[type[Any]]:
-    """Yield the owned models of an application: those of its base's `registry`."""
-    return (mapper.class_ for mapper in models.mappers if account_of(mapper))

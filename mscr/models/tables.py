@@ -10,6 +10,7 @@ from mscr.models.account import AccountMixin
 from mscr.models.audit_event import AuditEventMixin
 from mscr.models.base import ModelBase
 from mscr.models.idempotency_key import IdempotencyKeyMixin
+from mscr.models.personal_data import columns_of, declaration_faults
 from mscr.models.refresh_token import RefreshTokenMixin
 from mscr.models.uniqueness import unique_names
 
@@ -30,15 +31,19 @@ class Tables:
         audit_event: type[AuditEventMixin],
         idempotency_key: type[IdempotencyKeyMixin],
     ) -> None:
-        """Raise `TypeError`, in one line, if models lack columns, constraints or indexes."""
+        """Raise `TypeError`, in one line, if models lack columns, constraints or indexes.
+
+        It also names columns of the users that are not declared as personal data or not.
+        """
         self.user = user
         self.refresh_token = refresh_token
         self.audit_event = audit_event
         self.idempotency_key = idempotency_key
         self._prepared: dict[Any, Any] = {}
         # Report missing columns first: their indexes are missing anyway.
-        if missing := [*self._missing_columns()] or [*self._missing_rules()]:
-            raise TypeError("; ".join(missing))
+        faults = [*self._missing_columns()] or [*self._missing_rules(), *self._undeclared()]
+        if faults:
+            raise TypeError("; ".join(faults))
         self.metadata = user.metadata
 
     def prepared(self, make: Callable[["Tables"], T]) -> T:
@@ -75,6 +80,15 @@ class Tables:
         yield from self._no_user_key(self.idempotency_key)
         if self.audit_event.metadata is not self.user.metadata:
             yield f"{self.audit_event.__name__} and {self.user.__name__} have different MetaData"
+
+    def _undeclared(self) -> Iterator[str]:
+        """Yield columns of the users that the deletion of an account would not erase.
+
+        Tests check the other tables (`mscr.testing.route_checks.deletion`): their models may not be
+        imported yet.
+        """
+        columns = columns_of(self.user)
+        yield from declaration_faults(self.user.__name__, columns, every_column=True)
 
     def _no_user_key(self, model: type[ModelBase]) -> Iterator[str]:
         users = self.user.__table__

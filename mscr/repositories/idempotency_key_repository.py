@@ -53,9 +53,6 @@ class IdempotencyKeyRepository(BaseRepository[IdempotencyKeyMixin]):
         await self.session.delete(key)
         await self.flush()
 
-    async def delete_owned(self, user_id: int) -> None:
-        await self.session.execute(delete(self.model).where(self.model.user_id == user_id))
-
     async def delete_expired(self, *, before: datetime, batch: int) -> int:
         """Remove keys that expired before the given time, at most `batch` of them."""
         expired = select(self.model.id).where(self.model.expires_at < before).limit(batch)

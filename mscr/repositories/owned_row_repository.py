@@ -1,28 +1,49 @@
-from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import registry
+from typing import Any
 
-from mscr.models.base import utcnow
-from mscr.models.ownership import owned_models
+from sqlalchemy import ColumnElement, Table, delete, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mscr.models.account_rows import AccountRows, Keys
+from mscr.models.personal_data import erased_values
+from mscr.models.tables import Tables
 
 
 class OwnedRowRepository:
-    """The rows of all models that belong to a user: those with the user's `owner_id`."""
+    """The rows of all tables that belong to an account, or refer to it.
 
-    def __init__(self, session: AsyncSession, models: registry) -> None:
-        """`models` is the registry of the application's base."""
+    The foreign keys decide, so a new table needs no change here.
+    """
+
+    def __init__(self, session: AsyncSession, tables: Tables) -> None:
         self.session = session
-        self._models = models
+        self._found = tables.prepared(AccountRows)
 
-    async def soft_delete(self, owner_id: int) -> None:
-        """Soft-delete all rows of a user, with one statement a model.
+    async def delete(self, user_id: int) -> None:
+        """Delete the rows that belong to the account, and erase its personal data in others.
 
-        The registry lists the models, so a new one needs no change here.
+        One statement a table. The rows are deleted for good, soft-deleted ones too: nobody is left
+        to restore them.
         """
-        for model in owned_models(self._models):
-            raised = {"version": model.version + 1} if hasattr(model, "version") else {}
-            await self.session.execute(
-                update(model)
-                .where(model.owner_id == owner_id, model.is_deleted.is_(False))
-                .values(is_deleted=True, deleted_at=utcnow(), **raised)
-            )
+        found = self._found
+        for table in found.kept:
+            if values := erased_values(dict(table.c.items()), table.c):
+                if "version" in table.c:
+                    values["version"] = table.c.version + 1
+                rows = self._rows(table, found.kept, user_id)
+                await self.session.execute(update(table).where(rows).values(values))
+        for table in reversed([*found.deleted]):
+            rows = self._rows(table, found.deleted, user_id)
+            await self.session.execute(delete(table).where(rows))
+
+    def _rows(self, table: Table, keys: Keys, user_id: int) -> ColumnElement[bool]:
+        """Return the condition of the rows that refer to the account, directly or by others."""
+        if table is self._found.users:
+            return table.c.id == user_id
+        conditions = []
+        for key in keys[table]:
+            # Not EXISTS: databases read IN from the index of the foreign key.
+            columns: Any = tuple_(*key.columns) if len(key.columns) > 1 else key.columns[0]
+            referred = select(*(element.column for element in key.elements))
+            owner = self._rows(key.referred_table, keys, user_id)
+            conditions.append(columns.in_(referred.where(owner)))
+        return or_(*conditions)

@@ -82,15 +82,6 @@ class RefreshTokenRepository(ConnectionMixin, BaseRepository[RefreshTokenMixin])
             .execution_options(synchronize_session=False)
         )
 
-    async def forget_clients(self, user_id: int) -> None:
-        """Delete the personal data of the user's sessions: addresses and user agents."""
-        await self.session.execute(
-            update(self.model)
-            .where(self.model.user_id == user_id)
-            .values(address=None, user_agent=None)
-            .execution_options(synchronize_session=False)
-        )
-
     async def rotate(
         self,
         family_id: int,

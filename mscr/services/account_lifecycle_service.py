@@ -24,7 +24,8 @@ class AccountLifecycleService(Generic[AccountType]):
     """A user's own account, and its administration.
 
     The model has a `VersionMixin`. A subclass names `administrators`: accounts whose columns have
-    these values. It overrides `erase` to decide what the deletion of an account erases.
+    these values. The deletion of an account erases the columns that its models declare as personal;
+    a subclass overrides `erase` for more.
     """
 
     administrators: ClassVar[Mapping[str, Any]]
@@ -56,7 +57,7 @@ class AccountLifecycleService(Generic[AccountType]):
     async def delete_account(
         self, user_id: int, password: str, client: Client, preconditions: Preconditions
     ) -> None:
-        """Delete the account and all rows with its `owner_id`, and erase its personal data.
+        """Delete the account and all rows that belong to it, and erase its personal data.
 
         Raises `WrongPasswordError`, `TooManyRequestsError` and `LastAdministratorError`.
         """
@@ -65,10 +66,10 @@ class AccountLifecycleService(Generic[AccountType]):
         await self._delete(known, preconditions)
 
     async def erase(self, user: AccountType) -> None:
-        """Override this: erase the personal data of a locked account in columns of your own.
+        """Override this to erase what no declaration names: a file, a copy in another table.
 
-        Delete what else belongs to it, too. Rows with its `owner_id` are deleted afterwards, and
-        the kit erases its own columns. Do not commit. It runs again after a deadlock.
+        It is called with the locked account, before its personal columns are erased, and what
+        belongs to it is deleted. Do not commit. It runs again after a deadlock.
         """
 
     # Retried after a deadlock: it locks all rows of the account, in no fixed order.

@@ -142,10 +142,6 @@ class RefreshTokenService:
         """Record that the password was proved again. The calling service commits."""
         await self.repo.mark_authenticated(session_id, _now())
 
-    async def forget_clients(self, user_id: int) -> None:
-        """Delete personal data from the user's sessions. The calling service commits."""
-        await self.repo.forget_clients(user_id)
-
     async def _audit_ended(self, sessions: Sequence[str], owner: str, new_session: str) -> None:
         for session in sessions:
             parties = Parties.owner(owner, new_session, ended_session=session)

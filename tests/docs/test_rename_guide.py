@@ -36,7 +36,7 @@ branch_labels = depends_on = None
 
 """
 ME = "/api/v1/users/me"
-OLD_COLUMN = "    full_name: Mapped[str | None] = mapped_column(String(200))\n"
+OLD_COLUMN = "    full_name: Mapped[str | None] = mapped_column(String(200), info=PERSONAL)\n"
 PATIENCE_SECONDS = 60
 
 

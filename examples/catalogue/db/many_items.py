@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mscr.services.account_deletion_service import UNUSABLE_PASSWORD_HASH
+from mscr.models.account import UNUSABLE_PASSWORD_HASH
 
 # Rows in one statement, which must end before DATABASE_STATEMENT_TIMEOUT_SECONDS.
 BATCH: Final = 10_000

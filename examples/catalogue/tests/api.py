@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from httpx2 import Response
-
 from examples.catalogue.models import UserRole
 from mscr.testing.api import Account
 from mscr.testing.api import Api as KitApi
@@ -18,12 +16,6 @@ class Api(KitApi):
         assert response.status_code == 201, response.text
         created: dict[str, Any] = response.json()["data"]
         return created
-
-    async def delete_account(self, account: Account, password: str) -> Response:
-        body = {"password": password}
-        return await self.client.request(
-            "DELETE", "/api/v1/users/me", json=body, headers=account.headers
-        )
 
     async def titles(self, path: str, caller: Account) -> list[str]:
         """Return the titles that a list of items shows."""

@@ -34,7 +34,7 @@ async def test_a_deletion_erases_the_affiliation(api: Api, database: Database) -
     leaver = account_of(BODY["email"], PASSWORD, registered)
     before = str(await all_rows(database))
 
-    deleted = await api.delete_account(leaver, leaver.password)
+    deleted = await api.delete_account(leaver)
 
     assert deleted.status_code == 204
     assert "City Library" in before

@@ -127,7 +127,7 @@ async def test_nothing_is_created_for_a_concurrently_deleted_account(
 ) -> None:
     """AZ5."""
     account = await api.register()
-    await api.delete_account(account, account.password)
+    await api.delete_account(account)
     async with database.read_sessions() as session:
         user = (await session.scalars(select(User).filter_by(public_id=account.public_id))).one()
     unknown = dict.fromkeys(("iss", "aud", "sid", "jti"), "")

@@ -8,6 +8,7 @@ from mscr.testing.route_checks.access import AccessChecks
 from mscr.testing.route_checks.answers import AnswerChecks
 from mscr.testing.route_checks.bodies import BodyChecks, BodyLimitChecks
 from mscr.testing.route_checks.client_documents import ClientDocumentChecks
+from mscr.testing.route_checks.deletion import DeletionChecks
 from mscr.testing.route_checks.documents import DocumentChecks
 from mscr.testing.route_checks.errors import ErrorChecks
 from mscr.testing.route_checks.records import RecordChecks
@@ -35,3 +36,6 @@ class TestDocument(DocumentChecks): ...
 
 
 class TestDocumentForClients(ClientDocumentChecks): ...
+
+
+class TestDeletion(DeletionChecks): ...

@@ -15,10 +15,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from examples.catalogue.core.permissions import allows
 from examples.catalogue.db.session import Database
 from examples.catalogue.models.article import Article
-from examples.catalogue.models.base import Base
 from examples.catalogue.models.item import Item
 from examples.catalogue.models.note import Note
 from examples.catalogue.models.order import Order
+from examples.catalogue.models.tables import TABLES
 from examples.catalogue.models.tag import Tag
 from examples.catalogue.models.user import User
 from examples.catalogue.repositories.user_repository import UserRepository
@@ -28,7 +28,7 @@ from mscr.core.exceptions import UnauthorizedError
 from mscr.core.security.jwt import TokenClaims
 from mscr.core.security.principal import Principal
 from mscr.endpoints.callers import get_principal
-from mscr.models.ownership import owned_models
+from mscr.models.account_rows import AccountRows
 from mscr.repositories.owned_repository import OwnedRepository
 from mscr.repositories.owned_row_repository import OwnedRowRepository
 from mscr.testing.api import Account
@@ -49,7 +49,7 @@ async def deletion_of(account: Account, database: Database) -> AsyncIterator[Non
         user = await users.lock(public_id=account.public_id)
         assert user is not None
         await users.soft_delete(user)
-        await OwnedRowRepository(session, Base.registry).soft_delete(user.id)
+        await OwnedRowRepository(session, TABLES).delete(user.id)
         yield
 
 
@@ -118,7 +118,8 @@ async def test_a_row_that_no_user_owns_needs_no_living_user(api: Api, database: 
     account = await api.register()
     async with deletion_of(account, database):
         pass
-    assert set(owned_models(Base.registry)) == OWNED
+    owned = {table for table in TABLES.prepared(AccountRows).deleted if "owner_id" in table.c}
+    assert {model.__table__ for model in OWNED} == owned
     async with database.read_sessions() as session:
         user_id = (await session.scalars(select(User.id))).one()
         badges: OwnedRepository[Any] = OwnedRepository(cast("Any", Badge), session)

@@ -12,6 +12,7 @@ from mscr.models.account import AccountMixin, unique_email
 from mscr.models.audit_event import AuditEventMixin, audit_indexes
 from mscr.models.base import NAMING_CONVENTION, ModelBase
 from mscr.models.idempotency_key import IdempotencyKeyMixin
+from mscr.models.personal_data import NOT_PERSONAL, PERSONAL
 from mscr.models.refresh_token import RefreshTokenMixin
 from mscr.models.tables import Tables
 
@@ -86,8 +87,22 @@ def test_two_applications_have_their_own_tables_in_one_process() -> None:
             "Person has no unique constraint or index of email_key",
         ),
         (
-            {"Person": {"public_id": lambda: mapped_column(String)}},
+            {"Person": {"public_id": lambda: mapped_column(String, info=NOT_PERSONAL)}},
             "Person has no unique constraint or index of public_id",
+        ),
+        (
+            {"Person": {"phone": lambda: mapped_column(String)}},
+            (
+                "Person.phone is declared neither personal nor not personal: "
+                "add info=PERSONAL or info=NOT_PERSONAL to the column"
+            ),
+        ),
+        (
+            {"Person": {"phone": lambda: mapped_column(String, nullable=False, info=PERSONAL)}},
+            (
+                "Person.phone is personal, and cannot be null: "
+                "declare what replaces it, by info=erased_as(...)"
+            ),
         ),
         (
             {"Key": {"__table_args__": (UniqueConstraint("user_id", "key_digest"),)}},

@@ -8,7 +8,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from examples.catalogue.db.session import Database
-from examples.catalogue.models.base import Base
 from examples.catalogue.models.item import Item
 from examples.catalogue.models.tables import TABLES
 from examples.catalogue.models.user import User
@@ -17,7 +16,6 @@ from mscr.core.idempotency import KeyScope
 from mscr.endpoints.database import DbSession
 from mscr.models.base import utcnow
 from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
-from mscr.repositories.owned_row_repository import OwnedRowRepository
 from mscr.testing.databases import on_postgresql
 from mscr.testing.problems import problem
 
@@ -42,8 +40,7 @@ async def test_each_change_raises_the_version_by_one(
     await items.update(item, title="Changed")
     await items.commit()
     versions.append(await version(database))
-    # A bulk statement raises it too.
-    await OwnedRowRepository(session, Base.registry).soft_delete(item.owner_id)
+    await items.soft_delete(item)
     await items.commit()
     versions.append(await version(database))
     await items.restore((await session.scalars(select(Item))).one())
