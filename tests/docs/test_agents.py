@@ -35,7 +35,7 @@ async def test_deletion(api: Api, database: Database) -> None:
         "DELETE", "/api/v1/users/me", json={"password": owner.password}, headers=owner.headers
     )
     async with database.read_sessions() as session:
-        assert (await session.scalars(select(Note.is_deleted))).all() == [True]
+        assert (await session.scalars(select(Note.id))).all() == []
 """
 
 
