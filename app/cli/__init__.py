@@ -17,6 +17,7 @@ from mscr.cli import (
     migrations,
     openapi,
     routes,
+    scaffolding,
     server,
     sessions,
 )
@@ -38,5 +39,6 @@ app = command_line(
     routes.commands,
     openapi.commands,
     configuration.commands,
+    scaffolding.commands,
     about="Run, look after and inspect this application.",
 )

@@ -32,6 +32,7 @@ KIT_LAYERS: Final = (
     "testing",
     "checks",
     "cli",
+    "scaffold",
     "main",
     "routers",
     "endpoints",

@@ -11,6 +11,7 @@ from mscr.checks.houses import KIT
 # The purpose of each room. The picture shows the rooms in this order.
 ROOMS: Final[Mapping[str, str]] = {
     "cli": "the commands of cli.py",
+    "scaffold": "changes of the project's own files",
     "server": "the HTTP server: limits, draining",
     "main": "assembles the application",
     "http": "middleware, errors, OpenAPI, parameters",

@@ -1,0 +1,1 @@
+"""Changes of a project's own files: the example that leaves, and the project's name."""
