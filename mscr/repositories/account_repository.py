@@ -1,6 +1,6 @@
 """Look up, create and update the accounts that log in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import select, update
@@ -34,8 +34,14 @@ class AccountRepository(ConnectionMixin, BaseRepository[AccountType]):
         filters = {name: filter_by_name(mapper, name) for name in request.filters}
         return await self._paginate(self._select(), request, columns, filters)
 
-    async def create_user(self, *, email: str, **values: Any) -> AccountType:
-        """Add an account. Raise `EmailTakenError` if the address or the `public_id` is taken.
+    async def create_account(self, *, email: str, **values: Any) -> AccountType:
+        """Add an account, without a commit. Override it to add what each account begins with.
+
+        Registrations, by mail or not, and `create-user` call it, in the transaction that they
+        commit. `values` are the other fields of the registration, as columns.
+
+        Raise `EmailTakenError` if the address or the `public_id` is taken, and the error of
+        `unique_errors` for another duplicate.
 
         Two parallel requests may both find the address free: the unique index then refuses the
         second one, with the same error. A taken `public_id` means that another request has created
@@ -45,8 +51,20 @@ class AccountRepository(ConnectionMixin, BaseRepository[AccountType]):
             raise EmailTakenError
         names = unique_names(self.model)
         identities = (names[("email_key",)], names[("public_id",)])
-        async with self._refusing(dict.fromkeys(identities, EmailTakenError)):
+        taken = {**self.unique_errors, **dict.fromkeys(identities, EmailTakenError)}
+        async with self._refusing(taken):
             return await self.create(email=email, email_key=email_key(email), **values)
+
+    async def require_free(self, values: Mapping[str, Any]) -> None:
+        """Raise the error of `unique_errors` if a living account has one of these values.
+
+        Call it before slow work, and before a mail: `create_account` would refuse them later.
+        """
+        for columns, name in unique_names(self.model).items():
+            wanted: dict[str, Any] = {column: values.get(column) for column in columns}
+            is_given = name in self.unique_errors and None not in wanted.values()
+            if is_given and await self.exists(**wanted):
+                raise self.unique_errors[name]
 
     async def lock_active(self, **equal: Any) -> Sequence[int]:
         """Lock the active accounts whose columns equal the given values. Return their ids.

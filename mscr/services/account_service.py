@@ -39,13 +39,14 @@ class AccountService(Generic[AccountType]):
     async def create(self, data: Registration, **columns: Any) -> AccountType:
         """Create an account with the fields of `data` and these columns.
 
-        Raises `EmailTakenError`, and `ValidationFailedError` for the password.
+        Raises `EmailTakenError`, errors of the repository's `unique_errors`, and
+        `ValidationFailedError` for the password.
         """
         self._policy.check(data.password, field="password")
         self._policy.check_context(data.password, field="password", context=self._context(data))
         columns = {**data.model_dump(exclude={"password"}), **columns}
         password_hash = await self._passwords.hash(data.password)
-        user = await self.user_repo.create_user(password_hash=password_hash, **columns)
+        user = await self.user_repo.create_account(password_hash=password_hash, **columns)
         await self._audit.record(AuditAction.CREATE_USER, Parties(account=user.public_id))
         await self.user_repo.commit()
         return user

@@ -49,7 +49,7 @@ async def add_demo_accounts(
     hashes = await _hashes(accounts, settings, on_step)
     try:
         created = [
-            await users.create_user(
+            await users.create_account(
                 email=account.email, password_hash=password_hash, **account.columns
             )
             for account, password_hash in zip(accounts, hashes, strict=True)

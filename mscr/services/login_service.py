@@ -5,7 +5,12 @@ from datetime import datetime
 from typing import Generic
 
 from mscr.core.client import Client
-from mscr.core.exceptions import EmailTakenError, UnauthorizedError, ValidationFailedError
+from mscr.core.exceptions import (
+    ConflictError,
+    EmailTakenError,
+    UnauthorizedError,
+    ValidationFailedError,
+)
 from mscr.core.security.password import normalize
 from mscr.core.security.principal import Principal
 from mscr.core.security.refresh_token import IssuedTokens
@@ -46,34 +51,32 @@ class LoginService(Generic[AccountType]):
         """Create an account and its first session.
 
         Fields of `data` other than the password become columns of the user, by name. `context` is
-        the texts that the password must not consist of. Raises `EmailTakenError`,
-        `ValidationFailedError` for the password, and what the limiter and the hashing pool raise.
+        the texts that the password must not consist of. Raises `EmailTakenError`, errors of the
+        repository's `unique_errors`, `ValidationFailedError` for the password, and what the limiter
+        and the hashing pool raise.
         """
         self._credentials.check_new(data.password, field="password", context=context)
         account = email_key(data.email)
         await self._credentials.count_attempt(AuditAction.REGISTER, account, client)
         try:
-            user = await self.create_account(data, client)
-        except EmailTakenError as error:
+            user = await self._create(data, client)
+        except ConflictError as error:
             await self._audit.refuse(AuditAction.REGISTER, error.code, NOBODY)
             raise
         tokens = await self._sessions.start_family(user, client, AuditAction.REGISTER)
         await self.user_repo.commit()
         return tokens
 
-    async def create_account(self, data: Registration, client: Client) -> AccountType:
-        """Add the account, without a commit. Override it to add what belongs to a new account.
-
-        Raises `EmailTakenError`.
-        """
+    async def _create(self, data: Registration, client: Client) -> AccountType:
         if await self.user_repo.find_by_email(data.email):
             raise EmailTakenError
+        profile = data.model_dump(exclude={"password"})
+        await self.user_repo.require_free(profile)
         # Hashing takes longer than any query: hold no connection meanwhile.
         await self.user_repo.release()
         password_hash = await self._credentials.hash_new(data.password)
         await self._credentials.forgive(data.email, client)
-        profile = data.model_dump(exclude={"password"})
-        return await self.user_repo.create_user(**profile, password_hash=password_hash)
+        return await self.user_repo.create_account(**profile, password_hash=password_hash)
 
     async def login(self, data: LoginRequest, client: Client) -> IssuedTokens:
         """Start a session. Raises `InvalidCredentialsError`, like `authenticate`."""

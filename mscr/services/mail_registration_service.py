@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol
 from uuid_utils.compat import uuid7
 
 from mscr.core.client import Client
-from mscr.core.exceptions import EmailTakenError, InvalidRegistrationTokenError
+from mscr.core.exceptions import ConflictError, EmailTakenError, InvalidRegistrationTokenError
 from mscr.core.security.registration_token import PendingRegistration, RegistrationTokenCodec
 from mscr.mail.message import Mail
 from mscr.models.audit_event import AuditAction
@@ -62,11 +62,18 @@ class MailRegistrationService(Generic[AccountType]):
 
         Both take the same time, and nothing that is returned or raised differs, against account
         enumeration. `context` is the texts that the password must not consist of. Raises
-        `ValidationFailedError` for the password, and what the limiter and the hashing pool raise.
+        `ValidationFailedError` for the password, errors of the repository's `unique_errors`, which
+        do not depend on the address, and what the limiter and the hashing pool raise.
         """
         self._credentials.check_new(data.password, field="password", context=context)
         # Never reset here: the count also limits how many mails can be sent to an address.
         await self._credentials.count_attempt(AuditAction.REGISTER, email_key(data.email), client)
+        try:
+            # Before the address is looked up: the response must not depend on it.
+            await self.user_repo.require_free(data.model_dump(exclude={"email", "password"}))
+        except ConflictError as error:
+            await self._audit.refuse(AuditAction.REGISTER, error.code, NOBODY)
+            raise
         owner = await self.user_repo.find_by_email(data.email)
         await self.user_repo.release()
         token = await self._issue(data)
@@ -83,15 +90,16 @@ class MailRegistrationService(Generic[AccountType]):
     async def confirm(self, token: str, client: Client) -> AccountType:
         """Create the account of a mailed token, once, without logging in.
 
-        Raises `InvalidRegistrationTokenError`, and `EmailTakenError`, which reveals the account
-        only to somebody who can read mail to its address.
+        Raises `InvalidRegistrationTokenError`, errors of the repository's `unique_errors`, and
+        `EmailTakenError`, which reveals the account only to somebody who can read mail to its
+        address.
         """
         await self._credentials.count_attempt_of_nobody(AuditAction.REGISTER, client)
         try:
             registration = self._tokens.read(token, self._pending)
             await self._credentials.forgive(registration.email, client)
             user = await self._create(registration)
-        except (EmailTakenError, InvalidRegistrationTokenError) as error:
+        except (ConflictError, InvalidRegistrationTokenError) as error:
             await self._audit.refuse(AuditAction.REGISTER, error.code, NOBODY)
             raise
         await self._audit.record(AuditAction.REGISTER, Parties.owner(user.public_id))
@@ -115,4 +123,4 @@ class MailRegistrationService(Generic[AccountType]):
         if earlier is not None and earlier.is_deleted:
             # Otherwise an old mail would bring back an account that its user has deleted.
             raise InvalidRegistrationTokenError
-        return await self.user_repo.create_user(**registration.model_dump())
+        return await self.user_repo.create_account(**registration.model_dump())

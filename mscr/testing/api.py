@@ -132,8 +132,7 @@ class Api:
 
     async def delete_account(self, account: Account) -> Response:
         headers, body = account.headers, {"password": account.password}
-        path = "/api/v1/users/me"
-        return await self.client.request("DELETE", path, json=body, headers=headers)
+        return await self.client.request("DELETE", self.me_path, json=body, headers=headers)
 
     async def refresh(self, refresh_token: str) -> Response:
         body = {"refresh_token": refresh_token}

@@ -40,9 +40,9 @@ class MailApi(Api):
         **more: Any,
     ) -> Response:
         """Send the first step with a fixed request id, which otherwise differs in each response."""
-        body = {"email": email, "password": password, **more}
+        _, body = self.registration(email, password)
         fixed = {"X-Request-ID": "the-same-for-all", **(headers or {})}
-        return await self.client.post(REGISTER, json=body, headers=fixed)
+        return await self.client.post(REGISTER, json={**body, **more}, headers=fixed)
 
     async def mail_for(self, email: str, **request: Any) -> Delivery:
         """Send the first step and return the mail that arrives."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from mscr.core.exceptions import InvalidRegistrationTokenError
 from mscr.core.security.encryption import DecryptionError, EncryptionService
@@ -29,13 +30,24 @@ PendingT = TypeVar("PendingT", bound=PendingRegistration)
 
 
 def pending_registration(schema: type[BaseModel]) -> type[PendingRegistration]:
-    """Return the class for registrations of `schema`: all its fields, with the password hashed."""
+    """Return the class for registrations of `schema`: all its fields, with the password hashed.
+
+    A field has its default: a link from before the field was added is still valid.
+    """
     fields: dict[str, Any] = {
-        name: (field.rebuild_annotation(), Field(repr=False))
+        name: (field.rebuild_annotation(), _hidden(field))
         for name, field in schema.model_fields.items()
         if name != "password" and name not in PendingRegistration.model_fields
     }
     return create_model("PendingRegistration", __base__=PendingRegistration, **fields)
+
+
+def _hidden(field: FieldInfo) -> Any:
+    if field.is_required():
+        return Field(repr=False)
+    if field.default_factory is not None:
+        return Field(default_factory=field.default_factory, repr=False)
+    return Field(field.default, repr=False)
 
 
 class _Expiry(BaseModel):

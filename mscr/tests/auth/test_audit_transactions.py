@@ -49,7 +49,7 @@ async def stored(database: Database) -> tuple[int, list[str | None]]:
 
 
 async def add_user(users: UserRepository) -> None:
-    await users.create_user(email="ada@example.com", password_hash="!")
+    await users.create_account(email="ada@example.com", password_hash="!")
 
 
 async def test_a_refusal_does_not_commit_half_finished_work(

@@ -61,7 +61,8 @@ def test_input_that_is_not_utf_8_is_one_line(cli: Cli) -> None:
 
 
 async def test_a_created_user_can_log_in(both: Cli, client: AsyncClient) -> None:
-    finished = create(both, "Ada@Example.com", "--full-name=Ada Lovelace")
+    fields = ("--full-name=Ada Lovelace", "--affiliation=The library")
+    finished = create(both, "Ada@Example.com", *fields)
 
     assert finished.returncode == 0
     body = {"email": "ada@example.com", "password": PASSWORD}
@@ -69,7 +70,7 @@ async def test_a_created_user_can_log_in(both: Cli, client: AsyncClient) -> None
     assert response.status_code == 200
     (user,) = both.json("list-users")["users"]
     assert user["email"] == "Ada@Example.com"
-    assert user["full_name"] == "Ada Lovelace"
+    assert (user["full_name"], user["affiliation"]) == ("Ada Lovelace", "The library")
     assert user["role"] == "user"
     assert user["public_id"] in finished.stdout
 
@@ -190,6 +191,7 @@ def test_on_a_terminal_it_prompts_and_hides_the_password(cli: Cli) -> None:
     answers = {
         "Email": "ada@example.com",
         "Full name": "Ada",
+        "Affiliation": "",
         "Password": PASSWORD,
         "Repeat": PASSWORD,
     }
@@ -205,6 +207,7 @@ def test_on_a_terminal_it_prompts_and_hides_the_password(cli: Cli) -> None:
 def test_on_a_terminal_a_mistyped_repetition_is_prompted_again(cli: Cli) -> None:
     answers = {
         "Full name": "",
+        "Affiliation": "",
         "Password": PASSWORD,
         "Repeat": OTHER_PASSWORD,
         "do not match.*Password": PASSWORD,

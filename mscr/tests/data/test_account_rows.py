@@ -21,25 +21,20 @@ from mscr.services.account_deletion_service import AccountDeletionService
 from mscr.services.audit_event_service import AuditTrail
 from mscr.testing.api import Account, Api
 from mscr.testing.example_rows import ExampleRows
-from mscr.tests.support.accounts import TABLES, Base, Bill, BillLine, Letter, Person
+from mscr.tests.support.accounts import TABLES, Base, Bill, BillLine, Letter, Person, people_at
 
 
 @pytest.fixture
 async def people(settings: Settings, empty_url: str) -> AsyncIterator[Database]:
-    """Yield a database with the tables of `mscr.tests.support.accounts`."""
-    url = {"DATABASE_URL": empty_url}
-    database = Database(settings.model_copy(update=url), TABLES, search_columns=lambda _: ())
-    async with database.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-    yield database
-    await database.close()
+    async with people_at(settings, empty_url) as database:
+        yield database
 
 
 async def rows_of(email: str, people: Database) -> ExampleRows:
     """Create an account, with a row in each of its tables."""
     async with people.sessions() as session:
         users = AccountRepository(Person, session)
-        await users.create_user(email=email, password_hash="$argon2id$", handle=email)
+        await users.create_account(email=email, password_hash="$argon2id$", handle=email)
         await users.commit()
     rows = ExampleRows(Api(None, people), people, Account(email, "", {}))  # type: ignore[arg-type]  # sends nothing
     await rows.insert()

@@ -172,7 +172,7 @@ async def test_a_refused_account_keeps_the_earlier_work_of_its_transaction(
     users, items = UserRepository(session), ItemRepository(session)
     await items.create(owner_id=owner.id, title="Kept")
     with pytest.raises(EmailTakenError):
-        await users.create_user(email="b@x.org", password_hash="!", public_id=owner.public_id)
+        await users.create_account(email="b@x.org", password_hash="!", public_id=owner.public_id)
     await users.commit()
 
     assert await titles(database) == ["Kept"]

@@ -1,8 +1,10 @@
 """An application with tables that refer to accounts in every way, without migrations."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
 from enum import Enum as PyEnum
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import (
     JSON,
@@ -17,6 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from mscr.core.config import Settings
+from mscr.core.exceptions import ConflictError
+from mscr.db.session import Database
 from mscr.models.account import AccountMixin, unique_email
 from mscr.models.audit_event import AuditEventMixin, audit_indexes
 from mscr.models.base import (
@@ -31,6 +36,8 @@ from mscr.models.idempotency_key import IdempotencyKeyMixin
 from mscr.models.personal_data import NOT_PERSONAL, PERSONAL, erased_as
 from mscr.models.refresh_token import RefreshTokenMixin
 from mscr.models.tables import Tables
+from mscr.queries.integrity import UniqueErrors
+from mscr.repositories.account_repository import AccountRepository
 
 
 class Base(ModelBase, DeclarativeBase):
@@ -150,4 +157,30 @@ class BillLine(Base):
     amount: Mapped[int]
 
 
+class HandleTakenError(ConflictError):
+    code = "handle_taken"
+
+
+class PersonRepository(AccountRepository[Person]):
+    model = Person
+    unique_errors: ClassVar[UniqueErrors] = {"uq_people_handle": HandleTakenError}
+
+    async def create_account(self, *, email: str, **values: Any) -> Person:
+        """Add the account with a bill."""
+        person = await super().create_account(email=email, **values)
+        self.session.add(Bill(payer_id=person.id, country="NO", terms="none"))
+        return person
+
+
 TABLES: Final = Tables(user=Person, refresh_token=Login, audit_event=Event, idempotency_key=Key)
+
+
+@asynccontextmanager
+async def people_at(settings: Settings, url: str) -> AsyncIterator[Database]:
+    """Yield an empty database with these tables."""
+    changed = settings.model_copy(update={"DATABASE_URL": url})
+    database = Database(changed, TABLES, search_columns=lambda _: ())
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    yield database
+    await database.close()

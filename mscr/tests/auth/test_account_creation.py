@@ -1,0 +1,211 @@
+"""Fields of a registration that are unique, and rows that are created with an account."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from examples.catalogue.core.config import Settings
+from mscr.collaborators import kit_collaborators
+from mscr.core.client import Client, Origin
+from mscr.core.exceptions import EmailTakenError
+from mscr.core.security.registration_token import pending_registration
+from mscr.db.session import Database
+from mscr.mail.message import Mail
+from mscr.repositories.audit_event_repository import AuditEventRepository
+from mscr.repositories.refresh_token_repository import RefreshTokenRepository
+from mscr.schemas.base import Email, Password, RequestSchema
+from mscr.services.account_service import AccountService
+from mscr.services.audit_event_service import AuditTrail
+from mscr.services.credential_service import CredentialService
+from mscr.services.login_service import LoginService
+from mscr.services.mail_registration_service import MailRegistrationService
+from mscr.services.refresh_token_service import RefreshTokenService
+from mscr.testing.api import PASSWORD
+from mscr.tests.support.accounts import (
+    TABLES,
+    Bill,
+    Event,
+    HandleTakenError,
+    Person,
+    PersonRepository,
+    people_at,
+)
+
+CLIENT = Client("192.0.2.1", None)
+
+
+class Registration(RequestSchema):
+    email: Email
+    password: Password
+    handle: str
+    nickname: str | None = None
+
+
+def registration(email: str, handle: str) -> Registration:
+    return Registration(email=email, password=PASSWORD, handle=handle)
+
+
+def no_context(_: Any) -> tuple[str, ...]:
+    return ()
+
+
+class Mails:
+    def link(self, recipient: str, token: str) -> Mail:
+        return Mail(recipient, "link", token)
+
+    def taken(self, recipient: str) -> Mail:
+        return Mail(recipient, "taken", "")
+
+
+class Services:
+    """The ways to an account, in one database session."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.parts = kit_collaborators(settings)
+        self.session = database.sessions()
+        self.users = PersonRepository(self.session)
+        events = AuditEventRepository(self.session, TABLES)
+        origin = Origin(CLIENT, "test")
+        self.audit = AuditTrail(events, origin, requests=self.parts["requests"])
+        self.credentials = CredentialService(
+            self.users,
+            self.audit,
+            passwords=self.parts["passwords"],
+            policy=self.parts["password_policy"],
+            attempts=self.parts["attempts"],
+        )
+        self.posted: list[Mail] = []
+
+    async def register(self, data: Registration) -> None:
+        sessions = RefreshTokenService(
+            RefreshTokenRepository(self.session, TABLES),
+            self.audit,
+            codec=self.parts["refresh_tokens"],
+            parallel_uses=self.parts["parallel_uses"],
+            access_tokens=self.parts["access_tokens"],
+            requests=self.parts["requests"],
+            settings=self.parts["settings"],
+        )
+        login = LoginService(self.users, self.credentials, sessions, self.audit, context=no_context)
+        await login.register(data, CLIENT, context=())
+
+    @property
+    def by_mail(self) -> MailRegistrationService[Person]:
+        return MailRegistrationService(
+            self.users,
+            self.credentials,
+            self.audit,
+            tokens=self.parts["registrations"],
+            pending=pending_registration(Registration),
+            mails=Mails(),
+            post=self.posted.append,
+        )
+
+    async def register_by_mail(self, data: Registration) -> None:
+        await self.by_mail.request(data, CLIENT, context=())
+        await self.by_mail.confirm(self.posted[-1].text, CLIENT)
+
+    async def create(self, data: Registration) -> None:
+        accounts = AccountService(
+            self.users,
+            self.audit,
+            passwords=self.parts["passwords"],
+            policy=self.parts["password_policy"],
+            context=no_context,
+            administrators={},
+        )
+        await accounts.create(data)
+
+
+Way = Callable[[Services, Registration], Any]
+each_way = pytest.mark.parametrize(
+    "create", [Services.register, Services.register_by_mail, Services.create]
+)
+
+
+@pytest.fixture
+async def people(settings: Settings, empty_url: str) -> AsyncIterator[Database]:
+    async with people_at(settings, empty_url) as database:
+        yield database
+
+
+@pytest.fixture
+async def services(people: Database, settings: Settings) -> AsyncIterator[Services]:
+    made = Services(people, settings)
+    with closing(made.parts["passwords"]):
+        async with made.session:
+            yield made
+
+
+async def stored(people: Database) -> tuple[list[str], int, list[str | None]]:
+    """Return the handles of all people, the number of bills, and the reasons of refusals."""
+    async with people.read_sessions() as session:
+        handles = await session.scalars(select(Person.handle).order_by(Person.id))
+        bills = await session.scalar(select(func.count()).select_from(Bill))
+        refused = await session.scalars(select(Event.reason).where(Event.outcome == "failure"))
+        return [*handles], bills or 0, [*refused]
+
+
+@each_way
+async def test_rows_of_a_new_account_are_created_with_it(
+    services: Services, people: Database, create: Way
+) -> None:
+    await create(services, registration("ada@example.com", "ada"))
+
+    assert await stored(people) == (["ada"], 1, [])
+
+
+@each_way
+async def test_a_taken_value_is_the_error_of_its_index(
+    services: Services, people: Database, create: Way
+) -> None:
+    await create(services, registration("ada@example.com", "ada"))
+    with pytest.raises(HandleTakenError):
+        await create(services, registration("eve@example.com", "ada"))
+
+    handles, bills, refused = await stored(people)
+    assert (handles, bills) == (["ada"], 1)
+    assert refused == ([] if create is Services.create else ["handle_taken"])
+
+
+@each_way
+async def test_a_taken_address_creates_no_rows(
+    services: Services, people: Database, create: Way
+) -> None:
+    await create(services, registration("ada@example.com", "ada"))
+    if create is Services.register_by_mail:
+        await services.by_mail.request(registration("ada@example.com", "eve"), CLIENT, context=())
+        assert services.posted[-1].subject == "taken"
+    else:
+        with pytest.raises(EmailTakenError):
+            await create(services, registration("ada@example.com", "eve"))
+
+    assert (await stored(people))[:2] == (["ada"], 1)
+
+
+async def test_a_value_that_is_taken_before_the_link_is_opened_is_refused_then(
+    services: Services, people: Database
+) -> None:
+    await services.by_mail.request(registration("eve@example.com", "ada"), CLIENT, context=())
+    token = services.posted[-1].text
+    await services.create(registration("ada@example.com", "ada"))
+
+    with pytest.raises(HandleTakenError):
+        await services.by_mail.confirm(token, CLIENT)
+
+    assert await stored(people) == (["ada"], 1, ["handle_taken"])
+
+
+async def test_a_taken_value_has_one_response_for_every_address(
+    services: Services, people: Database
+) -> None:
+    """LG3: it is refused before the address is looked up."""
+    await services.create(registration("ada@example.com", "ada"))
+    for email in ("ada@example.com", "new@example.com"):
+        with pytest.raises(HandleTakenError):
+            await services.by_mail.request(registration(email, "ada"), CLIENT, context=())
+
+    assert services.posted == []
