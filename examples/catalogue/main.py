@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from examples.catalogue.core.config import Settings, get_settings
 from examples.catalogue.core.permissions import DESCRIPTIONS, Permission, allows
 from examples.catalogue.db.session import Database, database
-from examples.catalogue.routers import articles, auth, items, notes, orders, tags, users
+from examples.catalogue.routers import articles, auth, boards, items, notes, orders, tags, users
 from mscr.application import fastapi_options, install
 from mscr.collaborators import Collaborators
 from mscr.core.security.access_control import AccessControl
@@ -36,6 +36,7 @@ TAGS: Final = {
     "Notes": "Private notes of a user.",
     "Orders": "The caller's orders, which others may see once they are sent.",
     "Articles": "Texts that everyone reads, without login too.",
+    "Boards": "Boards that their owners share with members.",
     "Audit log": "The audit log, for administrators.",
     "Health": "Health checks for load balancers and orchestrators.",
     "Keys": "The public keys that verify access tokens.",
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
         notes.router,
         orders.router,
         articles.router,
+        boards.router,
         users.router,
         sessions.router,
         audit_event_router(Permission.AUDIT_READ, OwnAction),

@@ -64,9 +64,14 @@ class OwnedQueries:
             return True
         return field in self._stored and not self._stored[field].nullable
 
-    def insert(self, names: frozenset[str]) -> OwnedInsert:
-        """Return the statement that inserts a row with values for these columns."""
+    def insert(self, names: frozenset[str]) -> OwnedInsert | None:
+        """Return the statement that inserts a row, or None if not all values are columns.
+
+        Those of children, for example, are rows of another table.
+        """
         if names not in self._inserts:
+            if names - self._stored.keys():
+                return None
             columns = [self.columns[name] for name in sorted(names)]
             returning = [self._stored[name].label(name) for name in self._returned]
             self._inserts[names] = OwnedInsert(self._model, columns, returning)

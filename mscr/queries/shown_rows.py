@@ -1,11 +1,13 @@
 """Rows as named tuples of the columns that responses show, with related rows as one column."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, Final, Protocol
 
 from pydantic_core import from_json
 from sqlalchemy import (
+    JSON,
     Dialect,
     Label,
     Result,
@@ -19,8 +21,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
 from mscr.db.compiled_statement import row_class
+from mscr.models.base import ExactNumeric, UTCDateTime
 
 
 class ShownRow(Protocol):
@@ -60,18 +64,33 @@ class _NestedRows(TypeDecorator[Sequence[Any]]):
     impl = String
     cache_ok = True
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...], types: tuple[TypeEngine[Any], ...] = ()) -> None:
         super().__init__()
         self.names = names
+        self.types = types
         self._row = row_class(names)
+        # The values of these types differ from what the ORM reads, or between the databases.
+        self._converted = [
+            (number, each)
+            for number, each in enumerate(types)
+            if isinstance(each, ExactNumeric | UTCDateTime)
+        ]
 
-    def process_result_value(
-        self,
-        value: str | None,
-        dialect: Dialect,  # noqa: ARG002  # SQLAlchemy's name
-    ) -> Sequence[Any]:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[Any]:
         new, row = tuple.__new__, self._row
-        return [new(row, values) for values in from_json(value or "[]")]
+        rows = from_json(value or "[]")
+        for number, column_type in self._converted:
+            for values in rows:
+                values[number] = _read(values[number], column_type, dialect)
+        return [new(row, values) for values in rows]
+
+
+def _read(value: Any, column_type: ExactNumeric | UTCDateTime, dialect: Dialect) -> Any:
+    if value is None:
+        return None
+    if isinstance(column_type, UTCDateTime):
+        return column_type.process_result_value(datetime.fromisoformat(value), dialect)
+    return column_type.process_result_value(value, dialect)
 
 
 class _json_arrays(FunctionElement[str]):  # noqa: N801  # it is a function of SQL
@@ -83,22 +102,42 @@ class _json_arrays(FunctionElement[str]):  # noqa: N801  # it is a function of S
 
 @compiles(_json_arrays, "postgresql")
 def _for_postgresql(element: _json_arrays, compiler: SQLCompiler, **options: Any) -> str:
-    columns = compiler.process(element.clauses, **options)
+    # A number of JSON would be read as a float.
+    columns = _columns(element, compiler, (ExactNumeric, "CAST({} AS text)"), **options)
     return f"CAST(coalesce(json_agg(json_build_array({columns})), '[]') AS text)"
 
 
 @compiles(_json_arrays, "sqlite")
 def _for_sqlite(element: _json_arrays, compiler: SQLCompiler, **options: Any) -> str:
-    return f"json_group_array(json_array({compiler.process(element.clauses, **options)}))"
+    # SQLite stores JSON as text, which would become a string in the array.
+    columns = _columns(element, compiler, (JSON, "json({})"), **options)
+    return f"json_group_array(json_array({columns}))"
+
+
+def _columns(
+    element: _json_arrays,
+    compiler: SQLCompiler,
+    wrapped: tuple[type[TypeEngine[Any]], str],
+    **options: Any,
+) -> str:
+    """Return the columns as SQL, those of the wrapped type in its template."""
+    kind, template = wrapped
+    columns = ((each.type, compiler.process(each, **options)) for each in element.clauses)
+    return ", ".join(
+        template.format(column) if isinstance(column_type, kind) else column
+        for column_type, column in columns
+    )
 
 
 def nested_rows(name: str, rows: Select[*tuple[Any, ...]]) -> Label[Sequence[Any]]:
     """Return a column with all rows of a correlated SELECT, in its order, as named tuples.
 
-    It replaces a query for each row (N+1). The columns must have types that JSON can represent.
+    It replaces a query for each row (N+1). The columns must have types that JSON can represent, or
+    `ExactNumeric`, or times.
     """
     nested = rows.subquery("nested")
-    arrays = type_coerce(_json_arrays(*nested.c), _NestedRows(tuple(nested.c.keys())))
+    types = tuple(column.type for column in nested.c)
+    arrays = type_coerce(_json_arrays(*nested.c), _NestedRows(tuple(nested.c.keys()), types))
     return select(arrays).scalar_subquery().label(name)
 
 

@@ -17,6 +17,7 @@ from mscr.queries.keyset import position_of
 from mscr.queries.pagination import PageRequest
 from mscr.queries.paging import SortColumns, narrow
 from mscr.repositories.base import ModelType
+from mscr.repositories.child_rows import soft_delete_children
 from mscr.repositories.owned_repository import OwnedRepository
 
 T = TypeVar("T")
@@ -97,12 +98,14 @@ class BulkRepository(OwnedRepository[ModelType]):
         return [refused.get(n, instance) for n, (instance, _) in enumerate(changes)]
 
     async def soft_delete_each(self, instances: Sequence[ModelType]) -> None:
-        """Soft-delete the locked rows, in one statement."""
+        """Soft-delete the locked rows and their children, with one statement a table."""
         if instances:
-            values = {"is_deleted": True, "deleted_at": utcnow()}
+            now, ids = utcnow(), [each.id for each in instances]
+            values = {"is_deleted": True, "deleted_at": now}
             table = self._table()
-            statement = update(table).where(table.c.id.in_([each.id for each in instances]))
+            statement = update(table).where(table.c.id.in_(ids))
             await self.session.execute(statement.values(values | self._next_version()))
+            await soft_delete_children(self.session, self.model.__mapper__, ids, now)
 
     async def insert_all(self, rows: Sequence[Values]) -> None:
         """Insert all rows or, with an `IntegrityError`, none. Nothing is read back."""

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Mapper
 from mscr.core.exceptions import UnauthorizedError
 from mscr.core.security.principal import Principal
 from mscr.core.sort_order import RELEVANCE
-from mscr.models.ownership import account_of
+from mscr.models.base import utcnow
+from mscr.models.ownership import account_of, child_lists
 from mscr.queries.filters import NO_FILTERS, Filter, Filters, filter_by_name
 from mscr.queries.full_text import FullText
 from mscr.queries.integrity import refuse_duplicate
@@ -24,6 +25,12 @@ from mscr.queries.prepared_statement import PreparedStatement
 from mscr.queries.shown_columns import Computed, is_loaded
 from mscr.queries.shown_rows import ShownRow
 from mscr.repositories.base import BaseRepository, ModelType
+from mscr.repositories.child_rows import (
+    replace_children,
+    restore_children,
+    soft_delete_children,
+    with_children,
+)
 from mscr.repositories.connection import ConnectionMixin
 
 if TYPE_CHECKING:
@@ -91,9 +98,9 @@ class OwnedRepository(ConnectionMixin, BaseRepository[ModelType]):
 
         Return None, and do nothing, if only `create` can insert the row: in a transaction that has
         begun, if a subclass overrides `create`, if the caller's commits are counted for a replica,
-        or if a field is no column of the table: once it is committed, the row could be gone before
-        it is read. Raise `UnauthorizedError` if the owner's account was deleted meanwhile,
-        `ValidationFailedError` for a value that its column cannot hold, and the error of
+        or if a value or a field is no column of the table: once it is committed, the row could be
+        gone before it is read. Raise `UnauthorizedError` if the owner's account was deleted
+        meanwhile, `ValidationFailedError` for a value that its column cannot hold, and the error of
         `unique_errors` for a duplicate.
         """
         queries = self._queries(fields)
@@ -101,6 +108,8 @@ class OwnedRepository(ConnectionMixin, BaseRepository[ModelType]):
             return None
         complete = values_with_defaults(self.model, values)
         statement = queries.insert(frozenset(complete))
+        if statement is None:
+            return None
         try:
             return await statement.run(self.session, owner, **complete)
         except IntegrityError as error:
@@ -141,14 +150,48 @@ class OwnedRepository(ConnectionMixin, BaseRepository[ModelType]):
         return cast("ShownRow", found)
 
     async def create(self, /, **kwargs: Any) -> ModelType:
-        """Insert a row.
+        """Insert a row, with its children: a list of their values for each relationship to them.
 
         Raise `UnauthorizedError` if the owner's account was deleted meanwhile, and
         `ValidationFailedError` for a value that its column cannot hold.
         """
-        instance = await super().create(**kwargs)
+        instance = await super().create(**with_children(self.model, kwargs))
         await self._require_owner(kwargs.get("owner_id"))
         return instance
+
+    async def update(self, instance: ModelType, /, **values: Any) -> ModelType:
+        """Set the given columns, and flush. Replace all children that are given by a relationship.
+
+        Raise what the method of `BaseRepository` raises.
+        """
+        lists = child_lists(self.model.__mapper__)
+        given = values.keys() & lists.keys()
+        if not given:
+            return await super().update(instance, **values)
+        children = with_children(self.model, {name: values.pop(name) for name in given})
+        # The response shows them: raise the version, also if no column changes.
+        cast("Any", instance).updated_at = utcnow()
+        await super().update(instance, **values)
+        for name, rows in children.items():
+            await replace_children(self.session, lists[name], instance.id, rows)
+        await self.flush()
+        return instance
+
+    async def soft_delete(self, instance: ModelType) -> None:
+        """Mark the row and its children as deleted."""
+        await super().soft_delete(instance)
+        when = instance.deleted_at or utcnow()
+        await soft_delete_children(self.session, self.model.__mapper__, [instance.id], when)
+
+    async def restore(self, instance: ModelType) -> None:
+        """Undo `soft_delete`: children that were deleted before the row stay deleted.
+
+        Raise what the method of `BaseRepository` raises.
+        """
+        when = instance.deleted_at
+        await super().restore(instance)
+        if when is not None:
+            await restore_children(self.session, self.model.__mapper__, [instance.id], when)
 
     async def keep_owner(self, public_id: UUID) -> bool:
         """Lock a row's owner (FOR KEY SHARE), so that the account cannot be deleted concurrently.

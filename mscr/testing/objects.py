@@ -16,6 +16,8 @@ from mscr.testing.routes import PARAMETER, ApiRoute, Caller, random_id, routes_o
 Target = Literal["none", "own", "other"]
 # The fields with the id of an object, beside one that is named like the parameter.
 _IDS: Final = ("public_id", "id")
+# Ids of users in paths and bodies, for whom there is no collection: the account itself is named.
+_USER_IDS: Final = ("user_public_id", "user_id")
 REMEDY: Final = (
     "give its fields examples that are accepted, or return a body in `example_body` of your `Api` "
     "(docs/testing.md)"
@@ -63,7 +65,10 @@ class Objects:
             found = await self._object_in(collection, beginning, owner)
             value = None if found is None else _id_in(found.fields, parameter[1])
             example = self.examples.path_value(route, parameter[1])
-            target = found.target if found and value else "other"
+            if value or parameter[1] not in _USER_IDS:
+                target = found.target if found and value else "other"
+            else:
+                example = owner.public_id
             path = path.replace(parameter[0], value or example or random_id(), 1)
         return Place(path, target)
 
@@ -172,7 +177,7 @@ class Objects:
             if is_collection and route.path.rpartition("/")[2] in plurals:
                 found = await self._object_in(route.path, route.path, account)
                 return None if found is None else _id_in(found.fields, field)
-        return None
+        return account.public_id if field in _USER_IDS else None
 
 
 async def sent(send: Callable[[int], Awaitable[Response]], *, varied: int = 0) -> Response:

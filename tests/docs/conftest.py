@@ -9,6 +9,7 @@ LONG_MODULES = (
     "tests/benchmarks/test_benchmarks",
     "tests/docs/test_agents",
     "tests/docs/test_readme",
+    "tests/docs/test_variants_guide",
 )
 
 

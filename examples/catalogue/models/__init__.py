@@ -2,10 +2,11 @@
 
 from examples.catalogue.models.article import Article
 from examples.catalogue.models.base import Base
+from examples.catalogue.models.board import Board, BoardMember
 from examples.catalogue.models.item import Item, ItemStatus
 from examples.catalogue.models.kit_tables import AuditEvent, IdempotencyKey, RefreshToken
 from examples.catalogue.models.note import Note
-from examples.catalogue.models.order import Order, OrderStatus
+from examples.catalogue.models.order import Order, OrderLine, OrderStatus
 from examples.catalogue.models.tag import Tag, item_tags
 from examples.catalogue.models.user import User, UserRole
 
@@ -13,11 +14,14 @@ __all__ = [
     "Article",
     "AuditEvent",
     "Base",
+    "Board",
+    "BoardMember",
     "IdempotencyKey",
     "Item",
     "ItemStatus",
     "Note",
     "Order",
+    "OrderLine",
     "OrderStatus",
     "RefreshToken",
     "Tag",

@@ -6,8 +6,8 @@ from enum import Enum as PyEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import JSON, Computed, LargeBinary, String, false, func
-from sqlalchemy.orm import Mapped, column_property, mapped_column
+from sqlalchemy import JSON, Computed, ForeignKey, LargeBinary, String, false, func
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from examples.catalogue.models.base import Base, OwnedMixin
 from mscr.models.base import ExactNumeric, new_public_id
@@ -20,6 +20,19 @@ LARGE: Final = 100
 class OrderStatus(str, PyEnum):
     OPEN = "open"
     SENT = "sent"
+
+
+class OrderLine(Base):
+    """A child of an order: created, read, replaced, deleted and restored with it."""
+
+    __tablename__ = "order_lines"
+
+    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id", ondelete="CASCADE"), index=True)
+    product: Mapped[str] = mapped_column(String(100))
+    quantity: Mapped[int]
+    price: Mapped[Decimal] = mapped_column(ExactNumeric(12, 2))
+    needed_at: Mapped[datetime | None]
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class Order(Base, OwnedMixin):
@@ -54,3 +67,5 @@ class Order(Base, OwnedMixin):
     )
     sort_number: Mapped[str] = mapped_column(String(40), Computed("upper(number)", persisted=True))
     is_large: Mapped[bool] = column_property(quantity >= LARGE)
+
+    lines: Mapped[list[OrderLine]] = relationship(lazy="raise", order_by=OrderLine.id)

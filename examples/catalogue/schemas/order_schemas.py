@@ -14,6 +14,7 @@ from mscr.schemas.base import (
     Moment,
     PublicResource,
     RequestSchema,
+    ResponseSchema,
     TimeOfDay,
 )
 from mscr.schemas.list_schemas import ListQuery, sort_field
@@ -24,6 +25,25 @@ Price = Annotated[Decimal, ExactDecimal(12, 2), Field(examples=["12.50"])]
 Remark = Annotated[str, Field(max_length=200, examples=["Ring twice"])]
 
 Source = Annotated[str, Field(max_length=40, examples=["Shop"])]
+
+
+class OrderLineWrite(RequestSchema):
+    product: Annotated[str, Field(min_length=1, max_length=100, examples=["Teapot"])]
+    quantity: Quantity
+    price: Price
+    needed_at: Moment | None = None
+    options: JsonObject
+
+
+class OrderLineResponse(ResponseSchema):
+    product: str = Field(examples=["Teapot"])
+    quantity: Quantity
+    price: Price
+    needed_at: datetime | None
+    options: JsonObject
+
+
+Lines = Annotated[list[OrderLineWrite], Field(max_length=50)]
 
 
 class OrderCreate(RequestSchema):
@@ -38,6 +58,7 @@ class OrderCreate(RequestSchema):
     deliver_after: TimeOfDay | None = None
     barcode: UUID | None = None
     source: Source | None = None
+    lines: Lines = Field([])
 
 
 class OrderUpdate(RequestSchema):
@@ -46,6 +67,7 @@ class OrderUpdate(RequestSchema):
     remark: Remark | None = None
     is_shared: bool | MISSING = MISSING
     source: Source | None = None
+    lines: Lines | MISSING = MISSING
 
 
 class OrderListQuery(ListQuery):
@@ -81,4 +103,5 @@ class OrderResponse(PublicResource):
     reference: str = Field(examples=["0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5b"])
     is_shared: bool
     owner_public_id: UUID
+    lines: list[OrderLineResponse]
     buyer: str | None = Field(validation_alias="owner_name", examples=["Ada Lovelace"])

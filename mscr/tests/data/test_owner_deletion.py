@@ -15,6 +15,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from examples.catalogue.core.permissions import allows
 from examples.catalogue.db.session import Database
 from examples.catalogue.models.article import Article
+from examples.catalogue.models.board import Board
 from examples.catalogue.models.item import Item
 from examples.catalogue.models.note import Note
 from examples.catalogue.models.order import Order
@@ -38,7 +39,7 @@ from mscr.testing.waiting import connection_to, until
 from mscr.tests.api.test_idempotency import is_waiting_for_a_lock
 
 ITEMS = "/api/v1/items"
-OWNED = {Article, Item, Note, Order, Tag}
+OWNED = {Article, Board, Item, Note, Order, Tag}
 
 
 @asynccontextmanager

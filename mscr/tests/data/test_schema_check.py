@@ -259,7 +259,7 @@ async def test_doctor_names_the_first_of_many_faults(tmp_path: Path, database_ur
     finished = Cli(tmp_path, database_url).run("doctor")
 
     (line,) = [line for line in finished.stdout.splitlines() if line.startswith("FAILED")]
-    assert "at 0001, not at 0004: table " in line
+    assert "at 0001, not at 0005: table " in line
     assert "init-db" in line
 
 
