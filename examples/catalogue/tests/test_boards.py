@@ -8,7 +8,7 @@ from sqlalchemy import select
 from examples.catalogue.db.session import Database
 from examples.catalogue.models.board import BoardMember
 from examples.catalogue.tests.api import Api
-from mscr.testing.api import PASSWORD, Account
+from mscr.testing.api import Account
 from mscr.testing.problems import problem
 
 BOARDS: Final = "/api/v1/boards"
@@ -78,7 +78,7 @@ async def test_memberships_end_with_the_account_of_the_boards_owner(
     owner, member = await api.register(), await api.register()
     path = await create(api, owner, member)
 
-    assert (await api.delete_account(owner, PASSWORD)).status_code == 204
+    assert (await api.delete_account(owner)).status_code == 204
 
     problem(await api.client.get(path, headers=member.headers), 404, "not_found")
     async with database.read_sessions() as session:
@@ -89,7 +89,7 @@ async def test_a_deleted_account_is_no_member_any_more(api: Api) -> None:
     owner, member = await api.register(), await api.register()
     path = await create(api, owner, member)
 
-    await api.delete_account(member, PASSWORD)
+    await api.delete_account(member)
 
     read = await api.client.get(path, headers=owner.headers)
     assert read.json()["data"]["members"] == []

@@ -11,7 +11,7 @@ from examples.catalogue.db.session import Database
 from examples.catalogue.models.order import Order, OrderLine
 from examples.catalogue.tests.api import Api
 from examples.catalogue.tests.test_orders import BODY
-from mscr.testing.api import PASSWORD, Account
+from mscr.testing.api import Account
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.statements import StatementCounter
 
@@ -125,7 +125,7 @@ async def test_the_lines_of_an_account_are_deleted_with_it(api: Api, database: D
     await create(api, owner, TEAPOT)
     await create(api, other, CUP)
 
-    assert (await api.delete_account(owner, PASSWORD)).status_code == 204
+    assert (await api.delete_account(owner)).status_code == 204
 
     async with database.read_sessions() as session:
         assert (await session.scalars(select(OrderLine.product))).all() == ["Cup"]
