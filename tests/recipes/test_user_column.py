@@ -17,10 +17,12 @@ from tests.recipes.conftest import BACKENDS, Databases
 ME = "/api/v1/users/me"
 COLUMNS = """\
     plan: Mapped[Plan] = mapped_column(
-        enum_type(Plan, name="plan", length=20), server_default=Plan.FREE.value
+        enum_type(Plan, name="plan", length=20),
+        server_default=Plan.FREE.value,
+        info=NOT_PERSONAL,
     )
-    born: Mapped[date | None]
-    notes: Mapped[str | None] = mapped_column(String(200), deferred=True)
+    born: Mapped[date | None] = mapped_column(info=PERSONAL)
+    notes: Mapped[str | None] = mapped_column(String(200), deferred=True, info=PERSONAL)
     full_name:"""
 PLAN = """\
 class Plan(str, PyEnum):

@@ -8,6 +8,8 @@ from sqlalchemy import func, select
 
 from examples.catalogue.db.session import Database
 from examples.catalogue.models.user import User, UserRole
+from examples.catalogue.repositories.note_repository import NoteRepository
+from examples.catalogue.services.user_service import UserService
 from examples.catalogue.tests.api import Api
 from mscr.core.security.password import PasswordService
 from mscr.testing.api import PASSWORD, Account
@@ -77,6 +79,28 @@ async def test_deletion_erases_all_personal_data(api: Api, database: Database) -
     personal = ("ada.l", "example.com", "lovelace", "$argon2id$", "127.0.0.1", "python-httpx")
     assert [word for word in personal if word not in before] == []
     assert [word for word in personal if word in after] == []
+
+
+async def test_a_service_erases_more_in_the_same_transaction(
+    api: Api, account: Account, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An override of `erase` runs first: it still sees the address, and its rows."""
+    note = {"text": "Delete me yourself"}
+    await api.client.post("/api/v1/notes", json=note, headers=account.headers)
+    seen: list[tuple[str, int]] = []
+
+    async def erase(service: UserService, user: User) -> None:
+        notes = NoteRepository(service.user_repo.session)
+        seen.append((user.email, await notes.count(owner_id=user.id)))
+        user.is_active = False
+
+    monkeypatch.setattr(UserService, "erase", erase)
+    response = await delete(api, account)
+
+    async with database.read_sessions() as session:
+        user = (await session.scalars(select(User).filter_by(public_id=account.public_id))).one()
+    assert (response.status_code, seen) == (204, [(account.email, 1)])
+    assert (user.is_active, user.is_deleted) == (False, True)
 
 
 async def test_deletion_deletes_the_items_of_the_account(
