@@ -121,9 +121,14 @@ def _describe(difference: Any) -> str:
     """Describe a difference: a tuple, or a list of tuples for several changes of one column."""
     changes = difference if isinstance(difference, list) else [difference]
     return ", ".join(
-        " ".join(str(getattr(part, "name", part)) for part in change if _is_telling(part))
-        for change in changes
+        " ".join(_name(part) for part in change if _is_telling(part)) for change in changes
     )
+
+
+def _name(part: Any) -> str:
+    name = str(getattr(part, "name", part))
+    # The condition of a check constraint, which a new value of an enum changes.
+    return f"{name}: {part.sqltext}" if hasattr(part, "sqltext") else name
 
 
 def _is_telling(part: object) -> bool:

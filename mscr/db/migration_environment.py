@@ -20,8 +20,10 @@ from mscr.connections.urls.database import connection_of, name_of, read_database
 from mscr.connections.urls.parts import AddressError
 from mscr.core.config import Settings
 from mscr.core.settings_fields import GOVERNED
+from mscr.db.compared_checks import PLUGIN as CHECKS
 from mscr.db.driver_threads import threads_ended
 from mscr.db.kept_triggers import keep_triggers
+from mscr.db.migrated_checks import add_steps
 from mscr.db.migrated_names import MigratedNames
 from mscr.db.migration_faults import in_one_line
 from mscr.db.migration_lock import MigrationLockError, postgresql_lock, take_sqlite_lock
@@ -160,6 +162,8 @@ class MigrationEnvironment:
             compare_server_default=False,
             # Batch mode copies the table for an ALTER that SQLite lacks. PostgreSQL gets the ALTER.
             render_as_batch=True,
+            autogenerate_plugins=["alembic.autogenerate.*", CHECKS],
+            process_revision_directives=add_steps,
             **target,
         )
 

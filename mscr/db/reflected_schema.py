@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Index, MetaData, inspect, text
+from sqlalchemy import Connection, Constraint, Dialect, Index, MetaData, inspect, text
 from sqlalchemy.engine.reflection import ObjectKind
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import Column
@@ -103,6 +103,13 @@ class ReflectedSchema:
         for found in self.indexes.values():
             for name in invalid & found.keys():
                 del found[name]
+
+
+def name_of(constraint: Constraint, dialect: Dialect) -> str | None:
+    """Return the constraint's name in the database; None if the database chooses it."""
+    if constraint.name is None:
+        return None
+    return str(dialect.identifier_preparer.format_constraint(constraint)).strip('"')
 
 
 def _all_named(names: Iterable[str | None]) -> frozenset[str] | None:

@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mscr.db.column_types import is_unfit
-from mscr.db.reflected_schema import IndexShape, ReflectedSchema
+from mscr.db.reflected_schema import IndexShape, ReflectedSchema, name_of
 
 log = structlog.get_logger(__name__)
 
@@ -199,18 +199,12 @@ def _indexes(
             continue
         columns = frozenset(column.name for column in constraint.columns)
         needed = IndexShape(is_unique=True, columns=columns, is_partial=False)
-        given = _name_of(constraint, found)
+        given = name_of(constraint, found.dialect)
         # A constraint without a name is looked up by its columns.
         candidates = [actual.get(given)] if given else actual.values()
         if needed not in candidates:
             label = given or f"of {table.name} ({', '.join(sorted(columns))})"
             yield SchemaFault(f"unique constraint {label} is missing or different")
-
-
-def _name_of(constraint: Constraint, found: ReflectedSchema) -> str | None:
-    if constraint.name is None:
-        return None
-    return str(found.dialect.identifier_preparer.format_constraint(constraint)).strip('"')
 
 
 def _name(part: Index | Constraint) -> str:
@@ -230,7 +224,7 @@ def _checks(
     found: ReflectedSchema, table: Table, actual: dict[str | None, str]
 ) -> Iterator[SchemaFault]:
     for constraint in sorted(table.constraints, key=_name):
-        name = _name_of(constraint, found)
+        name = name_of(constraint, found.dialect)
         if not isinstance(constraint, CheckConstraint) or name is None:
             continue
         if name not in actual:

@@ -54,6 +54,8 @@ def replace_file(code: str, project: Path) -> Path:
 def _with_rows(text: str, table: str, rows: str) -> str:
     if table.endswith("()"):
         return _with_calls(text, f"\ndef {table}".removesuffix(")"), rows)
+    if enum := re.search(rf"^class {re.escape(table)}\(.*:\n(?:    .+\n)+", text, re.MULTILINE):
+        return text[: enum.end()] + rows + text[enum.end() :]
     if "." in table:
         opening = rf"^(from {re.escape(table)} import \()\n"
     else:

@@ -117,6 +117,19 @@ def test_columns_of_models_without_a_migration_are_named(migration: Path) -> Non
     ]
 
 
+def test_values_of_an_enum_without_a_migration_are_named(migration: Path) -> None:
+    """A database would refuse them."""
+    replace(migration, '"user", "admin", name="role"', '"user", name="role"')
+
+    finished = run_here("check-migrations")
+
+    assert finished.returncode == 1
+    assert finished.stderr.splitlines()[:2] == [
+        "not in the migrations: remove_constraint ck_users_role: role IN ('user')",
+        "not in the migrations: add_constraint ck_users_role: role IN ('user', 'admin')",
+    ]
+
+
 @pytest.mark.parametrize(
     ("downgrade", "step"), [("pass", "second upgrade"), ('op.drop_table("missing")', "downgrade")]
 )

@@ -52,6 +52,8 @@ RULES = {
     'op.alter_column("items", "title", new_column_name="name")': "renaming-column",
     'op.drop_column("items", "title")': "ban-drop-column",
     'op.create_table("t", sa.Column("a", sa.Text(), index=True, nullable=False))': "",
+    'op.drop_constraint(op.f("ck_items_status"), "items", type_="check")': "",
+    'op.drop_constraint(op.f("fk_items_owner_id_users"), "items")': "ban-drop-constraint",
 }
 WITH_INDEX = """with op.get_context().autocommit_block():
         op.create_index("ix_items_title", "items", ["title"], postgresql_concurrently=True)
