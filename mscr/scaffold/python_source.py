@@ -8,8 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-
-from typing_extensions import TypeIs
+from typing import TypeGuard
 
 from mscr.scaffold.cuts import Cuts
 
@@ -113,7 +112,7 @@ def _cut_elements(tree: ast.Module, cuts: Cuts, wanted: set[str], exported: set[
             cuts.element(first, last)
 
 
-def _is_assignment_of_all(node: ast.AST) -> TypeIs[ast.Assign]:
+def _is_assignment_of_all(node: ast.AST) -> TypeGuard[ast.Assign]:
     return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
 
 
