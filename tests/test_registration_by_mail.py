@@ -14,6 +14,7 @@ from mscr.testing.mail_server import MailServer, mail_server
 from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
 
 EMAIL = "ada@example.com"
+APP_NAME = Settings.model_fields["APP_NAME"].default
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ async def test_the_mail_tells_what_to_do_and_repeats_no_input_but_the_address(ap
     mail = await api.mail_for(EMAIL, full_name="http://evil.example")
 
     assert mail.recipients == [EMAIL]
-    assert mail.message["Subject"] == "Confirm your registration at FastAPI Backend"
+    assert mail.message["Subject"] == f"Confirm your registration at {APP_NAME}"
     assert "open\nthis link within 60 minutes" in mail.text
     assert "evil" not in mail.message.as_string()
 
@@ -70,7 +71,7 @@ async def test_only_the_mail_reveals_that_an_address_is_taken(api: MailApi) -> N
 
     assert (taken.status_code, taken.content) == (free.status_code, free.content)
     notice = await api.server.next_to(account.email)
-    assert notice.message["Subject"] == "You have an account at FastAPI Backend"
+    assert notice.message["Subject"] == f"You have an account at {APP_NAME}"
     assert "http" not in notice.text
 
 

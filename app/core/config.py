@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import Field
+
 from mscr.core.config import Settings as KitSettings
 from mscr.core.config import read_settings
 
@@ -20,6 +22,12 @@ class Settings(KitSettings):
     """Add your own settings here, each with a bound and a `description`."""
 
     root: ClassVar[Path] = PROJECT_ROOT
+
+    APP_NAME: str = Field(
+        default="FastAPI Backend",
+        max_length=80,
+        description="Name of the application, shown in the API docs and in mails.",
+    )
 
 
 @lru_cache

@@ -40,7 +40,7 @@ def remove_example(
     """Remove the example resource from code, tests, migrations, docs and OpenAPI."""
     from mscr.scaffold.example_migrations import remove_from_history
     from mscr.scaffold.remove_example import CannotRemoveError, Removal, read_example
-    from mscr.scaffold.trial import FailedTrialError, openapi_after
+    from mscr.scaffold.trial import FailedTrialError, output_after
 
     project = project_of(context)
     try:
@@ -48,7 +48,7 @@ def remove_example(
         removal = Removal(project.root, project.package, example)
         has_table = drop_table or _has_table(project, example.table)
         history = remove_from_history(removal.changes, example, has_table=has_table)
-        document = openapi_after(removal.changes, project.package)
+        document = output_after(removal.changes, project.package, "openapi")
     except CannotRemoveError as error:
         raise Fault("\n".join(error.lines)) from error
     except FailedTrialError as error:
@@ -62,6 +62,28 @@ def remove_example(
         remark(f"left to you: {line}")
     say(f"removed the example; it {history.words}")
     say(f"next: {'alembic upgrade head && ' if history.is_longer else ''}{NEXT}")
+
+
+@commands.command("rename-project")
+def rename_project(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The new name, such as 'Blue Shop'.")],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Give the project another name in its settings, docs, OpenAPI, package and deployment."""
+    from mscr.scaffold.rename_project import UnusableNameError, rename
+    from mscr.scaffold.trial import FailedTrialError
+
+    project = project_of(context)
+    try:
+        changes = rename(project.root, project.package, name)
+    except UnusableNameError as error:
+        raise Fault(str(error)) from error
+    except FailedTrialError as error:
+        raise Fault(f"with this name, the application does not start: {error}") from error
+    if _write(changes, f"Rename the project to {name}?", yes=yes, dry_run=dry_run):
+        say(f"renamed the project to {name}, in {', '.join(changes.written)}")
 
 
 def _write(changes: "Changes", question: str, *, yes: bool, dry_run: bool) -> bool:

@@ -12,6 +12,7 @@ class Changes:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._new: dict[str, str | None] = {}
+        self.written: list[str] = []
 
     def read(self, path: str) -> str | None:
         """Return the text after the changes so far, or None if there is no such file."""
@@ -51,7 +52,9 @@ class Changes:
 
     def apply(self, root: Path | None = None) -> None:
         """Write the files, below another folder if one is given."""
-        for path, text in list(self):
+        changed = list(self)
+        self.written = [path for path, _ in changed]
+        for path, text in changed:
             file = (root or self.root) / path
             if text is None:
                 file.unlink(missing_ok=True)

@@ -14,15 +14,15 @@ class FailedTrialError(Exception):
     """The application does not start with the changes. The text is its last line."""
 
 
-def openapi_after(changes: Changes, package: str) -> str:
-    """Return the `openapi.json` of the application with the changes. Raises `FailedTrialError`."""
+def output_after(changes: Changes, package: str, command: str) -> str:
+    """Return what `cli.py` prints for a command after the changes. Raises `FailedTrialError`."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(changes.root / package, Path(folder, package))
         shutil.copy(changes.root / "cli.py", folder)
         changes.apply(Path(folder))
         # The copy's package comes first; everything else is imported from the project.
-        done = subprocess.run(
-            [sys.executable, "cli.py", "openapi"],
+        done = subprocess.run(  # noqa: S603  # the project's own command
+            [sys.executable, "cli.py", command],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(changes.root)},
             capture_output=True,

@@ -3,60 +3,14 @@
 import sqlite3
 import subprocess
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from mscr.cli import database, scaffolding
-from mscr.cli.command_line import command_line
-from mscr.tests.scaffold.project import project_in, texts, write_project
+from mscr.tests.scaffold.project import Shop, texts
 from mscr.tests.support.command_line import Finished
 
-TABLE = "CREATE TABLE things (id INTEGER)"
+REMOVE = "remove-example"
 MISSING = "postgresql://nobody@127.0.0.1:1/none"
-
-
-class Shop:
-    """The project in a folder, and its commands."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.url = f"sqlite+aiosqlite:///{root}/app.db"
-        write_project(root)
-
-    def run(self, *options: str, typed: str = "") -> Finished:
-        project = project_in(self.root, self.url)
-        app = command_line(project, scaffolding.commands, database.commands, about="The shop.")
-        result = CliRunner().invoke(app, ["remove-example", *options], input=typed)
-        return Finished(options, result.exit_code, result.stdout, result.stderr)
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        text = (self.root / file).read_text()
-        assert old in text
-        (self.root / file).write_text(text.replace(old, new))
-
-    def assert_refuses(self, *lines: str) -> None:
-        """Assert that it ends with these lines, and has written nothing."""
-        before = texts(self.root)
-
-        finished = self.run("--yes")
-
-        assert finished.returncode == 1
-        assert finished.stderr.splitlines() == [f"Error: {lines[0]}", *lines[1:]]
-        assert texts(self.root) == before
-
-    def make_table(self) -> None:
-        (self.root / ".env").write_text("")
-        with closing(sqlite3.connect(self.root / "app.db")) as connection:
-            connection.execute(TABLE)
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.delenv("ENV_FILE")
-    monkeypatch.delenv("DATABASE_URL")
-    return Shop(tmp_path)
 
 
 def git(shop: Shop, *arguments: str) -> None:
@@ -71,7 +25,7 @@ def git(shop: Shop, *arguments: str) -> None:
 
 
 def test_the_example_leaves_no_trace(shop: Shop) -> None:
-    finished = shop.run("--yes")
+    finished = shop.run(REMOVE, "--yes")
 
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr == ""
@@ -79,7 +33,7 @@ def test_the_example_leaves_no_trace(shop: Shop) -> None:
     assert {"shop/thing.py", "shop/example.toml", "tests/test_things.py"}.isdisjoint(left)
     assert left["shop/main.py"] == 'ROUTERS = ["users"]\n'
     assert left["README.md"] == "# Shop\n\nEnd.\n"
-    assert left["openapi.json"] == "['users']\n"
+    assert left["openapi.json"] == "openapi ['users'] Shop\n"
     assert left["tests/recorded_routes.toml"] == (
         '"GET /thingsets" = { statements = 4 }\n"DELETE /me" = { name = "x", statements = 8 }\n'
     )
@@ -89,26 +43,26 @@ def test_the_example_leaves_no_trace(shop: Shop) -> None:
 def test_a_project_without_a_record_of_routes_gets_none(shop: Shop) -> None:
     (shop.root / "tests/recorded_routes.toml").unlink()
 
-    assert shop.run("--yes").returncode == 0
+    assert shop.run(REMOVE, "--yes").returncode == 0
     assert not (shop.root / "tests/recorded_routes.toml").exists()
 
 
 def test_it_asks_first(shop: Shop) -> None:
     before = texts(shop.root)
 
-    refused = shop.run(typed="n\n")
+    refused = shop.run(REMOVE, typed="n\n")
 
     assert "Remove the example? It also deletes 2_things.py" in refused.stdout
     assert refused.stderr == "Error: aborted\n"
     assert texts(shop.root) == before
-    assert shop.run(typed="y\n").returncode == 0
+    assert shop.run(REMOVE, typed="y\n").returncode == 0
     assert not (shop.root / "shop/thing.py").exists()
 
 
 def test_a_dry_run_shows_the_changes_and_writes_nothing(shop: Shop) -> None:
     before = texts(shop.root)
 
-    finished = shop.run("--dry-run")
+    finished = shop.run(REMOVE, "--dry-run")
 
     assert '-ROUTERS = ["users", thing.ROUTER]\n+ROUTERS = ["users"]\n' in finished.stdout
     assert "--- a/shop/thing.py\n+++ /dev/null\n" in finished.stdout
@@ -119,9 +73,9 @@ def test_a_dry_run_shows_the_changes_and_writes_nothing(shop: Shop) -> None:
 
 
 def test_it_is_removed_once(shop: Shop) -> None:
-    shop.run("--yes")
+    shop.run(REMOVE, "--yes")
 
-    shop.assert_refuses("the example was removed already: there is no shop/example.toml")
+    shop.assert_refuses(REMOVE, "the example was removed already: there is no shop/example.toml")
 
 
 def test_code_that_uses_it_is_named(shop: Shop) -> None:
@@ -132,6 +86,7 @@ def test_code_that_uses_it_is_named(shop: Shop) -> None:
     )
 
     shop.assert_refuses(
+        REMOVE,
         "your code uses the example: change these lines first",
         "shop/mine.py:3 uses Thing",
         "shop/mine.py:4 uses Thing",
@@ -144,7 +99,7 @@ def test_mentions_and_changed_passages_are_left_to_the_owner(shop: Shop) -> None
     shop.edit("README.md", "things.\n", "things.\nAnd more, in shop/thing.py.\n")
     (shop.root / "tests/test_mine.py").write_text('PATH = "/things"\nOTHER = "/thingsets"\n')
 
-    finished = shop.run("--yes")
+    finished = shop.run(REMOVE, "--yes")
 
     assert finished.stderr.splitlines() == [
         "left to you: README.md:3 was changed: remove the example there",
@@ -156,14 +111,15 @@ def test_mentions_and_changed_passages_are_left_to_the_owner(shop: Shop) -> None
 def test_a_passage_that_the_owner_removed_is_no_fault(shop: Shop) -> None:
     shop.edit("README.md", "It has things.\n\n", "")
 
-    assert shop.run("--yes").stderr == ""
+    assert shop.run(REMOVE, "--yes").stderr == ""
 
 
 def test_an_application_that_would_not_start_is_left_as_it_is(shop: Shop) -> None:
     shop.edit("shop/main.py", "\nROUTERS", "\n1 / 0\nROUTERS")
 
     shop.assert_refuses(
-        "without the example, the application does not start: ZeroDivisionError: division by zero"
+        REMOVE,
+        "without the example, the application does not start: ZeroDivisionError: division by zero",
     )
 
 
@@ -173,23 +129,25 @@ def test_uncommitted_changes_are_not_lost(shop: Shop) -> None:
     git(shop, "commit", "-m", "Begin")
     shop.edit("shop/thing.py", "things", "goods")
 
-    shop.assert_refuses("uncommitted changes would be lost in shop/thing.py; commit them first")
+    shop.assert_refuses(
+        REMOVE, "uncommitted changes would be lost in shop/thing.py; commit them first"
+    )
 
     git(shop, "commit", "-am", "Change")
-    assert shop.run("--yes").returncode == 0
+    assert shop.run(REMOVE, "--yes").returncode == 0
 
 
 def test_it_works_without_git(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(shop.root))
 
-    assert shop.run("--yes").returncode == 0
+    assert shop.run(REMOVE, "--yes").returncode == 0
 
 
 # --- the migrations
 
 
 def test_a_migration_that_no_database_has_run_is_deleted_with_its_hash(shop: Shop) -> None:
-    finished = shop.run("--yes")
+    finished = shop.run(REMOVE, "--yes")
 
     assert "it deletes 2_things.py, which this database has not run" in finished.stdout
     assert "alembic" not in finished.stdout
@@ -201,7 +159,7 @@ def test_a_migration_that_no_database_has_run_is_deleted_with_its_hash(shop: Sho
 def test_a_history_without_recorded_releases_gets_no_record(shop: Shop) -> None:
     (shop.root / "migrations/versions/released.txt").unlink()
 
-    assert shop.run("--yes").returncode == 0
+    assert shop.run(REMOVE, "--yes").returncode == 0
     assert not (shop.root / "migrations/versions/released.txt").exists()
 
 
@@ -217,21 +175,21 @@ def added_migration(shop: Shop, finished: Finished) -> str:
 def test_a_table_of_this_database_is_dropped_by_a_migration(shop: Shop) -> None:
     shop.make_table()
 
-    text = added_migration(shop, shop.run("--yes"))
+    text = added_migration(shop, shop.run(REMOVE, "--yes"))
 
     assert 'down_revision: str | Sequence[str] | None = "2"' in text
     assert 'get_revision("2").module.upgrade()' in text
 
 
 def test_a_table_of_other_databases_is_dropped_on_request(shop: Shop) -> None:
-    added_migration(shop, shop.run("--yes", "--drop-table"))
+    added_migration(shop, shop.run(REMOVE, "--yes", "--drop-table"))
 
 
 def test_later_migrations_follow_the_one_that_made_the_table(shop: Shop) -> None:
     later = 'revision = "3"\ndown_revision = "2"\n\n\ndef upgrade() -> None: ...\n'
     (shop.root / "migrations/versions/3_more.py").write_text(later)
 
-    text = added_migration(shop, shop.run("--yes"))
+    text = added_migration(shop, shop.run(REMOVE, "--yes"))
 
     assert 'down_revision: str | Sequence[str] | None = "3"' in text
     assert 'get_revision("2").module.upgrade()' in text
@@ -248,7 +206,7 @@ def test_a_new_database_has_no_table(
     else:
         monkeypatch.setenv("DATABASE_URL", shop.url)
 
-    assert "it deletes 2_things.py" in shop.run("--yes").stdout
+    assert "it deletes 2_things.py" in shop.run(REMOVE, "--yes").stdout
 
 
 def test_a_database_that_cannot_be_reached_is_named(shop: Shop) -> None:
@@ -256,7 +214,7 @@ def test_a_database_that_cannot_be_reached_is_named(shop: Shop) -> None:
     shop.url = MISSING
     before = texts(shop.root)
 
-    finished = shop.run("--yes")
+    finished = shop.run(REMOVE, "--yes")
 
     assert finished.returncode == 1
     assert "cannot use" in finished.stderr
@@ -267,10 +225,12 @@ def test_a_history_with_two_heads_must_be_merged_first(shop: Shop) -> None:
     other = 'revision = "3"\ndown_revision = "1"\n\n\ndef upgrade() -> None: ...\n'
     (shop.root / "migrations/versions/3_more.py").write_text(other)
 
-    shop.assert_refuses("the migrations have 2 heads: merge them first (alembic merge heads)")
+    shop.assert_refuses(
+        REMOVE, "the migrations have 2 heads: merge them first (alembic merge heads)"
+    )
 
 
 def test_a_missing_migration_is_named(shop: Shop) -> None:
     (shop.root / "migrations/versions/2_things.py").unlink()
 
-    shop.assert_refuses("there is no migrations/versions/2_things.py: restore it")
+    shop.assert_refuses(REMOVE, "there is no migrations/versions/2_things.py: restore it")
