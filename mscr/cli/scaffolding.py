@@ -54,12 +54,12 @@ def remove_example(
     except FailedTrialError as error:
         raise Fault(f"without the example, the application does not start: {error}") from error
     removal.changes.write("openapi.json", document)
+    for line in removal.left:
+        remark(f"left to you: {line}")
     if not _write(
         removal.changes, f"Remove the example? It also {history.words}.", yes=yes, dry_run=dry_run
     ):
         return
-    for line in removal.left:
-        remark(f"left to you: {line}")
     say(f"removed the example; it {history.words}")
     say(f"next: {'alembic upgrade head && ' if history.is_longer else ''}{NEXT}")
 
