@@ -41,14 +41,14 @@ run: ready ## Serve the application with automatic reload (PORT=8123 for another
 EACH_CORE := -n auto --dist loadfile --no-loadscope-reorder
 GUIDES := tests/docs tests/recipes tests/benchmarks
 
-KIT_TESTS := mscr/tests examples/catalogue/tests
+KIT_TESTS := mscr/tests examples/catalogue/tests examples/realworld/tests
 KIT_COVERAGE := --cov --cov-config=mscr/tests/coverage.ini
 
 # Only a complete run reaches the required coverage.
 test: ready ## Run your tests, with coverage of app/ (ARGS="tests -k login" for some, without)
 	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(EACH_CORE) --cov --cov-report=$(COVERAGE))
 
-test-kit: ready ## Run the kit's tests on examples/catalogue, with coverage of mscr/ (ARGS as for test)
+test-kit: ready ## Run the kit's tests on examples/, with coverage of mscr/ (ARGS as for test)
 	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(KIT_TESTS) $(EACH_CORE) $(KIT_COVERAGE) \
 	  --cov-report=$(COVERAGE))
 
@@ -86,7 +86,8 @@ check: ready ## Format, lint, spelling, prose, types, layers, rooms, dependencie
 	$(call step,locks) $(verify_locks)
 	$(call step,released migrations) $(BIN)/python cli.py release-migrations --check
 	$(call step,migrations) $(BIN)/python cli.py check-migrations
-	$(call step,migrations of the example) $(BIN)/python -m examples.catalogue check-migrations
+	$(call step,migrations of the examples) $(BIN)/python -m examples.catalogue check-migrations
+	@$(BIN)/python -m examples.realworld check-migrations
 	$(call step,locks of migrations) $(BIN)/python -m migrations.check_locks
 	$(call step,imports at start) $(BIN)/python -m checks.import_budget
 	$(call step,.env.example) $(BIN)/python cli.py env-example --check

@@ -16,7 +16,7 @@ from mscr.endpoints.requests import collaborators_of
 from mscr.http.request_parameters import documents
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
-Sharing = Literal["everyone", "permitted"]
+Sharing = Literal["everyone", "permitted", "visible"]
 
 _SHARED: Final[dict[Any, Sharing]] = {}
 
@@ -80,6 +80,16 @@ def shared(permission: Enum | None = None) -> Callable[[EndpointT], EndpointT]:
         return endpoint
 
     return declare
+
+
+def visible(endpoint: EndpointT) -> EndpointT:
+    """Declare that a route refuses another user's object with 403 instead of 404.
+
+    For objects that others may see, and a contract that dictates this status. Warning: this changes
+    nothing, the service decides. The tests of all routes read it.
+    """
+    _SHARED[endpoint] = "visible"
+    return endpoint
 
 
 def sharing_of(endpoint: Any) -> Sharing | None:

@@ -21,6 +21,7 @@ from mscr.schemas.list_schemas import (
     MAX_SEARCHED_ROWS,
     CursorMeta,
     ListQuery,
+    OffsetQuery,
     PageMeta,
 )
 
@@ -44,6 +45,21 @@ class PageRequest:
     # Turns the rows into a `Page`. None for a request that is no page of a list.
     pager: "Pager | None" = None
     ranked_from: tuple[SortKey, ...] = ()
+    # The number of rows to skip, if it does not follow from the number of the page.
+    start: int | None = None
+
+    @classmethod
+    def of_rows(cls, query: OffsetQuery, sort: str = "-created_at") -> "PageRequest":
+        """Return the request for the rows of `limit` and `offset`."""
+        return cls(
+            size=query.limit,
+            sort=sort_keys(sort),
+            page=1,
+            after=None,
+            scope="",
+            filters=query.filters(),
+            start=query.offset,
+        )
 
     @property
     def by_relevance(self) -> bool:
@@ -61,6 +77,8 @@ class PageRequest:
 
     @property
     def offset(self) -> int:
+        if self.start is not None:
+            return self.start
         return 0 if self.page is None else (self.page - 1) * self.size
 
     @property

@@ -94,6 +94,23 @@ class ListQuery(InputModel):
         return {name: value for name, value in sent.items() if name not in {"page", "cursor"}}
 
 
+class OffsetQuery(InputModel):
+    """Query parameters of a list whose contract dictates `limit` and `offset`: rows, not pages.
+
+    Each field of a subclass is a filter. A full-text search needs a `ListQuery`.
+    """
+
+    limit: PageSize = Field(default=DEFAULT_PAGE_SIZE, description="Rows to return.")
+    offset: Annotated[
+        int, Field(ge=0, le=MAX_NUMBERED_ROWS - MAX_PAGE_SIZE, description="Rows to skip.")
+    ] = 0
+
+    def filters(self) -> dict[str, Any]:
+        """Return all filters by name, with None for those that were not sent."""
+        names = type(self).model_fields.keys() - OffsetQuery.model_fields.keys()
+        return {name: getattr(self, name) for name in names}
+
+
 class PageMeta(BaseModel):
     """Page number, page size and totals."""
 

@@ -15,7 +15,7 @@ def access_faults(routes: Mapping[str, ApiRoute], answers: Iterable[Answer]) -> 
     - A route without a caller is open.
     - A caller is required: anonymous clients get 401. With an optional one, they are let in.
     - `require_permission`: users without the permission get 403.
-    - Another user's object is 404, unless the route is `shared`.
+    - Another user's object is 404, unless the route is `shared`, or 403 if it is `visible`.
     """
     for answer in answers:
         if answer.caller is not None:
@@ -36,6 +36,8 @@ def _required(route: ApiRoute, answer: Answer) -> int | None:
         return 403 if answer.caller == "user" else None
     if answer.target != "own" or route.sharing == "everyone":
         return None
+    if route.sharing == "visible":
+        return 403
     return 404 if route.sharing is None or answer.caller != "administrator" else None
 
 

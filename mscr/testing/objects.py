@@ -219,10 +219,25 @@ def _rows_of(response: Response) -> list[Mapping[str, Any]]:
 
 def _data_of(body: Any) -> Any:
     """Return the object or list in a response, whatever the envelope around it."""
-    if isinstance(body, dict) and "data" in body:
+    if not isinstance(body, dict):
+        return body
+    if "data" in body:
         return body["data"]
     inner = [value for value in body.values() if isinstance(value, dict | list)]
-    return inner[0] if len(inner) == 1 and len(body) == 1 else body
+    if len(inner) == 1 and (len(body) == 1 or _are_counts(body, inner[0])):
+        return inner[0]
+    return body
+
+
+def _are_counts(body: Mapping[str, Any], rows: Any) -> bool:
+    """Return whether all but the rows are numbers: {"articles": [...], "articlesCount": 1}."""
+    others = {name: value for name, value in body.items() if value is not rows}
+    has_id = any(name in others for name in _IDS)
+    return (
+        isinstance(rows, list)
+        and not has_id
+        and all(isinstance(value, int) for value in others.values())
+    )
 
 
 def _id_in(fields: Mapping[str, Any], parameter: str) -> str | None:

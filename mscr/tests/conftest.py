@@ -19,6 +19,7 @@ pytest.register_assert_rewrite("mscr.tests.support")
 LONG_MODULES = (
     "examples/catalogue/tests/test_routes",
     "examples/catalogue/tests/test_export",
+    "examples/realworld/tests/test_routes",
     "mscr/tests/data/test_list_plans",
     "mscr/tests/fuzzing/",
     "mscr/tests/cli/",

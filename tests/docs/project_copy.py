@@ -10,7 +10,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 START_TIMEOUT_SECONDS = 60
-TESTS = ("tests", "mscr/tests", "examples/catalogue/tests")
+TESTS = ("tests", "mscr/tests", "examples/catalogue/tests", "examples/realworld/tests")
 ENVIRONMENTS = (".venv", ".tools")
 LEFT_OUT = (".git", "__pycache__", ".env", ".hypothesis", "htmlcov", "*.db*", ".coverage*")
 

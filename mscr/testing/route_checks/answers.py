@@ -46,13 +46,16 @@ class AnswerChecks:
 
     @on_sqlite
     @pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie")
-    def test_no_body_has_a_refresh_token_with_the_cookie_transport(self, crawled: Crawled) -> None:
+    def test_no_body_has_a_refresh_token_with_the_cookie_transport(
+        self, app: FastAPI, crawled: Crawled
+    ) -> None:
         """CK2."""
         answers = [answer.response for answer in crawled.answers]
 
         tokens = {token for answer in answers if (token := token_set(answer))}
         texts = [answer.text for answer in answers if answer.request.url.path != "/openapi.json"]
-        assert len(tokens) > 3
+        # A contract may have no refresh tokens.
+        assert len(tokens) > 3 or not any(route.reads_cookie for route in routes_of(app).values())
         assert not [
             text for text in texts if "refresh_token" in re.sub("invalid_refresh_token", "", text)
         ]

@@ -31,7 +31,7 @@ from mscr.testing.databases import on_sqlite
 from mscr.testing.examples import Examples
 from mscr.testing.integer_keys import IntegerKeys
 from mscr.testing.json_schema import EXAMPLES
-from mscr.testing.objects import Target
+from mscr.testing.objects import Target, shown_rows
 from mscr.testing.openapi import header_faults, undocumented
 from mscr.testing.recorded_routes import RecordFile, observed
 from mscr.testing.route_caller import RouteCaller
@@ -663,3 +663,19 @@ async def test_an_undocumented_response_is_a_fault(app: FastAPI) -> None:
     faults = header_faults(openapi, bare)
     assert "GET /api/v1/notes, 401: x-odd is not documented" in faults
     assert "GET /api/v1/notes, 401: x-request-id is missing" in faults
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        ({"data": [1, 2], "meta": None}, 2),
+        ({"articles": [1, 2, 3], "articlesCount": 3}, 3),
+        ([1], 1),
+        ({"article": {"tags": [1]}}, None),
+        ({"id": 7, "tags": [1, 2]}, None),
+        ({"name": "a", "tags": [1, 2]}, None),
+        ({"user": {"tags": []}, "count": 1}, None),
+    ],
+)
+def test_the_rows_of_a_list_are_found_in_any_envelope(body: Any, rows: int | None) -> None:
+    assert shown_rows(Response(200, json=body)) == rows

@@ -1,0 +1,1 @@
+"""RealWorld's API (Conduit) on the kit alone: an application whose contract is not the kit's."""

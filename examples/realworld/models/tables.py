@@ -1,0 +1,14 @@
+"""The tables that the kit reads and writes."""
+
+from typing import Final
+
+from examples.realworld.models.kit_tables import AuditEvent, IdempotencyKey, RefreshToken
+from examples.realworld.models.user import User
+from mscr.models.tables import Tables
+
+TABLES: Final = Tables(
+    user=User,
+    refresh_token=RefreshToken,
+    audit_event=AuditEvent,
+    idempotency_key=IdempotencyKey,
+)
