@@ -73,7 +73,9 @@ def test_the_migration_is_the_one_that_the_page_shows(followed: ProjectCopy) -> 
 
 
 def test_the_recipe_passes_the_checks(followed: ProjectCopy) -> None:
-    followed.run("ruff check . && ruff format --check . && lint-imports --no-logo")
+    followed.run(
+        "ruff check . && ruff format --check app tests migrations && lint-imports --no-logo"
+    )
     followed.run("mypy app tests/test_moderators.py migrations")
     followed.run("python cli.py check-migrations && python -m migrations.check_locks")
     followed.run("python cli.py openapi --check")
