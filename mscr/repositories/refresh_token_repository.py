@@ -29,8 +29,10 @@ class RefreshTokenRepository(ConnectionMixin, BaseRepository[RefreshTokenMixin])
         )
         return None if row is None else TokenFamily(**row._asdict())
 
-    async def lock_sessions(self, user_id: int) -> None:
+    async def lock_sessions(self, user_id: int) -> bool:
         """Make parallel logins of one user wait for each other, until this transaction ends.
+
+        Return False if the account has been deleted.
 
         Otherwise two of them would each count the sessions without the other's, and together
         exceed the limit.
@@ -38,10 +40,10 @@ class RefreshTokenRepository(ConnectionMixin, BaseRepository[RefreshTokenMixin])
         # FOR NO KEY UPDATE, not FOR UPDATE: rows that refer to the user can be inserted meanwhile.
         statement = (
             select(self._tables.user.id)
-            .where(self._tables.user.id == user_id)
+            .where(self._tables.user.id == user_id, self._tables.user.is_deleted.is_(False))
             .with_for_update(key_share=True)
         )
-        await self.session.execute(statement)
+        return await self.session.scalar(statement) is not None
 
     async def list_live(self, user_id: int, now: datetime) -> Sequence[RefreshTokenMixin]:
         """Return the user's live sessions, the most recently used first."""

@@ -10,7 +10,7 @@ import structlog
 
 from mscr.core.client import Client
 from mscr.core.config import Settings
-from mscr.core.exceptions import InvalidRefreshTokenError, TooManyRequestsError
+from mscr.core.exceptions import InvalidRefreshTokenError, TooManyRequestsError, UnauthorizedError
 from mscr.core.rate_limit import RequestLimiter
 from mscr.core.security.jwt import JWTService
 from mscr.core.security.refresh_token import (
@@ -63,11 +63,13 @@ class RefreshTokenService:
         """Start a session, and end the user's oldest ones beyond the limit (ASVS v7.1.2).
 
         The session keeps the `auth_version` that `user` was read with, so that ending all sessions
-        concurrently ends this one too. `cause` goes into the audit log.
+        concurrently ends this one too. `cause` goes into the audit log. Raises `UnauthorizedError`
+        if the account was deleted meanwhile: its client's address must not be stored any more.
         """
         now = _now()
         # Lock the account: parallel logins would not see each other, and together exceed the limit.
-        await self.repo.lock_sessions(user.id)
+        if not await self.repo.lock_sessions(user.id):
+            raise UnauthorizedError
         ended = await self.repo.end_oldest(user.id, keep=self._limit - 1, now=now)
         seed = secrets.token_bytes(SEED_BYTES)
         expires_at = now + self._lifetime

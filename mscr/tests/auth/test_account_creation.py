@@ -10,13 +10,16 @@ from sqlalchemy import func, select
 from examples.catalogue.core.config import Settings
 from mscr.collaborators import kit_collaborators
 from mscr.core.client import Client, Origin
-from mscr.core.exceptions import EmailTakenError
+from mscr.core.exceptions import EmailTakenError, UnauthorizedError
 from mscr.core.security.registration_token import pending_registration
 from mscr.db.session import Database
 from mscr.mail.message import Mail
+from mscr.models.audit_event import AuditAction
 from mscr.repositories.audit_event_repository import AuditEventRepository
+from mscr.repositories.owned_row_repository import OwnedRowRepository
 from mscr.repositories.refresh_token_repository import RefreshTokenRepository
 from mscr.schemas.base import Email, Password, RequestSchema
+from mscr.services.account_deletion_service import AccountDeletionService
 from mscr.services.account_service import AccountService
 from mscr.services.audit_event_service import AuditTrail
 from mscr.services.credential_service import CredentialService
@@ -79,8 +82,9 @@ class Services:
         )
         self.posted: list[Mail] = []
 
-    async def register(self, data: Registration) -> None:
-        sessions = RefreshTokenService(
+    @property
+    def sessions(self) -> RefreshTokenService:
+        return RefreshTokenService(
             RefreshTokenRepository(self.session, TABLES),
             self.audit,
             codec=self.parts["refresh_tokens"],
@@ -89,7 +93,11 @@ class Services:
             requests=self.parts["requests"],
             settings=self.parts["settings"],
         )
-        login = LoginService(self.users, self.credentials, sessions, self.audit, context=no_context)
+
+    async def register(self, data: Registration) -> None:
+        login = LoginService(
+            self.users, self.credentials, self.sessions, self.audit, context=no_context
+        )
         await login.register(data, CLIENT, context=())
 
     @property
@@ -209,3 +217,23 @@ async def test_a_taken_value_has_one_response_for_every_address(
             await services.by_mail.request(registration(email, "ada"), CLIENT, context=())
 
     assert services.posted == []
+
+
+async def test_a_login_stores_nothing_of_an_account_that_is_deleted_meanwhile(
+    services: Services, people: Database, settings: Settings
+) -> None:
+    """Its password was verified before: no connection is held while hashing."""
+    await services.create(registration("ada@example.com", "ada"))
+    user = await services.users.find_by_email("ada@example.com")
+    assert user is not None
+    await services.users.release()
+    other = Services(people, settings)
+    async with other.session:
+        known = await other.users.lock(id=user.id)
+        assert known is not None
+        owned = OwnedRowRepository(other.session, TABLES)
+        await AccountDeletionService(other.users, owned, other.audit).delete(known)
+        await other.users.commit()
+
+    with pytest.raises(UnauthorizedError):
+        await services.sessions.start_family(user, CLIENT, AuditAction.LOGIN)

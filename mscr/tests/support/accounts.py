@@ -157,6 +157,15 @@ class BillLine(Base):
     amount: Mapped[int]
 
 
+class Vote(Base):
+    """Refers to an account, and has no personal data."""
+
+    __tablename__ = "votes"
+
+    voter_id: Mapped[int | None] = mapped_column(ForeignKey("people.id", ondelete="SET NULL"))
+    points: Mapped[int]
+
+
 class HandleTakenError(ConflictError):
     code = "handle_taken"
 
