@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from examples.catalogue.db.session import Database
 from examples.catalogue.models.item import Item, ItemStatus
+from examples.catalogue.models.note import Note
 from examples.catalogue.models.tables import TABLES
 from examples.catalogue.repositories.item_repository import ItemRepository
 from examples.catalogue.schemas.item_schemas import ItemResponse
@@ -83,3 +84,17 @@ async def test_a_row_that_the_viewer_may_not_see_is_not_locked(
         assert row.public_id == active["public_id"]
         await repo.soft_delete(row)
         assert await locked(active, 1) is None
+
+
+async def test_values_that_are_no_columns_are_not_inserted_in_one_statement(
+    api: Api, database: Database
+) -> None:
+    """Children, for example: `create` inserts them, in a transaction."""
+    await api.register()
+    async with database.sessions() as session:
+        repo: OwnedRepository[Note] = OwnedRepository(Note, session)
+        caller: Any = SimpleNamespace(user_id=1, public_id="")
+        fields = ("public_id", "text")
+
+        assert await repo.insert(caller, fields, {"text": "Buy milk", "lines": []}) is None
+        assert await repo.count() == 0
