@@ -76,7 +76,7 @@ async def shops(database: Database) -> AsyncIterator[ShopRepository]:
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     async with database.sessions() as session:
-        for number in (1, 2):
+        for number in (11, 12):
             key = f"{number}@example.com"
             account = {"email": key, "email_key": key, "password_hash": "none"}
             session.add(Shop(id=number))
@@ -111,7 +111,7 @@ def test_children_follow_from_foreign_keys() -> None:
 
 
 async def test_descendants_are_deleted_and_restored_with_a_row(shops: ShopRepository) -> None:
-    shop = await shops.lock(id=1)
+    shop = await shops.lock(id=11)
     assert shop
 
     await shops.soft_delete(shop)
@@ -128,7 +128,7 @@ async def test_descendants_are_deleted_and_restored_with_a_row(shops: ShopReposi
 async def test_what_was_deleted_before_its_parent_stays_deleted(shops: ShopRepository) -> None:
     boxes = OwnedRepository(Box, shops.session)
     box = await boxes.lock(id=2)
-    shop = await shops.lock(id=1)
+    shop = await shops.lock(id=11)
     assert box
     assert shop
     await boxes.soft_delete(box)
@@ -140,7 +140,7 @@ async def test_what_was_deleted_before_its_parent_stays_deleted(shops: ShopRepos
 
 
 async def test_descendants_are_deleted_with_many_rows(shops: ShopRepository) -> None:
-    rows = [row for number in (1, 2) if (row := await shops.lock(id=number))]
+    rows = [row for number in (11, 12) if (row := await shops.lock(id=number))]
 
     await shops.soft_delete_each(rows)
 
@@ -148,15 +148,15 @@ async def test_descendants_are_deleted_with_many_rows(shops: ShopRepository) -> 
 
 
 async def test_replaced_children_are_deleted_with_their_own(shops: ShopRepository) -> None:
-    shop = await shops.lock(id=1)
+    shop = await shops.lock(id=11)
     assert shop
 
     await shops.update(shop, shelves=[{}, {}])
 
     assert await living(shops) == [2, 3, 2, 2, 2]
     assert (await shops.session.scalars(select(Shelf.shop_id).order_by(Shelf.id))).all() == [
-        *(1, 2),
-        *(1, 1),
+        *(11, 12),
+        *(11, 11),
     ]
 
 
