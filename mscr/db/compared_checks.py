@@ -12,7 +12,17 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Connection, Dialect, MetaData, Table, create_engine, inspect
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Connection,
+    Dialect,
+    Enum,
+    MetaData,
+    Table,
+    create_engine,
+    inspect,
+)
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import conv
 
@@ -87,7 +97,7 @@ def _take_checks(changes: Iterable[ops.MigrateOperation], table: Table) -> Itera
     for change in changes:
         if isinstance(change, ops.AddColumnOp):
             change.column = copy.columns[change.column.name]
-            if hasattr(change.column.type, "create_constraint"):
+            if isinstance(change.column.type, Boolean | Enum):
                 change.column.type.create_constraint = False
             yield change.column.name
 
