@@ -29,7 +29,7 @@ BLOCKS = code_blocks(PROJECT_ROOT / "docs/database.md")
 
 
 def test_every_block_has_an_expected_language() -> None:
-    assert {block.language for block in BLOCKS} == {"bash", "python"}
+    assert {block.language for block in BLOCKS} == {"bash", "python", "text"}
 
 
 def test_the_application_runs_on_the_borrowed_postgresql_until_it_is_stopped(
