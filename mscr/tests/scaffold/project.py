@@ -101,7 +101,9 @@ def project_in(root: Path, url: str) -> Project:
 def texts(root: Path) -> dict[str, str]:
     """Return the text of every file."""
     files = [
-        file for file in sorted(root.rglob("*")) if file.is_file() and ".git/" not in str(file)
+        file
+        for file in sorted(root.rglob("*"))
+        if file.is_file() and not {".git", "__pycache__"} & {*file.parts}
     ]
     return {str(file.relative_to(root)): file.read_text() for file in files}
 
