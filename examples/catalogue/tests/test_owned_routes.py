@@ -13,7 +13,12 @@ from examples.catalogue.db.session import Database
 from examples.catalogue.models import Note, Order, OrderStatus
 from examples.catalogue.repositories.note_repository import NoteRepository
 from examples.catalogue.schemas.note_schemas import NoteCreate, NoteResponse
-from examples.catalogue.schemas.order_schemas import OrderCreate, Price, Source
+from examples.catalogue.schemas.order_schemas import (
+    Number,
+    Price,
+    Quantity,
+    Source,
+)
 from examples.catalogue.services.note_service import NoteService
 from examples.catalogue.tests.api import Api
 from examples.catalogue.tests.test_orders import BODY
@@ -27,7 +32,14 @@ from mscr.queries.filters import Filters
 from mscr.queries.integrity import UniqueErrors
 from mscr.queries.pagination import PageRequest
 from mscr.repositories.owned_repository import OwnedRepository
-from mscr.schemas.base import JsonObject, RequestSchema, ResponseSchema, TimeOfDay
+from mscr.schemas.base import (
+    Day,
+    JsonObject,
+    Moment,
+    RequestSchema,
+    ResponseSchema,
+    TimeOfDay,
+)
 from mscr.schemas.list_schemas import ListQuery
 from mscr.services.owned_service import OwnedService
 from mscr.testing.problems import problem
@@ -70,6 +82,20 @@ class SlipRepository(OwnedRepository[Order]):
         "uq_orders_owner_id_number_living": SlipNumberTakenError
     }
     filters: ClassVar[Filters] = {"status": _other_than}
+
+
+class SlipCreate(RequestSchema):
+    """An order without lines, which one statement inserts."""
+
+    number: Number
+    quantity: Quantity
+    price: Price
+    deliver_on: Day
+    placed_at: Moment
+    details: JsonObject
+    deliver_after: TimeOfDay | None = None
+    barcode: UUID | None = None
+    source: Source | None = None
 
 
 class SlipUpdate(RequestSchema):
@@ -132,7 +158,7 @@ async def list_slips(page: SlipPage, slips: Slips) -> PageResponse[SlipResponse]
 
 
 @router.post("/slips", status_code=201)
-async def create_slip(data: OrderCreate, slips: Slips) -> SuccessResponse[SlipResponse]:
+async def create_slip(data: SlipCreate, slips: Slips) -> SuccessResponse[SlipResponse]:
     """Place an order."""
     return resource_response(await slips.create(data), SlipResponse)
 

@@ -647,6 +647,15 @@ async def test_statements_of_a_refused_request_are_not_recorded(
     assert f'"{route}" = {{ name = "health", statements = "409 conflict" }}' in recorded
 
 
+def test_a_document_describes_problems_only_if_it_mentions_them() -> None:
+    check = DocumentChecks().test_the_documented_problem_has_the_members_of_a_real_one
+    content: dict[str, Any] = {"application/problem+json": {}}
+
+    check({"components": {"schemas": {}}, "paths": {}})
+    with pytest.raises(KeyError):
+        check({"components": {"schemas": {}}, "paths": {"/": content}})
+
+
 def option(value: bool) -> Any:
     """Return a request of pytest whose options all have this value."""
     return SimpleNamespace(config=SimpleNamespace(getoption=lambda _: value))
