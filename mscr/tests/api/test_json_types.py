@@ -4,12 +4,12 @@ import json
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from fastapi import FastAPI, File, Form, UploadFile
 from httpx2 import ASGITransport, AsyncClient
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Discriminator, Field, JsonValue, Tag, ValidationError
 
 from mscr.endpoints.import_rows import FileRefusedError, read_rows
 from mscr.endpoints.row_format import RowFormat, encode, encode_head
@@ -34,6 +34,26 @@ class Size(IntEnum):
 
 class Part(RequestSchema):
     count: Annotated[Int32, Field(ge=1, examples=[1])]
+
+
+class Card(RequestSchema):
+    method: Literal["card"]
+    last_four: Int32
+
+
+class Invoice(RequestSchema):
+    method: Literal["invoice"]
+    days: Int32
+
+
+def method_of(payment: Any) -> Any:
+    return payment.get("method") if isinstance(payment, dict) else payment.method
+
+
+# As docs/fields.md recommends it.
+Payment = Annotated[
+    Annotated[Card, Tag("card")] | Annotated[Invoice, Tag("invoice")], Discriminator(method_of)
+]
 
 
 class PhotoForm(InputModel):
@@ -64,6 +84,7 @@ class Kit(RequestSchema):
     unique: set[int] = Field(default_factory=set)
     part: Part | None = None
     parts: dict[str, Part] = Field(default_factory=dict)
+    payment: Payment | None = None
     free: JsonObject = Field(default_factory=dict)
     anything: JsonValue = None
     raw: bytes = b""
@@ -98,6 +119,10 @@ REFUSED: list[tuple[str, Any, list[str | int]]] = [
     ("unique", [1, "2"], []),
     ("part", {"count": "1"}, ["count"]),
     ("parts", {"a": {"count": True}}, ["a", "count"]),
+    ("payment", {"method": "card", "last_four": "1"}, ["card", "last_four"]),
+    ("payment", {"method": "card", "days": 14}, ["card", "last_four"]),
+    ("payment", {"method": ["card"], "last_four": 1}, []),
+    ("payment", {"last_four": 1}, []),
     ("free", [], []),
 ]
 # Free-form JSON, and the location of its fault.
@@ -124,6 +149,7 @@ ACCEPTED: list[tuple[str, Any]] = [
     ("pair", [1, "a"]),
     ("unique", [1, 2]),
     ("part", {"count": 1}),
+    ("payment", {"method": "invoice", "days": 14}),
     ("free", {"a": [True, 1, "1", None]}),
     ("anything", True),
     ("raw", "text"),
