@@ -303,6 +303,9 @@ def settings(
     # The closest marker comes first in the iteration. Reversed, it is applied last and wins.
     markers = reversed(list(request.node.iter_markers("settings")))
     values = {name: value for marker in markers for name, value in marker.kwargs.items()}
+    # Unknown names are ignored where settings are read: a misspelt one would test the default.
+    if unknown := values.keys() - tested_project.settings.model_fields.keys():
+        pytest.fail(f"@pytest.mark.settings: no such setting: {', '.join(sorted(unknown))}")
     backend = database_url.partition(":")[0]
     key = repr((tested_project.package, backend, sorted(values.items())))
     if key not in read_settings:
