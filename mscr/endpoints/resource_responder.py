@@ -65,8 +65,8 @@ def resource_response(entity: ShownRow, schema: type[SchemaT]) -> SuccessRespons
     """Wrap an object in the envelope, shown through `schema`, with its `ETag`.
 
     If the status of the route is 201, add the `Location` of the object in the collection at the
-    request's path. The route needs `service_for_caller`. Warning: headers that it sets after this
-    are lost.
+    request's path, or its own path if it is the one above that collection. The route needs
+    `service_for_caller`. Warning: headers that it sets after this are lost.
     """
     current = current_exchange()
     respond = ResourceResponder(*current)

@@ -48,12 +48,25 @@ class Representation:
         return f'{{"success":true,"data":{self.json},"message":null,"meta":null}}'
 
     def created_headers(self, path: str) -> dict[str, str]:
-        """Return the headers of the response that created it in the collection at `path`."""
+        """Return the headers of the response that created it in the collection at `path`.
+
+        If the path names the object itself, such as `orders/{public_id}/lines`, a part of it was
+        created: its location is the path up to its own id.
+        """
         # Without Location, the tag would be that of the collection (RFC 9110 §15.3.2).
-        headers = {"Location": f"{path}/{self.entity.public_id}"}
+        headers = {"Location": _location(path, str(self.entity.public_id))}
         if isinstance(self.entity, Versioned):
             headers["ETag"] = self.etag
         return headers
+
+
+def _location(path: str, public_id: str) -> str:
+    segments = path.split("/")
+    for number, segment in enumerate(segments):
+        # Clients may write a UUID in capitals, or without hyphens.
+        if segment.replace("-", "").lower() == public_id.replace("-", "").lower():
+            return "/".join([*segments[:number], public_id])
+    return f"{path}/{public_id}"
 
 
 class Representations:

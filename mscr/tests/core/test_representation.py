@@ -1,8 +1,11 @@
-"""A representation that a service kept is that of one object and of one schema."""
+"""A representation that a service kept is that of one object and of one schema; its location."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
-from mscr.http.representation import Representations
+import pytest
+
+from mscr.http.representation import Representation, Representations
 from mscr.schemas.base import ResponseSchema
 
 
@@ -44,3 +47,26 @@ def test_another_schema_does_not_get_the_representation_of_the_same_object() -> 
     kept.make(note, Shown)
 
     assert kept.find(note, ShownToOthers) is None
+
+
+PUBLIC_ID = "01a2314b-0494-7339-9e26-5da76f16aa7c"
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/notes", f"/notes/{PUBLIC_ID}"),
+        ("/boards/01890a5d-ac96-774b-bcce-b302099a8057/notes", None),
+        (f"/notes/{PUBLIC_ID}/lines", f"/notes/{PUBLIC_ID}"),
+        (f"/notes/{PUBLIC_ID.upper()}/lines/1/parts", f"/notes/{PUBLIC_ID}"),
+        (f"/notes/{PUBLIC_ID.replace('-', '')}/lines", f"/notes/{PUBLIC_ID}"),
+    ],
+)
+def test_the_location_of_a_part_is_that_of_the_object_above_it(
+    path: str, location: str | None
+) -> None:
+    note = SimpleNamespace(title="a", public_id=PUBLIC_ID)
+
+    headers = Representation(note, Shown).created_headers(path)
+
+    assert headers == {"Location": location or f"{path}/{PUBLIC_ID}"}
