@@ -131,9 +131,11 @@ class Objects:
             found = await self._listed(collection, path, owner)
             assert found, f"{route.name}: {refusal(response)}: cannot create an object; {REMEDY}"
             return found
-        if response.status_code != 403:
-            return _found_in(response, "own")
-        return _found_in(await self.send(route, await self._other("administrator"), path), "other")
+        target: Target = "own"
+        if response.status_code == 403:
+            response = await self.send(route, await self._other("administrator"), path)
+            target = "other"
+        return _new_part(_found_in(response, target), path)
 
     async def _listed(self, collection: str, path: str, owner: Account) -> Found | None:
         route = self.routes.get(f"GET {collection}")
@@ -209,6 +211,19 @@ def _found_in(response: Response, target: Target, *, public_id: str = "") -> Fou
     rows = _rows_of(response)
     chosen = [row for row in rows if row.get("public_id") == public_id] or rows
     return Found(chosen[0], target) if chosen else None
+
+
+def _new_part(found: Found | None, path: str) -> Found | None:
+    """Return the object that was created at a path, also if the response shows the one above it.
+
+    `POST orders/{public_id}/lines` may return the order: the new line is the last of its `lines`.
+    """
+    ids = [found.fields.get(name) for name in _IDS] if found else []
+    if found is None or not any(segment in ids for segment in path.split("/")):
+        return found
+    parts = found.fields.get(path.rpartition("/")[2].replace("-", "_"))
+    rows = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return found._replace(fields=rows[-1]) if rows else None
 
 
 def _rows_of(response: Response) -> list[Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from examples.catalogue.db.session import Database
 from examples.catalogue.models.base import Base
 from examples.catalogue.routers import items, orders, tags
 from examples.catalogue.tests.api import Api as OwnApi
-from mscr.core.exceptions import ConflictError, ValidationFailedError
+from mscr.core.exceptions import ConflictError, NotFoundError, ValidationFailedError
 from mscr.endpoints.callers import CurrentPrincipal
 from mscr.endpoints.database import DbSession
 from mscr.project import Project
@@ -130,6 +130,67 @@ async def test_a_route_that_ignores_the_owner_is_a_fault(api: Api, app: FastAPI)
     assert len(faults) == 2
     assert f"{route}: user got 200 for another user's object, and should get 404" in faults[0]
     assert "@shared" in faults[0]
+
+
+class Carts:
+    """Carts with lines: `POST carts/{public_id}/lines` returns the cart."""
+
+    def __init__(self, listed_as: str = "cart_lines") -> None:
+        self.lines: dict[str, list[str]] = {}
+        self._listed_as = listed_as
+
+    def add(self, app: FastAPI) -> None:
+        async def create(_: CurrentPrincipal) -> dict[str, Any]:
+            """Create a cart."""
+            cart = str(uuid4())
+            self.lines[cart] = []
+            return self._shown(cart)
+
+        async def add_line(public_id: str, _: CurrentPrincipal) -> dict[str, Any]:
+            """Add a line."""
+            self.lines[public_id].append(str(uuid4()))
+            return self._shown(public_id)
+
+        async def remove_line(public_id: str, line_public_id: str, _: CurrentPrincipal) -> None:
+            """Remove a line."""
+            if line_public_id not in self.lines[public_id]:
+                raise NotFoundError
+            self.lines[public_id].remove(line_public_id)
+
+        app.post("/carts", status_code=201)(create)
+        app.post("/carts/{public_id}/cart-lines", status_code=201)(add_line)
+        app.delete("/carts/{public_id}/cart-lines/{line_public_id}", status_code=204)(remove_line)
+        app.openapi_schema = None
+
+    def _shown(self, cart: str) -> dict[str, Any]:
+        rows = [{"public_id": line} for line in self.lines[cart]]
+        return {"data": {"public_id": cart, self._listed_as: rows}}
+
+
+REMOVE_LINE = "DELETE /carts/{public_id}/cart-lines/{line_public_id}"
+
+
+@on_sqlite
+async def test_a_part_is_found_in_the_object_above_it(api: Api, app: FastAPI) -> None:
+    carts = Carts()
+    carts.add(app)
+
+    response = await RouteCaller(api, app).call(REMOVE_LINE, "user")
+
+    assert response.status_code == 204
+    assert list(carts.lines.values()) == [[]]
+
+
+@on_sqlite
+async def test_the_object_above_is_not_taken_for_its_part(api: Api, app: FastAPI) -> None:
+    carts = Carts(listed_as="contents")
+    carts.add(app)
+
+    place = (await RouteCaller(api, app).prepare(REMOVE_LINE, "user")).place
+
+    [cart] = carts.lines
+    assert place.path.count(cart) == 1
+    assert place.target == "other"
 
 
 class Unclear(RequestSchema):
