@@ -1,5 +1,7 @@
 """docs/variants.md: its variants of a resource, followed literally in a copy of the project."""
 
+import tomllib
+
 import pytest
 
 from app.core.config import PROJECT_ROOT
@@ -10,7 +12,9 @@ from tests.docs.recipe import type_block
 from tests.docs.test_agents import ROUTE_TESTS
 
 BLOCKS = code_blocks(PROJECT_ROOT / "docs/variants.md")
-OWN_TESTS = "tests/test_orders.py tests/test_boards.py tests/test_articles.py"
+OWN_TESTS = (
+    "tests/test_orders.py tests/test_order_lines.py tests/test_boards.py tests/test_articles.py"
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +40,14 @@ def test_the_variants_pass_the_checks_of_code(followed: ProjectCopy) -> None:
     followed.run("ruff check . && ruff format --check . && lint-imports && mypy app tests")
 
 
+def test_the_routes_of_lines_were_called_with_the_ids_of_lines(followed: ProjectCopy) -> None:
+    """Their access would otherwise be tested on lines that do not exist."""
+    record = tomllib.loads((followed.path / "tests/recorded_routes.toml").read_text())
+    path = "/api/v1/orders/{public_id}/lines/{line_public_id}"
+
+    assert record[f"PATCH {path}"]["statements"] == record[f"DELETE {path}"]["statements"] == 6
+
+
 def test_the_variants_own_tests_pass_on_both_databases(
     followed: ProjectCopy, postgres: PostgresServer
 ) -> None:
@@ -44,7 +56,7 @@ def test_the_variants_own_tests_pass_on_both_databases(
 
     output = followed.run(f"pytest -q {OWN_TESTS}", TEST_POSTGRES_URL=server)
 
-    assert "10 passed" in output
+    assert "20 passed" in output
 
 
 def test_the_tests_of_all_routes_accept_the_variants(followed: ProjectCopy) -> None:
