@@ -20,6 +20,11 @@ REPAIR: Final = (
     "write a migration that adds the missing parts (alembic revision --autogenerate): none does, "
     "or one was edited after this database had run it"
 )
+# A member that was added to an enum, for example.
+_WIDEN: Final = (
+    "if the models permit it, write a migration (alembic revision --autogenerate) and run it "
+    "(alembic upgrade head)"
+)
 # A few of many faults suffice to identify the migration that was edited.
 MOST_FAULTS: Final = 10
 
@@ -88,12 +93,16 @@ def database_faults(settings: "Settings", service: Service = DATABASE) -> Iterat
 def _database_fault(error: Exception, service: Service, settings: "Settings") -> Fault | None:
     from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
+    from mscr.db.violations import refusing_check
+
     found = diagnose(error, service)
     if found is not None and found.remedy == BRING_UP:
         return Fault(f"the database has no schema, or an old one: {found.cause}", BRING_UP)
     name = database_name(settings) if service is DATABASE else service.setting
     if found is not None:
         return Fault(f"cannot use {name}: {found.cause}", found.remedy)
+    if isinstance(error, IntegrityError) and (check := refusing_check(error)):
+        return Fault(f"the database refuses a value: check {check}", _WIDEN)
     if isinstance(error, DataError | IntegrityError | ProgrammingError):
         return None
     words = first_line(str(getattr(error, "orig", error)))

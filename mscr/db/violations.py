@@ -4,12 +4,14 @@ from typing import Any, Final
 
 from sqlalchemy.exc import IntegrityError
 
-from mscr.connections.error_attributes import attribute
+from mscr.connections.error_attributes import attribute, first_line
 
 # PostgreSQL's SQLSTATEs (appendix A of its manual).
 _NOT_NULL: Final = "23502"
 _UNIQUE: Final = "23505"
+_CHECK: Final = "23514"
 # SQLite's extended result codes. The second key code is that of tables without an integer key.
+_SQLITE_CHECK: Final = 275
 _SQLITE_NOT_NULL: Final = 1299
 _SQLITE_PRIMARY_KEY: Final = (1555, 2579)
 
@@ -31,6 +33,15 @@ def violates_primary_key(error: IntegrityError) -> bool:
     # Named by our naming convention, or by PostgreSQL's default.
     table = attribute(cause, "table_name", "")
     return constraint.startswith("pk_") or constraint == f"{table}_pkey"
+
+
+def refusing_check(error: IntegrityError) -> str | None:
+    """Return the name of the check constraint that refused a value, or None for another fault."""
+    if attribute(error.orig, "sqlite_errorcode") == _SQLITE_CHECK:
+        return first_line(error.orig).rpartition(": ")[2]
+    if attribute(error.orig, "sqlstate") == _CHECK:
+        return str(attribute(driver_error(error), "constraint_name"))
+    return None
 
 
 def driver_error(error: IntegrityError) -> Any:

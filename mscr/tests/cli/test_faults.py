@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from examples.catalogue.db.session import Database
 from examples.catalogue.project import project
 from mscr.cli.doctor import _migrations, _service, _way_to_file
 from mscr.cli.faults import Fault, database_faults
@@ -296,6 +297,17 @@ def test_bugs_and_closed_pipes_are_no_database_faults() -> None:
         database_faults(settings),
     ):
         raise OperationalError("SELECT", None, ValueError("something new\nwith details"))
+
+
+async def test_a_value_that_no_migration_permits_yet_is_one_line(database: Database) -> None:
+    check = "CREATE TABLE known (word VARCHAR(9) CONSTRAINT ck_known CHECK (word IN ('user')))"
+    async with database.engine.begin() as connection:
+        await connection.execute(text(check))
+        with pytest.raises(Fault) as raised, database_faults(project.get_settings()):
+            await connection.execute(text("INSERT INTO known VALUES ('boss')"))
+
+    assert raised.value.detail == "the database refuses a value: check ck_known"
+    assert "alembic revision --autogenerate" in raised.value.remedy
 
 
 async def test_only_threads_of_drivers_are_waited_for() -> None:
