@@ -20,8 +20,8 @@ PUBLIC_ID = "01a2314b-0494-7339-9e26-5da76f16aa7c"
 
 
 async def register(api: Api, **fields: Any) -> Response:
-    body = {"email": "ada@example.com", "password": PASSWORD, **fields}
-    return await api.client.post(f"{AUTH}/register", json=body)
+    path, body = api.registration("ada@example.com", PASSWORD)
+    return await api.client.post(path, json={**body, **fields})
 
 
 async def change_password(api: Api, account: Account, current: str = PASSWORD) -> Response:
@@ -230,7 +230,7 @@ async def test_a_sensitive_change_needs_a_recent_proof_of_the_password(
 
 @pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie")
 async def test_a_browser_keeps_its_refresh_token_in_a_cookie(client: AsyncClient) -> None:
-    browser = Browser(client)
+    browser = Browser(client, api=Api)
     account = await browser.register("ada@example.com")
 
     refreshed = await browser.refresh()
@@ -244,7 +244,7 @@ async def test_a_browser_keeps_its_refresh_token_in_a_cookie(client: AsyncClient
 
 @pytest.mark.settings(REFRESH_TOKEN_TRANSPORT="cookie")
 async def test_a_page_of_another_origin_cannot_use_the_cookie(client: AsyncClient) -> None:
-    browser = Browser(client)
+    browser = Browser(client, api=Api)
     await browser.register("ada@example.com")
 
     foreign = {"Origin": "https://evil.example"}

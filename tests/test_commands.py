@@ -15,6 +15,7 @@ from app.core.config import Settings
 from app.db.session import Database
 from app.models import UserRole
 from app.project import project
+from app.schemas.auth_schemas import UserRegister
 from mscr.testing.api import PASSWORD
 from mscr.testing.problems import assert_unauthorized
 from mscr.testing.table_rows import all_rows
@@ -48,9 +49,23 @@ def run(settings: Settings) -> Run:
     return run
 
 
-async def create_user(run: Run, email: str, *options: str) -> Finished:
-    options = (f"--email={email}", "--password-stdin", *options)
-    return await run("create-user", *options, typed=f"{PASSWORD}\n")
+def required_options(email: str) -> list[str]:
+    """Return the options of `create-user` for the fields that a registration requires."""
+    _, body = Api.registration(email, PASSWORD)
+    return [
+        f"--{name.replace('_', '-')}={as_typed(value)}"
+        for name, value in body.items()
+        if name != "password"
+    ]
+
+
+def as_typed(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+async def create_user(run: Run, email: str, *options: str, password: str = PASSWORD) -> Finished:
+    options = (*required_options(email), "--password-stdin", *options)
+    return await run("create-user", *options, typed=f"{password}\n")
 
 
 async def users_in(run: Run) -> list[dict[str, Any]]:
@@ -81,7 +96,10 @@ async def test_only_the_option_creates_an_administrator(run: Run) -> None:
 
 
 async def test_missing_values_are_prompted_for(run: Run) -> None:
-    answers = ("ada@example.com", "Ada Lovelace", PASSWORD, PASSWORD)
+    _, body = Api.registration("ada@example.com", PASSWORD)
+    given = {**body, "full_name": "Ada Lovelace"}
+    names = [name for name in UserRegister.model_fields if name != "password"]
+    answers = [*(as_typed(given.get(name, "")) for name in names), PASSWORD, PASSWORD]
 
     finished = await run("create-user", typed="".join(f"{answer}\n" for answer in answers))
 
@@ -109,9 +127,7 @@ async def test_a_password_from_the_input_requires_the_address(run: Run) -> None:
 async def test_what_the_api_would_refuse_is_refused(
     run: Run, email: str, password: str, words: str
 ) -> None:
-    options = (f"--email={email}", "--password-stdin")
-
-    finished = await run("create-user", *options, typed=password)
+    finished = await create_user(run, email, password=password)
 
     assert finished.status == 1
     assert words in finished.errors

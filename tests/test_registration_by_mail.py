@@ -9,12 +9,18 @@ from pydantic import SecretStr
 from app.core.config import Settings
 from app.db.session import Database
 from mscr.testing.api import PASSWORD
-from mscr.testing.mail_registration import PUBLIC_URL, MailApi, link_token
+from mscr.testing.mail_registration import PUBLIC_URL, link_token
+from mscr.testing.mail_registration import MailApi as KitMailApi
 from mscr.testing.mail_server import MailServer, mail_server
 from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
+from tests.api import Api
 
 EMAIL = "ada@example.com"
 APP_NAME = Settings.model_fields["APP_NAME"].default
+
+
+class MailApi(KitMailApi, Api):
+    """Your steps, with a registration by mail."""
 
 
 @pytest.fixture

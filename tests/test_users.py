@@ -91,9 +91,10 @@ async def test_a_change_based_on_an_old_version_is_refused(api: Api) -> None:
 
 
 async def test_deletion_erases_all_personal_data(api: Api, database: Database) -> None:
-    """No column of any table keeps it. A column that you add to `User` belongs into this test."""
-    body = {"email": "Ada.L@Example.com", "password": PASSWORD, "full_name": "Ada Lovelace"}
-    tokens = (await api.client.post("/api/v1/auth/register", json=body)).json()["data"]
+    """No column of any table keeps it. `TestDeletion` has the columns that you add to `User`."""
+    path, body = api.registration("Ada.L@Example.com", PASSWORD)
+    created = await api.client.post(path, json={**body, "full_name": "Ada Lovelace"})
+    tokens = created.json()["data"]
     before = repr(await rows_but_the_audit_log(database)).lower()
 
     deleted = await delete(api, Account("Ada.L@Example.com", "", tokens))

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jwt
 from httpx2 import AsyncClient, Response
@@ -13,6 +13,10 @@ from sqlalchemy import update
 from mscr.db.session import Database
 from mscr.http.dialect import DEFAULT_DIALECT, Dialect
 from mscr.testing.cookies import token_set
+from mscr.testing.json_schema import required_examples
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 PASSWORD = "correct horse battery"
 
@@ -54,13 +58,19 @@ class Api:
     """The role with the most permissions."""
     me_path: ClassVar = "/api/v1/users/me"
     """The path of the caller's account."""
+    registration_schema: ClassVar["type[BaseModel] | None"] = None
+    """The schema of a registration: each field that it requires is sent with its example."""
     dialect: Dialect = DEFAULT_DIALECT
     """The dialect of the application. The fixture `api` sets it."""
 
     @classmethod
     def registration(cls, email: str, password: str) -> tuple[str, Mapping[str, Any]]:
-        """Return the path and the body of a registration."""
-        return "/api/v1/auth/register", {"email": email, "password": password}
+        """Return the path and the body of a registration, with the fields that it requires.
+
+        Override it for a value that must be another one each time.
+        """
+        others = required_examples(cls.registration_schema) if cls.registration_schema else {}
+        return "/api/v1/auth/register", {**others, "email": email, "password": password}
 
     @classmethod
     def login_request(cls, email: str, password: str) -> tuple[str, Mapping[str, Any]]:

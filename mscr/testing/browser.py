@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from httpx2 import AsyncClient, Response
 
-from mscr.testing.api import PASSWORD, Account, account_of
+from mscr.testing.api import PASSWORD, Account, Api, account_of
 from mscr.testing.cookies import CLEARED, OWN_ORIGIN, cookie, set_cookies, token_set
 
 AUTH: Final = "/api/v1/auth"
@@ -12,15 +12,19 @@ CHANGE_PASSWORD: Final = "/api/v1/users/me/change-password"
 
 
 class Browser:
-    """A page that sends its origin, and the cookie that was set last."""
+    """A page that sends its origin, and the cookie that was set last.
 
-    def __init__(self, client: AsyncClient, *, token: str = "") -> None:
+    `api` names the fields of a registration.
+    """
+
+    def __init__(self, client: AsyncClient, *, token: str = "", api: type[Api] = Api) -> None:
         self.client = client
         self.token = token
+        self._api = api
 
     def another(self) -> "Browser":
         """Return another tab, which starts with the same cookie and tracks it separately."""
-        return Browser(self.client, token=self.token)
+        return Browser(self.client, token=self.token, api=self._api)
 
     async def request(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, **request: Any
@@ -33,8 +37,8 @@ class Browser:
         return response
 
     async def register(self, email: str) -> Account:
-        body = {"email": email, "password": PASSWORD}
-        response = await self.request("POST", f"{AUTH}/register", json=body)
+        path, body = self._api.registration(email, PASSWORD)
+        response = await self.request("POST", path, json=body)
         assert response.status_code == 201, response.text
         return account_of(email, PASSWORD, response)
 

@@ -7,10 +7,13 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from email_validator import validate_email
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Schema = dict[str, Any]
 
@@ -64,6 +67,17 @@ KEYWORDS = {
     *("minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
 }
+
+
+def required_examples(model: "type[BaseModel]") -> dict[str, Any]:
+    """Return an example for each field that the schema requires, by its name in JSON.
+
+    Raises `LookupError` for a field without one, and names the field.
+    """
+    document = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    reader = SchemaReader({"components": {"schemas": document.get("$defs", {})}})
+    fields, required = document.get("properties", {}), document.get("required", ())
+    return {name: reader.example(fields[name], f"{model.__name__}.{name}") for name in required}
 
 
 class SchemaReader:
