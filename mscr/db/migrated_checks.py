@@ -13,6 +13,8 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy import CheckConstraint
 
+from mscr.db.migrated_indexes import concurrently
+
 # In `info` of an operation that adds a constraint: rows of the table may violate it.
 UNPROVED: Final = "unproved"
 
@@ -32,12 +34,16 @@ class _Validation(_Step): ...
 
 
 def add_steps(_context: Any, _revision: Any, scripts: Iterable[ops.MigrationScript]) -> None:
-    """Add the steps before and after the changes (Alembic's `process_revision_directives`)."""
+    """Add the steps before and after the changes (Alembic's `process_revision_directives`).
+
+    A migration that only creates an index does so concurrently.
+    """
     for script in scripts:
         for upgrade in script.upgrade_ops_list:
             added = list(_added(upgrade.ops))
             unproved = [operation for operation in added if operation.info[UNPROVED]]
-            upgrade.ops = [*_step(_Refusal, unproved), *upgrade.ops, *_step(_Validation, added)]
+            changes = concurrently(upgrade.ops)
+            upgrade.ops = [*_step(_Refusal, unproved), *changes, *_step(_Validation, added)]
 
 
 def _step(kind: type[_Step], added: Iterable[ops.CreateCheckConstraintOp]) -> list[_Step]:
