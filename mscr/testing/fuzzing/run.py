@@ -102,12 +102,14 @@ def shadowed(paths: Iterable[str]) -> Iterator[str]:
 class Outcome:
     """The outcome of a run. `statuses` counts the responses of each route by status.
 
-    `askers` maps the id of a case to the account that sent its request.
+    `askers` maps the id of a case to the account that sent its request. `own_statuses` counts the
+    responses to these requests: checks also send some without a token, and with an invalid one.
     """
 
     askers: Mapping[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     statuses: dict[str, Counter[int]] = field(default_factory=dict)
+    own_statuses: Counter[int] = field(default_factory=Counter)
 
     def read(self, event: events.ScenarioFinished) -> None:
         recorder = event.recorder
@@ -116,6 +118,8 @@ class Outcome:
             if interaction.response is not None:
                 counter = self.statuses.setdefault(routes[case_id], Counter())
                 counter[interaction.response.status_code] += 1
+                if case_id in self.askers:
+                    self.own_statuses[interaction.response.status_code] += 1
         for case_id, checks in recorder.checks.items():
             for check in checks:
                 info = check.failure_info

@@ -1,17 +1,24 @@
 """Fuzzing of the catalogue, and tests of the fuzzer itself."""
 
 import asyncio
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 from fastapi import FastAPI, Response
 
-from mscr.core.config import Settings
+from examples.catalogue.core.config import Settings
+from examples.catalogue.project import project
+from examples.catalogue.routers import auth, users
 from mscr.project import Project
+from mscr.routers import sessions
 from mscr.testing.api import Api
 from mscr.testing.databases import on_sqlite
 from mscr.testing.fuzzing.callers import FuzzedApplication
 from mscr.testing.fuzzing.run import Effort, fuzz, shadowed
-from mscr.testing.route_checks.fuzzing import FuzzChecks, effort
+from mscr.testing.route_checks.fuzzing import FuzzChecks, effort, mostly_let_in
+from mscr.tests.support import dialects
+from mscr.tests.support.dialects import DIALECT
 
 
 class TestFuzzing(FuzzChecks): ...
@@ -47,6 +54,23 @@ async def test_violations_of_the_schema_are_detected(
     told = "\n".join(outcome.failures)
     assert "GET /sized, status_code_conformance: Received: 418" in told
     assert "GET /crash, not_a_server_error" in told
+
+
+@on_sqlite
+async def test_probes_without_the_token_do_not_count_as_logged_out(
+    settings: Settings, api_type: type[Api]
+) -> None:
+    """Schemathesis sends them where the scheme of tokens is an API key, as in a dialect."""
+    speaking = replace(project, create_app=dialects.create_app, dialect=lambda: DIALECT)
+    app = dialects.with_routers(settings, sessions.router, users.router, *auth.routers(settings))
+    tested = FuzzedApplication(speaking, settings, api_type)
+
+    outcome = await asyncio.to_thread(fuzz, app, tested, "user", Effort(examples=1, edges=False))
+
+    statuses = sum(outcome.statuses.values(), Counter[int]())
+    assert outcome.failures == []
+    assert statuses[401] > statuses.total() / 5
+    assert mostly_let_in(outcome)
 
 
 @on_sqlite
