@@ -85,8 +85,10 @@ class DocumentChecks:
 
     def test_the_documented_problem_has_the_members_of_a_real_one(self, openapi: Schema) -> None:
         schemas = openapi["components"]["schemas"]
+        # The token endpoint has a schema of its own.
+        others = [value for path, value in openapi["paths"].items() if path != TOKEN_PATH]
         # An application whose every path has another shape has no problems.
-        if "Problem" in schemas or PROBLEM_MEDIA_TYPE in str(openapi["paths"]):
+        if "Problem" in schemas or PROBLEM_MEDIA_TYPE in str(others):
             assert schemas["Problem"]["properties"].keys() == MEMBERS | {"errors"}
 
     @on_sqlite

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from examples.catalogue.core.config import Settings
 from examples.catalogue.project import project
-from examples.catalogue.routers import users
+from examples.catalogue.routers import auth, users
 from examples.catalogue.tests.api import Api
 from mscr.project import Project
 from mscr.testing.json_schema import Schema
@@ -141,6 +141,14 @@ class TestDocument(DocumentChecks):
         schemas = app.openapi()["components"]["schemas"]
 
         assert not schemas.keys() & {"Problem", "FieldProblem"}
+
+    def test_a_token_endpoint_documents_no_other_problems(self) -> None:
+        settings = Settings.from_env_file(None)
+        app = dialects.with_routers(settings, *auth.routers(settings))
+        schemas = app.openapi()["components"]["schemas"]
+
+        assert schemas.keys() & {"OAuth2Problem", "Problem"} == {"OAuth2Problem"}
+        self.test_the_documented_problem_has_the_members_of_a_real_one(app.openapi())
 
     def test_security_is_the_header_of_the_dialect(self, openapi: Schema) -> None:
         assert openapi["components"]["securitySchemes"]["Token"] == {
