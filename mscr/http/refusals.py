@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 from uuid import uuid4
 
 from mscr.core.access_log import AccessLog
@@ -47,7 +48,8 @@ class Refusals:
 
     def _content(self, refusal: Refusal, problem: bytes) -> tuple[str, bytes]:
         """Return the media type and the body, in the shape of the path's errors."""
-        path = refusal.target.decode("latin-1").partition("?")[0].removeprefix(self.root_path)
+        target = refusal.target.decode("latin-1").partition("?")[0]
+        path = unquote(target).removeprefix(self.root_path)
         shape = self.dialect.shape_of(path)
         if shape is None:
             return PROBLEM_MEDIA_TYPE, problem

@@ -54,6 +54,13 @@ def test_a_refusal_at_a_path_without_a_shape_is_a_problem() -> None:
         assert (b"content-type", PROBLEM_MEDIA_TYPE.encode()) in answer.headers
 
 
+def test_a_refusal_at_an_encoded_path_has_the_shape_of_the_path() -> None:
+    made = Refusals([], credentials=False, dialect=DIALECT, root_path="/svc")
+    answer = made(Refusal(HTTPStatus.BAD_REQUEST, None, [], b"/%73vc/api/v1/%75sers/me?a=%2F"))
+
+    assert (b"content-type", b"application/vnd.code+json") in answer.headers
+
+
 async def test_a_pipelined_request_is_refused_in_the_shape_of_its_own_path() -> None:
     made = Refusals([], credentials=False, dialect=DIALECT)
     first = request(b"POST /api/v1/items", b"Content-Length: 1")
