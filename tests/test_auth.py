@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient, Response
 
+from app.core.config import Settings
 from app.db.session import Database
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.browser import Browser
@@ -72,14 +73,15 @@ async def test_a_password_that_is_easy_to_guess_is_refused(api: Api, password: s
 # --- log in
 
 
-async def test_login_success(api: Api) -> None:
+async def test_login_success(api: Api, settings: Settings) -> None:
     account = await api.register("ada@example.com")
 
     response = await api.try_login("ada@example.com", PASSWORD)
 
     tokens = response.json()["data"]
     assert response.status_code == 200
-    assert (tokens["token_type"], tokens["expires_in"]) == ("bearer", 15 * 60)
+    lifetime = settings.access_token_lifetime.total_seconds()
+    assert (tokens["token_type"], tokens["expires_in"]) == ("bearer", lifetime)
     me = await api.me(tokens["access_token"])
     assert me.json()["data"]["public_id"] == account.public_id
 

@@ -8,7 +8,7 @@ from httpx2 import Response
 
 from app.core.config import Settings
 from app.project import project
-from mscr.testing.api import PASSWORD, Account, bearer
+from mscr.testing.api import PASSWORD, Account
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.walking import fetch, titles, walk
 from tests.api import Api
@@ -286,7 +286,7 @@ async def test_demo_data_has_items_in_every_status(
 
     _, user = await project.add_demo_data("dev")
     login = await api.try_login(user.email, user.password)
-    headers = bearer(login.json()["data"]["access_token"])
+    headers = api.authorization(login.json()["data"]["access_token"])
     mine = (await api.client.get(MY, headers=headers)).json()
 
     assert mine["meta"]["total"] == 10

@@ -14,13 +14,19 @@ PAGE = PROJECT_ROOT / "docs/dialects.md"
 BLOCKS = {block.language: block.code for block in code_blocks(PAGE)}
 EXAMPLE = PROJECT_ROOT / "examples/realworld"
 ROUTE_TESTS = ("tests/test_routes.py", "tests/test_openapi.py")
+# Those of the template that send requests, except what a project has removed.
+API_TESTS = [
+    path
+    for name in ("auth", "items", "permissions", "registration_by_mail", "users")
+    if (PROJECT_ROOT / (path := f"tests/test_{name}.py")).is_file()
+]
 
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """Return a copy of the project that speaks the dialect of the page."""
     copy = ProjectCopy(tmp_path_factory.mktemp("dialects") / "project", PROJECT_ROOT)
-    copy.delete_tests(*ROUTE_TESTS)
+    copy.delete_tests(*ROUTE_TESTS, *API_TESTS)
     replace_file(BLOCKS["python"], copy.path)
     copy.run(BLOCKS["bash"])
     return copy
@@ -42,6 +48,12 @@ def test_the_document_has_no_problem_and_no_bearer_token(followed: ProjectCopy) 
 
 def test_the_checks_of_all_routes_pass_in_the_dialect(followed: ProjectCopy) -> None:
     output = followed.run(f"pytest -q -k 'not postgresql' --timeout 600 {' '.join(ROUTE_TESTS)}")
+
+    assert " passed" in output
+
+
+def test_the_tests_of_the_template_pass_in_the_dialect(followed: ProjectCopy) -> None:
+    output = followed.run(f"pytest -q -k 'not postgresql' --timeout 600 {' '.join(API_TESTS)}")
 
     assert " passed" in output
 
