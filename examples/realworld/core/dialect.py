@@ -17,8 +17,13 @@ class ErrorResponse(BaseModel):
 
 
 def error_body(problem: Mapping[str, Any]) -> dict[str, Any]:
-    faults = [f"{fault['loc'][-1]}: {fault['msg']}" for fault in problem.get("errors", ())]
+    faults = [f"{field_of(fault)}: {fault['msg']}" for fault in problem.get("errors", ())]
     return {"errors": {"body": faults or [problem["detail"]]}}
+
+
+def field_of(fault: Mapping[str, Any]) -> str:
+    """Return the innermost name. Numbers are places in a list, or in a body that is no JSON."""
+    return next(part for part in reversed(fault["loc"]) if isinstance(part, str))
 
 
 DIALECT: Final = Dialect(

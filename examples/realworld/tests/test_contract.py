@@ -136,3 +136,17 @@ async def test_every_refusal_has_the_shape_of_the_contract(api: Api) -> None:
     assert found["unauthorized"].headers["www-authenticate"] == "Token"
     assert_unauthorized(await api.client.get("/api/user", headers=api.authorization("e30.e30.a")))
     assert (await api.client.get("/health/nothing")).json()["code"] == "not_found"
+
+
+async def test_a_fault_has_the_name_of_its_field(api: Api) -> None:
+    author = await api.register()
+    json_type = {"Content-Type": "application/json"}
+    broken = await api.client.post("/api/users", content=b'{"user":', headers=json_type)
+    tags = {"article": {**ARTICLE, "tagList": ["a", ""]}}
+    listed = await api.client.post("/api/articles", json=tags, headers=author.headers)
+
+    texts = [response.json()["errors"]["body"] for response in (broken, listed)]
+    assert texts == [
+        ["body: The body is not valid JSON, in UTF-8"],
+        ["tagList: String should have at least 1 character"],
+    ]
