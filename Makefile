@@ -71,11 +71,13 @@ fuzz: ready ## Send thousands of requests generated from OpenAPI (QUICK=1 for fe
 
 step = @printf '\n== %s\n' '$(1)';
 
-check: ready ## Format, lint, spelling, prose, types, layers, rooms, dependencies, locks, migrations, start, .env.example, OpenAPI
+check: ready ## Format, lint, spelling, prose, .env.example, OpenAPI, types, layers, rooms, dependencies, locks, migrations, start
 	$(call step,format) $(BIN)/ruff format --check .
 	$(call step,lint) $(BIN)/ruff check .
 	$(call step,spelling) $(BIN)/codespell
 	$(call step,prose) $(BIN)/python -m checks.prose
+	$(call step,.env.example) $(BIN)/python cli.py env-example --check
+	$(call step,openapi) $(BIN)/python cli.py openapi --check
 	$(call step,types) $(BIN)/mypy
 	$(call step,types as editors see them) $(BIN)/basedpyright
 	$(call step,layers) $(BIN)/lint-imports --no-logo
@@ -90,8 +92,6 @@ check: ready ## Format, lint, spelling, prose, types, layers, rooms, dependencie
 	@$(BIN)/python -m examples.realworld check-migrations
 	$(call step,locks of migrations) $(BIN)/python -m migrations.check_locks
 	$(call step,imports at start) $(BIN)/python -m checks.import_budget
-	$(call step,.env.example) $(BIN)/python cli.py env-example --check
-	$(call step,openapi) $(BIN)/python cli.py openapi --check
 	@printf '\nAll checks passed.\n'
 
 fmt: ready ## Apply the safe lint fixes and format the code
