@@ -51,8 +51,19 @@ def test_a_new_project_passes_its_checks_and_tests_without_the_example(copy: Pro
     ]
     copy.run(CHECK)
     copy.run(CHECK_MIGRATIONS)
+    assert_is_recorded_again(copy)
     # One database is enough, and SQLite is the faster one.
     assert " passed" in copy.run(f"pytest -q -k 'not postgresql' {TESTS}")
+
+
+def assert_is_recorded_again(copy: ProjectCopy) -> None:
+    """Assert that `make record`, the next step, finds what the removal and the tests find."""
+    record = copy.path / "tests/recorded_routes.toml"
+    before = record.read_text()
+
+    copy.run("make record")
+
+    assert record.read_text() == before
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
