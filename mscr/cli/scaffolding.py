@@ -56,9 +56,10 @@ def remove_example(
     removal.changes.write("openapi.json", document)
     for line in removal.left:
         remark(f"left to you: {line}")
-    if not _write(
-        removal.changes, f"Remove the example? It also {history.words}.", yes=yes, dry_run=dry_run
-    ):
+    question = f"Remove the example? It also {history.words}."
+    if not history.is_longer:
+        question += " If another database has, pass --drop-table."
+    if not _write(removal.changes, question, yes=yes, dry_run=dry_run):
         return
     say(f"removed the example; it {history.words}")
     say(f"next: {'alembic upgrade head && ' if history.is_longer else ''}{NEXT}")
@@ -90,6 +91,8 @@ def _write(changes: "Changes", question: str, *, yes: bool, dry_run: bool) -> bo
     """Write the changes if the user agrees. Return whether they were written."""
     if dry_run:
         say(changes.diff())
+        # The last line of thousands: a diff does not say why there is a migration more or less.
+        remark(f"{len([*changes])} files would change; nothing was written. It asks: {question}")
         return False
     if uncommitted := changes.uncommitted():
         raise Fault(

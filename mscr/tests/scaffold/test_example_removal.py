@@ -52,7 +52,10 @@ def test_it_asks_first(shop: Shop) -> None:
 
     refused = shop.run(REMOVE, typed="n\n")
 
-    assert "Remove the example? It also deletes 2_things.py" in refused.stdout
+    assert (
+        "Remove the example? It also deletes 2_things.py, which this database has not run. "
+        "If another database has, pass --drop-table. [y/N]: "
+    ) in refused.stdout
     assert refused.stderr == "Error: aborted\n"
     assert texts(shop.root) == before
     assert shop.run(REMOVE, typed="y\n").returncode == 0
@@ -66,6 +69,11 @@ def test_a_dry_run_shows_the_changes_and_writes_nothing(shop: Shop) -> None:
 
     assert '-ROUTERS = ["users", thing.ROUTER]\n+ROUTERS = ["users"]\n' in finished.stdout
     assert "--- a/shop/thing.py\n+++ /dev/null\n" in finished.stdout
+    assert finished.stderr == (
+        "9 files would change; nothing was written. It asks: Remove the example? "
+        "It also deletes 2_things.py, which this database has not run. "
+        "If another database has, pass --drop-table.\n"
+    )
     assert texts(shop.root) == before
 
 
@@ -179,6 +187,14 @@ def test_a_table_of_this_database_is_dropped_by_a_migration(shop: Shop) -> None:
 
     assert 'down_revision: str | Sequence[str] | None = "2"' in text
     assert 'get_revision("2").module.upgrade()' in text
+
+
+def test_the_question_about_a_table_that_is_dropped_names_its_migration_alone(shop: Shop) -> None:
+    shop.make_table()
+
+    question = shop.run(REMOVE, "--dry-run").stderr
+
+    assert question.endswith("_drop_things.py, which deletes the table things with its rows.\n")
 
 
 def test_a_table_of_other_databases_is_dropped_on_request(shop: Shop) -> None:
