@@ -28,6 +28,7 @@ from mscr.http.oauth2_errors import OAuth2ErrorMiddleware
 from mscr.http.openapi import install_openapi
 from mscr.http.problems import install_problem_handlers
 from mscr.http.root_path import RootPathMiddleware
+from mscr.jobs.job import AnyJob
 from mscr.lifespan import lifespan, process_lifespan
 
 # Headers that pages of CORS_ORIGINS may send and read, beside the CORS-safelisted ones.
@@ -65,7 +66,7 @@ def fastapi_options(*, has_process: bool) -> dict[str, Any]:
     }
 
 
-def install(
+def install(  # noqa: PLR0913  # the parts of an application, most of them by name
     app: FastAPI,
     collaborators: Collaborators,
     database: Database,
@@ -74,18 +75,21 @@ def install(
     probes: APIRouter,
     exposed_headers: Sequence[str] = (),
     dialect: Dialect = DEFAULT_DIALECT,
+    jobs: Sequence[AnyJob] = (),
 ) -> None:
     """Add state, middleware, error handlers and documentation to the application.
 
     Middleware that was added before runs inside the kit's. The routes of `probes` accept any host
     name. Pages of CORS_ORIGINS may read `exposed_headers`, beside those of the kit. `dialect` is
-    for contracts with other errors or tokens (docs/dialects.md).
+    for contracts with other errors or tokens (docs/dialects.md). `jobs` are the application's own
+    (docs/jobs.md).
     """
     settings = collaborators.settings
     app.state.collaborators = collaborators
     app.state.database = database
     app.state.access = access
     app.state.dialect = dialect
+    app.state.job_types = jobs
     app.state.limited_by_address = {}
     # Outside of the middleware added so far, so that its headers are on every response.
     app.add_middleware(

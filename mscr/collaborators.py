@@ -14,8 +14,7 @@ from mscr.core.security.password import PasswordService
 from mscr.core.security.password_policy import PasswordPolicy
 from mscr.core.security.refresh_token import ParallelUses, RefreshTokenCodec
 from mscr.core.security.registration_token import RegistrationTokenCodec
-from mscr.mail.dispatcher import MailDispatcher
-from mscr.mail.mailer import create_mailer
+from mscr.mail.mailer import Mailer, create_mailer
 from mscr.queries.cursors import CursorCodec
 from mscr.queries.pagination import Pager
 
@@ -30,7 +29,7 @@ class Collaborators:
     password_policy: PasswordPolicy
     encryption: EncryptionService
     registrations: RegistrationTokenCodec
-    mails: MailDispatcher
+    mailer: Mailer
     attempts: AttemptLimiter
     requests: RequestLimiter
     pager: Pager
@@ -40,10 +39,12 @@ class Collaborators:
         """Return the objects for the application's settings. A subclass adds its own."""
         return cls(**kit_collaborators(settings))
 
-    def closing(self, within: timedelta) -> dict[str, Coroutine[Any, Any, None]]:
+    def closing(
+        self,
+        within: timedelta,  # noqa: ARG002  # for collaborators that an application adds
+    ) -> dict[str, Coroutine[Any, Any, None]]:
         """Return the coroutines that the application awaits at shutdown, by names for the log."""
         return {
-            "mails": self.mails.close(within=within),
             "attempts": self.attempts.close(),
             "requests": self.requests.close(),
         }
@@ -67,11 +68,7 @@ def kit_collaborators(settings: Settings) -> dict[str, Any]:
         "registrations": RegistrationTokenCodec(
             encryption, lifetime=settings.registration_link_lifetime
         ),
-        "mails": MailDispatcher(
-            create_mailer(settings),
-            max_pending=settings.MAIL_MAX_PENDING,
-            timeout=settings.smtp_timeout,
-        ),
+        "mailer": create_mailer(settings),
         "attempts": AttemptLimiter(settings),
         "requests": RequestLimiter(settings),
         "pager": Pager(CursorCodec(derived(keys.CURSOR))),

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from mscr.core.logging import configure_logging
 from mscr.core.shutdown import close_all
+from mscr.jobs.runner import JobRunner
 
 if TYPE_CHECKING:
     from mscr.collaborators import Collaborators
@@ -21,10 +22,16 @@ GARBAGE_THRESHOLD: Final = 50_000
 async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     collaborators: Collaborators = app.state.collaborators
     configure_logging(collaborators.settings)
+    jobs = JobRunner(app.state.job_types, collaborators, app.state.database)
+    app.state.jobs = jobs
     await collaborators.passwords.warm_up()
+    if collaborators.settings.JOBS_IN_PROCESS:
+        jobs.start()
     yield
+    within = collaborators.settings.closing_time / 2
+    # First, because jobs use everything else.
+    await jobs.close(within=within)
     collaborators.passwords.close()
-    within = collaborators.settings.closing_time
     # Their own timeouts are shorter than the common one: they can end without losing data, which
     # a cancellation cannot.
     own = within * 0.8

@@ -10,6 +10,7 @@ from app.models.base import (
 )
 from app.models.idempotency_key import IdempotencyKey
 from app.models.item import Item, ItemStatus
+from app.models.job import Job
 from app.models.refresh_token import RefreshToken
 from app.models.user import User, UserRole
 from mscr.models.audit_event import AuditAction, AuditOutcome
@@ -22,6 +23,7 @@ __all__ = [
     "IdempotencyKey",
     "Item",
     "ItemStatus",
+    "Job",
     "PublicIdMixin",
     "RefreshToken",
     "SoftDeleteMixin",

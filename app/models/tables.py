@@ -4,6 +4,7 @@ from typing import Final
 
 from app.models.audit_event import AuditEvent
 from app.models.idempotency_key import IdempotencyKey
+from app.models.job import Job
 from app.models.refresh_token import RefreshToken
 from app.models.user import User
 from mscr.models.tables import Tables
@@ -13,4 +14,5 @@ TABLES: Final = Tables(
     refresh_token=RefreshToken,
     audit_event=AuditEvent,
     idempotency_key=IdempotencyKey,
+    job=Job,
 )

@@ -33,7 +33,7 @@ from app.services.auth_service import AuthService, password_context
 from mscr.core.security.registration_token import pending_registration
 from mscr.endpoints.account_services import credential_service, refresh_token_service
 from mscr.endpoints.audit import audit_trail
-from mscr.endpoints.mails import PostMail
+from mscr.endpoints.outbox import Outbox
 from mscr.endpoints.password_grant import GRANT_ERRORS, PASSWORD_FORM, PasswordForm, granting
 from mscr.endpoints.refresh_transport import RefreshTransport, Transport, refresh_transport
 from mscr.http.anonymous import unlimited
@@ -67,7 +67,7 @@ async def get_service(request: Request, db: DbSession) -> AuthService:
 
 @unlimited  # as above
 async def get_mail_registration(
-    request: Request, db: DbSession, post: PostMail
+    request: Request, db: DbSession, outbox: Outbox
 ) -> MailRegistrationService[User]:
     collaborators = collaborators_of(request)
     audit = audit_trail(request, db)
@@ -79,7 +79,7 @@ async def get_mail_registration(
         tokens=collaborators.registrations,
         pending=PENDING,
         mails=RegistrationMails(collaborators.settings),
-        post=post,
+        outbox=outbox,
     )
 
 

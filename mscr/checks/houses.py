@@ -38,6 +38,7 @@ KIT_LAYERS: Final = (
     "endpoints",
     "http",
     "services",
+    "jobs",
     "repositories",
     "queries",
     "schemas",

@@ -23,6 +23,7 @@ ROOMS: Final[Mapping[str, str]] = {
     "queries": "statements: prepared, paged, filtered",
     "models": "tables",
     "db": "engines, sessions, pools",
+    "jobs": "work after a commit: outbox, runner",
     "mail": "composition and delivery of mails",
     "core": "configuration, security, errors, logging",
     "connections": "addresses of servers, and diagnosis",

@@ -48,7 +48,7 @@ class Settings(SettingsFields):
 
     @property
     def closing_time(self) -> timedelta:
-        """Time for pending mails and connections to close, after the last request."""
+        """Time for running jobs and connections to close, after the last request."""
         return min(MAX_CLOSING_TIME, timedelta(seconds=self.SHUTDOWN_TIMEOUT_SECONDS) / 4)
 
     @property

@@ -392,14 +392,24 @@ class SettingsFields(BaseSettings):
         default="no-reply@example.com",
         description="Sender address of mails, without a display name.",
     )
-    MAIL_MAX_PENDING: int = Field(
-        default=100,
-        ge=1,
-        le=10_000,
-        description="Maximum number of mails that wait in one process. Further ones are dropped.",
-    )
     PUBLIC_URL: Annotated[str, AfterValidator(check_public_url)] = Field(
         default="http://127.0.0.1:8000", description="Base URL of links in mails. See docs/auth.md."
+    )
+
+    # --- Jobs
+    JOBS_IN_PROCESS: bool = Field(
+        default=True,
+        description="Whether processes that serve requests also run jobs. If not, run "
+        "`python cli.py worker`.",
+    )
+    JOBS_MAX_RUNNING: int = Field(
+        default=4, ge=1, le=1000, description="Jobs that one process runs concurrently."
+    )
+    JOBS_POLL_SECONDS: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=3600,
+        description="How often a process looks for jobs of other processes, and for retries.",
     )
 
     # --- Passwords

@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, make_msgid
+from email.utils import format_datetime
 
 from email_validator import validate_email
 
 from mscr.mail.message import Mail
 
 
-def compose(mail: Mail, sender: str) -> EmailMessage:
-    """Return the message. `sender` comes from `deliverable`.
+def compose(mail: Mail, sender: str, *, mail_id: str) -> EmailMessage:
+    """Return the message. `sender` comes from `deliverable`, `mail_id` is unique.
 
     Raises `ValueError` for line breaks, which would allow header injection.
     """
@@ -21,7 +21,8 @@ def compose(mail: Mail, sender: str) -> EmailMessage:
     message["To"] = _header_address(deliverable(mail.recipient))
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(datetime.now(UTC))
-    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    # The same at every attempt: receivers deduplicate by it (RFC 5322 §3.6.4).
+    message["Message-ID"] = f"<{mail_id}@{sender.rpartition('@')[2]}>"
     # RFC 3834 §5: prevents automatic replies.
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)

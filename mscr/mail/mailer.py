@@ -11,8 +11,11 @@ log = structlog.get_logger(__name__)
 
 
 class Mailer(Protocol):
-    async def send(self, mail: Mail) -> None:
-        """Deliver the mail. Raises any error that prevents it."""
+    async def send(self, mail: Mail, *, mail_id: str) -> None:
+        """Deliver the mail. `mail_id` identifies it at every attempt.
+
+        Raises `MailRefusedError`, and any other error that prevents the delivery.
+        """
 
     async def check(self) -> None:
         """Check the connection. Raises any error that would prevent every delivery."""
@@ -24,7 +27,7 @@ class ConsoleMailer:
     async def check(self) -> None:
         """Do nothing: the log is always available."""
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, mail: Mail, *, mail_id: str) -> None:  # noqa: ARG002  # the log has the job's
         log.info("mail", recipient=mail.recipient, subject=mail.subject, text=mail.text)
 
 

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 
+class MailRefusedError(Exception):
+    """The mail server refuses this mail for good: another attempt cannot help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
     """Plain text to one person. Its repr hides the text, which may contain a link with a token."""

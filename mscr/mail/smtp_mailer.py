@@ -1,5 +1,6 @@
 """Mail delivery by SMTP (RFC 6409)."""
 
+import contextlib
 import ssl
 from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -7,7 +8,11 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import aiosmtplib
 
 from mscr.mail.composition import compose, deliverable
-from mscr.mail.message import Mail
+from mscr.mail.message import Mail, MailRefusedError
+
+# Replies about this mail or its recipient, which stay the same (RFC 5321 §4.2.1). Others of class 5
+# are about the server's or our own configuration, which somebody will mend.
+_REFUSALS = range(550, 555)
 
 
 class SmtpMailer:
@@ -19,19 +24,35 @@ class SmtpMailer:
         # Created once: it reads all certificates of the machine.
         self._tls = ssl.create_default_context()
 
-    async def send(self, mail: Mail) -> None:
-        """Raises `aiosmtplib.SMTPException`, `OSError`, and `ValueError` for an invalid address."""
+    async def send(self, mail: Mail, *, mail_id: str) -> None:
+        """Raises `MailRefusedError`, `aiosmtplib.SMTPException`, `OSError`."""
         client = self._client()
         try:
             await client.connect()
-            message = compose(mail, self._sender)
-            await client.send_message(
-                message, sender=self._sender, recipients=[deliverable(mail.recipient)]
-            )
-            await client.quit()
+            await self._submit(client, mail, mail_id)
         finally:
             # After a failure, close without QUIT: a hanging server would not respond to it.
             client.close()
+
+    async def _submit(self, client: aiosmtplib.SMTP, mail: Mail, mail_id: str) -> None:
+        try:
+            message = compose(mail, self._sender, mail_id=mail_id)
+            recipients = [deliverable(mail.recipient)]
+        except ValueError as error:
+            raise MailRefusedError from error
+        try:
+            await client.send_message(message, sender=self._sender, recipients=recipients)
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            if all(each.code in _REFUSALS for each in error.recipients):
+                raise MailRefusedError from error
+            raise
+        except aiosmtplib.SMTPDataError as error:
+            if error.code in _REFUSALS:
+                raise MailRefusedError from error
+            raise
+        # The mail is submitted, whatever the reply to QUIT: a failure would send it again.
+        with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+            await client.quit()
 
     async def check(self) -> None:
         """Connect and log in. Raises what `send` raises."""

@@ -10,6 +10,7 @@ from mscr.models.account import AccountMixin
 from mscr.models.audit_event import AuditEventMixin
 from mscr.models.base import ModelBase
 from mscr.models.idempotency_key import IdempotencyKeyMixin
+from mscr.models.job import JobMixin
 from mscr.models.personal_data import columns_of, declaration_faults
 from mscr.models.refresh_token import RefreshTokenMixin
 from mscr.models.uniqueness import unique_names
@@ -30,6 +31,7 @@ class Tables:
         refresh_token: type[RefreshTokenMixin],
         audit_event: type[AuditEventMixin],
         idempotency_key: type[IdempotencyKeyMixin],
+        job: type[JobMixin],
     ) -> None:
         """Raise `TypeError`, in one line, if models lack columns, constraints or indexes.
 
@@ -39,6 +41,7 @@ class Tables:
         self.refresh_token = refresh_token
         self.audit_event = audit_event
         self.idempotency_key = idempotency_key
+        self.job = job
         self._prepared: dict[Any, Any] = {}
         # Report missing columns first: their indexes are missing anyway.
         faults = [*self._missing_columns()] or [*self._missing_rules(), *self._undeclared()]
@@ -60,6 +63,7 @@ class Tables:
             (self.refresh_token, RefreshTokenMixin, ("user_id",)),
             (self.audit_event, AuditEventMixin, ()),
             (self.idempotency_key, IdempotencyKeyMixin, ("user_id",)),
+            (self.job, JobMixin, ()),
         )
         for model, mixin, more in kinds:
             mapped = inspect(model).column_attrs
@@ -72,14 +76,17 @@ class Tables:
         yield from _not_unique(self.user, "public_id")
         yield from _not_unique(self.refresh_token, "public_id")
         yield from _not_unique(self.idempotency_key, "user_id", "operation", "key_digest")
+        yield from _not_unique(self.job, "public_id")
+        yield from _not_indexed(self.job, "due_at")
         yield from _not_indexed(self.refresh_token, "user_id")
         yield from _not_indexed(self.audit_event, "occurred_at")
         yield from _not_indexed(self.audit_event, "account_public_id")
         yield from _not_indexed(self.audit_event, "actor_public_id")
         yield from self._no_user_key(self.refresh_token)
         yield from self._no_user_key(self.idempotency_key)
-        if self.audit_event.metadata is not self.user.metadata:
-            yield f"{self.audit_event.__name__} and {self.user.__name__} have different MetaData"
+        for model in (self.audit_event, self.job):
+            if model.metadata is not self.user.metadata:
+                yield f"{model.__name__} and {self.user.__name__} have different MetaData"
 
     def _undeclared(self) -> Iterator[str]:
         """Yield columns of the users that the deletion of an account would not erase.

@@ -1,6 +1,6 @@
 """Registration by mail, which does not reveal who has an account (ASVS v6.3.8)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Generic, Protocol
 
 from uuid_utils.compat import uuid7
@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 from mscr.core.client import Client
 from mscr.core.exceptions import ConflictError, EmailTakenError, InvalidRegistrationTokenError
 from mscr.core.security.registration_token import PendingRegistration, RegistrationTokenCodec
+from mscr.jobs.outbox import Outbox
 from mscr.mail.message import Mail
 from mscr.models.audit_event import AuditAction
 from mscr.models.email_key import email_key
@@ -33,10 +34,7 @@ class RegistrationMails(Protocol):
 
 
 class MailRegistrationService(Generic[AccountType]):
-    """Register in two steps: mail a link, then create the account from it.
-
-    `post` sends a mail after the response, so that the mail does not affect the response's time.
-    """
+    """Register in two steps: mail a link, then create the account from it."""
 
     def __init__(
         self,
@@ -47,7 +45,7 @@ class MailRegistrationService(Generic[AccountType]):
         tokens: RegistrationTokenCodec,
         pending: type[PendingRegistration],
         mails: RegistrationMails,
-        post: Callable[[Mail], None],
+        outbox: Outbox,
     ) -> None:
         self.user_repo = user_repo
         self._credentials = credentials
@@ -55,7 +53,7 @@ class MailRegistrationService(Generic[AccountType]):
         self._tokens = tokens
         self._pending = pending
         self._mails = mails
-        self._post = post
+        self._outbox = outbox
 
     async def request(self, data: Registration, client: Client, *, context: Iterable[str]) -> None:
         """Mail a link to a free address, and a notice to a taken one.
@@ -80,12 +78,13 @@ class MailRegistrationService(Generic[AccountType]):
         if owner is None:
             mail = self._mails.link(data.email, token)
             await self._audit.record(AuditAction.REQUEST_REGISTRATION, NOBODY)
-            await self.user_repo.commit()
         else:
             # Use the account's own spelling of the address: another may be another mailbox.
             mail = self._mails.taken(owner.email)
-            await self._audit.refuse(AuditAction.REGISTER, EmailTakenError.code, NOBODY)
-        self._post(mail)
+            await self._audit.record_refusal(AuditAction.REGISTER, EmailTakenError.code, NOBODY)
+        # Later than that, the link is not valid any more.
+        await self._outbox.add_mail(mail, patience=self._tokens.lifetime)
+        await self.user_repo.commit()
 
     async def confirm(self, token: str, client: Client) -> AccountType:
         """Create the account of a mailed token, once, without logging in.

@@ -4,10 +4,12 @@ import re
 from typing import Any, Final
 
 from httpx2 import AsyncClient, Response
+from sqlalchemy import exists, select
 
 from mscr.db.session import Database
 from mscr.testing.api import PASSWORD, Account, Api
 from mscr.testing.mail_server import Delivery, MailServer
+from mscr.testing.waiting import until
 
 REGISTER: Final = "/api/v1/auth/register"
 CONFIRM: Final = "/api/v1/auth/confirm-registration"
@@ -48,13 +50,22 @@ class MailApi(Api):
         """Send the first step and return the mail that arrives."""
         response = await self.ask(email, **request)
         assert response.status_code == 202, response.text
-        return await self.server.next()
+        mail = await self.server.next()
+        await until(self._outbox_is_empty)
+        return mail
 
     async def mailed_token(self, email: str, **request: Any) -> str:
         """Send the first step and return the token of the mailed link."""
         response = await self.ask(email, **request)
         assert response.status_code == 202, response.text
-        return link_token(await self.server.next_to(email))
+        token = link_token(await self.server.next_to(email))
+        await until(self._outbox_is_empty)
+        return token
+
+    async def _outbox_is_empty(self) -> bool:
+        job = self._database.tables.job
+        async with self._database.read_sessions() as session:
+            return await session.scalar(select(exists().where(job.dead_at.is_(None)))) is not True
 
     async def confirm(self, token: str) -> Response:
         return await self.client.post(CONFIRM, json={"token": token})

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -40,7 +40,8 @@ class Delivery:
 class MailServer:
     """Accepts every mail, and keeps it until the test reads it.
 
-    While `may_answer` is not set, every delivery hangs after its data.
+    While `may_answer` is not set, every delivery hangs after its data. While `loses_replies` is
+    true, a mail is accepted, and the connection ends before the client knows.
     """
 
     def __init__(self) -> None:
@@ -50,6 +51,7 @@ class MailServer:
         self.begun = asyncio.Event()
         self.deliveries_under_way = 0
         self.refusal: str | None = None
+        self.loses_replies = False
         self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
 
     @property
@@ -86,6 +88,9 @@ class MailServer:
         user = login.login.decode() if isinstance(login, LoginPassword) else None
         delivery = Delivery(envelope, message, session.ssl is not None, user)
         self._deliveries.put_nowait(delivery)
+        if self.loses_replies:
+            # aiosmtpd's annotation is the base of the event loop's transports.
+            cast("asyncio.Transport", server.transport).abort()
         return "250 OK"
 
 

@@ -27,7 +27,7 @@ from mscr.endpoints.account_services import credential_service, refresh_token_se
 from mscr.endpoints.audit import audit_trail
 from mscr.endpoints.callers import CurrentPrincipal
 from mscr.endpoints.database import DbSession
-from mscr.endpoints.mails import PostMail
+from mscr.endpoints.outbox import Outbox
 from mscr.endpoints.password_grant import GRANT_ERRORS, PASSWORD_FORM, PasswordForm, granting
 from mscr.endpoints.permissions import RecentPrincipal
 from mscr.endpoints.refresh_transport import RefreshTransport, Transport, refresh_transport
@@ -64,7 +64,7 @@ async def get_service(request: Request, db: DbSession) -> AuthService:
 
 @unlimited  # as above
 async def get_mail_registration(
-    request: Request, db: DbSession, post: PostMail
+    request: Request, db: DbSession, outbox: Outbox
 ) -> MailRegistrationService[User]:
     collaborators = collaborators_of(request)
     audit = audit_trail(request, db)
@@ -76,7 +76,7 @@ async def get_mail_registration(
         tokens=collaborators.registrations,
         pending=PENDING,
         mails=RegistrationMails(collaborators.settings),
-        post=post,
+        outbox=outbox,
     )
 
 

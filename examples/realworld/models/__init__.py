@@ -3,7 +3,7 @@
 from examples.realworld.models.article import Article, ArticleTag
 from examples.realworld.models.base import Base
 from examples.realworld.models.comment import Comment
-from examples.realworld.models.kit_tables import AuditEvent, IdempotencyKey, RefreshToken
+from examples.realworld.models.kit_tables import AuditEvent, IdempotencyKey, Job, RefreshToken
 from examples.realworld.models.user import User
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Base",
     "Comment",
     "IdempotencyKey",
+    "Job",
     "RefreshToken",
     "User",
 ]

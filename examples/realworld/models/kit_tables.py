@@ -6,6 +6,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from examples.realworld.models.base import Base
 from mscr.models.audit_event import AuditEventMixin, audit_indexes
 from mscr.models.idempotency_key import IdempotencyKeyMixin
+from mscr.models.job import JobMixin, job_indexes
 from mscr.models.refresh_token import RefreshTokenMixin
 
 
@@ -25,3 +26,8 @@ class IdempotencyKey(Base, IdempotencyKeyMixin):
 class AuditEvent(Base, AuditEventMixin):
     __tablename__ = "audit_events"
     __table_args__ = audit_indexes("audit_events")
+
+
+class Job(Base, JobMixin):
+    __tablename__ = "jobs"
+    __table_args__ = job_indexes("jobs")

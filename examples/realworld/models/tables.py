@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from examples.realworld.models.kit_tables import AuditEvent, IdempotencyKey, RefreshToken
+from examples.realworld.models.kit_tables import AuditEvent, IdempotencyKey, Job, RefreshToken
 from examples.realworld.models.user import User
 from mscr.models.tables import Tables
 
@@ -11,4 +11,5 @@ TABLES: Final = Tables(
     refresh_token=RefreshToken,
     audit_event=AuditEvent,
     idempotency_key=IdempotencyKey,
+    job=Job,
 )

@@ -13,9 +13,13 @@ from mscr.core.client import Client, Origin
 from mscr.core.exceptions import EmailTakenError, UnauthorizedError
 from mscr.core.security.registration_token import pending_registration
 from mscr.db.session import Database
+from mscr.jobs.mails import MailData
+from mscr.jobs.outbox import Outbox
 from mscr.mail.message import Mail
 from mscr.models.audit_event import AuditAction
+from mscr.models.base import encryption_context
 from mscr.repositories.audit_event_repository import AuditEventRepository
+from mscr.repositories.job_repository import JobRepository
 from mscr.repositories.owned_row_repository import OwnedRowRepository
 from mscr.repositories.refresh_token_repository import RefreshTokenRepository
 from mscr.schemas.base import Email, Password, RequestSchema
@@ -80,7 +84,20 @@ class Services:
             policy=self.parts["password_policy"],
             attempts=self.parts["attempts"],
         )
-        self.posted: list[Mail] = []
+        self.jobs = JobRepository(self.session, TABLES)
+
+    async def posted(self) -> list[MailData]:
+        """Return the mails in the outbox, the oldest first."""
+        jobs = await self.jobs.list_oldest(only_dead=False, limit=100)
+        await self.session.commit()
+        return [
+            MailData.model_validate_json(
+                self.parts["encryption"].decrypt(
+                    job.data, context=encryption_context(TABLES.job.data, job.public_id)
+                )
+            )
+            for job in jobs
+        ]
 
     @property
     def sessions(self) -> RefreshTokenService:
@@ -109,12 +126,12 @@ class Services:
             tokens=self.parts["registrations"],
             pending=pending_registration(Registration),
             mails=Mails(),
-            post=self.posted.append,
+            outbox=Outbox(self.jobs, self.parts["encryption"]),
         )
 
     async def register_by_mail(self, data: Registration) -> None:
         await self.by_mail.request(data, CLIENT, context=())
-        await self.by_mail.confirm(self.posted[-1].text, CLIENT)
+        await self.by_mail.confirm((await self.posted())[-1].text, CLIENT)
 
     async def create(self, data: Registration) -> None:
         accounts = AccountService(
@@ -186,7 +203,7 @@ async def test_a_taken_address_creates_no_rows(
     await create(services, registration("ada@example.com", "ada"))
     if create is Services.register_by_mail:
         await services.by_mail.request(registration("ada@example.com", "eve"), CLIENT, context=())
-        assert services.posted[-1].subject == "taken"
+        assert (await services.posted())[-1].subject == "taken"
     else:
         with pytest.raises(EmailTakenError):
             await create(services, registration("ada@example.com", "eve"))
@@ -198,7 +215,7 @@ async def test_a_value_that_is_taken_before_the_link_is_opened_is_refused_then(
     services: Services, people: Database
 ) -> None:
     await services.by_mail.request(registration("eve@example.com", "ada"), CLIENT, context=())
-    token = services.posted[-1].text
+    token = (await services.posted())[-1].text
     await services.create(registration("ada@example.com", "ada"))
 
     with pytest.raises(HandleTakenError):
@@ -216,7 +233,7 @@ async def test_a_taken_value_has_one_response_for_every_address(
         with pytest.raises(HandleTakenError):
             await services.by_mail.request(registration(email, "ada"), CLIENT, context=())
 
-    assert services.posted == []
+    assert await services.posted() == []
 
 
 async def test_a_login_stores_nothing_of_an_account_that_is_deleted_meanwhile(

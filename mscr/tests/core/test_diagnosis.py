@@ -362,7 +362,7 @@ async def test_redis_with_and_without_tls(tmp_path: Path) -> None:
 async def send(url: str) -> BaseException:
     mail = Mail(recipient="ada@example.com", subject="Hello", text="Ada")
     try:
-        await SmtpMailer(url, sender="no-reply@example.com").send(mail)
+        await SmtpMailer(url, sender="no-reply@example.com").send(mail, mail_id="1")
     except Exception as error:  # noqa: BLE001  # any error is returned
         return error
     raise AssertionError("nothing was wrong")

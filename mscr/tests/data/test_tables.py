@@ -12,6 +12,7 @@ from mscr.models.account import AccountMixin, unique_email
 from mscr.models.audit_event import AuditEventMixin, audit_indexes
 from mscr.models.base import NAMING_CONVENTION, ModelBase
 from mscr.models.idempotency_key import IdempotencyKeyMixin
+from mscr.models.job import JobMixin, job_indexes
 from mscr.models.personal_data import NOT_PERSONAL, PERSONAL
 from mscr.models.refresh_token import RefreshTokenMixin
 from mscr.models.tables import Tables
@@ -62,6 +63,12 @@ def tables_with(**changed: dict[str, Any]) -> Tables:
             __table_args__=lambda: (UniqueConstraint("user_id", "operation", "key_digest"),),
             user_id=user_id,
         ),
+        job=model(
+            "Errand",
+            JobMixin,
+            __tablename__="errands",
+            __table_args__=lambda: job_indexes("errands"),
+        ),
     )
 
 
@@ -78,6 +85,11 @@ def test_two_applications_have_their_own_tables_in_one_process() -> None:
         ({"Person": {"auth_version": None}}, "Person has no column auth_version"),
         ({"Login": {"user_agent": None}}, "Login has no column user_agent"),
         ({"Login": {"user_id": None}}, "Login has no column user_id"),
+        ({"Errand": {"fault": None}}, "Errand has no column fault"),
+        (
+            {"Errand": {"__table_args__": ()}},
+            "Errand has no index that begins with due_at",
+        ),
         (
             {"Event": {"reason": None, "request_id": None}},
             "Event has no column reason; Event has no column request_id",

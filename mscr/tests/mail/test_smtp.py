@@ -53,7 +53,8 @@ def trusted(certificate: Path, named: None, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.usefixtures("trusted")
 async def test_the_password_and_the_mail_are_encrypted_by_starttls(tls: ssl.SSLContext) -> None:
     async with mail_server(tls=tls, login=LOGIN) as server:
-        await SmtpMailer(f"smtp://{IN_URL}{HOST}:{server.port}", sender=SENDER).send(MAIL)
+        mailer = SmtpMailer(f"smtp://{IN_URL}{HOST}:{server.port}", sender=SENDER)
+        await mailer.send(MAIL, mail_id="1")
         mail = await server.next()
 
     assert (mail.user, mail.is_encrypted) == (LOGIN[0], True)
@@ -62,7 +63,7 @@ async def test_the_password_and_the_mail_are_encrypted_by_starttls(tls: ssl.SSLC
 @pytest.mark.usefixtures("trusted")
 async def test_smtps_is_encrypted_from_the_start(tls: ssl.SSLContext) -> None:
     async with mail_server(tls=tls, implicit_tls=True) as server:
-        await SmtpMailer(f"smtps://{HOST}:{server.port}", sender=SENDER).send(MAIL)
+        await SmtpMailer(f"smtps://{HOST}:{server.port}", sender=SENDER).send(MAIL, mail_id="1")
         assert (await server.next()).recipients == [MAIL.recipient]
 
 
@@ -72,7 +73,7 @@ async def test_a_server_that_offers_no_starttls_gets_nothing() -> None:
     async with mail_server() as server:
         mailer = SmtpMailer(f"smtp://{HOST}:{server.port}", sender=SENDER)
         with pytest.raises(aiosmtplib.SMTPException, match="STARTTLS"):
-            await mailer.send(MAIL)
+            await mailer.send(MAIL, mail_id="1")
         assert server.waiting == 0
 
 
@@ -81,7 +82,7 @@ async def test_a_server_with_an_untrusted_certificate_gets_nothing(tls: ssl.SSLC
     async with mail_server(tls=tls) as server:
         mailer = SmtpMailer(f"smtp://{HOST}:{server.port}", sender=SENDER)
         with pytest.raises(ssl.SSLCertVerificationError):
-            await mailer.send(MAIL)
+            await mailer.send(MAIL, mail_id="1")
         assert server.waiting == 0
 
 
@@ -92,14 +93,14 @@ async def test_a_server_with_a_certificate_for_another_name_gets_nothing(
     async with mail_server(tls=tls) as server:
         mailer = SmtpMailer(f"smtp://other.example.com:{server.port}", sender=SENDER)
         with pytest.raises(ssl.SSLCertVerificationError):
-            await mailer.send(MAIL)
+            await mailer.send(MAIL, mail_id="1")
         assert server.waiting == 0
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_loopback_needs_no_encryption(host: str) -> None:
     async with mail_server() as server:
-        await SmtpMailer(f"smtp://{host}:{server.port}", sender=SENDER).send(MAIL)
+        await SmtpMailer(f"smtp://{host}:{server.port}", sender=SENDER).send(MAIL, mail_id="1")
         mail = await server.next()
 
     assert not mail.is_encrypted
@@ -113,7 +114,7 @@ def test_header_injection_is_refused(header: str, ending: str) -> None:
     values[header] += added
 
     with pytest.raises(ValueError, match=r".+"):
-        compose(Mail(**values), SENDER)
+        compose(Mail(**values), SENDER, mail_id="1")
 
 
 def test_the_repr_of_a_mail_reveals_nothing() -> None:

@@ -33,6 +33,7 @@ from mscr.models.base import (
 )
 from mscr.models.enum_type import enum_type
 from mscr.models.idempotency_key import IdempotencyKeyMixin
+from mscr.models.job import JobMixin, job_indexes
 from mscr.models.personal_data import NOT_PERSONAL, PERSONAL, erased_as
 from mscr.models.refresh_token import RefreshTokenMixin
 from mscr.models.tables import Tables
@@ -83,6 +84,11 @@ class Key(Base, IdempotencyKeyMixin):
 class Event(Base, AuditEventMixin):
     __tablename__ = "events"
     __table_args__ = audit_indexes("events")
+
+
+class Errand(Base, JobMixin):
+    __tablename__ = "errands"
+    __table_args__ = job_indexes("errands")
 
 
 class Topic(Base):
@@ -181,7 +187,9 @@ class PersonRepository(AccountRepository[Person]):
         return person
 
 
-TABLES: Final = Tables(user=Person, refresh_token=Login, audit_event=Event, idempotency_key=Key)
+TABLES: Final = Tables(
+    user=Person, refresh_token=Login, audit_event=Event, idempotency_key=Key, job=Errand
+)
 
 
 @asynccontextmanager

@@ -1,0 +1,52 @@
+"""Adds jobs in the transaction of their cause (transactional outbox)."""
+
+from datetime import timedelta
+
+from mscr.core.security.encryption import EncryptionService
+from mscr.jobs.job import DataType, Job
+from mscr.jobs.mails import SEND_MAIL, MailData
+from mscr.mail.message import Mail
+from mscr.models.base import encryption_context, new_public_id, utcnow
+from mscr.repositories.job_repository import JobRepository
+
+
+class Outbox:
+    """The jobs of one use case. They exist if its transaction commits, and run after it."""
+
+    def __init__(
+        self, repo: JobRepository, encryption: EncryptionService, *, request_id: str | None = None
+    ) -> None:
+        self._repo = repo
+        self._encryption = encryption
+        self._request_id = request_id
+
+    async def add(
+        self,
+        job: Job[DataType],
+        data: DataType,
+        *,
+        delay: timedelta = timedelta(0),
+        patience: timedelta | None = None,
+    ) -> str:
+        """Add a job, and return its deduplication id. The calling service commits.
+
+        It is first due after `delay`, and retried until `patience` has passed, by default the
+        job's own.
+        """
+        public_id = new_public_id()
+        due_at = utcnow() + delay
+        context = encryption_context(self._repo.model.data, public_id)
+        await self._repo.create(
+            public_id=public_id,
+            name=job.name,
+            data=self._encryption.encrypt(data.model_dump_json(), context=context),
+            due_at=due_at,
+            gives_up_at=due_at + (job.patience if patience is None else patience),
+            request_id=self._request_id,
+        )
+        return public_id
+
+    async def add_mail(self, mail: Mail, *, patience: timedelta | None = None) -> str:
+        """Add the delivery of a mail. After `patience`, nobody would need it any more."""
+        data = MailData(recipient=mail.recipient, subject=mail.subject, text=mail.text)
+        return await self.add(SEND_MAIL, data, patience=patience)

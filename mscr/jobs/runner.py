@@ -1,0 +1,214 @@
+"""Runs the jobs of the outbox, in each process that serves or works (at least once)."""
+
+import asyncio
+import contextvars
+import random
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import structlog
+from sqlalchemy import Row
+
+from mscr.connections.backing_services import DATABASE, log_fields
+from mscr.core.config import Settings
+from mscr.core.security.encryption import EncryptionService
+from mscr.db.session import Database
+from mscr.jobs.job import AnyJob, JobRefusedError, Work
+from mscr.jobs.mails import SEND_MAIL
+from mscr.models.base import encryption_context, utcnow
+from mscr.repositories.job_repository import JobRepository
+
+log = structlog.get_logger(__name__)
+
+# A lease outlasts the time limit by this: clocks of machines differ, and a busy event loop is late.
+LEASE_MARGIN: Final = timedelta(seconds=30)
+FIRST_RETRY: Final = timedelta(seconds=5)
+LONGEST_WAIT: Final = timedelta(hours=1)
+
+
+class Parts(Protocol):
+    """The part of the `Collaborators` that the runner itself needs."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def encryption(self) -> EncryptionService: ...
+
+
+class LeaseLostError(Exception):
+    """The job was claimed again: this attempt took longer than its lease."""
+
+
+class JobRunner:
+    """The jobs that this process runs.
+
+    `wake` looks for jobs at once, and `start` also at regular times: for those of processes that
+    have died, and for retries.
+    """
+
+    def __init__(self, jobs: Iterable[AnyJob], collaborators: Parts, database: Database) -> None:
+        """Raise `ValueError` if two jobs share a name."""
+        self._jobs: dict[str, AnyJob] = {}
+        for job in (SEND_MAIL, *jobs):
+            if self._jobs.setdefault(job.name, job) is not job:
+                raise ValueError(f"two jobs have the name {job.name}")
+        self._collaborators = collaborators
+        self._database = database
+        self._lease = max(job.time_limit for job in self._jobs.values()) + LEASE_MARGIN
+        self._slots = collaborators.settings.JOBS_MAX_RUNNING
+        self._running: set[asyncio.Task[None]] = set()
+        self._claiming: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
+        self._is_stale = False
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Look for jobs now, and from time to time."""
+        self._polling = _detached(self._poll())
+
+    def wake(self) -> None:
+        """Look for jobs now. Call it after a commit that may have added some."""
+        self._is_stale = True
+        if self._claiming is None and not self._is_closed:
+            self._claiming = _detached(self._claim_all())
+            self._claiming.add_done_callback(self._claimed)
+
+    async def join(self) -> None:
+        """Wait until no job runs, and none that is due is left. For tests."""
+        self.wake()
+        while tasks := {*self._running, *filter(None, [self._claiming])}:
+            await asyncio.wait(tasks)
+
+    async def close(self, *, within: timedelta) -> None:
+        """Wait for running jobs. Cancel those that take longer, and make them due again."""
+        self._is_closed = True
+        if self._polling is not None:
+            self._polling.cancel()
+        until = asyncio.get_running_loop().time() + within.total_seconds()
+        if self._claiming is not None:
+            # Cancelled only if it hangs: on SQLite, an interrupted query leaks its connection.
+            await _end({self._claiming}, until)
+        await _end({*self._running}, until)
+
+    async def _poll(self) -> None:
+        interval = self._collaborators.settings.JOBS_POLL_SECONDS
+        while True:
+            self.wake()
+            # Not all processes at once.
+            await asyncio.sleep(interval * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
+
+    def _claimed(self, _: asyncio.Task[None]) -> None:
+        self._claiming = None
+        if self._is_stale:
+            self.wake()
+
+    async def _claim_all(self) -> None:
+        """Start jobs until all slots are taken, or none is due."""
+        self._is_stale = False
+        try:
+            while not self._is_closed and (free := self._slots - len(self._running)):
+                claimed = await self._claim(free)
+                for row in claimed:
+                    task = _detached(self._run(row))
+                    self._running.add(task)
+                    task.add_done_callback(self._ended)
+                if len(claimed) < free:
+                    break
+        except Exception as error:  # noqa: BLE001  # tried again at the next poll
+            self._is_stale = False
+            log.warning("jobs_not_claimed", **log_fields(error, DATABASE))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self.wake()
+
+    async def _claim(self, limit: int) -> list[Row[Any]]:
+        now = utcnow()
+        # SQLite has one lock for all writers: take it only if there is work.
+        async with self._database.read_sessions() as session:
+            if not await self._repository(session).has_due(self._jobs, now):
+                return []
+        async with self._database.sessions() as session:
+            found = await self._repository(session).claim(
+                self._jobs, now=now, until=now + self._lease, limit=limit
+            )
+            await session.commit()
+        return [*found]
+
+    async def _run(self, row: Row[Any]) -> None:
+        structlog.contextvars.bind_contextvars(
+            request_id=row.request_id, job=row.name, job_id=row.public_id
+        )
+        try:
+            await self._perform(self._jobs[row.name], row)
+        except LeaseLostError:
+            log.warning("job_lease_lost", attempt=row.attempts)
+        except asyncio.CancelledError:
+            await self._put_back(row, due_at=utcnow())
+            log.warning("job_interrupted", attempt=row.attempts)
+        except Exception as error:  # noqa: BLE001  # a failed attempt, whatever its cause
+            await self._fail(row, error)
+        else:
+            log.info("job_done", attempt=row.attempts)
+
+    async def _perform(self, job: AnyJob, row: Row[Any]) -> None:
+        context = encryption_context(self._database.tables.job.data, row.public_id)
+        plain = self._collaborators.encryption.decrypt(row.data, context=context)
+        data = job.data.model_validate_json(plain)
+        async with self._database.sessions() as session:
+            work = Work(row.public_id, row.attempts, session, self._collaborators)
+            async with asyncio.timeout(job.time_limit.total_seconds()):
+                await job.run(data, work)
+                if not await self._repository(session).finish(row.id, attempt=row.attempts):
+                    # Leaving the block rolls the attempt back.
+                    raise LeaseLostError
+                await session.commit()
+
+    async def _fail(self, row: Row[Any], error: Exception) -> None:
+        now = utcnow()
+        fault = type(error).__name__
+        if isinstance(error, JobRefusedError) or now >= row.gives_up_at:
+            # The error's text is not logged: it could contain anything.
+            log.error("job_dead", attempt=row.attempts, error=fault)
+            await self._put_back(row, dead_at=now, fault=fault)
+        else:
+            due_at = min(now + _wait_after(row.attempts), row.gives_up_at)
+            log.warning("job_failed", attempt=row.attempts, error=fault, next_at=str(due_at))
+            await self._put_back(row, due_at=due_at, fault=fault)
+
+    async def _put_back(self, row: Row[Any], **values: datetime | str) -> None:
+        try:
+            async with self._database.sessions() as session:
+                repo = self._repository(session)
+                await repo.put_back(row.id, attempt=row.attempts, **values)
+                await session.commit()
+        except Exception as error:  # noqa: BLE001  # it is due again when its lease ends
+            log.warning("job_not_put_back", **log_fields(error, DATABASE))
+
+    def _repository(self, session: Any) -> JobRepository:
+        return JobRepository(session, self._database.tables)
+
+
+async def _end(tasks: set[asyncio.Task[None]], until: float) -> None:
+    """Wait for tasks until a time of the event loop's clock, and cancel those that take longer."""
+    if not tasks:
+        return
+    within = max(0, until - asyncio.get_running_loop().time())
+    _, late = await asyncio.wait(tasks, timeout=within)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+
+
+def _wait_after(attempt: int) -> timedelta:
+    """Return the time to the next attempt: doubled each time, and never the same for two jobs."""
+    doubled = FIRST_RETRY * int(2 ** min(attempt - 1, 20))
+    wait: timedelta = min(doubled, LONGEST_WAIT)
+    return wait * random.uniform(0.8, 1.2)  # noqa: S311  # no secret
+
+
+def _detached(work: Any) -> asyncio.Task[None]:
+    """Start a task without the context of the request that happens to wake it."""
+    return asyncio.create_task(work, context=contextvars.Context())

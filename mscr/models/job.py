@@ -1,0 +1,47 @@
+"""The outbox: work that a transaction has caused, and that is done after it is committed."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mscr.models.base import BigIntegerKey, EncryptedText, ModelBase, PublicIdMixin, UTCDateTime
+
+MAX_NAME_LENGTH: Final = 100
+
+
+def job_indexes(table: str) -> tuple[Index, ...]:
+    """Return the index of jobs that wait. Dead ones do not slow the search for the next."""
+    return (
+        Index(
+            f"ix_{table}_due_at",
+            "due_at",
+            sqlite_where=text("dead_at IS NULL"),
+            postgresql_where=text("dead_at IS NULL"),
+        ),
+    )
+
+
+class JobMixin(PublicIdMixin, ModelBase):
+    """One job. It is deleted when it is done; a dead one stays until somebody decides.
+
+    `public_id` is the deduplication id: it is the same at every attempt. `attempts` is the fencing
+    token: each claim raises it, and only the newest claim may end the job.
+    """
+
+    id: Mapped[int] = mapped_column(BigIntegerKey, primary_key=True, sort_order=-2)
+    name: Mapped[str] = mapped_column(String(MAX_NAME_LENGTH))
+    data: Mapped[str] = mapped_column(EncryptedText)
+    due_at: Mapped[datetime] = mapped_column(
+        UTCDateTime, doc="The next attempt, or, while one runs, the end of its lease."
+    )
+    gives_up_at: Mapped[datetime] = mapped_column(UTCDateTime, doc="The time of the last attempt.")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    fault: Mapped[str | None] = mapped_column(
+        String(100), doc="The class of the last error. Its text could contain anything."
+    )
+    dead_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    request_id: Mapped[str | None] = mapped_column(
+        String(64), doc="The request that caused the job, for the log."
+    )
