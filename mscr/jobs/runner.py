@@ -64,7 +64,7 @@ class JobRunner:
         self._is_closed = False
 
     def start(self) -> None:
-        """Look for jobs now, and from time to time."""
+        """Look for jobs from time to time. A start needs no database."""
         self._polling = _detached(self._poll())
 
     def wake(self) -> None:
@@ -94,9 +94,9 @@ class JobRunner:
     async def _poll(self) -> None:
         interval = self._collaborators.settings.JOBS_POLL_SECONDS
         while True:
-            self.wake()
             # Not all processes at once.
-            await asyncio.sleep(interval * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
+            await asyncio.sleep(interval * random.uniform(0.5, 1))  # noqa: S311  # no secret
+            self.wake()
 
     def _claimed(self, _: asyncio.Task[None]) -> None:
         self._claiming = None

@@ -50,7 +50,8 @@ async def delivered(database_url: str, server: MailServer) -> list[str]:
     async def is_empty() -> bool:
         return not await run_statement(database_url, "SELECT count(*) FROM jobs")
 
-    with app_processes(project, 1, database_url, **by_mail(server)):
+    settings = by_mail(server, JOBS_POLL_SECONDS="0.1")
+    with app_processes(project, 1, database_url, **settings):
         await until(is_empty)
     mails = [await server.next() for _ in range(server.waiting)]
     assert {mail.recipients[0] for mail in mails} == {EMAIL}

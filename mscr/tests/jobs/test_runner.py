@@ -299,6 +299,7 @@ async def test_shutdown_waits_for_running_jobs_and_starts_no_others(bench: Bench
     assert len(await bench.rows()) == 1
 
 
+@pytest.mark.settings(JOBS_POLL_SECONDS=0.1)
 async def test_a_started_runner_finds_the_jobs_of_others(bench: Bench) -> None:
     await bench.add("Ada")
 
