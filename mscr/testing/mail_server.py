@@ -51,6 +51,7 @@ class MailServer:
         self.begun = asyncio.Event()
         self.deliveries_under_way = 0
         self.refusal: str | None = None
+        self.recipient_refusal: str | None = None
         self.loses_replies = False
         self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
 
@@ -73,6 +74,16 @@ class MailServer:
     def waiting(self) -> int:
         """Return the number of unread mails."""
         return self._deliveries.qsize()
+
+    # The name is aiosmtpd's.
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.recipient_refusal is not None:
+            return self.recipient_refusal
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 OK"
 
     # The name is aiosmtpd's.
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802

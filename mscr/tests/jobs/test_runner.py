@@ -329,6 +329,26 @@ async def test_a_database_that_is_away_is_logged_and_asked_again(
     assert bench.done == ["Ada"]
 
 
+@on_sqlite
+async def test_a_failure_that_cannot_be_stored_is_logged_and_the_lease_ends(
+    bench: Bench, log_output: io.StringIO
+) -> None:
+    await bench.add("Ada")
+    bench.may_end.clear()
+    bench.error = ConnectionError()
+
+    async with bench.running() as runner:
+        runner.wake()
+        await bench.begun.wait()
+        async with bench.database.sessions() as session:
+            await session.execute(text("ALTER TABLE jobs RENAME TO away"))
+            await session.commit()
+        bench.may_end.set()
+        await runner.join()
+
+    assert "job_not_put_back" in log_output.getvalue()
+
+
 # --- rows
 
 

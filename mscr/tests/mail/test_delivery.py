@@ -54,15 +54,16 @@ async def make_due(app: FastAPI, database: Database) -> None:
 
 @pytest.mark.settings(SMTP_URL=AWAY)
 async def test_an_unreachable_mail_server_is_logged_and_the_mail_waits(
-    api: MailApi, database: Database, log_output: io.StringIO
+    api: MailApi, app: FastAPI, database: Database, log_output: io.StringIO
 ) -> None:
     """ER3: the log line has the request's id, but not the address or the link."""
     assert (await api.ask(EMAIL)).status_code == 202
+    await app.state.jobs.join()
 
     line = await logged(log_output, "mail_not_sent")
     assert "error=SMTPConnectError" in line
     assert "request_id=the-same-for-all" in line
-    assert "job_failed" in await logged(log_output, "job_failed")
+    assert "error=SMTPConnectError" in await logged(log_output, "job_failed")
     assert [word for word in ("canary", "token") if word in log_output.getvalue()] == []
     [job] = await jobs_in(database)
     assert (job.dead_at, job.fault) == (None, "SMTPConnectError")
@@ -113,6 +114,30 @@ async def test_a_refused_mail_is_dead_and_logged_without_the_reply_of_the_server
     assert "canary" not in log_output.getvalue()
     [job] = await jobs_in(database)
     assert job.dead_at is not None
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_dead"), [("550 no such mailbox", True), ("450 mailbox busy", False)]
+)
+async def test_a_refused_recipient_is_tried_again_only_if_that_can_help(
+    api: MailApi, app: FastAPI, database: Database, reply: str, is_dead: bool
+) -> None:
+    api.server.recipient_refusal = reply
+    await api.ask(EMAIL)
+    await app.state.jobs.join()
+
+    [job] = await jobs_in(database)
+    assert (job.dead_at is not None) == is_dead
+
+
+@pytest.mark.settings(JOBS_IN_PROCESS=False)
+async def test_a_process_that_runs_no_jobs_leaves_the_mail_to_a_worker(
+    api: MailApi, database: Database, server: MailServer
+) -> None:
+    await api.ask(EMAIL)
+
+    [job] = await jobs_in(database)
+    assert (job.attempts, job.dead_at) == (0, None)
 
 
 @pytest.mark.settings(SMTP_TIMEOUT_SECONDS=0.1)
