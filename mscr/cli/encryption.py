@@ -36,9 +36,6 @@ def rotate_encryption(
         columns = encrypted_columns(project.metadata())
     except TypeError as error:
         raise Fault(str(error), "add PublicIdMixin to its model, and a migration") from error
-    if not columns:
-        say("no model has an encrypted column: nothing to re-encrypt")
-        return
     with progress("re-encrypting") as advance:
         unreadable = asyncio.run(_rotate_all(project, columns, batch, advance))
     if unreadable:

@@ -62,14 +62,14 @@ async def readable(database: Database, key: str) -> int:
     return count
 
 
-def test_a_project_without_encrypted_columns_has_nothing_to_rotate(
+def test_a_project_without_encrypted_values_has_nothing_to_rotate(
     tmp_path: Path, sqlite_template: Path
 ) -> None:
-    """DR2: the template has no encrypted column."""
+    """DR2: the only encrypted column of the kit is that of jobs, and none waits."""
     finished = Cli.migrated(tmp_path, sqlite_template).run(COMMAND)
 
     assert finished.returncode == 0
-    assert finished.stdout == "no model has an encrypted column: nothing to re-encrypt\n"
+    assert finished.stdout == "jobs.data: 0 re-encrypted, 0 already under the newest key\n"
 
 
 async def test_the_old_key_can_be_discarded_afterwards(cli: HouseCli, database: Database) -> None:
@@ -78,6 +78,7 @@ async def test_the_old_key_can_be_discarded_afterwards(cli: HouseCli, database: 
 
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.splitlines() == [
+        "jobs.data: 0 re-encrypted, 0 already under the newest key",
         "safes.combination: 5 re-encrypted, 0 already under the newest key",
         "safes.hint: 5 re-encrypted, 0 already under the newest key",
     ]
