@@ -93,6 +93,20 @@ def cleanup_idempotency_keys(context: typer.Context, batch: Batch = 1000, yes: Y
     say(f"deleted {deleted} expired idempotency keys")
 
 
+@commands.command("cleanup-jobs")
+def cleanup_jobs(
+    context: typer.Context,
+    older_than_days: Annotated[
+        int, typer.Option(min=0, max=36_500, help="Minimum days since the last attempt.")
+    ] = 30,
+    batch: Batch = 1000,
+    yes: Yes = False,
+) -> None:
+    """Delete jobs that died long ago. They hold addresses, for instance of mistyped mails."""
+    deleted = _clean_up(project_of(context), _delete_dead_jobs, older_than_days, batch, yes=yes)
+    say(f"deleted {deleted} dead jobs")
+
+
 def _clean_up(
     project: "Project",
     delete: "DeleteBatch",
@@ -187,3 +201,11 @@ async def _delete_expired_keys(
     return await IdempotencyKeyRepository(session, project.tables()).delete_expired(
         before=before, batch=batch
     )
+
+
+async def _delete_dead_jobs(
+    project: "Project", session: "AsyncSession", before: datetime, batch: int
+) -> int:
+    from mscr.repositories.job_repository import JobRepository
+
+    return await JobRepository(session, project.tables()).delete_dead(before=before, batch=batch)

@@ -1,6 +1,7 @@
 """The job that delivers a mail."""
 
 import asyncio
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -35,5 +36,5 @@ async def _send(data: MailData, work: Work) -> None:
     log.info("mail_sent")
 
 
-# Longer than SMTP_TIMEOUT_SECONDS can be.
-SEND_MAIL: Final = Job("mscr.send_mail", MailData, _send)
+# Longer than SMTP_TIMEOUT_SECONDS can be (60 s), with time to store the end.
+SEND_MAIL: Final = Job("mscr.send_mail", MailData, _send, time_limit=timedelta(seconds=90))

@@ -31,15 +31,18 @@ class Outbox:
         """Add a job, and return its deduplication id. The calling service commits.
 
         It is first due after `delay`, and retried until `patience` has passed, by default the
-        job's own.
+        job's own. Raises `ValueError` for data that JSON cannot hold, such as `SecretStr`.
         """
         public_id = new_public_id()
         due_at = utcnow() + delay
         context = encryption_context(self._repo.model.data, public_id)
+        stored = data.model_dump_json(by_alias=True, round_trip=True)
+        if job.data.model_validate_json(stored) != data:
+            raise ValueError(f"the data of {job.name} change when stored: SecretStr, for instance")
         await self._repo.create(
             public_id=public_id,
             name=job.name,
-            data=self._encryption.encrypt(data.model_dump_json(), context=context),
+            data=self._encryption.encrypt(stored, context=context),
             due_at=due_at,
             gives_up_at=due_at + (job.patience if patience is None else patience),
             request_id=self._request_id,

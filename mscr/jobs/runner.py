@@ -17,6 +17,7 @@ from mscr.db.session import Database
 from mscr.jobs.job import AnyJob, JobRefusedError, Work
 from mscr.jobs.mails import SEND_MAIL
 from mscr.models.base import encryption_context, utcnow
+from mscr.models.job import MAX_FAULT_LENGTH
 from mscr.repositories.job_repository import JobRepository
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 LEASE_MARGIN: Final = timedelta(seconds=30)
 FIRST_RETRY: Final = timedelta(seconds=5)
 LONGEST_WAIT: Final = timedelta(hours=1)
+# Shutdown waits so long for cancelled jobs: one may ignore its cancellation, or the database hang.
+CANCELLING_TIME: Final = timedelta(seconds=1)
 
 
 class Parts(Protocol):
@@ -38,6 +41,10 @@ class Parts(Protocol):
 
 class LeaseLostError(Exception):
     """The job was claimed again: this attempt took longer than its lease."""
+
+
+class TooLateError(Exception):
+    """The patience ended long before this attempt: processes were away, or died at each attempt."""
 
 
 class JobRunner:
@@ -87,7 +94,7 @@ class JobRunner:
             self._polling.cancel()
         until = asyncio.get_running_loop().time() + within.total_seconds()
         if self._claiming is not None:
-            # Cancelled only if it hangs: on SQLite, an interrupted query leaks its connection.
+            # Cancelled only at the deadline: on SQLite, an interrupted query leaks its connection.
             await _end({self._claiming}, until)
         await _end({*self._running}, until)
 
@@ -141,10 +148,16 @@ class JobRunner:
             request_id=row.request_id, job=row.name, job_id=row.public_id
         )
         try:
+            if utcnow() > row.gives_up_at + self._lease:
+                raise TooLateError  # noqa: TRY301  # it ends as any failed attempt
             await self._perform(self._jobs[row.name], row)
         except LeaseLostError:
             log.warning("job_lease_lost", attempt=row.attempts)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if not self._is_closed:
+                # The job awaited something that was cancelled: an error like others.
+                await self._fail(row, error)
+                return
             await self._put_back(row, due_at=utcnow())
             log.warning("job_interrupted", attempt=row.attempts)
         except Exception as error:  # noqa: BLE001  # a failed attempt, whatever its cause
@@ -165,9 +178,9 @@ class JobRunner:
                     raise LeaseLostError
                 await session.commit()
 
-    async def _fail(self, row: Row[Any], error: Exception) -> None:
+    async def _fail(self, row: Row[Any], error: BaseException) -> None:
         now = utcnow()
-        fault = type(error).__name__
+        fault = type(error).__name__[:MAX_FAULT_LENGTH]
         if isinstance(error, JobRefusedError) or now >= row.gives_up_at:
             # The error's text is not logged: it could contain anything.
             log.error("job_dead", attempt=row.attempts, error=fault)
@@ -178,6 +191,15 @@ class JobRunner:
             await self._put_back(row, due_at=due_at, fault=fault)
 
     async def _put_back(self, row: Row[Any], **values: datetime | str) -> None:
+        # A shutdown meanwhile must not interrupt it: the lease would keep the job from others.
+        storing = _detached(self._store(row, **values))
+        try:
+            await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            await asyncio.wait({storing}, timeout=CANCELLING_TIME.total_seconds() / 2)
+            storing.cancel()
+
+    async def _store(self, row: Row[Any], **values: datetime | str) -> None:
         try:
             async with self._database.sessions() as session:
                 repo = self._repository(session)
@@ -199,7 +221,9 @@ async def _end(tasks: set[asyncio.Task[None]], until: float) -> None:
     for task in late:
         task.cancel()
     if late:
-        await asyncio.wait(late)
+        _, stuck = await asyncio.wait(late, timeout=CANCELLING_TIME.total_seconds())
+        if stuck:
+            log.warning("not_closed", what="jobs", reason=f"{len(stuck)} ignore their cancellation")
 
 
 def _wait_after(attempt: int) -> timedelta:

@@ -1,8 +1,10 @@
 """Mail delivery by SMTP (RFC 6409)."""
 
+import asyncio
 import contextlib
 import ssl
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
@@ -13,6 +15,7 @@ from mscr.mail.message import Mail, MailRefusedError
 # Replies about this mail or its recipient, which stay the same (RFC 5321 §4.2.1). Others of class 5
 # are about the server's or our own configuration, which somebody will mend.
 _REFUSALS = range(550, 555)
+QUIT_SECONDS: Final = 0.1
 
 
 class SmtpMailer:
@@ -52,7 +55,9 @@ class SmtpMailer:
             raise
         # The mail is submitted, whatever the reply to QUIT: a failure would send it again.
         with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-            await client.quit()
+            # A server that is slow here (TimeoutError is an OSError) has the mail already.
+            async with asyncio.timeout(QUIT_SECONDS):
+                await client.quit()
 
     async def check(self) -> None:
         """Connect and log in. Raises what `send` raises."""
@@ -77,7 +82,7 @@ class SmtpMailer:
             # and read the password and the links (RFC 8314 §3).
             start_tls=not is_tls and not _is_loopback(self._url),
             tls_context=self._tls,
-            # The dispatcher has a timeout for the whole delivery.
+            # The job has a timeout for the whole delivery.
             timeout=None,
         )
 

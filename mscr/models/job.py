@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from mscr.models.base import BigIntegerKey, EncryptedText, ModelBase, PublicIdMixin, UTCDateTime
 
 MAX_NAME_LENGTH: Final = 100
+MAX_FAULT_LENGTH: Final = 100
 
 
 def job_indexes(table: str) -> tuple[Index, ...]:
@@ -39,7 +40,8 @@ class JobMixin(PublicIdMixin, ModelBase):
     gives_up_at: Mapped[datetime] = mapped_column(UTCDateTime, doc="The time of the last attempt.")
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     fault: Mapped[str | None] = mapped_column(
-        String(100), doc="The class of the last error. Its text could contain anything."
+        String(MAX_FAULT_LENGTH),
+        doc="The class of the last error. Its text could contain anything.",
     )
     dead_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     request_id: Mapped[str | None] = mapped_column(

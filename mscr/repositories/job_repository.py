@@ -98,6 +98,13 @@ class JobRepository(BaseRepository[JobMixin]):
         )
         return len((await self.session.execute(dropped)).all())
 
+    async def delete_dead(self, *, before: datetime, batch: int) -> int:
+        """Delete up to `batch` jobs that have been dead since before this time."""
+        job = self.model
+        old = select(job.id).where(job.dead_at < before).limit(batch)
+        deleted = delete(job).where(job.id.in_(old)).returning(job.id)
+        return len((await self.session.execute(deleted)).all())
+
     def _is_due(self, names: Collection[str], now: datetime) -> tuple[ColumnElement[bool], ...]:
         job = self.model
         # Names of another release stay for its processes.

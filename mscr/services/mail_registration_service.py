@@ -82,8 +82,9 @@ class MailRegistrationService(Generic[AccountType]):
             # Use the account's own spelling of the address: another may be another mailbox.
             mail = self._mails.taken(owner.email)
             await self._audit.record_refusal(AuditAction.REGISTER, EmailTakenError.code, NOBODY)
-        # Later than that, the link is not valid any more.
-        await self._outbox.add_mail(mail, patience=self._tokens.lifetime)
+        # The last attempt is at the end of the patience: the link must still be valid then, and
+        # for long enough to be opened.
+        await self._outbox.add_mail(mail, patience=self._tokens.lifetime / 2)
         await self.user_repo.commit()
 
     async def confirm(self, token: str, client: Client) -> AccountType:

@@ -53,6 +53,7 @@ class MailServer:
         self.refusal: str | None = None
         self.recipient_refusal: str | None = None
         self.loses_replies = False
+        self.is_slow_at_quit = False
         self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
 
     @property
@@ -84,6 +85,12 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 OK"
+
+    # The name is aiosmtpd's.
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.is_slow_at_quit:
+            await asyncio.sleep(LIMIT_SECONDS)
+        return "221 Bye"
 
     # The name is aiosmtpd's.
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802

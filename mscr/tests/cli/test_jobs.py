@@ -64,6 +64,17 @@ def test_dead_jobs_are_retried_or_dropped_one_or_all(cli: Cli) -> None:
     assert third not in str(rows)
 
 
+def test_jobs_that_died_long_ago_are_deleted_in_batches(cli: Cli) -> None:
+    waiting = insert(cli, "a.b")
+    for _ in range(3):
+        insert(cli, "c.d", dead=True)
+
+    assert cli.run("cleanup-jobs", "--older-than-days=36500").stdout == "deleted 0 dead jobs\n"
+    query(cli, "UPDATE jobs SET dead_at = '2026-01-01 12:00:00.000000' WHERE dead_at IS NOT NULL")
+    assert cli.run("cleanup-jobs", "--batch=2").stdout == "deleted 3 dead jobs\n"
+    assert query(cli, "SELECT public_id FROM jobs") == [(waiting,)]
+
+
 @pytest.mark.parametrize("command", ["retry-jobs", "drop-jobs"])
 def test_a_job_that_is_not_dead_is_refused(cli: Cli, command: str) -> None:
     waiting = insert(cli, "a.b")

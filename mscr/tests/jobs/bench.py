@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from pydantic import BaseModel
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mscr.db.session import Database
 from mscr.jobs.job import Job, Work
@@ -79,15 +80,15 @@ class Bench:
     async def add(self, to: str, session: Any = None, **options: Any) -> str:
         """Add a job: in this session, or committed in one of its own."""
         if session is not None:
-            outbox = Outbox(
-                JobRepository(session, self.database.tables),
-                self.app.state.collaborators.encryption,
-            )
-            return await outbox.add(self.job, Greeting(to=to), **options)
+            return await self.outbox(session).add(self.job, Greeting(to=to), **options)
         async with self.database.sessions() as own:
             public_id = await self.add(to, own, **options)
             await own.commit()
         return public_id
+
+    def outbox(self, session: AsyncSession) -> Outbox:
+        repo = JobRepository(session, self.database.tables)
+        return Outbox(repo, self.app.state.collaborators.encryption)
 
     async def rows(self) -> list[JobMixin]:
         async with self.database.read_sessions() as session:

@@ -1,18 +1,22 @@
 """Jobs run at least once after the commit of their cause, and never twice at the same time."""
 
 import asyncio
+import contextlib
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from pydantic import BaseModel, Field, SecretStr
 from sqlalchemy import insert, select, text
 
-from mscr.jobs.job import Job, JobRefusedError
+from mscr.jobs import runner as runner_module
+from mscr.jobs.job import Job, JobRefusedError, Work
 from mscr.jobs.runner import LONGEST_WAIT, JobRunner, _wait_after
 from mscr.models.base import new_public_id, utcnow
 from mscr.repositories.job_repository import JobRepository
 from mscr.testing.databases import on_postgresql, on_sqlite
-from mscr.tests.jobs.bench import LONG, Bench, Greeting
+from mscr.tests.jobs.bench import LONG, NAME, Bench, Greeting
 
 
 async def test_a_committed_job_runs_once_and_leaves_no_row(bench: Bench) -> None:
@@ -147,8 +151,11 @@ async def test_a_job_past_its_patience_is_dead(bench: Bench) -> None:
     assert (row.attempts, row.fault) == (1, "ConnectionError")
 
 
-async def test_the_last_attempt_is_at_the_end_of_the_patience(bench: Bench) -> None:
-    bench.patience = timedelta(seconds=2)
+async def test_the_last_attempt_is_at_the_end_of_the_patience(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Waits longer than the patience, which is longer than a pause of a busy machine.
+    monkeypatch.setattr(runner_module, "FIRST_RETRY", LONGEST_WAIT)
     await bench.add("Ada")
     bench.error = ConnectionError()
 
@@ -205,6 +212,51 @@ def test_retries_become_rarer_up_to_an_hour() -> None:
     assert timedelta(seconds=16) <= waits[2] <= timedelta(seconds=24)
     assert all(wait <= 1.2 * LONGEST_WAIT for wait in waits)
     assert waits[4] >= 0.8 * LONGEST_WAIT
+
+
+async def test_a_job_whose_own_task_was_cancelled_has_failed(bench: Bench) -> None:
+    """Not interrupted by us: it would be due at once, again and again."""
+
+    async def run(_: Greeting, work: Work) -> None:
+        bench.ids.append(work.id)
+        inner = asyncio.create_task(asyncio.sleep(1))
+        inner.cancel()
+        await inner
+
+    job = Job(NAME, Greeting, run)
+    await bench.add("Ada")
+    runner = JobRunner([job], bench.app.state.collaborators, bench.database)
+    await runner.join()
+    await runner.close(within=LONG)
+
+    [row] = await bench.rows()
+    assert (len(bench.ids), row.fault) == (1, "CancelledError")
+
+
+async def test_a_job_that_kills_its_process_each_time_is_dead_after_its_patience(
+    bench: Bench,
+) -> None:
+    """No attempt of it ends, so that none can notice the end of the patience."""
+    await bench.add("Ada")
+    past = utcnow() - timedelta(days=1)
+    await bench.set_all(due_at=past, gives_up_at=past, attempts=100)
+
+    async with bench.running() as runner:
+        await runner.join()
+
+    [row] = await bench.rows()
+    assert (bench.done, row.fault, row.dead_at is not None) == ([], "TooLateError", True)
+
+
+async def test_an_error_with_a_long_name_is_stored_too(bench: Bench) -> None:
+    await bench.add("Ada")
+    bench.error = type("E" * 200, (Exception,), {})()
+
+    async with bench.running() as runner:
+        await runner.join()
+
+    [row] = await bench.rows()
+    assert row.fault == "E" * 100
 
 
 # --- processes that die, or stop
@@ -299,6 +351,52 @@ async def test_shutdown_waits_for_running_jobs_and_starts_no_others(bench: Bench
     assert len(await bench.rows()) == 1
 
 
+async def test_shutdown_while_a_failure_is_stored_leaves_no_lease(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.add("Ada")
+    bench.error = ConnectionError()
+    storing, put_back = asyncio.Event(), JobRepository.put_back
+
+    async def slow(repo: JobRepository, *arguments: Any, **values: Any) -> None:
+        storing.set()
+        await asyncio.sleep(0.05)  # a slow database
+        await put_back(repo, *arguments, **values)
+
+    monkeypatch.setattr(JobRepository, "put_back", slow)
+    runner = bench.runner()
+    runner.wake()
+    await storing.wait()
+    await runner.close(within=timedelta(0))
+
+    [row] = await bench.rows()
+    assert row.fault == "ConnectionError"
+
+
+async def test_shutdown_does_not_wait_for_a_job_that_ignores_its_cancellation(
+    bench: Bench, log_output: io.StringIO
+) -> None:
+    await bench.add("Ada")
+    stubborn, may_end = asyncio.Event(), asyncio.Event()
+
+    async def run(_: Greeting, __: Work) -> None:
+        stubborn.set()
+        while not may_end.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await may_end.wait()
+
+    runner = JobRunner([Job(NAME, Greeting, run)], bench.app.state.collaborators, bench.database)
+    runner.wake()
+    await stubborn.wait()
+    running = {*runner._running}
+
+    await runner.close(within=timedelta(0))
+
+    assert "1 ignore their cancellation" in log_output.getvalue()
+    may_end.set()
+    await asyncio.wait(running)
+
+
 @pytest.mark.settings(JOBS_POLL_SECONDS=0.1)
 async def test_a_started_runner_finds_the_jobs_of_others(bench: Bench) -> None:
     await bench.add("Ada")
@@ -350,6 +448,44 @@ async def test_a_failure_that_cannot_be_stored_is_logged_and_the_lease_ends(
 
 
 # --- rows
+
+
+class Aliased(BaseModel):
+    to: str = Field(alias="toPerson")
+
+
+class Secret(BaseModel):
+    token: SecretStr
+
+
+async def test_data_with_an_alias_arrive_as_they_were_added(bench: Bench) -> None:
+    found: list[Aliased] = []
+
+    async def run(data: Aliased, _: Work) -> None:
+        found.append(data)
+
+    job = Job("tests.aliased", Aliased, run)
+    async with bench.database.sessions() as session:
+        await bench.outbox(session).add(job, Aliased(toPerson="Ada"))
+        await session.commit()
+    runner = JobRunner([job], bench.app.state.collaborators, bench.database)
+    await runner.join()
+    await runner.close(within=LONG)
+
+    assert found == [Aliased(toPerson="Ada")]
+
+
+@on_sqlite
+async def test_data_that_json_cannot_hold_are_refused_when_they_are_added(bench: Bench) -> None:
+    """Otherwise, the job would get asterisks, and succeed."""
+
+    async def run(_: Secret, __: Work) -> None: ...
+
+    async with bench.database.sessions() as session:
+        with pytest.raises(ValueError, match="SecretStr"):
+            await bench.outbox(session).add(
+                Job("tests.secret", Secret, run), Secret(token=SecretStr("s3cret"))
+            )
 
 
 async def test_a_job_of_another_release_stays_for_its_processes(bench: Bench) -> None:

@@ -132,15 +132,31 @@ async def test_a_refused_recipient_is_tried_again_only_if_that_can_help(
 
 @pytest.mark.settings(JOBS_IN_PROCESS=False)
 async def test_a_process_that_runs_no_jobs_leaves_the_mail_to_a_worker(
-    api: MailApi, database: Database, server: MailServer
+    api: MailApi, app: FastAPI, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(app.state.jobs, "wake", lambda: started.append("a search"))
     await api.ask(EMAIL)
 
+    assert started == []
     [job] = await jobs_in(database)
     assert (job.attempts, job.dead_at) == (0, None)
 
 
-@pytest.mark.settings(SMTP_TIMEOUT_SECONDS=0.1)
+@pytest.mark.settings(SMTP_TIMEOUT_SECONDS=1)
+async def test_a_server_that_is_slow_to_say_goodbye_gets_one_mail(
+    api: MailApi, app: FastAPI, database: Database, server: MailServer
+) -> None:
+    """It has accepted the mail, and its delivery must not count as failed."""
+    server.is_slow_at_quit = True
+    await api.ask(EMAIL)
+    await app.state.jobs.join()
+
+    assert server.waiting == 1
+    assert await jobs_in(database) == []
+
+
+@pytest.mark.settings(SMTP_TIMEOUT_SECONDS=1)
 async def test_delivery_to_a_hanging_mail_server_times_out(
     api: MailApi, database: Database, log_output: io.StringIO
 ) -> None:
