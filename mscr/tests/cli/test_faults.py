@@ -4,9 +4,11 @@ import asyncio
 import os
 import secrets
 import shutil
+import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -308,6 +310,17 @@ async def test_a_value_that_no_migration_permits_yet_is_one_line(database: Datab
 
     assert raised.value.detail == "the database refuses a value: check ck_known"
     assert "alembic revision --autogenerate" in raised.value.remedy
+
+
+def test_a_check_of_sqlite_is_named() -> None:
+    """The test above runs in a greenlet, whose lines are not measured after an exception."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE known (word CONSTRAINT ck_known CHECK (word = 'user'))")
+        with pytest.raises(sqlite3.IntegrityError) as refused:
+            connection.execute("INSERT INTO known VALUES ('boss')")
+
+    with pytest.raises(Fault, match="check ck_known"), database_faults(project.get_settings()):
+        raise IntegrityError("INSERT", None, refused.value)
 
 
 async def test_only_threads_of_drivers_are_waited_for() -> None:

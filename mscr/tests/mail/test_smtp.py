@@ -9,7 +9,7 @@ import aiosmtplib
 import pytest
 
 from mscr.mail.composition import compose
-from mscr.mail.message import Mail
+from mscr.mail.message import Mail, MailRefusedError
 from mscr.mail.smtp_mailer import SmtpMailer
 from mscr.testing.certificates import server_context, write_certificate
 from mscr.testing.mail_server import mail_server
@@ -104,6 +104,15 @@ async def test_loopback_needs_no_encryption(host: str) -> None:
         mail = await server.next()
 
     assert not mail.is_encrypted
+
+
+async def test_a_mail_that_cannot_be_composed_is_refused_for_good() -> None:
+    async with mail_server() as server:
+        mailer = SmtpMailer(f"smtp://127.0.0.1:{server.port}", sender=SENDER)
+        with pytest.raises(MailRefusedError):
+            await mailer.send(Mail("no address", "Hello", "A line\n"), mail_id="1")
+
+    assert server.waiting == 0
 
 
 @pytest.mark.parametrize("header", ["recipient", "subject"])

@@ -111,13 +111,19 @@ def test_workers_are_replaced_added_and_removed_while_the_port_answers() -> None
     assert running.count("lifespan.shutdown") == 5
 
 
+def stop(worker: Worker) -> None:
+    """Stop the process, and wait until it is: until then it can still answer."""
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, worker.pid, os.WSTOPPED)
+
+
 @pytest.fixture
 def stopped_worker() -> Iterator[Worker]:
     """Yield a new worker that cannot answer, because its process is stopped."""
     worker = Worker(Config(TARGET, log_config=None), [], drain_seconds=0)
     worker.start()
-    assert worker.pid is not None
-    os.kill(worker.pid, signal.SIGSTOP)
+    stop(worker)
     yield worker
     worker.kill()
     worker.join()
@@ -142,7 +148,7 @@ def test_a_worker_that_hangs_after_its_start_is_replaced(stopped_worker: Worker)
     assert stopped_worker.parent_conn.poll(PATIENCE_SECONDS)
     assert stopped_worker.is_alive(timeout=0)
     assert stopped_worker.is_alive(timeout=PATIENCE_SECONDS)
-    os.kill(stopped_worker.pid, signal.SIGSTOP)
+    stop(stopped_worker)
 
     assert not stopped_worker.is_alive(timeout=0)
 
