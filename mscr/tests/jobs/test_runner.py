@@ -219,7 +219,7 @@ async def test_a_job_whose_own_task_was_cancelled_has_failed(bench: Bench) -> No
 
     async def run(_: Greeting, work: Work) -> None:
         bench.ids.append(work.id)
-        inner = asyncio.create_task(asyncio.sleep(1))
+        inner = asyncio.create_task(asyncio.Event().wait())
         inner.cancel()
         await inner
 
@@ -308,6 +308,29 @@ async def test_an_attempt_that_outlived_its_lease_stores_nothing(
     await late.join()
 
     assert "job_lease_lost" in log_output.getvalue()
+    assert await bench.rows() == []
+    for runner in (late, other):
+        await runner.close(within=LONG)
+
+
+async def test_an_attempt_that_outlived_its_lease_does_not_end_the_newer_one(bench: Bench) -> None:
+    await bench.add("Ada")
+    bench.may_end.clear()
+    late, other = bench.runner(), bench.runner()
+    late.wake()
+    await bench.begun.wait()
+    released, bench.may_end = bench.may_end, asyncio.Event()
+    bench.begun.clear()
+    await bench.end_leases()
+    other.wake()
+    await bench.begun.wait()
+
+    released.set()
+    await asyncio.wait({*late._running})
+
+    assert [row.attempts for row in await bench.rows()] == [2]
+    bench.may_end.set()
+    await other.join()
     assert await bench.rows() == []
     for runner in (late, other):
         await runner.close(within=LONG)
@@ -533,7 +556,7 @@ async def test_waiting_and_dead_jobs_do_not_slow_the_search_for_due_ones(bench: 
         is_sqlite = bench.database.engine.dialect.name == "sqlite"
         due = (
             select(model.id)
-            .where(model.due_at <= now, model.dead_at.is_(None), model.name.in_(["tests.greet"]))
+            .where(*repo._is_due([NAME], now))  # the condition of both queries
             .order_by(model.due_at)
             .limit(4)
         )
@@ -541,7 +564,7 @@ async def test_waiting_and_dead_jobs_do_not_slow_the_search_for_due_ones(bench: 
         explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
         asked = f"{explain} {compiled}"
         plan = str((await session.execute(text(asked))).all())
-        claimed = await repo.claim(["tests.greet"], now=now, until=now, limit=4)
+        claimed = await repo.claim([NAME], now=now, until=now, limit=4)
 
     assert "ix_jobs_due_at" in plan
     assert claimed == []
