@@ -53,6 +53,7 @@ import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from typing import Any
 
 import coverage
 import pytest
@@ -343,11 +344,23 @@ async def app(
     application.state.collaborators = type(application.state.collaborators).from_settings(settings)
     application.state.database = tested_project.create_database(settings)
     share_compiled(application.state.database)
-    routes = [*application.routes]
+    # The next request builds the middleware again: whatever a test adds would else have no effect.
+    application.middleware_stack = None
+    unchanged = _parts(application)
     async with application.router.lifespan_context(application):
         yield application
-    if application.routes == routes and not application.dependency_overrides:
+    if _parts(application) == unchanged:
         built_apps[key] = application
+
+
+def _parts(application: FastAPI) -> tuple[Any, ...]:
+    """Return what a test can add to an application."""
+    return (
+        [*application.routes],
+        [*application.user_middleware],
+        dict(application.exception_handlers),
+        dict(application.dependency_overrides),
+    )
 
 
 @pytest.fixture
