@@ -38,6 +38,8 @@ ALLOWED_HEADERS: Final = (
     IDEMPOTENCY_KEY,
     IF_MATCH,
     IF_NONE_MATCH,
+    "traceparent",
+    "tracestate",
     "X-Request-ID",
 )
 EXPOSED_HEADERS: Final = (

@@ -24,6 +24,7 @@ async def get_outbox(request: Request, db: DbSession, background: BackgroundTask
         JobRepository(db, tables_of(request)),
         collaborators.encryption,
         request_id=request.state.request_id,
+        trace_id=getattr(request.state, "trace_id", None),
     )
 
 

@@ -29,6 +29,7 @@ from mscr.core.exceptions import (
 from mscr.core.hosts import HostFilter
 from mscr.core.links import collect_links, link_header
 from mscr.core.logging import loggable
+from mscr.core.trace_context import trace_id_of
 from mscr.db.caller import Caller, calling
 from mscr.http.body_limits import body_limit
 from mscr.http.cors import CrossOriginPolicy, PreflightRefusedError
@@ -145,6 +146,9 @@ class _Exchange:
         self._state = state
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._request_id)
+        if (trace_id := trace_id_of(headers.getlist("traceparent"))) is not None:
+            state["trace_id"] = trace_id
+            structlog.contextvars.bind_contextvars(trace_id=trace_id)
         self._links = collect_links()
         sends_body = self._announced not in {"", "0"} or "transfer-encoding" in headers
         self._max_body = body_limit(scope, max_body) if sends_body else max_body

@@ -14,11 +14,16 @@ class Outbox:
     """The jobs of one use case. They exist if its transaction commits, and run after it."""
 
     def __init__(
-        self, repo: JobRepository, encryption: EncryptionService, *, request_id: str | None = None
+        self,
+        repo: JobRepository,
+        encryption: EncryptionService,
+        *,
+        request_id: str | None = None,
+        trace_id: str | None = None,
     ) -> None:
         self._repo = repo
         self._encryption = encryption
-        self._request_id = request_id
+        self._cause = {"request_id": request_id, "trace_id": trace_id}
 
     async def add(
         self,
@@ -45,7 +50,7 @@ class Outbox:
             data=self._encryption.encrypt(stored, context=context),
             due_at=due_at,
             gives_up_at=due_at + (job.patience if patience is None else patience),
-            request_id=self._request_id,
+            **self._cause,
         )
         return public_id
 

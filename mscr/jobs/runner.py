@@ -147,6 +147,8 @@ class JobRunner:
         structlog.contextvars.bind_contextvars(
             request_id=row.request_id, job=row.name, job_id=row.public_id
         )
+        if row.trace_id is not None:
+            structlog.contextvars.bind_contextvars(trace_id=row.trace_id)
         try:
             if utcnow() > row.gives_up_at + self._lease:
                 raise TooLateError  # noqa: TRY301  # it ends as any failed attempt

@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from mscr.core.trace_context import TRACE_ID_LENGTH
 from mscr.models.base import BigIntegerKey, EncryptedText, ModelBase, PublicIdMixin, UTCDateTime
 
 MAX_NAME_LENGTH: Final = 100
@@ -46,4 +47,7 @@ class JobMixin(PublicIdMixin, ModelBase):
     dead_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     request_id: Mapped[str | None] = mapped_column(
         String(64), doc="The request that caused the job, for the log."
+    )
+    trace_id: Mapped[str | None] = mapped_column(
+        String(TRACE_ID_LENGTH), doc="The caller's trace, from `traceparent`, for the log."
     )

@@ -24,7 +24,8 @@ class JobRepository(BaseRepository[JobMixin]):
     ) -> Sequence[Any]:
         """Take up to `limit` jobs that are due, the oldest first, and lease them until `until`.
 
-        The rows have `id`, `public_id`, `name`, `data`, `attempts`, `gives_up_at` and `request_id`.
+        The rows have `id`, `public_id`, `name`, `data`, `attempts`, `gives_up_at`, `request_id` and
+        `trace_id`.
 
         Concurrent claims never wait, and never return the same job. A job whose lease has ended is
         due again: its process has died, or has lost the database.
@@ -50,6 +51,7 @@ class JobRepository(BaseRepository[JobMixin]):
                 job.attempts,
                 job.gives_up_at,
                 job.request_id,
+                job.trace_id,
             )
             .execution_options(synchronize_session=False)
         )

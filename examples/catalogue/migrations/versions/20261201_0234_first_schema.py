@@ -386,6 +386,7 @@ def upgrade() -> None:
         sa.Column("fault", sa.String(length=100), nullable=True),
         sa.Column("dead_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("request_id", sa.String(length=64), nullable=True),
+        sa.Column("trace_id", sa.String(length=32), nullable=True),
         sa.Column("is_deleted", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
