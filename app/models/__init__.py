@@ -11,6 +11,7 @@ from app.models.base import (
 from app.models.idempotency_key import IdempotencyKey
 from app.models.item import Item, ItemStatus
 from app.models.job import Job
+from app.models.mailed_link import MailedLink
 from app.models.refresh_token import RefreshToken
 from app.models.user import User, UserRole
 from mscr.models.audit_event import AuditAction, AuditOutcome
@@ -24,6 +25,7 @@ __all__ = [
     "Item",
     "ItemStatus",
     "Job",
+    "MailedLink",
     "PublicIdMixin",
     "RefreshToken",
     "SoftDeleteMixin",

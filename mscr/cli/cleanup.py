@@ -31,14 +31,14 @@ commands = typer.Typer()
 def cleanup_tokens(
     context: typer.Context,
     older_than_days: Annotated[
-        int, typer.Option(min=0, max=36_500, help="Minimum days since the session ended.")
+        int, typer.Option(min=0, max=36_500, help="Minimum days since the end.")
     ] = 30,
     batch: Batch = 1000,
     yes: Yes = False,
 ) -> None:
-    """Delete sessions that have ended: expired, idle for too long, or revoked."""
+    """Delete sessions that have ended (expired, idle or revoked), and mailed links that expired."""
     deleted = _clean_up(project_of(context), _delete_dead_tokens, older_than_days, batch, yes=yes)
-    say(f"deleted {deleted} ended sessions")
+    say(f"deleted {deleted} ended sessions and expired links")
 
 
 @commands.command("cleanup-audit")
@@ -159,11 +159,13 @@ async def _record_cleanup(project: "Project", session: "AsyncSession", command: 
 async def _delete_dead_tokens(
     project: "Project", session: "AsyncSession", before: datetime, batch: int
 ) -> int:
+    from mscr.repositories.mailed_link_repository import MailedLinkRepository
     from mscr.repositories.refresh_token_repository import RefreshTokenRepository
 
-    return await RefreshTokenRepository(session, project.tables()).delete_dead(
-        before=before, batch=batch
-    )
+    tables = project.tables()
+    sessions = await RefreshTokenRepository(session, tables).delete_dead(before=before, batch=batch)
+    links = MailedLinkRepository(session, tables)
+    return sessions + await links.delete_expired(before=before, batch=batch)
 
 
 async def _delete_old_events(

@@ -1,12 +1,13 @@
 """The columns of the table of users that authentication needs."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Index, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mscr.models.base import ModelBase, PublicIdMixin
-from mscr.models.personal_data import NOT_PERSONAL, erased_as
+from mscr.models.base import ModelBase, PublicIdMixin, UTCDateTime
+from mscr.models.personal_data import NOT_PERSONAL, PERSONAL, erased_as
 
 # No hash: no password verifies against it.
 UNUSABLE_PASSWORD_HASH: Final = "!"  # noqa: S105  # as above
@@ -45,6 +46,12 @@ class AccountMixin(PublicIdMixin, ModelBase):
         doc="For looking up; see email_key.py.",
         sort_order=1,
         info=erased_as(_erased_address),
+    )
+    email_verified_at: Mapped[datetime | None] = mapped_column(
+        UTCDateTime,
+        doc="When the mailbox of `email` was proved; null if it never was.",
+        sort_order=2,
+        info=PERSONAL,
     )
     password_hash: Mapped[str] = mapped_column(
         String(255), sort_order=3, info=erased_as(UNUSABLE_PASSWORD_HASH)

@@ -11,6 +11,7 @@ from mscr.models.audit_event import AuditEventMixin
 from mscr.models.base import ModelBase
 from mscr.models.idempotency_key import IdempotencyKeyMixin
 from mscr.models.job import JobMixin
+from mscr.models.mailed_link import MailedLinkMixin
 from mscr.models.personal_data import columns_of, declaration_faults
 from mscr.models.refresh_token import RefreshTokenMixin
 from mscr.models.uniqueness import unique_names
@@ -32,6 +33,7 @@ class Tables:
         audit_event: type[AuditEventMixin],
         idempotency_key: type[IdempotencyKeyMixin],
         job: type[JobMixin],
+        mailed_link: type[MailedLinkMixin],
     ) -> None:
         """Raise `TypeError`, in one line, if models lack columns, constraints or indexes.
 
@@ -42,6 +44,7 @@ class Tables:
         self.audit_event = audit_event
         self.idempotency_key = idempotency_key
         self.job = job
+        self.mailed_link = mailed_link
         self._prepared: dict[Any, Any] = {}
         # Report missing columns first: their indexes are missing anyway.
         faults = [*self._missing_columns()] or [*self._missing_rules(), *self._undeclared()]
@@ -64,6 +67,7 @@ class Tables:
             (self.audit_event, AuditEventMixin, ()),
             (self.idempotency_key, IdempotencyKeyMixin, ("user_id",)),
             (self.job, JobMixin, ()),
+            (self.mailed_link, MailedLinkMixin, ("user_id",)),
         )
         for model, mixin, more in kinds:
             mapped = inspect(model).column_attrs
@@ -77,13 +81,17 @@ class Tables:
         yield from _not_unique(self.refresh_token, "public_id")
         yield from _not_unique(self.idempotency_key, "user_id", "operation", "key_digest")
         yield from _not_unique(self.job, "public_id")
+        yield from _not_unique(self.mailed_link, "user_id", "purpose")
+        yield from _not_unique(self.mailed_link, "digest")
         yield from _not_indexed(self.job, "due_at")
+        yield from _not_indexed(self.mailed_link, "expires_at")
         yield from _not_indexed(self.refresh_token, "user_id")
         yield from _not_indexed(self.audit_event, "occurred_at")
         yield from _not_indexed(self.audit_event, "account_public_id")
         yield from _not_indexed(self.audit_event, "actor_public_id")
         yield from self._no_user_key(self.refresh_token)
         yield from self._no_user_key(self.idempotency_key)
+        yield from self._no_user_key(self.mailed_link)
         for model in (self.audit_event, self.job):
             if model.metadata is not self.user.metadata:
                 yield f"{model.__name__} and {self.user.__name__} have different MetaData"

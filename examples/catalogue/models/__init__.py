@@ -4,7 +4,13 @@ from examples.catalogue.models.article import Article
 from examples.catalogue.models.base import Base
 from examples.catalogue.models.board import Board, BoardMember
 from examples.catalogue.models.item import Item, ItemStatus
-from examples.catalogue.models.kit_tables import AuditEvent, IdempotencyKey, Job, RefreshToken
+from examples.catalogue.models.kit_tables import (
+    AuditEvent,
+    IdempotencyKey,
+    Job,
+    MailedLink,
+    RefreshToken,
+)
 from examples.catalogue.models.note import Note
 from examples.catalogue.models.order import Order, OrderLine, OrderStatus
 from examples.catalogue.models.tag import Tag, item_tags
@@ -20,6 +26,7 @@ __all__ = [
     "Item",
     "ItemStatus",
     "Job",
+    "MailedLink",
     "Note",
     "Order",
     "OrderLine",

@@ -7,6 +7,7 @@ from examples.catalogue.models.base import Base
 from mscr.models.audit_event import AuditEventMixin, audit_indexes
 from mscr.models.idempotency_key import IdempotencyKeyMixin
 from mscr.models.job import JobMixin, job_indexes
+from mscr.models.mailed_link import MailedLinkMixin, mailed_link_rules
 from mscr.models.refresh_token import RefreshTokenMixin
 
 
@@ -31,3 +32,10 @@ class AuditEvent(Base, AuditEventMixin):
 class Job(Base, JobMixin):
     __tablename__ = "jobs"
     __table_args__ = job_indexes("jobs")
+
+
+class MailedLink(Base, MailedLinkMixin):
+    __tablename__ = "mailed_links"
+    __table_args__ = mailed_link_rules("mailed_links")
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))

@@ -3,7 +3,13 @@
 from examples.realworld.models.article import Article, ArticleTag
 from examples.realworld.models.base import Base
 from examples.realworld.models.comment import Comment
-from examples.realworld.models.kit_tables import AuditEvent, IdempotencyKey, Job, RefreshToken
+from examples.realworld.models.kit_tables import (
+    AuditEvent,
+    IdempotencyKey,
+    Job,
+    MailedLink,
+    RefreshToken,
+)
 from examples.realworld.models.user import User
 
 __all__ = [
@@ -14,6 +20,7 @@ __all__ = [
     "Comment",
     "IdempotencyKey",
     "Job",
+    "MailedLink",
     "RefreshToken",
     "User",
 ]

@@ -2,7 +2,13 @@
 
 from typing import Final
 
-from examples.realworld.models.kit_tables import AuditEvent, IdempotencyKey, Job, RefreshToken
+from examples.realworld.models.kit_tables import (
+    AuditEvent,
+    IdempotencyKey,
+    Job,
+    MailedLink,
+    RefreshToken,
+)
 from examples.realworld.models.user import User
 from mscr.models.tables import Tables
 
@@ -12,4 +18,5 @@ TABLES: Final = Tables(
     audit_event=AuditEvent,
     idempotency_key=IdempotencyKey,
     job=Job,
+    mailed_link=MailedLink,
 )

@@ -299,8 +299,26 @@ def test_cleanup_deletes_only_sessions_that_ended_long_ago(cli: Cli) -> None:
 
     finished = cli.run("cleanup-tokens")
 
-    assert finished.stdout == "deleted 3 ended sessions\n"
+    assert finished.stdout == "deleted 3 ended sessions and expired links\n"
     assert logins(cli) == {"alive", "expired lately", "revoked lately"}
+
+
+def test_cleanup_deletes_only_mailed_links_that_expired_long_ago(cli: Cli) -> None:
+    """EM1."""
+    add_login(cli, "alive")
+    now = datetime.now(UTC).replace(tzinfo=None)
+    for purpose, age in (("reset_password", ENDED_LONG_AGO), ("verify_email", ENDED_LATELY)):
+        query(
+            cli,
+            "INSERT INTO mailed_links (user_id, purpose, digest, email, auth_version, expires_at) "
+            "VALUES (1, ?, ?, 'u', 1, ?)",
+            purpose,
+            purpose,
+            f"{now - age}",
+        )
+
+    assert cli.run("cleanup-tokens").stdout == "deleted 1 ended sessions and expired links\n"
+    assert query(cli, "SELECT purpose FROM mailed_links") == [("verify_email",)]
 
 
 def test_cleanup_takes_the_age_from_its_option(cli: Cli) -> None:
@@ -320,7 +338,7 @@ def test_cleanup_may_run_twice(cli: Cli) -> None:
     finished = cli.run("cleanup-tokens")
 
     assert finished.returncode == 0
-    assert finished.stdout == "deleted 0 ended sessions\n"
+    assert finished.stdout == "deleted 0 ended sessions and expired links\n"
 
 
 def test_cleanup_keeps_the_batches_it_finished_before_a_fault(cli: Cli) -> None:
@@ -334,7 +352,10 @@ def test_cleanup_keeps_the_batches_it_finished_before_a_fault(cli: Cli) -> None:
     assert len(logins(cli)) == 5
 
     query(cli, "DROP TRIGGER stop")
-    assert cli.run("cleanup-tokens", "--batch=10").stdout == "deleted 5 ended sessions\n"
+    assert (
+        cli.run("cleanup-tokens", "--batch=10").stdout
+        == "deleted 5 ended sessions and expired links\n"
+    )
 
 
 # --- cleanup-audit

@@ -104,7 +104,8 @@ def test_tables_are_found_by_their_foreign_keys() -> None:
     found = AccountRows(TABLES)
 
     assert {table.name for table in found.deleted} == {
-        *("logins", "keys", "letters", "pages", "remarks")
+        "invitations",
+        *("logins", "keys", "letters", "pages", "remarks"),
     }
     assert {table.name for table in found.kept} == {"bills", "bill_lines", "votes"}
     assert [*found.faults()] == []

@@ -13,6 +13,7 @@ from mscr.models.audit_event import AuditEventMixin, audit_indexes
 from mscr.models.base import NAMING_CONVENTION, ModelBase
 from mscr.models.idempotency_key import IdempotencyKeyMixin
 from mscr.models.job import JobMixin, job_indexes
+from mscr.models.mailed_link import MailedLinkMixin, mailed_link_rules
 from mscr.models.personal_data import NOT_PERSONAL, PERSONAL
 from mscr.models.refresh_token import RefreshTokenMixin
 from mscr.models.tables import Tables
@@ -69,6 +70,13 @@ def tables_with(**changed: dict[str, Any]) -> Tables:
             __tablename__="errands",
             __table_args__=lambda: job_indexes("errands"),
         ),
+        mailed_link=model(
+            "Link",
+            MailedLinkMixin,
+            __tablename__="links",
+            __table_args__=lambda: mailed_link_rules("links"),
+            user_id=user_id,
+        ),
     )
 
 
@@ -89,6 +97,19 @@ def test_two_applications_have_their_own_tables_in_one_process() -> None:
         (
             {"Errand": {"__table_args__": ()}},
             "Errand has no index that begins with due_at",
+        ),
+        ({"Link": {"email": None}}, "Link has no column email"),
+        (
+            {"Link": {"__table_args__": ()}},
+            (
+                "Link has no unique constraint or index of user_id, purpose; "
+                "Link has no unique constraint or index of digest; "
+                "Link has no index that begins with expires_at"
+            ),
+        ),
+        (
+            {"Link": {"user_id": lambda: mapped_column(user_key(None))}},
+            "Link.user_id has no foreign key to Person with ON DELETE CASCADE",
         ),
         (
             {"Event": {"reason": None, "request_id": None}},

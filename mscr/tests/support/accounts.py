@@ -34,6 +34,7 @@ from mscr.models.base import (
 from mscr.models.enum_type import enum_type
 from mscr.models.idempotency_key import IdempotencyKeyMixin
 from mscr.models.job import JobMixin, job_indexes
+from mscr.models.mailed_link import MailedLinkMixin, mailed_link_rules
 from mscr.models.personal_data import NOT_PERSONAL, PERSONAL, erased_as
 from mscr.models.refresh_token import RefreshTokenMixin
 from mscr.models.tables import Tables
@@ -89,6 +90,13 @@ class Event(Base, AuditEventMixin):
 class Errand(Base, JobMixin):
     __tablename__ = "errands"
     __table_args__ = job_indexes("errands")
+
+
+class Invitation(Base, MailedLinkMixin):
+    __tablename__ = "invitations"
+    __table_args__ = mailed_link_rules("invitations")
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"))
 
 
 class Topic(Base):
@@ -188,7 +196,12 @@ class PersonRepository(AccountRepository[Person]):
 
 
 TABLES: Final = Tables(
-    user=Person, refresh_token=Login, audit_event=Event, idempotency_key=Key, job=Errand
+    user=Person,
+    refresh_token=Login,
+    audit_event=Event,
+    idempotency_key=Key,
+    job=Errand,
+    mailed_link=Invitation,
 )
 
 

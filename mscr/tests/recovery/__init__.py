@@ -1,0 +1,1 @@
+"""Forgotten passwords, proved addresses and changes of address, by mailed links."""
