@@ -23,6 +23,7 @@ from mscr.http.header_names import (
     IF_MATCH,
     IF_NONE_MATCH,
 )
+from mscr.http.mail_pages import install_mail_pages
 from mscr.http.middleware import RequestMiddleware
 from mscr.http.oauth2_errors import OAuth2ErrorMiddleware
 from mscr.http.openapi import install_openapi
@@ -107,6 +108,8 @@ def install(  # noqa: PLR0913  # the parts of an application, most of them by na
     install_openapi(app, token_path=access.token_path, scopes=access.scopes, dialect=dialect)
     if settings.DOCS_ENABLED:
         install_docs_pages(app, settings.DOCS_PATH_PREFIX)
+        if not settings.is_production:
+            install_mail_pages(app, settings.DOCS_PATH_PREFIX, collaborators.mails)
 
 
 def _refuse_duplicate_operations(app: FastAPI) -> None:

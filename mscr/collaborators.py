@@ -15,6 +15,7 @@ from mscr.core.security.password_policy import PasswordPolicy
 from mscr.core.security.refresh_token import ParallelUses, RefreshTokenCodec
 from mscr.core.security.registration_token import RegistrationTokenCodec
 from mscr.mail.mailer import Mailer, create_mailer
+from mscr.mail.templates import MailTemplates
 from mscr.queries.cursors import CursorCodec
 from mscr.queries.pagination import Pager
 
@@ -30,6 +31,7 @@ class Collaborators:
     encryption: EncryptionService
     registrations: RegistrationTokenCodec
     mailer: Mailer
+    mails: MailTemplates
     attempts: AttemptLimiter
     requests: RequestLimiter
     pager: Pager
@@ -69,6 +71,7 @@ def kit_collaborators(settings: Settings) -> dict[str, Any]:
             encryption, lifetime=settings.registration_link_lifetime
         ),
         "mailer": create_mailer(settings),
+        "mails": MailTemplates.of(settings),
         "attempts": AttemptLimiter(settings),
         "requests": RequestLimiter(settings),
         "pager": Pager(CursorCodec(derived(keys.CURSOR))),

@@ -66,7 +66,7 @@ async def test_the_mail_tells_what_to_do_and_repeats_no_input_but_the_address(ap
 
     assert mail.recipients == [EMAIL]
     assert mail.message["Subject"] == f"Confirm your registration at {APP_NAME}"
-    assert "open\nthis link within 60 minutes" in mail.text
+    assert "open this link within 60 minutes" in mail.text
     assert "evil" not in mail.message.as_string()
 
 

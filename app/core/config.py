@@ -22,6 +22,7 @@ class Settings(KitSettings):
     """Add your own settings here, each with a bound and a `description`."""
 
     root: ClassVar[Path] = PROJECT_ROOT
+    mail_templates: ClassVar[Path | None] = PROJECT_ROOT / "app" / "mail"
 
     APP_NAME: str = Field(
         default="FastAPI Backend",

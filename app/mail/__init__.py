@@ -1,1 +1,1 @@
-"""The texts of mails."""
+"""The words of mails: NAME.jinja for each, and the frame of their HTML. See docs/mail.md."""

@@ -24,7 +24,6 @@ from app.core.exceptions import (
     WrongPasswordError,
 )
 from app.core.responses import SuccessResponse, success_response
-from app.mail.registration import RegistrationMails
 from app.models.user import User
 from app.repositories.user_repository import UserRepository
 from app.schemas.auth_schemas import UserRegister
@@ -78,7 +77,7 @@ async def get_mail_registration(
         audit,
         tokens=collaborators.registrations,
         pending=PENDING,
-        mails=RegistrationMails(collaborators.settings),
+        mails=collaborators.mails,
         outbox=outbox,
     )
 

@@ -75,6 +75,8 @@ def _examine(project: "Project") -> Iterator[Finding]:
         yield _service("redis", STORE, _redis_answer(settings))
     if settings.SMTP_URL is not None:
         yield _service("mail", MAIL, _mail_answer(settings))
+    yield from _mail_files(settings)
+    yield from _mail_templates(settings)
     yield asyncio.run(_hashing(settings))
 
 
@@ -236,6 +238,34 @@ async def _mail_answer(settings: "Settings") -> str:
     async with asyncio.timeout(settings.SMTP_TIMEOUT_SECONDS):
         await create_mailer(settings).check()
     return "responds, and accepts the login"
+
+
+def _mail_files(settings: "Settings") -> Iterator[Finding]:
+    from mscr.mail.mailer import create_mailer
+
+    if settings.MAIL_FOLDER is None:
+        return
+    try:
+        asyncio.run(create_mailer(settings).check())
+    except OSError as error:
+        detail = f"no file can be written to {settings.MAIL_FOLDER}: {error.strerror}"
+        yield Finding("mail", detail, "correct MAIL_FOLDER, or the rights of the folder")
+    else:
+        yield Finding("mail", f"written to files in {settings.MAIL_FOLDER}")
+
+
+def _mail_templates(settings: "Settings") -> Iterator[Finding]:
+    from mscr.mail.template_files import EXAMPLES
+    from mscr.mail.templates import MailTemplates
+
+    mails = MailTemplates.of(settings)
+    faults = mails.faults()
+    for fault in faults.values():
+        yield Finding(
+            "templates", fault, f"correct it, or add an example of the value to {EXAMPLES}"
+        )
+    if not faults and (names := mails.names()):
+        yield Finding("templates", f"{len(names)} can be rendered")
 
 
 async def _hashing(settings: "Settings") -> Finding:

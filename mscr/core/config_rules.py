@@ -136,6 +136,13 @@ def production_faults(settings: "SettingsFields") -> list[str]:
 
 def development_faults(settings: "SettingsFields") -> list[str]:
     """Return a sentence for each reason not to start, not even for development."""
+    faults = []
+    if settings.MAIL_FOLDER is not None and settings.SMTP_URL is not None:
+        faults.append("MAIL_FOLDER and SMTP_URL are both set; remove one of them.")
+    return faults + _development_origin_faults(settings)
+
+
+def _development_origin_faults(settings: "SettingsFields") -> list[str]:
     if settings.refresh_token_in_cookie:
         return _origin_faults(settings)
     origins = settings.CORS_ORIGINS
@@ -179,6 +186,8 @@ def _exposure_faults(settings: "SettingsFields") -> list[str]:
     faults += _origin_faults(settings)
     if any(_is_everybody(proxy) for proxy in settings.TRUSTED_PROXIES):
         faults.append("TRUSTED_PROXIES must list addresses of proxies, and not match every client.")
+    if settings.MAIL_FOLDER is not None:
+        faults.append("MAIL_FOLDER is for development: files hold links with tokens. Remove it.")
     if not settings.RATE_LIMIT_ENABLED:
         faults.append("RATE_LIMIT_ENABLED must be on in production.")
     return faults

@@ -78,6 +78,8 @@ class SettingsFields(BaseSettings):
 
     # Base of relative paths of SQLite files. The application's class sets it.
     root: ClassVar[Path]
+    # The folder of the templates of mails. By default, `mail/` in `root`.
+    mail_templates: ClassVar[Path | None] = None
 
     model_config = SettingsConfigDict(
         extra="ignore",
@@ -384,6 +386,11 @@ class SettingsFields(BaseSettings):
         default=None,
         description="smtp://user:pass@host:587 (STARTTLS) or smtps://host:465. Percent-encode "
         "special characters of the password. Default: mails are written to the log.",
+    )
+    MAIL_FOLDER: Path | None = Field(
+        default=None,
+        description="Write mails to files (.eml) in this folder, and send none. For development; "
+        "refused in production.",
     )
     SMTP_TIMEOUT_SECONDS: float = Field(
         default=10.0, ge=0.1, le=60, description="Longest time for the delivery of one mail."

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Final
+from typing import Final, Self
 
 import structlog
 from pydantic import BaseModel, Field
@@ -18,11 +18,16 @@ class MailData(BaseModel):
     recipient: str = Field(repr=False)
     subject: str = Field(repr=False)
     text: str = Field(repr=False)
+    html: str | None = Field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, mail: Mail) -> Self:
+        return cls(recipient=mail.recipient, subject=mail.subject, text=mail.text, html=mail.html)
 
 
 async def _send(data: MailData, work: Work) -> None:
     """Submit the mail. `Message-ID` is made from the id of the job: receivers deduplicate by it."""
-    mail = Mail(data.recipient, data.subject, data.text)
+    mail = Mail(data.recipient, data.subject, data.text, data.html)
     try:
         async with asyncio.timeout(work.collaborators.settings.smtp_timeout.total_seconds()):
             await work.collaborators.mailer.send(mail, mail_id=work.id)

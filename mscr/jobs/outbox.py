@@ -56,5 +56,4 @@ class Outbox:
 
     async def add_mail(self, mail: Mail, *, patience: timedelta | None = None) -> str:
         """Add the delivery of a mail. After `patience`, nobody would need it any more."""
-        data = MailData(recipient=mail.recipient, subject=mail.subject, text=mail.text)
-        return await self.add(SEND_MAIL, data, patience=patience)
+        return await self.add(SEND_MAIL, MailData.of(mail), patience=patience)

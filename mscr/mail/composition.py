@@ -26,6 +26,9 @@ def compose(mail: Mail, sender: str, *, mail_id: str) -> EmailMessage:
     # RFC 3834 §5: prevents automatic replies.
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
+    if mail.html is not None:
+        # The last part is the preferred one (RFC 2046 §5.1.4).
+        message.add_alternative(mail.html, subtype="html")
     return message
 
 

@@ -1,4 +1,4 @@
-"""Mailers: deliver mails to a mail server, or in development to the log."""
+"""Mailers: deliver mails to a mail server, or in development to the log or to files."""
 
 from typing import Protocol
 
@@ -33,8 +33,13 @@ class ConsoleMailer:
 
 def create_mailer(settings: Settings) -> Mailer:
     """Return the mailer. `config_rules` requires SMTP_URL in production if mails are sent."""
+    # Each is loaded only if it is used.
+    if settings.MAIL_FOLDER is not None:
+        from mscr.mail.file_mailer import FileMailer  # noqa: PLC0415
+
+        return FileMailer(settings.MAIL_FOLDER, sender=settings.MAIL_FROM)
     if settings.SMTP_URL is None:
         return ConsoleMailer()
-    from mscr.mail.smtp_mailer import SmtpMailer  # noqa: PLC0415  # loaded only if used
+    from mscr.mail.smtp_mailer import SmtpMailer  # noqa: PLC0415
 
     return SmtpMailer(settings.SMTP_URL.get_secret_value(), sender=settings.MAIL_FROM)

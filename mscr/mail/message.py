@@ -9,11 +9,13 @@ class MailRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """Plain text to one person. Its repr hides the text, which may contain a link with a token."""
+    """A mail to one person. Its repr hides the text, which may contain a link with a token."""
 
     recipient: str
     subject: str
     text: str
+    html: str | None = None
+    """The same words as HTML: mail programs show one of the two."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

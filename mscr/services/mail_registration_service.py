@@ -10,6 +10,7 @@ from mscr.core.exceptions import ConflictError, EmailTakenError, InvalidRegistra
 from mscr.core.security.registration_token import PendingRegistration, RegistrationTokenCodec
 from mscr.jobs.outbox import Outbox
 from mscr.mail.message import Mail
+from mscr.mail.templates import MailTemplates
 from mscr.models.audit_event import AuditAction
 from mscr.models.email_key import email_key
 from mscr.repositories.account_repository import AccountRepository, AccountType
@@ -26,13 +27,6 @@ class Registration(Protocol):
     def model_dump(self, *, exclude: set[str]) -> dict[str, Any]: ...
 
 
-class RegistrationMails(Protocol):
-    """The texts of the two mails."""
-
-    def link(self, recipient: str, token: str) -> Mail: ...
-    def taken(self, recipient: str) -> Mail: ...
-
-
 class MailRegistrationService(Generic[AccountType]):
     """Register in two steps: mail a link, then create the account from it."""
 
@@ -44,7 +38,7 @@ class MailRegistrationService(Generic[AccountType]):
         *,
         tokens: RegistrationTokenCodec,
         pending: type[PendingRegistration],
-        mails: RegistrationMails,
+        mails: MailTemplates,
         outbox: Outbox,
     ) -> None:
         self.user_repo = user_repo
@@ -75,12 +69,13 @@ class MailRegistrationService(Generic[AccountType]):
         owner = await self.user_repo.find_by_email(data.email)
         await self.user_repo.release()
         token = await self._issue(data)
+        # Use the account's own spelling of the address: another may be another mailbox.
+        link, notice = self._render(data.email if owner is None else owner.email, token)
         if owner is None:
-            mail = self._mails.link(data.email, token)
+            mail = link
             await self._audit.record(AuditAction.REQUEST_REGISTRATION, NOBODY)
         else:
-            # Use the account's own spelling of the address: another may be another mailbox.
-            mail = self._mails.taken(owner.email)
+            mail = notice
             await self._audit.record_refusal(AuditAction.REGISTER, EmailTakenError.code, NOBODY)
         # The last attempt is at the end of the patience: the link must still be valid then, and
         # for long enough to be opened.
@@ -105,6 +100,14 @@ class MailRegistrationService(Generic[AccountType]):
         await self._audit.record(AuditAction.REGISTER, Parties.owner(user.public_id))
         await self.user_repo.commit()
         return user
+
+    def _render(self, recipient: str, token: str) -> tuple[Mail, Mail]:
+        """Return the mail with the link and the notice: both, against a timing side channel."""
+        minutes = int(self._tokens.lifetime.total_seconds() // 60)
+        return (
+            self._mails.render("confirm_registration", recipient, token=token, minutes=minutes),
+            self._mails.render("registration_taken", recipient),
+        )
 
     async def _issue(self, data: Registration) -> str:
         """Return a token. Taken addresses get one too, against a timing side channel."""

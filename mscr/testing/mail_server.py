@@ -29,7 +29,18 @@ class Delivery:
 
     @property
     def text(self) -> str:
-        text: str = self.message.get_content()
+        """Return the part in plain text."""
+        return self._part("plain")
+
+    @property
+    def html(self) -> str:
+        """Return the part in HTML."""
+        return self._part("html")
+
+    def _part(self, kind: str) -> str:
+        part = self.message.get_body((kind,))
+        assert part is not None, f"the mail has no part in {kind}"
+        text: str = part.get_content()
         return text.replace("\r\n", "\n")
 
     @property

@@ -80,6 +80,7 @@ UNSAFE: Final = {
         {**BY_MAIL, "MAIL_FROM": UNSET},
         "MAIL_FROM is not set, and REGISTRATION_BY_MAIL",
     ),
+    "mails in files": ({"MAIL_FOLDER": "./canary"}, "MAIL_FOLDER is for development"),
     "links to nowhere": ({**BY_MAIL, "PUBLIC_URL": UNSET}, "PUBLIC_URL is not set"),
     "links in the clear": (
         {**BY_MAIL, "PUBLIC_URL": "http://canary.example.com"},
@@ -343,6 +344,15 @@ def test_development_allows_settings_that_production_refuses(
     environment.setenv(name, value)
 
     assert not load_settings().is_production
+
+
+def test_development_refuses_two_ways_of_mails(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ENVIRONMENT", "development")
+    environment.setenv("SMTP_URL", BY_MAIL["SMTP_URL"])
+    environment.setenv("MAIL_FOLDER", "mails")
+
+    with pytest.raises(SystemExit, match="MAIL_FOLDER and SMTP_URL are both set"):
+        load_settings()
 
 
 @pytest.mark.parametrize("origins", ["*", "null", "https://*.example.com", "http://localhost:1/"])

@@ -5,7 +5,6 @@ from typing import Annotated, Final
 from fastapi import Depends, Request, Response
 
 from examples.catalogue.core.config import Settings
-from examples.catalogue.mail.registration import RegistrationMails
 from examples.catalogue.models.user import User
 from examples.catalogue.repositories.user_repository import UserRepository
 from examples.catalogue.schemas.auth_schemas import UserRegister
@@ -75,7 +74,7 @@ async def get_mail_registration(
         audit,
         tokens=collaborators.registrations,
         pending=PENDING,
-        mails=RegistrationMails(collaborators.settings),
+        mails=collaborators.mails,
         outbox=outbox,
     )
 

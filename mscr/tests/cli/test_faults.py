@@ -194,6 +194,15 @@ def test_an_unreachable_mail_server_is_reported_with_its_setting(cli: Cli) -> No
     assert "SMTP_URL" in found["remedy"]
 
 
+def test_a_folder_of_mails_that_cannot_be_written_is_reported(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    found = failures(cli, MAIL_FOLDER=f"{tmp_path}/file/mails")["mail"]
+
+    assert found["detail"] == f"no file can be written to {tmp_path}/file/mails: Not a directory"
+    assert failures(cli, MAIL_FOLDER=f"{tmp_path}/new/mails") == {}
+
+
 async def test_services_that_work_are_ok(cli: Cli, postgres: PostgresServer) -> None:
     async with mail_server() as server:
         wrong = await asyncio.to_thread(

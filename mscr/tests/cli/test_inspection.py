@@ -39,7 +39,7 @@ async def test_a_healthy_installation_has_no_failures(
     assert finished.returncode == 0, finished.stdout
     states = {line.split()[1]: line.split()[0] for line in finished.stdout.splitlines()}
     assert states == dict.fromkeys(
-        (".env", "settings", "database", "migrations", "redis", "passwords"), "ok"
+        (".env", "settings", "database", "migrations", "redis", "templates", "passwords"), "ok"
     )
     assert "ms a hash" in finished.stdout
 

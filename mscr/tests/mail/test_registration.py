@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import time
 from statistics import median
 
@@ -17,6 +18,7 @@ from mscr.core.security.password import PasswordService
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_sqlite
 from mscr.testing.mail_registration import LINK, PUBLIC_URL, REGISTER, link_token
+from mscr.testing.mail_server import Delivery
 from mscr.testing.problems import faulty_fields, problem
 from mscr.testing.table_rows import all_rows, rows_but_the_audit_log, set_columns
 from mscr.testing.tokens import counted_statements
@@ -29,6 +31,11 @@ FREE = "new@example.com"
 @pytest.fixture
 async def account(api: MailApi) -> Account:
     return await api.register("Ada@example.com")
+
+
+def words_of(mail: Delivery) -> str:
+    """Return everything that a reader may see, decoded."""
+    return f"{mail.message.items()}\n{mail.text}\n{mail.html}"
 
 
 @pytest.fixture
@@ -219,7 +226,7 @@ async def test_secrets_appear_only_in_the_mail(
     assert FREE not in log_output.getvalue()
     headers = "".join(str(mail.message.items()) for mail in mails)
     assert token[:20] not in headers
-    texts = headers + "".join(mail.text for mail in mails)
+    texts = headers + "".join(map(words_of, mails))
     assert [s for s in ("canary umbrellas", "argon2") if s in texts] == []
     assert "canary umbrellas" not in told
 
@@ -239,7 +246,34 @@ async def test_a_free_address_gets_a_link(api: MailApi) -> None:
     assert mail.message["Auto-Submitted"] == "auto-generated"
     assert len(LINK.findall(mail.text)) == 1
     assert "within 60 minutes" in mail.text
-    assert "evil" not in mail.message.as_string()
+    assert "evil" not in words_of(mail)
+
+
+async def test_a_mail_has_the_link_as_text_and_as_html(api: MailApi) -> None:
+    mail = await api.mail_for(FREE)
+
+    assert [part.get_content_type() for part in mail.message.iter_parts()] == [
+        "text/plain",
+        "text/html",
+    ]
+    link = f"{PUBLIC_URL}/confirm-registration#token={link_token(mail)}"
+    assert re.findall(r'href="(.*?)"', mail.html) == [link]
+    assert (await api.confirm(link_token(mail))).status_code == 201
+
+
+@pytest.mark.settings(APP_NAME="Größe & <b>Söhne</b> 🎈")
+async def test_a_name_outside_of_ascii_arrives_in_every_part(api: MailApi) -> None:
+    mail = await api.mail_for(FREE)
+
+    name = "Größe & <b>Söhne</b> 🎈"
+    assert mail.message["Subject"] == f"Confirm your registration at {name}"
+    assert f"an account at {name} with" in mail.text
+    assert "an account at Größe &amp; &lt;b&gt;Söhne&lt;/b&gt; 🎈 with" in mail.html
+    assert link_token(mail)
+    # RFC 5321 §4.5.3.1.6, and any server forwards it, also one without 8BITMIME.
+    raw = mail.envelope.original_content or b""
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert raw.isascii()
 
 
 @pytest.mark.parametrize(
@@ -259,7 +293,7 @@ async def test_headers_of_the_request_do_not_change_the_host_of_the_link(
     mail = await api.mail_for(FREE, headers=headers)
 
     assert mail.text.count(f"{PUBLIC_URL}/confirm-registration#token=") == 1
-    assert "evil" not in mail.message.as_string()
+    assert "evil" not in words_of(mail)
 
 
 async def test_a_taken_address_gets_a_notice_without_links(api: MailApi, account: Account) -> None:
@@ -268,7 +302,7 @@ async def test_a_taken_address_gets_a_notice_without_links(api: MailApi, account
 
     assert mail.recipients == [account.email]
     assert mail.message["Subject"] == "You have an account at Catalogue"
-    text = mail.message.as_string().lower()
+    text = words_of(mail).lower()
     assert [word for word in ("http", "token", "evil", "confirm-") if word in text] == []
 
 
