@@ -20,6 +20,7 @@ from benchmarks import (
     conditions,
     export,
     growth,
+    jobs,
     lists,
     resource,
     rotation,
@@ -49,6 +50,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
     "export": export.run,
     "lists": lists.run,
     "growth": growth.run,
+    "jobs": jobs.run,
 }
 
 

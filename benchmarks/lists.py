@@ -85,7 +85,7 @@ class Pair:
 
 async def run(stage: Stage, options: Options) -> Report:
     seeding = seed(stage, options.items)
-    async with _another_database(stage) as url:
+    async with another_database(stage) as url:
         migrate(url)
         environment = {**stage.environment, "DATABASE_URL": url}
         beside = dataclasses.replace(stage, environment=environment)
@@ -116,7 +116,7 @@ def seed(stage: Stage, items: int) -> float:
 
 
 @asynccontextmanager
-async def _another_database(stage: Stage) -> AsyncIterator[str]:
+async def another_database(stage: Stage) -> AsyncIterator[str]:
     url = make_url(stage.environment["DATABASE_URL"])
     name = f"bench_{secrets.token_hex(8)}"
     async with connected(

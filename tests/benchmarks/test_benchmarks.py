@@ -141,6 +141,26 @@ def test_the_export_has_all_its_figures(measured: str) -> None:
     assert "Export of 3000 rows" in measured
 
 
+def test_the_jobs_have_all_their_figures(postgres: PostgresServer, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    done = measure(postgres, "jobs", "--wrk=none", f"--results={results}")
+    told = done.stdout.decode()
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(results.read_text())["jobs"]
+
+    assert min(found.values()) > 0
+    assert "300 jobs that wait" in told
+    for processes in ("1 process", "2 processes"):
+        speed, *slower = figures(told, f"{processes}, with the backlog")
+        assert speed > 0
+        expected = pytest.approx(found[f"slower by, {processes}, with the backlog"], abs=0.006)
+        assert slower == [expected] * 3
+    for name in ("added, with the backlog", "added and run, with the backlog"):
+        without, added, cost, *_ = figures(told, name)
+        assert min(without, added) > 0
+        assert cost == pytest.approx(found[f"cost, {name}"], abs=0.006)
+
+
 def test_the_conditions_have_all_their_ratios(postgres: PostgresServer, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     done = measure(postgres, "conditions", "--wrk=none", "--seconds=0.05", f"--results={results}")
