@@ -170,7 +170,7 @@ async def _start(stage: Stage, *arguments: str) -> Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.job_app", *arguments),
         cwd=ROOT,
-        # It looks for jobs only when it is told to.
+        # It looks for jobs only at the given moment.
         env={**stage.environment, "JOBS_IN_PROCESS": "false"},
         stdin=PIPE,
         stdout=PIPE,

@@ -2,8 +2,13 @@
 
 import asyncio
 import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import defaultdict
 from collections.abc import AsyncIterator
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import text
@@ -12,9 +17,10 @@ from examples.catalogue.project import project
 from mscr.models.base import utcnow
 from mscr.testing.api import PASSWORD
 from mscr.testing.mail_registration import REGISTER
-from mscr.testing.mail_server import MailServer, mail_server
+from mscr.testing.mail_server import Delivery, MailServer, mail_server
 from mscr.testing.processes import AppProcess, app_processes
 from mscr.testing.waiting import connection_to, until
+from mscr.tests.support.mortal_processes import FIRST, Step
 from mscr.tests.support.paths import CLI
 
 EMAIL = "ada@example.com"
@@ -42,9 +48,9 @@ async def run_statement(url: str, statement: str, **values: Any) -> Any:
         return result.scalar() if result.returns_rows else None
 
 
-async def delivered(database_url: str, server: MailServer) -> list[str]:
-    """Start a new process, and return the Message-IDs that arrived once the outbox is empty."""
-    # The lease of the dead process ends.
+async def all_mails(database_url: str, server: MailServer) -> list[Delivery]:
+    """Start a new process, and return the mails that have arrived once the outbox is empty."""
+    # The leases of dead processes end.
     await run_statement(database_url, "UPDATE jobs SET due_at = :now", now=utcnow())
 
     async def is_empty() -> bool:
@@ -53,7 +59,12 @@ async def delivered(database_url: str, server: MailServer) -> list[str]:
     settings = by_mail(server, JOBS_POLL_SECONDS="0.1")
     with app_processes(project, 1, database_url, **settings):
         await until(is_empty)
-    mails = [await server.next() for _ in range(server.waiting)]
+    return [await server.next() for _ in range(server.waiting)]
+
+
+async def delivered(database_url: str, server: MailServer) -> list[str]:
+    """Return the Message-IDs of the mails that have arrived once the outbox is empty."""
+    mails = await all_mails(database_url, server)
     assert {mail.recipients[0] for mail in mails} == {EMAIL}
     return [str(mail.message["Message-ID"]) for mail in mails]
 
@@ -102,6 +113,73 @@ async def test_a_mail_whose_process_dies_after_its_delivery_arrives_with_the_sam
     found = await delivered(database_url, server)
     assert len(found) == 2
     assert len(set(found)) == 1
+
+
+# The mails that arrive, by the step at which their process died first.
+MAILS: Final = {
+    Step.COMMITTING: [0],
+    Step.COMMITTED: [1],
+    Step.CLAIMING: [1],
+    Step.CLAIMED: [1],
+    # The server keeps the first one, or notices that its client is gone.
+    Step.SENDING: [1, 2],
+    Step.SENT: [2],
+    Step.ENDING: [2],
+    Step.ENDED: [1],
+}
+ROUNDS: Final = 20
+
+
+async def die_at(mortal: Process, step: Step, email: str, server: MailServer) -> int:
+    """Send a mail in a process that dies at this step, and return its exit status."""
+    assert mortal.stdin is not None
+    assert mortal.stdout is not None
+    if step is Step.SENDING:
+        server.may_answer.clear()
+        server.begun.clear()
+    mortal.stdin.write(f"{step.value} {email}\n".encode())
+    process_id = int(await mortal.stdout.readline())
+    if step is Step.SENDING:
+        await server.begun.wait()
+        os.kill(process_id, signal.SIGKILL)
+    status = int(await mortal.stdout.readline())
+    server.may_answer.set()
+    return status
+
+
+async def test_mails_of_processes_that_die_at_any_step_arrive_with_one_message_id(
+    database_url: str, server: MailServer
+) -> None:
+    """RL15: twenty processes die at each step. A cause that is not committed sends no mail."""
+    mortal = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mscr.tests.support.mortal_processes"),
+        env=os.environ | by_mail(server) | {"DATABASE_URL": database_url},
+        cwd=project.import_root,
+        stdin=PIPE,
+        stdout=PIPE,
+    )
+    statuses = set()
+    for step in Step:
+        for number in range(ROUNDS):
+            email = f"{step.value}-{number}@example.com"
+            statuses.add(await die_at(mortal, step, email, server))
+            # The next process does not take the job, so that each dies at a step of its own.
+            tomorrow = utcnow() + timedelta(days=1)
+            await run_statement(database_url, "UPDATE jobs SET due_at = :at", at=tomorrow)
+    assert mortal.stdin is not None
+    mortal.stdin.close()
+    assert await mortal.wait() == 0
+    found: dict[str, list[str]] = defaultdict(list)
+    for mail in await all_mails(database_url, server):
+        found[mail.recipients[0]].append(str(mail.message["Message-ID"]))
+
+    assert statuses == {-signal.SIGKILL}
+    assert len(found.pop(FIRST)) == 1
+    for step, counts in MAILS.items():
+        mails = [found.pop(f"{step.value}-{number}@example.com", []) for number in range(ROUNDS)]
+        assert all(len(ids) in counts for ids in mails), step
+        assert all(len(set(ids)) <= 1 for ids in mails), step
+    assert not found
 
 
 async def test_a_worker_delivers_what_others_have_added_until_sigterm(
