@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
+from mscr.connections.public_client import PublicClient
 from mscr.core.config import Settings
 from mscr.core.rate_limit import AttemptLimiter, RequestLimiter
 from mscr.core.security import keys
@@ -32,6 +33,7 @@ class Collaborators:
     registrations: RegistrationTokenCodec
     mailer: Mailer
     mails: MailTemplates
+    public_client: PublicClient
     attempts: AttemptLimiter
     requests: RequestLimiter
     pager: Pager
@@ -72,6 +74,7 @@ def kit_collaborators(settings: Settings) -> dict[str, Any]:
         ),
         "mailer": create_mailer(settings),
         "mails": MailTemplates.of(settings),
+        "public_client": PublicClient(),
         "attempts": AttemptLimiter(settings),
         "requests": RequestLimiter(settings),
         "pager": Pager(CursorCodec(derived(keys.CURSOR))),

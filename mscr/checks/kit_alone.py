@@ -31,7 +31,7 @@ CONFTEST: Final = f"{TESTS}/conftest.py"
 PYTEST: Final = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 # The tests that run, as an option -k of pytest: logins, a resource, and no server.
 SOME_TESTS: Final = "sqlite and (test_auth.py or test_notes.py or live_and_ready)"
-OF_TESTS: Final = ("aiosmtpd", "coverage", "hypothesis", "httpx2", "pytest", "schemathesis")
+OF_TESTS: Final = ("aiosmtpd", "coverage", "hypothesis", "pytest", "schemathesis")
 IMPORT_ALL: Final = f"""
 import importlib, pkgutil, sys
 packages = [importlib.import_module(name) for name in sys.argv[1:]]
