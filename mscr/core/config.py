@@ -61,6 +61,11 @@ class Settings(SettingsFields):
         return timedelta(minutes=self.JWT_ACCESS_TOKEN_EXPIRE_MINUTES)
 
     @property
+    def sends_mail(self) -> bool:
+        """Whether a mail would reach anybody: without SMTP_URL, development logs it."""
+        return self.SMTP_URL is not None or not self.is_production
+
+    @property
     def recent_authentication(self) -> timedelta:
         return timedelta(minutes=self.RECENT_AUTHENTICATION_MINUTES)
 

@@ -244,8 +244,11 @@ def _password_faults(settings: "SettingsFields") -> list[str]:
 
 
 def _mail_faults(settings: "SettingsFields") -> list[str]:
-    """Return a sentence for each reason why production could not mail links, if required."""
+    """Return a sentence for each reason why production could not send its mails."""
     if not settings.REGISTRATION_BY_MAIL:
+        notifies = settings.SMTP_URL is not None and settings.NOTICES
+        if notifies and "MAIL_FROM" not in settings.model_fields_set:
+            return ["MAIL_FROM is not set, and NOTICES sends mails."]
         return []
     faults = []
     if settings.SMTP_URL is None:

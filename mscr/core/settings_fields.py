@@ -32,6 +32,7 @@ from mscr.connections.urls.database import read_database_url, text_of
 from mscr.connections.urls.redis import read_redis_url
 from mscr.core.hosts import canonical_origin, check_host_pattern
 from mscr.core.mail_values import check_mail_from, check_public_url, check_smtp_url
+from mscr.core.notices import Notice, read_notices
 from mscr.core.security.signing_algorithm import SigningAlgorithm
 from mscr.core.setting_values import (
     MIN_SECRET_LENGTH,
@@ -402,6 +403,11 @@ class SettingsFields(BaseSettings):
     PUBLIC_URL: Annotated[str, AfterValidator(check_public_url)] = Field(
         default="http://127.0.0.1:8000", description="Base URL of links in mails. See docs/auth.md."
     )
+    NOTICES: Annotated[list[Notice], NoDecode] = Field(
+        default=[*Notice],
+        description="Events of which the owner of an account is notified by mail, comma-separated; "
+        "[] for none. In production without SMTP_URL, there are no notices. See docs/auth.md.",
+    )
 
     # --- Jobs
     JOBS_IN_PROCESS: bool = Field(
@@ -542,6 +548,13 @@ class SettingsFields(BaseSettings):
         if value.startswith(('["', "['", "[]")):
             raise ValueError("needs values separated by commas, without brackets or quotes")
         return [text for part in value.split(",") if (text := stripped(part))]
+
+    @field_validator("NOTICES", mode="before")
+    @classmethod
+    def _read_notices(cls, value: Any) -> Any:
+        # Empty is not set, so "none" needs a word of its own.
+        none = isinstance(value, str) and value.strip() == "[]"
+        return [] if none else read_notices(cls._split_commas(value))
 
     @field_validator("TRUSTED_PROXIES")
     @classmethod

@@ -3,11 +3,13 @@
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mscr.endpoints.outbox import outbox_after_commit
 from mscr.endpoints.requests import collaborators_of, tables_of
 from mscr.repositories.account_repository import AccountRepository, AccountType
 from mscr.repositories.owned_row_repository import OwnedRowRepository
 from mscr.repositories.refresh_token_repository import RefreshTokenRepository
 from mscr.services.account_deletion_service import AccountDeletionService
+from mscr.services.account_notices import AccountNotices
 from mscr.services.audit_event_service import AuditTrail
 from mscr.services.credential_service import CredentialService
 from mscr.services.refresh_token_service import RefreshTokenService
@@ -15,7 +17,10 @@ from mscr.services.refresh_token_service import RefreshTokenService
 
 # Plain functions, not dependencies, for the reason given in `mscr.endpoints.requests`.
 def refresh_token_service(
-    request: Request, db: AsyncSession, audit: AuditTrail
+    request: Request,
+    db: AsyncSession,
+    audit: AuditTrail,
+    notices: AccountNotices | None = None,
 ) -> RefreshTokenService:
     """Return the service of sessions."""
     collaborators = collaborators_of(request)
@@ -27,7 +32,15 @@ def refresh_token_service(
         access_tokens=collaborators.access_tokens,
         requests=collaborators.requests,
         settings=collaborators.settings,
+        notices=notices,
     )
+
+
+def account_notices(request: Request, db: AsyncSession) -> AccountNotices:
+    """Return the service of notices, in the transaction of the request."""
+    collaborators = collaborators_of(request)
+    outbox = outbox_after_commit(request, db)
+    return AccountNotices(collaborators.mails, outbox, settings=collaborators.settings)
 
 
 def credential_service(

@@ -1,8 +1,10 @@
 """The outbox of a request: jobs that run after its transaction, and after its response."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import BackgroundTasks, Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mscr.endpoints.database import DbSession
 from mscr.endpoints.requests import collaborators_of, tables_of
@@ -14,17 +16,35 @@ async def get_outbox(request: Request, db: DbSession, background: BackgroundTask
     """Return the outbox of the request's transaction. Its jobs run after the response."""
 
     async def run_jobs() -> None:
+        _run_jobs(request)
+
+    # After the response: its time must not depend on a job, or it reveals who has an account.
+    background.add_task(run_jobs)
+    return _outbox(request, db)
+
+
+def outbox_after_commit(request: Request, db: AsyncSession) -> JobOutbox:
+    """Return an outbox whose jobs run after the commit, also of a request that is then refused.
+
+    For requests that rarely have a job: it costs nothing until one is added.
+    """
+    return _outbox(request, db, on_commit=lambda: _run_jobs(request))
+
+
+def _run_jobs(request: Request) -> None:
+    if collaborators_of(request).settings.JOBS_IN_PROCESS:
         request.app.state.jobs.wake()
 
-    collaborators = collaborators_of(request)
-    if collaborators.settings.JOBS_IN_PROCESS:
-        # After the response: its time must not depend on a job, or it reveals who has an account.
-        background.add_task(run_jobs)
+
+def _outbox(
+    request: Request, db: AsyncSession, *, on_commit: Callable[[], None] | None = None
+) -> JobOutbox:
     return JobOutbox(
         JobRepository(db, tables_of(request)),
-        collaborators.encryption,
+        collaborators_of(request).encryption,
         request_id=request.state.request_id,
         trace_id=getattr(request.state, "trace_id", None),
+        on_commit=on_commit,
     )
 
 

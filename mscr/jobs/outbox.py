@@ -1,8 +1,10 @@
 """Adds jobs in the transaction of their cause (transactional outbox)."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from mscr.core.security.encryption import EncryptionService
+from mscr.db.after_commit import after_commit
 from mscr.jobs.job import DataType, Job
 from mscr.jobs.mails import SEND_MAIL, MailData
 from mscr.mail.message import Mail
@@ -11,7 +13,10 @@ from mscr.repositories.job_repository import JobRepository
 
 
 class Outbox:
-    """The jobs of one use case. They exist if its transaction commits, and run after it."""
+    """The jobs of one use case. They exist if its transaction commits, and run after it.
+
+    `on_commit` is called after the commit of a transaction that has added jobs.
+    """
 
     def __init__(
         self,
@@ -20,10 +25,12 @@ class Outbox:
         *,
         request_id: str | None = None,
         trace_id: str | None = None,
+        on_commit: Callable[[], None] | None = None,
     ) -> None:
         self._repo = repo
         self._encryption = encryption
         self._cause = {"request_id": request_id, "trace_id": trace_id}
+        self._on_commit = on_commit
 
     async def add(
         self,
@@ -52,6 +59,8 @@ class Outbox:
             gives_up_at=due_at + (job.patience if patience is None else patience),
             **self._cause,
         )
+        if self._on_commit is not None:
+            after_commit(self._repo.session, self._on_commit)
         return public_id
 
     async def add_mail(self, mail: Mail, *, patience: timedelta | None = None) -> str:

@@ -6,16 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from mscr.core.config import Settings
+from mscr.core.notices import Notice
 from mscr.mail.message import Mail
 from mscr.mail.template_files import EXAMPLES, SUFFIX, MailTemplateError
 
 if TYPE_CHECKING:
     from mscr.mail.rendering import Renderer
 
+NOTICE_VALUES: Final = {
+    "program": "Firefox on Linux",
+    "address": "203.0.113.7",
+    "time": "01 December 2026, 09:30 UTC",
+}
 # The mails that the kit sends, with example values. Their words are the application's.
 KIT_MAILS: Final[Mapping[str, Mapping[str, Any]]] = {
     "confirm_registration": {"token": "an-example-of-a-token", "minutes": 60},
     "registration_taken": {},
+    **{notice.value: NOTICE_VALUES for notice in Notice},
 }
 
 

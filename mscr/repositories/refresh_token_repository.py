@@ -1,7 +1,18 @@
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import ColumnElement, Select, delete, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ColumnExpressionArgument,
+    Select,
+    and_,
+    delete,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mscr.core.client import Client
@@ -11,6 +22,23 @@ from mscr.models.tables import Tables
 from mscr.repositories.base import BaseRepository
 from mscr.repositories.connection import ConnectionMixin
 from mscr.repositories.token_rotation import RotationStatements, TokenFamily, live
+
+# Ended by these, a session may have been a thief's.
+_DISTRUSTED: Final = (RevocationReason.REUSE, RevocationReason.ENDED_BY_OWNER)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierSession:
+    """A session of an account, live or ended, as a new login finds it.
+
+    `vouches` is false if its owner or a detected reuse has ended it, or if all sessions have been
+    ended since: its device is not known to be the owner's.
+    """
+
+    client: Client
+    created_at: datetime
+    is_live: bool
+    vouches: bool
 
 
 class RefreshTokenRepository(ConnectionMixin, BaseRepository[RefreshTokenMixin]):
@@ -48,6 +76,48 @@ class RefreshTokenRepository(ConnectionMixin, BaseRepository[RefreshTokenMixin])
     async def list_live(self, user_id: int, now: datetime) -> Sequence[RefreshTokenMixin]:
         """Return the user's live sessions, the most recently used first."""
         return (await self.session.scalars(self._select_live(user_id, now))).all()
+
+    async def list_earlier(
+        self, user_id: int, *, now: datetime, limit: int
+    ) -> Sequence[EarlierSession]:
+        """Return the user's newest sessions in any state, the live ones first.
+
+        After `lock_sessions`, they include those of logins that were concurrent.
+        """
+        sessions, user = self.model, self._tables.user
+        is_live = and_(*self._is_live(now)).label("is_live")
+        statement = (
+            select(
+                sessions.address,
+                sessions.user_agent,
+                sessions.created_at,
+                is_live,
+                and_(
+                    sessions.auth_version == user.auth_version,
+                    or_(
+                        sessions.revoked_reason.is_(None),
+                        sessions.revoked_reason.not_in(_DISTRUSTED),
+                    ),
+                ).label("vouches"),
+            )
+            .join(user, user.id == sessions.user_id)
+            .where(sessions.user_id == user_id)
+            .order_by(is_live.desc(), sessions.rotated_at.desc(), sessions.id.desc())
+            .limit(limit)
+        )
+        return [
+            EarlierSession(
+                Client(row.address or "", row.user_agent), row.created_at, row.is_live, row.vouches
+            )
+            for row in await self.session.execute(statement)
+        ]
+
+    async def find_address(self, user_id: int) -> str | None:
+        """Return the address to which mails of an account go, or None if it has been deleted."""
+        user = self._tables.user
+        statement = select(user.email).where(user.id == user_id, user.is_deleted.is_(False))
+        found: str | None = await self.session.scalar(statement)
+        return found
 
     async def end_oldest(self, user_id: int, *, keep: int, now: datetime) -> Sequence[str]:
         """End all but the `keep` most recently used sessions of the user.
@@ -159,11 +229,13 @@ class RefreshTokenRepository(ConnectionMixin, BaseRepository[RefreshTokenMixin])
         return (
             select(self.model)
             .join(self._tables.user, self._tables.user.id == self.model.user_id)
-            .where(
-                self.model.user_id == user_id,
-                self.model.expires_at > now,
-                self.model.idle_expires_at > now,
-                *live(self._tables),
-            )
+            .where(self.model.user_id == user_id, *self._is_live(now))
             .order_by(self.model.rotated_at.desc(), self.model.id.desc())
+        )
+
+    def _is_live(self, now: datetime) -> tuple[ColumnExpressionArgument[bool], ...]:
+        return (
+            self.model.expires_at > now,
+            self.model.idle_expires_at > now,
+            *live(self._tables),
         )

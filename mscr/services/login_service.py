@@ -18,6 +18,7 @@ from mscr.models.audit_event import AuditAction
 from mscr.models.email_key import email_key
 from mscr.repositories.account_repository import AccountRepository, AccountType
 from mscr.schemas.auth_schemas import ChangePasswordRequest, LoginRequest
+from mscr.services.account_notices import AccountNotices
 from mscr.services.audit_event_service import NOBODY, AuditTrail, Parties
 from mscr.services.credential_service import CredentialService
 from mscr.services.mail_registration_service import Registration
@@ -38,12 +39,14 @@ class LoginService(Generic[AccountType]):
         audit: AuditTrail,
         *,
         context: Callable[[AccountType], Iterable[str]],
+        notices: AccountNotices | None = None,
     ) -> None:
         self.user_repo = user_repo
         self._credentials = credentials
         self._sessions = sessions
         self._audit = audit
         self._context = context
+        self._notices = notices
 
     async def register(
         self, data: Registration, client: Client, *, context: Iterable[str]
@@ -122,6 +125,8 @@ class LoginService(Generic[AccountType]):
         user.password_hash = new_hash
         user.auth_version += 1
         tokens = await self._sessions.start_family(user, client, AuditAction.CHANGE_PASSWORD)
+        if self._notices is not None:
+            await self._notices.password_changed(user.email, client)
         await self.user_repo.commit()
         return tokens
 

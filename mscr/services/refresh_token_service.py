@@ -11,6 +11,7 @@ import structlog
 from mscr.core.client import Client
 from mscr.core.config import Settings
 from mscr.core.exceptions import InvalidRefreshTokenError, TooManyRequestsError, UnauthorizedError
+from mscr.core.notices import Notice
 from mscr.core.rate_limit import RequestLimiter
 from mscr.core.security.jwt import JWTService
 from mscr.core.security.refresh_token import (
@@ -25,6 +26,7 @@ from mscr.models.audit_event import Action, AuditAction
 from mscr.models.refresh_token import RevocationReason
 from mscr.repositories.refresh_token_repository import RefreshTokenRepository
 from mscr.repositories.token_rotation import TokenFamily
+from mscr.services.account_notices import SEARCHED_SESSIONS, AccountNotices
 from mscr.services.audit_event_service import NOBODY, AuditTrail, Parties
 
 log = structlog.get_logger(__name__)
@@ -37,7 +39,7 @@ GATHERING_TIME: Final = timedelta(milliseconds=100)
 class RefreshTokenService:
     """Start, rotate and end sessions. Only the use cases `rotate` and `revoke` commit."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its collaborators, most of them by name
         self,
         repo: RefreshTokenRepository,
         audit: AuditTrail,
@@ -47,14 +49,18 @@ class RefreshTokenService:
         access_tokens: JWTService,
         requests: RequestLimiter,
         settings: Settings,
+        notices: AccountNotices | None = None,
     ) -> None:
         self.repo = repo
         self._audit = audit
+        self._notices = notices
         self._codec = codec
         self._parallel_uses = parallel_uses
         self._access_tokens = access_tokens
         self._requests = requests
         self._limit = settings.MAX_SESSIONS_PER_USER
+        watches = notices is not None and notices.wants(Notice.NEW_DEVICE)
+        self._searched = SEARCHED_SESSIONS if watches else 0
         self._lifetime = settings.refresh_token_lifetime
         self._idle_lifetime = settings.refresh_token_idle_lifetime
         self._reuse_interval = settings.refresh_token_reuse_interval
@@ -70,7 +76,10 @@ class RefreshTokenService:
         # Lock the account: parallel logins would not see each other, and together exceed the limit.
         if not await self.repo.lock_sessions(user.id):
             raise UnauthorizedError
-        ended = await self.repo.end_oldest(user.id, keep=self._limit - 1, now=now)
+        earlier = await self.repo.list_earlier(user.id, now=now, limit=self._limit + self._searched)
+        ended: Sequence[str] = ()
+        if sum(each.is_live for each in earlier) >= self._limit:
+            ended = await self.repo.end_oldest(user.id, keep=self._limit - 1, now=now)
         seed = secrets.token_bytes(SEED_BYTES)
         expires_at = now + self._lifetime
         idle_expires_at = min(expires_at, now + self._idle_lifetime)
@@ -87,6 +96,8 @@ class RefreshTokenService:
         )
         await self._audit.record(cause, Parties.owner(user.public_id, family.public_id))
         await self._audit_ended(ended, user.public_id, family.public_id)
+        if self._notices is not None and cause is AuditAction.LOGIN:
+            await self._notices.login(user, client, earlier)
         return self._tokens(
             family.public_id, user.public_id, seed, generation=0, now=now, ends_at=idle_expires_at
         )
@@ -126,7 +137,7 @@ class RefreshTokenService:
                 # This releases the connection if it waits.
                 await self._mark_answered(family, successor)
                 return tokens
-        return await self._retry_or_reuse(presented, arrived_at)
+        return await self._retry_or_reuse(presented, arrived_at, client)
 
     async def revoke(self, token: str, client: Client) -> None:
         """End the session that a token of any generation belongs to.
@@ -183,7 +194,7 @@ class RefreshTokenService:
         await self.repo.mark_answered(family.id, generation=generation)
 
     async def _retry_or_reuse(
-        self, presented: PresentedToken, arrived_at: datetime
+        self, presented: PresentedToken, arrived_at: datetime, client: Client
     ) -> IssuedTokens:
         """Return the successor again for a retry; end the session for a reuse."""
         # Read the family again: another request has rotated it or ended the session meanwhile.
@@ -206,11 +217,20 @@ class RefreshTokenService:
                 await self._mark_answered(family, family.generation)
             return self._issue_generation(family, family.generation, now=now, ends_at=ends_at)
         # Reuse of a token that was already exchanged, by the owner or a thief: end the session.
-        await self.repo.revoke(family.id, RevocationReason.REUSE, now)
+        is_first = await self.repo.revoke(family.id, RevocationReason.REUSE, now)
         await self._audit.record_refusal(AuditAction.REFRESH, "reuse_detected", _parties(family))
+        if is_first:
+            await self._notify_of_reuse(family, client)
         # The error raised next would roll the revocation back.
         await self.repo.commit()
         raise InvalidRefreshTokenError
+
+    async def _notify_of_reuse(self, family: TokenFamily, client: Client) -> None:
+        if self._notices is None or not self._notices.wants(Notice.REUSE_DETECTED):
+            return
+        recipient = await self.repo.find_address(family.user_id)
+        if recipient is not None:
+            await self._notices.reuse_detected(recipient, client)
 
     async def _record_and_raise(self, family: TokenFamily, reason: str) -> NoReturn:
         """Refuse a token that was valid once; unlike garbage, it identifies a session."""

@@ -13,6 +13,7 @@ from limits import parse
 from pydantic import SecretStr
 
 from examples.catalogue.core.config import Settings, get_settings
+from mscr.core.notices import Notice
 from mscr.testing import warm_processes
 from mscr.tests.support.paths import CATALOGUE, REPOSITORY
 
@@ -81,6 +82,10 @@ UNSAFE: Final = {
         "MAIL_FROM is not set, and REGISTRATION_BY_MAIL",
     ),
     "mails in files": ({"MAIL_FOLDER": "./canary"}, "MAIL_FOLDER is for development"),
+    "notices without a sender": (
+        {**BY_MAIL, "REGISTRATION_BY_MAIL": "false", "MAIL_FROM": UNSET},
+        "MAIL_FROM is not set, and NOTICES",
+    ),
     "links to nowhere": ({**BY_MAIL, "PUBLIC_URL": UNSET}, "PUBLIC_URL is not set"),
     "links in the clear": (
         {**BY_MAIL, "PUBLIC_URL": "http://canary.example.com"},
@@ -164,6 +169,8 @@ WRONG: Final = [
         "canary@app.local",
         "MAIL_FROM: needs an email address, as in no-reply@example.com; the part after the @-sign",
     ),
+    ("NOTICES", "new_device,canary", "NOTICES: needs names of new_device, password_changed, em"),
+    ("NOTICES", '["new_device"]', "NOTICES: needs values separated by commas"),
     ("PUBLIC_URL", "canary", "PUBLIC_URL: needs the form https://"),
     ("PUBLIC_URL", "ftp://canary.example.com", "PUBLIC_URL: needs the form https://"),
     ("PUBLIC_URL", "https://canary@evil.example", "PUBLIC_URL: needs the form https://"),
@@ -384,6 +391,8 @@ def test_a_url_is_normalized(
     environment: pytest.MonkeyPatch, name: str, value: str, completed: str
 ) -> None:
     environment.setenv("WEB_CONCURRENCY", "1")
+    # Without a sender, a mail server would be refused.
+    environment.setenv("MAIL_FROM", "canary@example.com")
     environment.setenv(name, value)
 
     found = getattr(load_settings(), name)
@@ -493,6 +502,25 @@ def test_a_limit_is_an_amount_and_a_time(
     window = timedelta(seconds=parse(load_settings().API_RATE_LIMIT).get_expiry())
 
     assert window.total_seconds() == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "notices"),
+    [
+        ("[]", []),
+        (" [] ", []),
+        ("new_device, reuse_detected", [Notice.NEW_DEVICE, Notice.REUSE_DETECTED]),
+        ("", [*Notice]),
+    ],
+)
+def test_notices_are_named_or_none(
+    environment: pytest.MonkeyPatch, value: str, notices: list[Notice]
+) -> None:
+    environment.setenv("NOTICES", value)
+
+    found = load_settings().NOTICES
+
+    assert found == notices
 
 
 def test_an_empty_variable_counts_as_unset(environment: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,11 @@ from mscr.core.exceptions import (
     WrongPasswordError,
 )
 from mscr.core.security.registration_token import pending_registration
-from mscr.endpoints.account_services import credential_service, refresh_token_service
+from mscr.endpoints.account_services import (
+    account_notices,
+    credential_service,
+    refresh_token_service,
+)
 from mscr.endpoints.audit import audit_trail
 from mscr.endpoints.callers import CurrentPrincipal
 from mscr.endpoints.database import DbSession
@@ -52,12 +56,14 @@ MAILED: Final = "A mail to this address explains the next step. If none arrives,
 async def get_service(request: Request, db: DbSession) -> AuthService:
     audit = audit_trail(request, db)
     user_repo = UserRepository(db)
+    notices = account_notices(request, db)
     return AuthService(
         user_repo,
         credential_service(request, user_repo, audit),
-        refresh_token_service(request, db, audit),
+        refresh_token_service(request, db, audit, notices),
         audit,
         context=password_context,
+        notices=notices,
     )
 
 
