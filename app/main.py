@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from app.core.config import Settings, get_settings
 from app.core.dialect import DIALECT
-from app.core.security.permissions import DESCRIPTIONS, Permission, allows
+from app.core.security.permissions import DESCRIPTIONS, Permission, allows, unverified_may
 from app.core.state import Collaborators
 from app.db.session import Database, database
 from app.models.audit_event import AppAction
@@ -31,6 +31,7 @@ ACCESS: Final = AccessControl(
     policy=allows,
     scopes={permission.value: text for permission, text in DESCRIPTIONS.items()},
     token_path=f"{API_PREFIX}/auth/token",
+    unverified=unverified_may,
 )
 # Describe each tag. The documentation lists the tags in this order.
 TAGS: Final = {

@@ -31,6 +31,7 @@ from mscr.http.problems import install_problem_handlers
 from mscr.http.root_path import RootPathMiddleware
 from mscr.jobs.job import AnyJob
 from mscr.lifespan import lifespan, process_lifespan
+from mscr.services.password_reset_service import ISSUE_RESET_LINK
 
 # Headers that pages of CORS_ORIGINS may send and read, beside the CORS-safelisted ones.
 ALLOWED_HEADERS: Final = (
@@ -92,7 +93,7 @@ def install(  # noqa: PLR0913  # the parts of an application, most of them by na
     app.state.database = database
     app.state.access = access
     app.state.dialect = dialect
-    app.state.job_types = jobs
+    app.state.job_types = (ISSUE_RESET_LINK, *jobs)
     app.state.limited_by_address = {}
     # Outside of the middleware added so far, so that its headers are on every response.
     app.add_middleware(
@@ -105,7 +106,13 @@ def install(  # noqa: PLR0913  # the parts of an application, most of them by na
     install_problem_handlers(app)
     install_already_answered(app)
     _refuse_duplicate_operations(app)
-    install_openapi(app, token_path=access.token_path, scopes=access.scopes, dialect=dialect)
+    install_openapi(
+        app,
+        token_path=access.token_path,
+        scopes=access.scopes,
+        needs_verified=lambda operation: not access.admits_unverified(operation),
+        dialect=dialect,
+    )
     if settings.DOCS_ENABLED:
         install_docs_pages(app, settings.DOCS_PATH_PREFIX)
         if not settings.is_production:

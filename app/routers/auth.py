@@ -38,10 +38,12 @@ from mscr.endpoints.account_services import (
 from mscr.endpoints.audit import audit_trail
 from mscr.endpoints.outbox import Outbox
 from mscr.endpoints.password_grant import GRANT_ERRORS, PASSWORD_FORM, PasswordForm, granting
+from mscr.endpoints.recovery import AccountRecovery
 from mscr.endpoints.refresh_transport import RefreshTransport, Transport, refresh_transport
 from mscr.http.anonymous import unlimited
 from mscr.http.openapi import problem_responses
 from mscr.http.routing import Router
+from mscr.routers.recovery import recovery_router
 from mscr.schemas.auth_schemas import (
     AccessTokenResponse,
     ChangePasswordRequest,
@@ -49,8 +51,10 @@ from mscr.schemas.auth_schemas import (
     LoginRequest,
     ReauthenticateRequest,
 )
+from mscr.services.email_verification_service import EmailVerificationService
 from mscr.services.mail_registration_service import MailRegistrationService
 
+RECOVERY: Final = AccountRecovery(UserRepository, password_context)
 PENDING: Final = pending_registration(UserRegister)
 MAILED: Final = "A mail to this address explains the next step. If none arrives, register again."
 
@@ -89,6 +93,7 @@ async def get_mail_registration(
 
 
 Service = Annotated[AuthService, Depends(get_service)]
+Verification = Annotated[EmailVerificationService[User] | None, Depends(RECOVERY.of_registration)]
 MailRegistration = Annotated[MailRegistrationService[User], Depends(get_mail_registration)]
 
 
@@ -103,10 +108,14 @@ def registration(transport: RefreshTransport) -> Router:
         responses=problem_responses(EmailTakenError),
     )
     async def register(
-        data: UserRegister, service: Service, client: CurrentClient, response: Response
+        data: UserRegister,
+        service: Service,
+        verification: Verification,
+        client: CurrentClient,
+        response: Response,
     ) -> SuccessResponse[AccessTokenResponse]:
         """Create an account and log in."""
-        tokens = await service.register_user(data, client)
+        tokens = await service.register_user(data, client, verification)
         return success_response(transport.carry(tokens, response))
 
     return router
@@ -269,4 +278,4 @@ def routers(settings: Settings) -> tuple[Router, ...]:
     """Return the routes of these settings, in the order of the documentation."""
     transport = refresh_transport(settings)
     registering = registration_by_mail if settings.REGISTRATION_BY_MAIL else registration(transport)
-    return registering, logins(transport), router, password(transport)
+    return registering, logins(transport), router, password(transport), recovery_router(RECOVERY)

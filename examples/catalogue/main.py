@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from examples.catalogue.core.config import Settings, get_settings
-from examples.catalogue.core.permissions import DESCRIPTIONS, Permission, allows
+from examples.catalogue.core.permissions import DESCRIPTIONS, Permission, allows, unverified_may
 from examples.catalogue.db.session import Database, database
 from examples.catalogue.routers import articles, auth, boards, items, notes, orders, tags, users
 from mscr.application import fastapi_options, install
@@ -25,6 +25,7 @@ ACCESS: Final = AccessControl(
     policy=allows,
     scopes={permission.value: text for permission, text in DESCRIPTIONS.items()},
     token_path=f"{API_PREFIX}/auth/token",
+    unverified=unverified_may,
 )
 # Describe each tag. The documentation lists the tags in this order.
 TAGS: Final = {

@@ -74,6 +74,14 @@ class Settings(SettingsFields):
         return timedelta(minutes=self.REGISTRATION_LINK_EXPIRE_MINUTES)
 
     @property
+    def reset_link_lifetime(self) -> timedelta:
+        return timedelta(minutes=self.RESET_LINK_EXPIRE_MINUTES)
+
+    @property
+    def verification_link_lifetime(self) -> timedelta:
+        return timedelta(hours=self.VERIFICATION_LINK_EXPIRE_HOURS)
+
+    @property
     def idempotency_key_lifetime(self) -> timedelta:
         return timedelta(hours=self.IDEMPOTENCY_KEY_EXPIRE_HOURS)
 

@@ -244,17 +244,15 @@ def _password_faults(settings: "SettingsFields") -> list[str]:
 
 
 def _mail_faults(settings: "SettingsFields") -> list[str]:
-    """Return a sentence for each reason why production could not send its mails."""
-    if not settings.REGISTRATION_BY_MAIL:
-        notifies = settings.SMTP_URL is not None and settings.NOTICES
-        if notifies and "MAIL_FROM" not in settings.model_fields_set:
-            return ["MAIL_FROM is not set, and NOTICES sends mails."]
+    """Return a sentence for each reason why production could not mail links, if required."""
+    if settings.SMTP_URL is None and not settings.REGISTRATION_BY_MAIL:
         return []
+    cause = "REGISTRATION_BY_MAIL" if settings.REGISTRATION_BY_MAIL else "SMTP_URL"
     faults = []
     if settings.SMTP_URL is None:
         faults.append("SMTP_URL is not set, and REGISTRATION_BY_MAIL sends mails.")
     if "MAIL_FROM" not in settings.model_fields_set:
-        faults.append("MAIL_FROM is not set, and REGISTRATION_BY_MAIL sends mails.")
+        faults.append(f"MAIL_FROM is not set, and {cause} sends mails.")
     if "PUBLIC_URL" not in settings.model_fields_set:
         faults.append("PUBLIC_URL is not set, and links in mails start with it.")
     elif not settings.PUBLIC_URL.startswith("https://"):

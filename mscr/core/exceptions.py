@@ -54,6 +54,14 @@ class InvalidRegistrationTokenError(BadRequestError):
     detail = "The link is invalid or has expired. Register again."
 
 
+class InvalidLinkError(BadRequestError):
+    """Unknown, used, expired, void, or of another account: deliberately one response."""
+
+    code = "invalid_link"
+    title = "Invalid link"
+    detail = "The link is invalid, was used, or has expired. Request a new one."
+
+
 class InvalidTokenRequestError(BadRequestError):
     """An invalid form at the token endpoint (`invalid_request` in RFC 6749 §5.2)."""
 
@@ -137,6 +145,14 @@ class MissingPermissionError(ForbiddenError):
     def __init__(self, scopes: Sequence[str]) -> None:
         challenge = f'Bearer error="insufficient_scope", scope="{" ".join(scopes)}"'
         super().__init__(headers={"WWW-Authenticate": challenge})
+
+
+class EmailNotVerifiedError(ForbiddenError):
+    """The application admits only accounts with a verified address to this operation."""
+
+    code = "email_not_verified"
+    title = "Email address not verified"
+    detail = "Verify your email address first, with the route auth/request-verification."
 
 
 class WrongPasswordError(ForbiddenError):

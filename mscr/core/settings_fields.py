@@ -381,6 +381,13 @@ class SettingsFields(BaseSettings):
     REGISTRATION_LINK_EXPIRE_MINUTES: int = Field(
         default=60, ge=1, le=1440, description="Lifetime of the registration link."
     )
+    # An hour at most: a link in an old mail, or in a backup of a mailbox, would open the account.
+    RESET_LINK_EXPIRE_MINUTES: int = Field(
+        default=30, ge=1, le=60, description="Lifetime of the link that resets a password."
+    )
+    VERIFICATION_LINK_EXPIRE_HOURS: int = Field(
+        default=24, ge=1, le=168, description="Lifetime of the link that verifies an address."
+    )
 
     # --- Mail
     SMTP_URL: Annotated[SecretStr, AfterValidator(check_smtp_url)] | None = Field(

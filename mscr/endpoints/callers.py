@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from mscr.core.exceptions import UnauthorizedError
+from mscr.core.exceptions import EmailNotVerifiedError, UnauthorizedError
 from mscr.core.logging import log_user
 from mscr.core.security.jwt import TokenClaims
 from mscr.core.security.principal import Principal
@@ -54,7 +54,8 @@ async def get_principal(request: Request) -> Principal:
     """Return the caller. Raises `UnauthorizedError` for an invalid token or an ended session.
 
     The session is looked up for each request, so that logout, deactivation, deletion and a
-    change of role or password act on the very next one (ASVS v7.4.1).
+    change of role or password act on the very next one (ASVS v7.4.1). Raises
+    `EmailNotVerifiedError` for an operation that requires a verified address.
     """
     # FastAPI calls this once for each set of scopes among a route's dependencies.
     known: Principal | None = getattr(request.state, "principal", None)
@@ -81,6 +82,9 @@ async def get_principal(request: Request) -> Principal:
         access.policy,
         live.replica_count,
     )
+    operation = request.scope["route"].unique_id
+    if not (principal.is_verified or access.admits_unverified(operation)):
+        raise EmailNotVerifiedError
     request.state.principal = principal
     return principal
 

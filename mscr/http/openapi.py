@@ -1,6 +1,6 @@
 """The OpenAPI document: error responses are generated from the exception classes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +14,7 @@ from mscr.core.exceptions import (
     APIError,
     BadRequestError,
     ContentEncodingError,
+    EmailNotVerifiedError,
     ForbiddenError,
     IdempotencyKeyInUseError,
     IdempotencyKeyReusedError,
@@ -99,11 +100,13 @@ def install_openapi(
     *,
     token_path: str = "",
     scopes: Mapping[str, str] = MappingProxyType({}),
+    needs_verified: Callable[[str], bool] = lambda _: False,
     dialect: Dialect = DEFAULT_DIALECT,
 ) -> None:
     """Make `app.openapi()` add the problem schemas that the responses refer to.
 
     Access tokens come from `token_path`. `scopes` are the permissions, with their descriptions.
+    `needs_verified` returns whether an operation requires a verified address of its caller.
     """
 
     def openapi() -> dict[str, Any]:
@@ -124,6 +127,7 @@ def install_openapi(
             document_parameters(schema, app.routes)
             _document_validation(schema)
             _document_what_is_read(schema)
+            _document_verification(schema, needs_verified)
             _document_routes(schema, app.routes)
             document_headers(schema)
             document_oauth2_errors(schema, REFERENCE)
@@ -158,6 +162,16 @@ def _document_what_is_read(schema: dict[str, Any]) -> None:
         for method, operation in path.items():
             read = headers_read(operation)
             _add_errors(operation, *_common_errors(operation), *_header_errors(method, read))
+
+
+def _document_verification(schema: dict[str, Any], needed: Callable[[str], bool]) -> None:
+    for path in schema["paths"].values():
+        for operation in path.values():
+            schemes = operation.get("security", ())
+            if any(SCHEME_NAME in scheme for scheme in schemes) and needed(
+                operation["operationId"]
+            ):
+                _add_errors(operation, EmailNotVerifiedError)
 
 
 def _document_validation(schema: dict[str, Any]) -> None:

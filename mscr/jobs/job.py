@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mscr.models.job import MAX_NAME_LENGTH
+from mscr.models.tables import Tables
 
 DataType = TypeVar("DataType", bound=BaseModel)
 
@@ -32,6 +33,9 @@ class Work:
     attempt are stored once, or not at all."""
     collaborators: Any
     """The application's own `Collaborators`."""
+    tables: Tables
+    outbox: Any
+    """An `Outbox`, for jobs that follow from this one: they are added in its transaction."""
 
 
 @dataclass(frozen=True, slots=True)

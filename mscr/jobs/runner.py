@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mscr.connections.backing_services import DATABASE, log_fields
 from mscr.core.config import Settings
@@ -16,6 +17,7 @@ from mscr.core.security.encryption import EncryptionService
 from mscr.db.session import Database
 from mscr.jobs.job import AnyJob, JobRefusedError, Work
 from mscr.jobs.mails import SEND_MAIL
+from mscr.jobs.outbox import Outbox
 from mscr.models.base import encryption_context, utcnow
 from mscr.models.job import MAX_FAULT_LENGTH
 from mscr.repositories.job_repository import JobRepository
@@ -172,13 +174,23 @@ class JobRunner:
         plain = self._collaborators.encryption.decrypt(row.data, context=context)
         data = job.data.model_validate_json(plain)
         async with self._database.sessions() as session:
-            work = Work(row.public_id, row.attempts, session, self._collaborators)
+            work = self._work(row, session)
             async with asyncio.timeout(job.time_limit.total_seconds()):
                 await job.run(data, work)
                 if not await self._repository(session).finish(row.id, attempt=row.attempts):
                     # Leaving the block rolls the attempt back.
                     raise LeaseLostError
                 await session.commit()
+
+    def _work(self, row: Row[Any], session: AsyncSession) -> Work:
+        outbox = Outbox(
+            self._repository(session),
+            self._collaborators.encryption,
+            request_id=row.request_id,
+            trace_id=row.trace_id,
+        )
+        tables = self._database.tables
+        return Work(row.public_id, row.attempts, session, self._collaborators, tables, outbox)
 
     async def _fail(self, row: Row[Any], error: BaseException) -> None:
         now = utcnow()

@@ -23,6 +23,8 @@ KIT_MAILS: Final[Mapping[str, Mapping[str, Any]]] = {
     "confirm_registration": {"token": "an-example-of-a-token", "minutes": 60},
     "registration_taken": {},
     **{notice.value: NOTICE_VALUES for notice in Notice},
+    "reset_password": {"token": "an-example-of-a-token", "minutes": 30},
+    "verify_email": {"token": "an-example-of-a-token", "hours": 24},
 }
 
 

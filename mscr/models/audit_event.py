@@ -29,6 +29,12 @@ class AuditAction(Action):
     END_SESSION = "end_session"
     END_OTHER_SESSIONS = "end_other_sessions"
     CHANGE_PASSWORD = "change_password"  # noqa: S105  # the name of an action
+    REQUEST_PASSWORD_RESET = "request_password_reset"  # noqa: S105  # the name of an action
+    RESET_PASSWORD = "reset_password"  # noqa: S105  # the name of an action
+    REQUEST_EMAIL_VERIFICATION = "request_email_verification"
+    VERIFY_EMAIL = "verify_email"
+    REQUEST_EMAIL_CHANGE = "request_email_change"
+    CHANGE_EMAIL = "change_email"
     DELETE_ACCOUNT = "delete_account"
     ACTIVATE_USER = "activate_user"
     DEACTIVATE_USER = "deactivate_user"

@@ -55,6 +55,19 @@ class AccountRepository(ConnectionMixin, BaseRepository[AccountType]):
         async with self._refusing(taken):
             return await self.create(email=email, email_key=email_key(email), **values)
 
+    async def change_email(self, user: AccountType, email: str) -> None:
+        """Give a locked account another address, without a commit.
+
+        Raise `EmailTakenError` if another account has it: the unique index decides between
+        parallel requests, as in `create_account`.
+        """
+        other = await self.find_by_email(email)
+        if other is not None and other.id != user.id:
+            raise EmailTakenError
+        taken = {unique_names(self.model)[("email_key",)]: EmailTakenError}
+        async with self._refusing(taken):
+            await self.update(user, email=email, email_key=email_key(email))
+
     async def require_free(self, values: Mapping[str, Any]) -> None:
         """Raise the error of `unique_errors` if a living account has one of these values.
 

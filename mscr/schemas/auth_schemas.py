@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from mscr.schemas.base import Password, RequestSchema, ResponseSchema
+from mscr.schemas.base import Email, Password, RequestSchema, ResponseSchema
 
 # Long enough for an access token of any algorithm, so that sending one gets a clear 401.
 OpaqueToken = Annotated[
@@ -18,6 +18,33 @@ class ConfirmRegistrationRequest(RequestSchema):
     token: Annotated[
         str, Field(min_length=1, max_length=8192, examples=["gAAAAABqkxYzT3JpZ2luYWxUZXh0"])
     ]
+
+
+LinkToken = Annotated[
+    str,
+    Field(min_length=1, max_length=2048, examples=["n3vY0Zk5v7Qm2cT9sXoW1uJ8dR4aLhGfB6pEiKyCqMw"]),
+]
+
+
+class ForgotPasswordRequest(RequestSchema):
+    email: Annotated[str, Field(max_length=254, examples=["ada@example.com"])]
+
+
+class ResetPasswordRequest(RequestSchema):
+    """`token` is what follows `token=` in the mailed link."""
+
+    token: LinkToken
+    password: Password
+
+
+class VerifyEmailRequest(RequestSchema):
+    """`token` is what follows `token=` in the mailed link."""
+
+    token: LinkToken
+
+
+class ChangeEmailRequest(RequestSchema):
+    email: Annotated[Email, Field(examples=["ada@example.org"])]
 
 
 class LoginRequest(RequestSchema):

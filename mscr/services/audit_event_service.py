@@ -52,7 +52,7 @@ class AuditTrail:
         self, repo: AuditEventRepository, origin: Origin, *, requests: RequestLimiter
     ) -> None:
         self._repo = repo
-        self._origin = origin
+        self.origin = origin
         self._requests = requests
 
     async def record(self, action: Action, parties: Parties, *, reason: str | None = None) -> None:
@@ -107,19 +107,19 @@ class AuditTrail:
     async def _write(
         self, action: Action, outcome: AuditOutcome, reason: str | None, parties: Parties
     ) -> None:
-        client = self._origin.client
+        client = self.origin.client
         await self._repo.create(
             action=action.value,
             outcome=outcome,
             reason=reason,
-            operation=self._origin.operation,
+            operation=self.origin.operation,
             actor_public_id=parties.actor,
             account_public_id=parties.account,
             session_public_id=parties.session,
             ended_session_public_id=parties.ended_session,
             address=client.address,
             user_agent=client.user_agent,
-            request_id=self._origin.request_id,
+            request_id=self.origin.request_id,
         )
         emit = log.info if outcome is AuditOutcome.SUCCESS else log.warning
         event = {"action": action.value, "outcome": outcome.value, "reason": reason}

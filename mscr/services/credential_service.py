@@ -24,6 +24,15 @@ from mscr.repositories.account_repository import AccountRepository, AccountType
 from mscr.services.audit_event_service import NOBODY, AuditTrail, Parties
 
 
+def mail_counter(email: str) -> str:
+    """Return the account's name for a limit of mails to an address.
+
+    Failed logins do not count: their user must still get a mail. No body contains a NUL, so no
+    address has the name of this counter.
+    """
+    return f"mail\0{email_key(email)}"
+
+
 class CredentialService(Generic[AccountType]):
     """Verify and hash passwords, for other services.
 

@@ -21,6 +21,7 @@ from mscr.schemas.auth_schemas import ChangePasswordRequest, LoginRequest
 from mscr.services.account_notices import AccountNotices
 from mscr.services.audit_event_service import NOBODY, AuditTrail, Parties
 from mscr.services.credential_service import CredentialService
+from mscr.services.email_verification_service import EmailVerificationService
 from mscr.services.mail_registration_service import Registration
 from mscr.services.refresh_token_service import RefreshTokenService
 
@@ -49,9 +50,14 @@ class LoginService(Generic[AccountType]):
         self._notices = notices
 
     async def register(
-        self, data: Registration, client: Client, *, context: Iterable[str]
+        self,
+        data: Registration,
+        client: Client,
+        *,
+        context: Iterable[str],
+        verification: EmailVerificationService[AccountType] | None = None,
     ) -> IssuedTokens:
-        """Create an account and its first session.
+        """Create an account and its first session, and mail a link by `verification`.
 
         Fields of `data` other than the password become columns of the user, by name. `context` is
         the texts that the password must not consist of. Raises `EmailTakenError`, errors of the
@@ -67,6 +73,8 @@ class LoginService(Generic[AccountType]):
             await self._audit.refuse(AuditAction.REGISTER, error.code, NOBODY)
             raise
         tokens = await self._sessions.start_family(user, client, AuditAction.REGISTER)
+        if verification is not None:
+            await verification.send_link(user)
         await self.user_repo.commit()
         return tokens
 

@@ -12,6 +12,7 @@ from mscr.jobs.outbox import Outbox
 from mscr.mail.message import Mail
 from mscr.mail.templates import MailTemplates
 from mscr.models.audit_event import AuditAction
+from mscr.models.base import utcnow
 from mscr.models.email_key import email_key
 from mscr.repositories.account_repository import AccountRepository, AccountType
 from mscr.services.audit_event_service import NOBODY, AuditTrail, Parties
@@ -126,4 +127,7 @@ class MailRegistrationService(Generic[AccountType]):
         if earlier is not None and earlier.is_deleted:
             # Otherwise an old mail would bring back an account that its user has deleted.
             raise InvalidRegistrationTokenError
-        return await self.user_repo.create_account(**registration.model_dump())
+        # The link has proved the mailbox.
+        return await self.user_repo.create_account(
+            **registration.model_dump(), email_verified_at=utcnow()
+        )

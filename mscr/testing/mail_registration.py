@@ -51,7 +51,7 @@ class MailApi(Api):
         response = await self.ask(email, **request)
         assert response.status_code == 202, response.text
         mail = await self.server.next()
-        await until(self._outbox_is_empty)
+        await until_delivered(self._database)
         return mail
 
     async def mailed_token(self, email: str, **request: Any) -> str:
@@ -59,16 +59,23 @@ class MailApi(Api):
         response = await self.ask(email, **request)
         assert response.status_code == 202, response.text
         token = link_token(await self.server.next_to(email))
-        await until(self._outbox_is_empty)
+        await until_delivered(self._database)
         return token
-
-    async def _outbox_is_empty(self) -> bool:
-        job = self._database.tables.job
-        async with self._database.read_sessions() as session:
-            return await session.scalar(select(exists().where(job.dead_at.is_(None)))) is not True
 
     async def confirm(self, token: str) -> Response:
         return await self.client.post(CONFIRM, json={"token": token})
+
+
+async def until_delivered(database: Database) -> None:
+    """Wait until no job is left, except dead ones."""
+    job = database.tables.job
+    waiting = select(exists().where(job.dead_at.is_(None)))
+
+    async def is_empty() -> bool:
+        async with database.read_sessions() as session:
+            return await session.scalar(waiting) is not True
+
+    await until(is_empty)
 
 
 def link_token(mail: Delivery) -> str:

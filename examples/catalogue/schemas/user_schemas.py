@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -49,6 +50,7 @@ class UserResponse(PublicResource):
     affiliation: str | None = Field(examples=["City Library"])
     role: UserRole
     is_active: bool
+    email_verified_at: datetime | None = Field(examples=["2026-01-31T12:00:00Z"])
 
 
 class UserPublicResponse(ResponseSchema):

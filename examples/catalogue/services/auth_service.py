@@ -8,6 +8,7 @@ from examples.catalogue.models.user import User
 from examples.catalogue.schemas.auth_schemas import UserRegister
 from mscr.core.client import Client
 from mscr.core.security.refresh_token import IssuedTokens
+from mscr.services.email_verification_service import EmailVerificationService
 from mscr.services.login_service import LoginService
 
 
@@ -18,10 +19,17 @@ def password_context(account: User | UserRegister) -> tuple[str, ...]:
 
 
 class AuthService(LoginService[User]):
-    async def register_user(self, data: UserRegister, client: Client) -> IssuedTokens:
+    async def register_user(
+        self,
+        data: UserRegister,
+        client: Client,
+        verification: EmailVerificationService[User] | None = None,
+    ) -> IssuedTokens:
         """Create the account and its first session.
 
         Raises `EmailTakenError`, `ValidationFailedError` for the password, and what the limiter
         and the hashing pool raise.
         """
-        return await self.register(data, client, context=password_context(data))
+        return await self.register(
+            data, client, context=password_context(data), verification=verification
+        )

@@ -33,5 +33,10 @@ class Principal:
     def session_id(self) -> str:
         return self.claims.sid
 
+    @property
+    def is_verified(self) -> bool:
+        """Whether the account's address is proved to be its own."""
+        return self.account.email_verified_at is not None
+
     def may(self, permission: str) -> bool:
         return self.policy(self.account, permission)

@@ -24,6 +24,7 @@ from mscr.testing.routes import routes_of
 
 UNDOCUMENTED: Final = ("/docs", "/redoc", "/openapi.json")
 NUMBERS: Final = {"integer", "number"}
+READ: Final = {"invalid_grant", "invalid_link"}
 # Names of keys, other than those of their columns.
 KEY: Final = re.compile(r"(.*_)?(ids?|pks?|keys?)|.+Ids?")
 
@@ -138,10 +139,8 @@ class DocumentChecks:
                 response = await sender.send(route, sender.bodies[route].value, kind)
             refused = f"{route}: {response.text}; {REMEDY}"
             assert response.status_code not in {413, 415, 422}, refused
-            # A form is read in full before its password is refused.
-            is_read = (
-                response.status_code != 400 or shown_problem(response)["code"] == "invalid_grant"
-            )
+            # The body is read in full before its password or its token is refused.
+            is_read = response.status_code != 400 or shown_problem(response)["code"] in READ
             assert is_read, refused
 
     @on_sqlite

@@ -201,7 +201,15 @@ def test_every_action_of_the_api_is_tested() -> None:
     }
     only_refused = {AuditAction.REFRESH, AuditAction.CONFIRM_PASSWORD, AuditAction.ACCESS}
     by_mail = {AuditAction.REQUEST_REGISTRATION}  # in mscr/tests/mail
-    assert set(AuditAction) == {*DONE, *by_operators, *only_refused, *by_mail}
+    recovery = {  # in mscr/tests/recovery
+        AuditAction.REQUEST_PASSWORD_RESET,
+        AuditAction.RESET_PASSWORD,
+        AuditAction.REQUEST_EMAIL_VERIFICATION,
+        AuditAction.VERIFY_EMAIL,
+        AuditAction.REQUEST_EMAIL_CHANGE,
+        AuditAction.CHANGE_EMAIL,
+    }
+    assert set(AuditAction) == {*DONE, *by_operators, *only_refused, *by_mail, *recovery}
 
 
 async def test_a_login_is_recorded_with_its_new_session(
