@@ -2,8 +2,8 @@
 # ruff: noqa: PLC0415
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,11 +15,8 @@ from mscr.cli.database_sessions import open_session
 from mscr.cli.faults import require_consent
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
-
     from mscr.project import Project
-
-    DeleteBatch = Callable[[Project, AsyncSession, datetime, int], Awaitable[int]]
+    from mscr.services.cleanup_service import CleanUp
 
 Yes = Annotated[bool, typer.Option("--yes", help="Run in production too.")]
 Batch = Annotated[int, typer.Option(min=1, max=100_000, help="Rows in one transaction.")]
@@ -31,13 +28,18 @@ commands = typer.Typer()
 def cleanup_tokens(
     context: typer.Context,
     older_than_days: Annotated[
-        int, typer.Option(min=0, max=36_500, help="Minimum days since the end.")
-    ] = 30,
+        int | None,
+        typer.Option(
+            min=0, max=36_500, help="Minimum days since the end.  [SESSION_RETENTION_DAYS]"
+        ),
+    ] = None,
     batch: Batch = 1000,
     yes: Yes = False,
 ) -> None:
     """Delete sessions that have ended (expired, idle or revoked), and mailed links that expired."""
-    deleted = _clean_up(project_of(context), _delete_dead_tokens, older_than_days, batch, yes=yes)
+    from mscr.services.cleanup_service import SESSIONS
+
+    deleted = _clean_up(project_of(context), SESSIONS, older_than_days, batch, yes=yes)
     say(f"deleted {deleted} ended sessions and expired links")
 
 
@@ -45,17 +47,18 @@ def cleanup_tokens(
 def cleanup_audit(
     context: typer.Context,
     older_than_days: Annotated[
-        int, typer.Option(min=0, max=36_500, help="Minimum age of the events, in days.")
-    ] = 365,
+        int | None,
+        typer.Option(
+            min=0, max=36_500, help="Minimum age of the events, in days.  [AUDIT_RETENTION_DAYS]"
+        ),
+    ] = None,
     batch: Batch = 1000,
     yes: Yes = False,
 ) -> None:
     """Delete old events of the audit log."""
-    # The audit log records the option, to distinguish a wiped trail from an expired one.
-    command = f"cleanup-audit --older-than-days={older_than_days}"
-    deleted = _clean_up(
-        project_of(context), _delete_old_events, older_than_days, batch, yes=yes, record_as=command
-    )
+    from mscr.services.cleanup_service import AUDIT_EVENTS
+
+    deleted = _clean_up(project_of(context), AUDIT_EVENTS, older_than_days, batch, yes=yes)
     say(f"deleted {deleted} events of the audit log")
 
 
@@ -89,7 +92,9 @@ def purge_deleted(
 @commands.command("cleanup-idempotency-keys")
 def cleanup_idempotency_keys(context: typer.Context, batch: Batch = 1000, yes: Yes = False) -> None:
     """Delete expired idempotency keys and their stored responses."""
-    deleted = _clean_up(project_of(context), _delete_expired_keys, 0, batch, yes=yes)
+    from mscr.services.cleanup_service import IDEMPOTENCY_KEYS
+
+    deleted = _clean_up(project_of(context), IDEMPOTENCY_KEYS, None, batch, yes=yes)
     say(f"deleted {deleted} expired idempotency keys")
 
 
@@ -97,85 +102,68 @@ def cleanup_idempotency_keys(context: typer.Context, batch: Batch = 1000, yes: Y
 def cleanup_jobs(
     context: typer.Context,
     older_than_days: Annotated[
-        int, typer.Option(min=0, max=36_500, help="Minimum days since the last attempt.")
-    ] = 30,
+        int | None,
+        typer.Option(
+            min=0,
+            max=36_500,
+            help="Minimum days since the last attempt.  [DEAD_JOB_RETENTION_DAYS]",
+        ),
+    ] = None,
     batch: Batch = 1000,
     yes: Yes = False,
 ) -> None:
     """Delete jobs that died long ago. They hold addresses, for instance of mistyped mails."""
-    deleted = _clean_up(project_of(context), _delete_dead_jobs, older_than_days, batch, yes=yes)
+    from mscr.services.cleanup_service import DEAD_JOBS
+
+    deleted = _clean_up(project_of(context), DEAD_JOBS, older_than_days, batch, yes=yes)
     say(f"deleted {deleted} dead jobs")
 
 
 def _clean_up(
     project: "Project",
-    delete: "DeleteBatch",
-    older_than_days: int,
+    clean_up: "CleanUp",
+    older_than_days: int | None,
     batch: int,
     *,
     yes: bool,
-    record_as: str | None = None,
 ) -> int:
     """Delete in batches, with a transaction for each. Return the number of rows.
 
-    The first transaction records the command `record_as` in the audit log, if it is given.
+    The first transaction records the command in the audit log, if the clean-up has an action.
     """
-    from mscr.models.base import utcnow
-
-    require_consent(project.get_settings(), yes=yes)
-    before = utcnow() - timedelta(days=older_than_days)
+    settings = project.get_settings()
+    require_consent(settings, yes=yes)
+    retention = clean_up.retention(settings)
+    if older_than_days is not None:
+        retention = timedelta(days=older_than_days)
     with progress("deleting") as advance:
-        return asyncio.run(_delete_all(project, delete, before, batch, advance, record_as))
+        return asyncio.run(_delete_all(project, clean_up, retention, batch, advance))
 
 
 async def _delete_all(
     project: "Project",
-    delete: "DeleteBatch",
-    before: datetime,
+    clean_up: "CleanUp",
+    retention: timedelta,
     batch: int,
     advance: Callable[[int], None],
-    record_as: str | None,
 ) -> int:
+    from mscr.models.base import utcnow
+    from mscr.services.audit_event_service import NOBODY
+
+    before = utcnow() - retention
     total = 0
     async with open_session(project) as session:
-        if record_as is not None:
-            await _record_cleanup(project, session, record_as)
+        if clean_up.action is not None:
+            # With the option, to distinguish a wiped trail from an expired one.
+            command = f"{clean_up.command} --older-than-days={retention.days}"
+            await audit_trail(project, session, command).record(clean_up.action, NOBODY)
         while True:
-            deleted = await delete(project, session, before, batch)
+            deleted = await clean_up.delete(session, project.tables(), before, batch)
             await session.commit()
             if not deleted:
                 return total
             advance(deleted)
             total += deleted
-
-
-async def _record_cleanup(project: "Project", session: "AsyncSession", command: str) -> None:
-    from mscr.models.audit_event import AuditAction
-    from mscr.services.audit_event_service import NOBODY
-
-    await audit_trail(project, session, command).record(AuditAction.CLEANUP_AUDIT, NOBODY)
-
-
-async def _delete_dead_tokens(
-    project: "Project", session: "AsyncSession", before: datetime, batch: int
-) -> int:
-    from mscr.repositories.mailed_link_repository import MailedLinkRepository
-    from mscr.repositories.refresh_token_repository import RefreshTokenRepository
-
-    tables = project.tables()
-    sessions = await RefreshTokenRepository(session, tables).delete_dead(before=before, batch=batch)
-    links = MailedLinkRepository(session, tables)
-    return sessions + await links.delete_expired(before=before, batch=batch)
-
-
-async def _delete_old_events(
-    project: "Project", session: "AsyncSession", before: datetime, batch: int
-) -> int:
-    from mscr.repositories.audit_event_repository import AuditEventRepository
-
-    return await AuditEventRepository(session, project.tables()).delete_older(
-        before=before, batch=batch
-    )
 
 
 async def _purge_all(
@@ -193,21 +181,3 @@ async def _purge_all(
             for table in soft_deleting_tables(project.metadata())
         ]
         return await PurgeService(repos, audit).purge(before=before, batch=batch, on_batch=advance)
-
-
-async def _delete_expired_keys(
-    project: "Project", session: "AsyncSession", before: datetime, batch: int
-) -> int:
-    from mscr.repositories.idempotency_key_repository import IdempotencyKeyRepository
-
-    return await IdempotencyKeyRepository(session, project.tables()).delete_expired(
-        before=before, batch=batch
-    )
-
-
-async def _delete_dead_jobs(
-    project: "Project", session: "AsyncSession", before: datetime, batch: int
-) -> int:
-    from mscr.repositories.job_repository import JobRepository
-
-    return await JobRepository(session, project.tables()).delete_dead(before=before, batch=batch)

@@ -313,12 +313,25 @@ class SettingsFields(BaseSettings):
         "that firewalls keep it open.",
     )
 
+    # --- Retention
     DELETED_RETENTION_DAYS: int = Field(
         default=30,
         ge=1,
         le=3650,
         description="Shortest time for which deleted rows can be restored. `python cli.py "
         "purge-deleted` removes older ones.",
+    )
+    SESSION_RETENTION_DAYS: int = Field(
+        default=30,
+        ge=0,
+        le=36_500,
+        description="Days for which ended sessions and expired links are kept.",
+    )
+    AUDIT_RETENTION_DAYS: int = Field(
+        default=365, ge=1, le=36_500, description="Days for which events of the audit log are kept."
+    )
+    DEAD_JOB_RETENTION_DAYS: int = Field(
+        default=30, ge=0, le=36_500, description="Days for which dead jobs are kept."
     )
 
     # --- Tokens
