@@ -30,6 +30,7 @@ from mscr.http.openapi import install_openapi
 from mscr.http.problems import install_problem_handlers
 from mscr.http.root_path import RootPathMiddleware
 from mscr.jobs.job import AnyJob
+from mscr.jobs.schedule import Schedule
 from mscr.lifespan import lifespan, process_lifespan
 from mscr.services.password_reset_service import ISSUE_RESET_LINK
 
@@ -80,13 +81,14 @@ def install(  # noqa: PLR0913  # the parts of an application, most of them by na
     exposed_headers: Sequence[str] = (),
     dialect: Dialect = DEFAULT_DIALECT,
     jobs: Sequence[AnyJob] = (),
+    schedules: Sequence[Schedule] = (),
 ) -> None:
     """Add state, middleware, error handlers and documentation to the application.
 
     Middleware that was added before runs inside the kit's. The routes of `probes` accept any host
     name. Pages of CORS_ORIGINS may read `exposed_headers`, beside those of the kit. `dialect` is
-    for contracts with other errors or tokens (docs/dialects.md). `jobs` are the application's own
-    (docs/jobs.md).
+    for contracts with other errors or tokens (docs/dialects.md). `jobs` are the application's own,
+    and `schedules` run jobs at regular times (docs/jobs.md).
     """
     settings = collaborators.settings
     app.state.collaborators = collaborators
@@ -94,6 +96,7 @@ def install(  # noqa: PLR0913  # the parts of an application, most of them by na
     app.state.access = access
     app.state.dialect = dialect
     app.state.job_types = (ISSUE_RESET_LINK, *jobs)
+    app.state.schedules = schedules
     app.state.limited_by_address = {}
     # Outside of the middleware added so far, so that its headers are on every response.
     app.add_middleware(

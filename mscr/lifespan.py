@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from mscr.core.logging import configure_logging
 from mscr.core.shutdown import close_all
 from mscr.jobs.runner import JobRunner
+from mscr.services.cleanup_jobs import CLEAN_UP_JOBS, clean_up_schedules
 
 if TYPE_CHECKING:
     from mscr.collaborators import Collaborators
@@ -21,14 +22,20 @@ GARBAGE_THRESHOLD: Final = 50_000
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     collaborators: Collaborators = app.state.collaborators
-    configure_logging(collaborators.settings)
-    jobs = JobRunner(app.state.job_types, collaborators, app.state.database)
+    settings = collaborators.settings
+    configure_logging(settings)
+    jobs = JobRunner(
+        (*app.state.job_types, *CLEAN_UP_JOBS),
+        collaborators,
+        app.state.database,
+        (*app.state.schedules, *clean_up_schedules(settings)),
+    )
     app.state.jobs = jobs
     await collaborators.passwords.warm_up()
-    if collaborators.settings.JOBS_IN_PROCESS:
+    if settings.JOBS_IN_PROCESS:
         jobs.start()
     yield
-    within = collaborators.settings.closing_time / 2
+    within = settings.closing_time / 2
     # First, because jobs use everything else.
     await jobs.close(within=within)
     collaborators.passwords.close()

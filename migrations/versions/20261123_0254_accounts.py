@@ -195,6 +195,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("fault", sa.String(length=100), nullable=True),
         sa.Column("dead_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("schedule", sa.String(length=150), nullable=True),
         sa.Column("request_id", sa.String(length=64), nullable=True),
         sa.Column("trace_id", sa.String(length=32), nullable=True),
         sa.Column("is_deleted", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -203,6 +204,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_jobs_dead",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("dead_at IS NOT NULL"),
+            postgresql_where=sa.text("dead_at IS NOT NULL"),
+        )
+        batch_op.create_index(
             "ix_jobs_due_at",
             ["due_at"],
             unique=False,
@@ -210,6 +218,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("dead_at IS NULL"),
         )
         batch_op.create_index(batch_op.f("ix_jobs_public_id"), ["public_id"], unique=True)
+        batch_op.create_index(
+            "uq_jobs_schedule",
+            ["schedule"],
+            unique=True,
+            sqlite_where=sa.text("schedule IS NOT NULL"),
+            postgresql_where=sa.text("schedule IS NOT NULL"),
+        )
 
     op.create_table(
         "mailed_links",
@@ -245,11 +260,21 @@ def downgrade() -> None:
 
     op.drop_table("mailed_links")
     with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_jobs_schedule",
+            sqlite_where=sa.text("schedule IS NOT NULL"),
+            postgresql_where=sa.text("schedule IS NOT NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_jobs_public_id"))
         batch_op.drop_index(
             "ix_jobs_due_at",
             sqlite_where=sa.text("dead_at IS NULL"),
             postgresql_where=sa.text("dead_at IS NULL"),
+        )
+        batch_op.drop_index(
+            "ix_jobs_dead",
+            sqlite_where=sa.text("dead_at IS NOT NULL"),
+            postgresql_where=sa.text("dead_at IS NOT NULL"),
         )
 
     op.drop_table("jobs")

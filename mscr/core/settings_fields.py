@@ -314,6 +314,11 @@ class SettingsFields(BaseSettings):
     )
 
     # --- Retention
+    CLEANUP_SCHEDULED: bool = Field(
+        default=True,
+        description="Whether rows that are older than the following, and expired idempotency keys, "
+        "are deleted at 03:00 UTC. If not, run the commands of docs/jobs.md#clean-ups.",
+    )
     DELETED_RETENTION_DAYS: int = Field(
         default=30,
         ge=1,

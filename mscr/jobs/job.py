@@ -2,14 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final, Generic, TypeVar
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mscr.models.job import MAX_NAME_LENGTH
 from mscr.models.tables import Tables
+
+if TYPE_CHECKING:
+    from mscr.mail.message import Mail
 
 DataType = TypeVar("DataType", bound=BaseModel)
 
@@ -19,6 +22,21 @@ DEFAULT_PATIENCE: Final = timedelta(days=1)
 
 class JobRefusedError(Exception):
     """Raised by a job that no repetition can help. It becomes a dead letter at once."""
+
+
+class WorkOutbox(Protocol):
+    """The `Outbox` of an attempt: its methods, without a cycle of imports."""
+
+    async def add(
+        self,
+        job: "Job[DataType]",
+        data: DataType,
+        *,
+        delay: timedelta = timedelta(0),
+        patience: timedelta | None = None,
+    ) -> str: ...
+
+    async def add_mail(self, mail: "Mail", *, patience: timedelta | None = None) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +52,15 @@ class Work:
     collaborators: Any
     """The application's own `Collaborators`."""
     tables: Tables
-    outbox: Any
-    """An `Outbox`, for jobs that follow from this one: they are added in its transaction."""
+    """The tables that the kit reads and writes."""
+    outbox: "WorkOutbox"
+    """The jobs that it adds exist if it succeeds, and run after it: mails of a summary."""
+    tick: datetime | None = None
+    """The time that a schedule runs for, in UTC. None for a job that was added."""
+
+
+class NoData(BaseModel):
+    """The data of a job that needs none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +79,7 @@ class Job(Generic[DataType]):
     time_limit: timedelta = DEFAULT_TIME_LIMIT
     """A longer attempt is cancelled, and counts as failed."""
     patience: timedelta = DEFAULT_PATIENCE
-    """How long it is retried, before it becomes a dead letter."""
+    """How long it is retried, before it becomes a dead letter. A schedule: until its next tick."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name) <= MAX_NAME_LENGTH:

@@ -48,13 +48,10 @@ class Outbox:
         public_id = new_public_id()
         due_at = utcnow() + delay
         context = encryption_context(self._repo.model.data, public_id)
-        stored = data.model_dump_json(by_alias=True, round_trip=True)
-        if job.data.model_validate_json(stored) != data:
-            raise ValueError(f"the data of {job.name} change when stored: SecretStr, for instance")
         await self._repo.create(
             public_id=public_id,
             name=job.name,
-            data=self._encryption.encrypt(stored, context=context),
+            data=self._encryption.encrypt(stored_data(job, data), context=context),
             due_at=due_at,
             gives_up_at=due_at + (job.patience if patience is None else patience),
             **self._cause,
@@ -66,3 +63,11 @@ class Outbox:
     async def add_mail(self, mail: Mail, *, patience: timedelta | None = None) -> str:
         """Add the delivery of a mail. After `patience`, nobody would need it any more."""
         return await self.add(SEND_MAIL, MailData.of(mail), patience=patience)
+
+
+def stored_data(job: Job[DataType], data: DataType) -> str:
+    """Return the data as JSON. Raises `ValueError` for data that JSON cannot hold."""
+    stored = data.model_dump_json(by_alias=True, round_trip=True)
+    if job.data.model_validate_json(stored) != data:
+        raise ValueError(f"the data of {job.name} change when stored: SecretStr, for instance")
+    return stored

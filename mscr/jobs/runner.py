@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -18,6 +18,8 @@ from mscr.db.session import Database
 from mscr.jobs.job import AnyJob, JobRefusedError, Work
 from mscr.jobs.mails import SEND_MAIL
 from mscr.jobs.outbox import Outbox
+from mscr.jobs.schedule import Schedule
+from mscr.jobs.timetable import Timetable
 from mscr.models.base import encryption_context, utcnow
 from mscr.models.job import MAX_FAULT_LENGTH
 from mscr.repositories.job_repository import JobRepository
@@ -49,6 +51,18 @@ class TooLateError(Exception):
     """The patience ended long before this attempt: processes were away, or died at each attempt."""
 
 
+class TicksMissedError(Exception):
+    """The next tick has come: nobody ran jobs, or processes died at each attempt.
+
+    The newest tick runs under an id of its own: an attempt at the old one may have done half.
+    """
+
+    def __init__(self, schedule: Schedule, newest: datetime) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self.newest = newest
+
+
 class JobRunner:
     """The jobs that this process runs.
 
@@ -56,14 +70,25 @@ class JobRunner:
     have died, and for retries.
     """
 
-    def __init__(self, jobs: Iterable[AnyJob], collaborators: Parts, database: Database) -> None:
-        """Raise `ValueError` if two jobs share a name."""
+    def __init__(
+        self,
+        jobs: Iterable[AnyJob],
+        collaborators: Parts,
+        database: Database,
+        schedules: Sequence[Schedule] = (),
+    ) -> None:
+        """Raise `ValueError` if two jobs share a name, or two schedules are equal.
+
+        The jobs of the schedules need not be among `jobs`.
+        """
         self._jobs: dict[str, AnyJob] = {}
-        for job in (SEND_MAIL, *jobs):
+        for job in (SEND_MAIL, *jobs, *(schedule.job for schedule in schedules)):
             if self._jobs.setdefault(job.name, job) is not job:
                 raise ValueError(f"two jobs have the name {job.name}")
         self._collaborators = collaborators
         self._database = database
+        self._timetable = Timetable(schedules, collaborators.encryption, database)
+        self._may_lack_rows = False
         self._lease = max(job.time_limit for job in self._jobs.values()) + LEASE_MARGIN
         self._slots = collaborators.settings.JOBS_MAX_RUNNING
         self._running: set[asyncio.Task[None]] = set()
@@ -89,6 +114,14 @@ class JobRunner:
         while tasks := {*self._running, *filter(None, [self._claiming])}:
             await asyncio.wait(tasks)
 
+    async def run_now(self, job: AnyJob) -> None:
+        """Run the schedules of a job for their newest ticks, and `join`. For tests.
+
+        Raises `ValueError` if it has none.
+        """
+        await self._timetable.restart(job)
+        await self.join()
+
     async def close(self, *, within: timedelta) -> None:
         """Wait for running jobs. Cancel those that take longer, and make them due again."""
         self._is_closed = True
@@ -105,6 +138,8 @@ class JobRunner:
         while True:
             # Not all processes at once.
             await asyncio.sleep(interval * random.uniform(0.5, 1))  # noqa: S311  # no secret
+            # Each time: a restored database or an older release may have removed some.
+            self._may_lack_rows = bool(self._timetable.names)
             self.wake()
 
     def _claimed(self, _: asyncio.Task[None]) -> None:
@@ -116,6 +151,9 @@ class JobRunner:
         """Start jobs until all slots are taken, or none is due."""
         self._is_stale = False
         try:
+            if self._may_lack_rows:
+                await self._timetable.add_missing()
+                self._may_lack_rows = False
             while not self._is_closed and (free := self._slots - len(self._running)):
                 claimed = await self._claim(free)
                 for row in claimed:
@@ -136,11 +174,15 @@ class JobRunner:
         now = utcnow()
         # SQLite has one lock for all writers: take it only if there is work.
         async with self._database.read_sessions() as session:
-            if not await self._repository(session).has_due(self._jobs, now):
+            if not await self._repository(session).has_due(self._jobs, now, self._timetable.names):
                 return []
         async with self._database.sessions() as session:
             found = await self._repository(session).claim(
-                self._jobs, now=now, until=now + self._lease, limit=limit
+                self._jobs,
+                now=now,
+                until=now + self._lease,
+                limit=limit,
+                schedules=self._timetable.names,
             )
             await session.commit()
         return [*found]
@@ -151,12 +193,15 @@ class JobRunner:
         )
         if row.trace_id is not None:
             structlog.contextvars.bind_contextvars(trace_id=row.trace_id)
+        schedule = self._timetable.get(row.schedule)
         try:
-            if utcnow() > row.gives_up_at + self._lease:
-                raise TooLateError  # noqa: TRY301  # it ends as any failed attempt
-            await self._perform(self._jobs[row.name], row)
+            self._require_time(row, schedule)
+            await self._perform(self._jobs[row.name], row, schedule)
         except LeaseLostError:
             log.warning("job_lease_lost", attempt=row.attempts)
+        except TicksMissedError as missed:
+            log.warning("ticks_missed", attempt=row.attempts, newest=str(missed.newest))
+            await self._put_back(row, **self._timetable.row(missed.schedule, missed.newest))
         except asyncio.CancelledError as error:
             if not self._is_closed:
                 # The job awaited something that was cancelled: an error like others.
@@ -169,42 +214,78 @@ class JobRunner:
         else:
             log.info("job_done", attempt=row.attempts)
 
-    async def _perform(self, job: AnyJob, row: Row[Any]) -> None:
+    def _require_time(self, row: Row[Any], schedule: Schedule | None) -> None:
+        now = utcnow()
+        if schedule is None:
+            if now > row.gives_up_at + self._lease:
+                raise TooLateError
+        elif now >= row.gives_up_at:
+            raise TicksMissedError(schedule, schedule.newest(now))
+
+    async def _perform(self, job: AnyJob, row: Row[Any], schedule: Schedule | None) -> None:
         context = encryption_context(self._database.tables.job.data, row.public_id)
         plain = self._collaborators.encryption.decrypt(row.data, context=context)
         data = job.data.model_validate_json(plain)
         async with self._database.sessions() as session:
-            work = self._work(row, session)
+            work = self._work(row, session, schedule)
             async with asyncio.timeout(job.time_limit.total_seconds()):
                 await job.run(data, work)
-                if not await self._repository(session).finish(row.id, attempt=row.attempts):
+                if not await self._finish(row, session, schedule):
                     # Leaving the block rolls the attempt back.
                     raise LeaseLostError
                 await session.commit()
 
-    def _work(self, row: Row[Any], session: AsyncSession) -> Work:
+    def _work(self, row: Row[Any], session: AsyncSession, schedule: Schedule | None) -> Work:
         outbox = Outbox(
             self._repository(session),
             self._collaborators.encryption,
             request_id=row.request_id,
             trace_id=row.trace_id,
         )
-        tables = self._database.tables
-        return Work(row.public_id, row.attempts, session, self._collaborators, tables, outbox)
+        return Work(
+            row.public_id,
+            row.attempts,
+            session,
+            self._collaborators,
+            self._database.tables,
+            outbox,
+            None if schedule is None else _tick_of(row, schedule),
+        )
+
+    async def _finish(
+        self, row: Row[Any], session: AsyncSession, schedule: Schedule | None
+    ) -> bool:
+        repo = self._repository(session)
+        if schedule is None:
+            return await repo.finish(row.public_id, attempt=row.attempts)
+        following = schedule.following(_tick_of(row, schedule), utcnow())
+        values = self._timetable.row(schedule, following)
+        return await repo.put_back(row.public_id, attempt=row.attempts, **values, fault=None)
 
     async def _fail(self, row: Row[Any], error: BaseException) -> None:
         now = utcnow()
         fault = type(error).__name__[:MAX_FAULT_LENGTH]
-        if isinstance(error, JobRefusedError) or now >= row.gives_up_at:
+        is_final = isinstance(error, JobRefusedError)
+        schedule = self._timetable.get(row.schedule)
+        if schedule is not None:
+            # Until the next tick. A schedule is never dead.
+            due_at = now + _wait_after(row.attempts)
+            if is_final or due_at >= row.gives_up_at:
+                following = schedule.following(_tick_of(row, schedule), now)
+                log.error("tick_failed", attempt=row.attempts, error=fault, next_at=str(following))
+                await self._put_back(row, **self._timetable.row(schedule, following), fault=fault)
+                return
+        elif is_final or now >= row.gives_up_at:
             # The error's text is not logged: it could contain anything.
             log.error("job_dead", attempt=row.attempts, error=fault)
             await self._put_back(row, dead_at=now, fault=fault)
+            return
         else:
             due_at = min(now + _wait_after(row.attempts), row.gives_up_at)
-            log.warning("job_failed", attempt=row.attempts, error=fault, next_at=str(due_at))
-            await self._put_back(row, due_at=due_at, fault=fault)
+        log.warning("job_failed", attempt=row.attempts, error=fault, next_at=str(due_at))
+        await self._put_back(row, due_at=due_at, fault=fault)
 
-    async def _put_back(self, row: Row[Any], **values: datetime | str) -> None:
+    async def _put_back(self, row: Row[Any], **values: Any) -> None:
         # A shutdown meanwhile must not interrupt it: the lease would keep the job from others.
         storing = _detached(self._store(row, **values))
         try:
@@ -213,11 +294,11 @@ class JobRunner:
             await asyncio.wait({storing}, timeout=CANCELLING_TIME.total_seconds() / 2)
             storing.cancel()
 
-    async def _store(self, row: Row[Any], **values: datetime | str) -> None:
+    async def _store(self, row: Row[Any], **values: Any) -> None:
         try:
             async with self._database.sessions() as session:
                 repo = self._repository(session)
-                await repo.put_back(row.id, attempt=row.attempts, **values)
+                await repo.put_back(row.public_id, attempt=row.attempts, **values)
                 await session.commit()
         except Exception as error:  # noqa: BLE001  # it is due again when its lease ends
             log.warning("job_not_put_back", **log_fields(error, DATABASE))
@@ -238,6 +319,11 @@ async def _end(tasks: set[asyncio.Task[None]], until: float) -> None:
         _, stuck = await asyncio.wait(late, timeout=CANCELLING_TIME.total_seconds())
         if stuck:
             log.warning("not_closed", what="jobs", reason=f"{len(stuck)} ignore their cancellation")
+
+
+def _tick_of(row: Row[Any], schedule: Schedule) -> datetime:
+    tick: datetime = row.gives_up_at - schedule.interval
+    return tick
 
 
 def _wait_after(attempt: int) -> timedelta:

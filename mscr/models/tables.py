@@ -83,6 +83,7 @@ class Tables:
         yield from _not_unique(self.job, "public_id")
         yield from _not_unique(self.mailed_link, "user_id", "purpose")
         yield from _not_unique(self.mailed_link, "digest")
+        yield from _not_unique(self.job, "schedule")
         yield from _not_indexed(self.job, "due_at")
         yield from _not_indexed(self.mailed_link, "expires_at")
         yield from _not_indexed(self.refresh_token, "user_id")

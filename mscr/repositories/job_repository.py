@@ -1,31 +1,43 @@
-from collections.abc import Collection, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mscr.models.job import JobMixin
 from mscr.models.tables import Tables
 from mscr.repositories.base import BaseRepository
 
+# A schedule that an application has runs long before: this one was removed from the code.
+ABANDONED_AFTER: Final = timedelta(days=7)
+
 
 class JobRepository(BaseRepository[JobMixin]):
     def __init__(self, session: AsyncSession, tables: Tables) -> None:
         super().__init__(tables.job, session)
 
-    async def has_due(self, names: Collection[str], now: datetime) -> bool:
+    async def has_due(
+        self, names: Collection[str], now: datetime, schedules: Collection[str] = ()
+    ) -> bool:
         """Return whether a job is due. It takes no lock: SQLite has one for all writers."""
-        found = select(self.model.id).where(*self._is_due(names, now)).limit(1)
+        found = select(self.model.id).where(*self._is_due(names, now, schedules)).limit(1)
         return await self.session.scalar(found) is not None
 
     async def claim(
-        self, names: Collection[str], *, now: datetime, until: datetime, limit: int
+        self,
+        names: Collection[str],
+        *,
+        now: datetime,
+        until: datetime,
+        limit: int,
+        schedules: Collection[str] = (),
     ) -> Sequence[Any]:
         """Take up to `limit` jobs that are due, the oldest first, and lease them until `until`.
 
-        The rows have `id`, `public_id`, `name`, `data`, `attempts`, `gives_up_at`, `request_id` and
-        `trace_id`.
+        The rows have `public_id`, `name`, `data`, `attempts`, `gives_up_at`, `schedule`,
+        `request_id` and `trace_id`.
 
         Concurrent claims never wait, and never return the same job. A job whose lease has ended is
         due again: its process has died, or has lost the database.
@@ -33,7 +45,7 @@ class JobRepository(BaseRepository[JobMixin]):
         job = self.model
         due = (
             select(job.id)
-            .where(*self._is_due(names, now))
+            .where(*self._is_due(names, now, schedules))
             .order_by(job.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -44,12 +56,12 @@ class JobRepository(BaseRepository[JobMixin]):
             .where(job.id == due.c.id)
             .values(due_at=until, attempts=job.attempts + 1)
             .returning(
-                job.id,
                 job.public_id,
                 job.name,
                 job.data,
                 job.attempts,
                 job.gives_up_at,
+                job.schedule,
                 job.request_id,
                 job.trace_id,
             )
@@ -57,20 +69,44 @@ class JobRepository(BaseRepository[JobMixin]):
         )
         return claimed.all()
 
-    async def finish(self, job_id: int, *, attempt: int) -> bool:
+    async def finish(self, public_id: str, *, attempt: int) -> bool:
         """Delete a job that is done. Return False if its lease has ended and it was claimed again.
 
         Then nothing of this attempt may be committed (fencing).
         """
         job = self.model
-        done = delete(job).where(job.id == job_id, job.attempts == attempt).returning(job.id)
+        done = delete(job).where(*self._is_newest(public_id, attempt)).returning(job.id)
         return (await self.session.execute(done)).first() is not None
 
-    async def put_back(self, job_id: int, *, attempt: int, **values: Any) -> None:
-        """Set columns of a job, unless it was claimed again."""
+    async def put_back(self, public_id: str, /, *, attempt: int, **values: Any) -> bool:
+        """Set columns of a job. Return False if it was claimed again."""
         job = self.model
+        changed = (
+            update(job)
+            .where(*self._is_newest(public_id, attempt))
+            .values(**values)
+            .returning(job.id)
+            .execution_options(synchronize_session=False)
+        )
+        return (await self.session.execute(changed)).first() is not None
+
+    async def list_scheduled(self, schedules: Collection[str]) -> Sequence[str]:
+        """Return which of these schedules have a row."""
+        found = select(self.model.schedule).where(self.model.schedule.in_(schedules))
+        return [name for name in await self.session.scalars(found) if name is not None]
+
+    async def add_scheduled(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows of schedules, unless another process does so at the same time."""
+        on_sqlite = self.session.get_bind().dialect.name == "sqlite"
+        added = (sqlite.insert if on_sqlite else postgresql.insert)(self.model).values(rows)
+        await self.session.execute(added.on_conflict_do_nothing())
+
+    async def remove_scheduled(self, schedules: Collection[str]) -> None:
+        """Delete the rows of schedules."""
         await self.session.execute(
-            update(job).where(job.id == job_id, job.attempts == attempt).values(**values)
+            delete(self.model)
+            .where(self.model.schedule.in_(schedules))
+            .execution_options(synchronize_session=False)
         )
 
     async def list_oldest(self, *, only_dead: bool, limit: int) -> Sequence[JobMixin]:
@@ -101,16 +137,31 @@ class JobRepository(BaseRepository[JobMixin]):
         return len((await self.session.execute(dropped)).all())
 
     async def delete_dead(self, *, before: datetime, batch: int) -> int:
-        """Delete up to `batch` jobs that have been dead since before this time."""
+        """Delete up to `batch` jobs that have been dead since before this time.
+
+        So are the rows of schedules that no application runs any more.
+        """
         job = self.model
-        old = select(job.id).where(job.dead_at < before).limit(batch)
+        abandoned = and_(job.schedule.is_not(None), job.due_at < before - ABANDONED_AFTER)
+        old = select(job.id).where(or_(job.dead_at < before, abandoned)).limit(batch)
         deleted = delete(job).where(job.id.in_(old)).returning(job.id)
         return len((await self.session.execute(deleted)).all())
 
-    def _is_due(self, names: Collection[str], now: datetime) -> tuple[ColumnElement[bool], ...]:
+    def _is_due(
+        self, names: Collection[str], now: datetime, schedules: Collection[str] = ()
+    ) -> tuple[ColumnElement[bool], ...]:
         job = self.model
-        # Names of another release stay for its processes.
-        return job.due_at <= now, job.dead_at.is_(None), job.name.in_(names)
+        # Names and schedules of another release stay for its processes.
+        return (
+            job.due_at <= now,
+            job.dead_at.is_(None),
+            job.name.in_(names),
+            or_(job.schedule.is_(None), job.schedule.in_(schedules)),
+        )
+
+    def _is_newest(self, public_id: str, attempt: int) -> tuple[ColumnElement[bool], ...]:
+        # Attempts of a schedule begin anew at each tick: only its new id keeps old ones out.
+        return self.model.public_id == public_id, self.model.attempts == attempt
 
     def _is_dead(self, public_id: str | None) -> list[ColumnElement[bool]]:
         one = [] if public_id is None else [self.model.public_id == public_id]

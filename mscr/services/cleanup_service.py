@@ -3,9 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
-
-from sqlalchemy.ext.asyncio import AsyncSession
+from typing import Any, Final
 
 from mscr.core.config import Settings
 from mscr.models.audit_event import AuditAction
@@ -26,42 +24,34 @@ class CleanUp:
     """The command that deletes them too."""
     retention: Callable[[Settings], timedelta]
     """How long they are kept after their end."""
-    delete: Callable[[AsyncSession, Tables, datetime, int], Awaitable[int]]
-    """Delete rows that ended before this time, at most so many. Return how many."""
+    delete: Callable[[Any, Tables, datetime, int], Awaitable[int]]
+    """Delete rows in a database session: those that ended before a time, at most so many."""
     action: AuditAction | None = None
     """Audited in the transaction of the first rows."""
 
 
 async def _delete_sessions_and_links(
-    session: AsyncSession, tables: Tables, before: datetime, batch: int
+    session: Any, tables: Tables, before: datetime, batch: int
 ) -> int:
     sessions = await RefreshTokenRepository(session, tables).delete_dead(before=before, batch=batch)
     links = MailedLinkRepository(session, tables)
     return sessions + await links.delete_expired(before=before, batch=batch - sessions)
 
 
-async def _delete_old_events(
-    session: AsyncSession, tables: Tables, before: datetime, batch: int
-) -> int:
+async def _delete_old_events(session: Any, tables: Tables, before: datetime, batch: int) -> int:
     return await AuditEventRepository(session, tables).delete_older(before=before, batch=batch)
 
 
-async def _delete_expired_keys(
-    session: AsyncSession, tables: Tables, before: datetime, batch: int
-) -> int:
+async def _delete_expired_keys(session: Any, tables: Tables, before: datetime, batch: int) -> int:
     repo = IdempotencyKeyRepository(session, tables)
     return await repo.delete_expired(before=before, batch=batch)
 
 
-async def _delete_dead_jobs(
-    session: AsyncSession, tables: Tables, before: datetime, batch: int
-) -> int:
+async def _delete_dead_jobs(session: Any, tables: Tables, before: datetime, batch: int) -> int:
     return await JobRepository(session, tables).delete_dead(before=before, batch=batch)
 
 
-async def _purge_deleted_rows(
-    session: AsyncSession, tables: Tables, before: datetime, batch: int
-) -> int:
+async def _purge_deleted_rows(session: Any, tables: Tables, before: datetime, batch: int) -> int:
     left = batch
     for table in soft_deleting_tables(tables.metadata):
         repo = DeletedRowRepository(table, session)

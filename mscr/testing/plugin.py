@@ -37,6 +37,7 @@ os.environ.update(
     RATE_LIMIT_ENABLED="false",
     # A search for jobs in the middle of a test would count as one of its statements.
     JOBS_POLL_SECONDS="3600",
+    CLEANUP_SCHEDULED="false",
     ARGON2_MEMORY_KIB="8",
     ARGON2_TIME_COST="1",
 )

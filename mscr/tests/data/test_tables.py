@@ -96,7 +96,10 @@ def test_two_applications_have_their_own_tables_in_one_process() -> None:
         ({"Errand": {"fault": None}}, "Errand has no column fault"),
         (
             {"Errand": {"__table_args__": ()}},
-            "Errand has no index that begins with due_at",
+            (
+                "Errand has no unique constraint or index of schedule; "
+                "Errand has no index that begins with due_at"
+            ),
         ),
         ({"Link": {"email": None}}, "Link has no column email"),
         (
