@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import TypeEngine
 
 from mscr.db.column_types import plain_type
+from mscr.db.fair_pool import take_connection
 from mscr.db.shared_connection import SharedConnection
 
 Statement = Select[*tuple[Any, ...]] | Insert | Update
@@ -86,7 +87,7 @@ class CompiledStatement:
         """
         pooled = None if shared is None else shared.take()
         if pooled is None:
-            pooled = await engine.raw_connection()
+            pooled = await take_connection(engine)
         driver: Any = pooled.driver_connection
         records: Sequence[Any]
         try:

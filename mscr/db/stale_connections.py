@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from mscr.connections.keepalive import keep_alive
 from mscr.db.driver_connection import ENDINGS
+from mscr.db.fair_pool import READY
 
 # PostgreSQL's SQLSTATE for a write to a read-only server: the old primary, after a failover.
 READ_ONLY_SQLSTATE: Final = "25006"
@@ -62,6 +63,7 @@ class ConnectionGuard:
 
     def _on_connect(self, _: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
         entry.info[_OPENED] = monotonic()
+        entry.info[READY] = self._is_ready
         driver: Any = entry.driver_connection
         self._open.add(driver)
         # asyncpg has no option for TCP keepalive.
@@ -69,6 +71,16 @@ class ConnectionGuard:
 
     def _on_checkin(self, _: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
         entry.info[_LAST_USE] = monotonic()
+
+    def _is_ready(self, entry: ConnectionPoolEntry) -> bool:
+        """Return whether `_on_checkout` neither replaces nor tests the connection now."""
+        info, driver, now = entry.info, entry.driver_connection, monotonic()
+        return (
+            driver is not None
+            and not driver.is_closed()
+            and info[_OPENED] >= max(self._failover_at, ENDINGS.latest, now - self._max_age)
+            and info.get(_LAST_USE, 0) > max(self._silent_since, now - self._check_after)
+        )
 
     def _on_checkout(
         self, connection: Any, entry: ConnectionPoolEntry, _: PoolProxiedConnection

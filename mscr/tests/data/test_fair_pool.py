@@ -7,12 +7,15 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from sqlalchemy import NullPool, event
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.util.concurrency import in_greenlet
 
 from examples.catalogue.db.session import Database
 from mscr.db.caller import YOUTH, Caller, calling, current_caller, name_caller
-from mscr.testing.databases import checked_out
+from mscr.db.fair_pool import take_connection
+from mscr.testing.databases import checked_out, on_postgresql
 
 one_connection = pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_POOL_TIMEOUT_SECONDS=5)
 impatient = pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_POOL_TIMEOUT_SECONDS=0.1)
@@ -116,6 +119,111 @@ async def test_a_failed_connection_attempt_takes_no_place_in_the_pool(
     for connection in held:
         await connection.close()
     assert checked_out(database) == 0
+
+
+@on_postgresql
+async def test_only_opening_a_connection_takes_a_greenlet(database: Database) -> None:
+    in_greenlets: list[bool] = []
+    event.listen(
+        database.engine.sync_engine, "checkout", lambda *_: in_greenlets.append(in_greenlet())
+    )
+    for _ in range(3):
+        (await take_connection(database.engine)).close()
+
+    assert in_greenlets == [True, False, False]
+
+
+@on_postgresql
+@one_connection
+async def test_requests_of_both_kinds_wait_in_one_queue(database: Database) -> None:
+    order: list[str] = []
+
+    async def take_bare(name: str) -> None:
+        pooled = await take_connection(database.engine)
+        order.append(name)
+        pooled.close()
+
+    async def connect(name: str) -> None:
+        async with database.engine.connect():
+            order.append(name)
+
+    held = await take_connection(database.engine)
+    tasks = [
+        await waiting(take_bare("1")),
+        await waiting(connect("2")),
+        await waiting(take_bare("3")),
+    ]
+    held.close()
+    await asyncio.gather(*tasks)
+
+    assert order == ["1", "2", "3"]
+    assert checked_out(database) == 0
+
+
+@on_postgresql
+@one_connection
+async def test_a_cancelled_request_takes_no_bare_connection(database: Database) -> None:
+    held = await take_connection(database.engine)
+    gone, gone_when_it_came = [await waiting(take_connection(database.engine)) for _ in range(2)]
+    gone.cancel()
+    await asyncio.wait([gone])
+    held.close()
+    gone_when_it_came.cancel()
+    await asyncio.wait([gone_when_it_came])
+
+    (await take_connection(database.engine)).close()
+    assert checked_out(database) == 0
+
+
+@on_postgresql
+@impatient
+async def test_a_wait_for_a_bare_connection_ends_with_a_pool_timeout(database: Database) -> None:
+    held = await take_connection(database.engine)
+    with pytest.raises(PoolTimeoutError):
+        _ = await take_connection(database.engine)
+
+    held.close()
+    (await take_connection(database.engine)).close()
+    assert checked_out(database) == 0
+
+
+@on_postgresql
+@pytest.mark.parametrize("by_another", [True, False])
+async def test_an_invalidated_connection_is_opened_anew(
+    database: Database, *, by_another: bool
+) -> None:
+    broken, pooled = [await take_connection(database.engine) for _ in range(2)]
+    old = pooled.driver_connection
+    if by_another:
+        # As SQLAlchemy does after the error of a broken connection.
+        database.engine.sync_engine.pool._invalidate(broken)
+    else:
+        pooled.invalidate(soft=True)
+        broken.close()
+    pooled.close()
+    renewed = await take_connection(database.engine)
+
+    assert renewed.driver_connection is not old
+    renewed.close()
+    assert checked_out(database) == 0
+
+
+async def test_a_client_that_is_gone_gets_no_bare_connection(database: Database) -> None:
+    (await take_connection(database.read_engine)).close()
+    with calling(caller_without_client(age=2 * YOUTH)), pytest.raises(ConnectionAbortedError):
+        _ = await take_connection(database.read_engine)
+
+    assert checked_out(database) == 0
+
+
+@on_postgresql
+async def test_an_engine_with_another_pool_can_be_used(database_url: str) -> None:
+    engine = create_async_engine(database_url, poolclass=NullPool)
+    pooled = await take_connection(engine)
+
+    assert pooled.is_valid
+    pooled.close()
+    await engine.dispose()
 
 
 def caller_without_client(*, age: timedelta) -> Caller:
