@@ -12,7 +12,7 @@ from mscr.core.exceptions import ServiceUnavailableError
 from mscr.endpoints.account_services import account_notices, credential_service
 from mscr.endpoints.audit import audit_trail
 from mscr.endpoints.database import DbSession
-from mscr.endpoints.outbox import Outbox
+from mscr.endpoints.outbox import Outbox, outbox_after_commit
 from mscr.endpoints.requests import collaborators_of, tables_of
 from mscr.jobs.outbox import Outbox as JobOutbox
 from mscr.repositories.account_repository import AccountRepository, AccountType
@@ -60,12 +60,13 @@ class AccountRecovery(Generic[AccountType]):
         )
 
     async def of_registration(
-        self, request: Request, db: DbSession, outbox: Outbox
+        self, request: Request, db: DbSession
     ) -> EmailVerificationService[AccountType] | None:
         """Return what mails a link to the address of a new account, or None without SMTP_URL."""
         if collaborators_of(request).settings.SMTP_URL is None:
             return None
-        return await self.verifications(request, db, outbox)
+        # Without a mail, a registration searches for no jobs.
+        return await self.verifications(request, db, outbox_after_commit(request, db))
 
 
 def _links(

@@ -107,6 +107,7 @@ async def test_the_owner_of_a_mailbox_takes_over_an_account_registered_with_it(
 
     await api.reset(await api.reset_token(attacker.email))
 
+    assert (await all_rows(database))["mailed_links"] == []
     assert_unauthorized(await api.try_login(attacker.email, PASSWORD), "invalid_credentials")
     assert await what_opens(api, attacker.tokens) == []
     owner = await api.login(Account(attacker.email, attacker.public_id, {}, NEW_PASSWORD))
