@@ -13,6 +13,7 @@ from mscr.endpoints.callers import CurrentPrincipal, OptionalPrincipal
 from mscr.endpoints.database import get_db
 from mscr.endpoints.idempotency import PARAMETERS as KEY_PARAMETERS
 from mscr.endpoints.idempotency import read_idempotency
+from mscr.endpoints.outbox import outbox_after_commit
 from mscr.endpoints.preconditions import PARAMETERS as CONDITION_PARAMETERS
 from mscr.endpoints.preconditions import READS, read_preconditions
 from mscr.endpoints.requests import collaborators_of
@@ -64,6 +65,7 @@ def service_for_caller(service: type[OwnedService[Any]]) -> Any:
                 caller,
                 preconditions=conditions,
                 idempotency=idempotency,
+                outbox=outbox_after_commit(request, session),
             )
             with exchange(request, response):
                 yield made

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from mscr.core.exceptions import NotFoundError, PreconditionFailedError, UnauthorizedError
 from mscr.core.security.principal import Principal
 from mscr.http.preconditions import Preconditions
+from mscr.jobs.outbox import Outbox
 from mscr.queries.pagination import PageRequest, Slice
 from mscr.queries.shown_rows import ShownRow
 from mscr.repositories.base import ModelType
@@ -41,11 +42,13 @@ class OwnedService(Generic[ModelType]):
         *,
         preconditions: Preconditions | None = None,
         idempotency: IdempotencyService | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self.repo = repo
         self._caller = caller
         self._preconditions = preconditions
         self._idempotency = idempotency
+        self._outbox = outbox
         self._has_begun = False
         self._has_locked = False
         self._is_finished = False
@@ -56,6 +59,16 @@ class OwnedService(Generic[ModelType]):
         if self._caller is None:
             raise UnauthorizedError
         return self._caller
+
+    @property
+    def outbox(self) -> Outbox:
+        """The jobs of this use case: add them after `lock` or `begin`, before `save` or `finish`.
+
+        Raises `RuntimeError` in a request that only reads.
+        """
+        if self._outbox is None:
+            raise RuntimeError(f"{type(self).__name__} only reads here: it has no outbox")
+        return self._outbox
 
     @property
     def viewer_id(self) -> int:
