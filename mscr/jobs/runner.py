@@ -33,6 +33,9 @@ LONGEST_WAIT: Final = timedelta(hours=1)
 # Shutdown waits so long for cancelled jobs: one may ignore its cancellation, or the database hang.
 CANCELLING_TIME: Final = timedelta(seconds=1)
 
+# Names the tasks of the runner: tests leave its statements out of those of a request.
+TASK_NAME: Final = "mscr.jobs"
+
 
 class Parts(Protocol):
     """The part of the `Collaborators` that the runner itself needs."""
@@ -335,4 +338,4 @@ def _wait_after(attempt: int) -> timedelta:
 
 def _detached(work: Any) -> asyncio.Task[None]:
     """Start a task without the context of the request that happens to wake it."""
-    return asyncio.create_task(work, context=contextvars.Context())
+    return asyncio.create_task(work, name=TASK_NAME, context=contextvars.Context())

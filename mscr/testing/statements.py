@@ -1,5 +1,6 @@
 """Count the SQL statements of a request, for example to find an N+1."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,13 @@ from sqlalchemy import event
 
 from mscr.db.compiled_statement import TRACERS
 from mscr.db.session import Database
+from mscr.jobs.runner import TASK_NAME
+
+
+def is_of_a_job() -> bool:
+    """Return whether the runner of jobs executes the present statement."""
+    task = asyncio.current_task()
+    return task is not None and task.get_name() == TASK_NAME
 
 
 class StatementCounter:
@@ -20,17 +28,21 @@ class StatementCounter:
 
     @contextmanager
     def counted(self) -> Iterator[list[str]]:
-        """Collect the statements of the block, without those that only begin a transaction."""
+        """Collect the statements of the block, without those that only begin a transaction.
+
+        Jobs run at any time, also those of earlier requests: their statements are left out.
+        """
         statements: list[str] = []
 
         def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-            if not statement.startswith("BEGIN"):
+            if not statement.startswith("BEGIN") and not is_of_a_job():
                 statements.append(statement)
 
         @contextmanager
         def note_prepared(_: Any, statement: str) -> Iterator[None]:
             # Prepared statements bypass the engine's events.
-            statements.append(statement)
+            if not is_of_a_job():
+                statements.append(statement)
             yield
 
         for engine in self._engines:

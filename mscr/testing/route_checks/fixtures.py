@@ -87,11 +87,8 @@ async def statements(
     queries: StatementCounter,
     backend: str,
     statement_runs: dict[str, StatementRun],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> StatementRun:
     """Return the number of statements of each route, with few rows in each list and with more."""
     if backend not in statement_runs:
-        # A job that a route adds is one of its statements, the search for due jobs is none.
-        monkeypatch.setattr(app.state.jobs, "wake", lambda: None)
         statement_runs[backend] = await statements_of_routes(api, app, queries)
     return statement_runs[backend]

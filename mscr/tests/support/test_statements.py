@@ -1,6 +1,7 @@
 """The counter of statements counts the statements that are sent to the database."""
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from examples.catalogue.db.session import Database
@@ -16,6 +17,14 @@ async def test_the_begin_of_a_transaction_is_not_counted(database: Database) -> 
             await connection.execute(text("SELECT 1"))
 
     assert statements == ["SELECT 1"]
+
+
+async def test_the_search_for_jobs_is_not_counted(app: FastAPI, queries: StatementCounter) -> None:
+    """It may begin at any time, in the middle of a request."""
+    with queries.counted() as statements:
+        await app.state.jobs.join()
+
+    assert statements == []
 
 
 async def test_a_statement_beyond_the_limit_fails_the_block(
