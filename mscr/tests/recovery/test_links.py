@@ -92,7 +92,7 @@ async def test_only_a_digest_is_stored(links: Links, database: Database) -> None
     """EM1: nothing in a dump opens the link, in any form."""
     token = await links.issue()
 
-    assert token not in str(await all_rows(database))
+    assert token[:20] not in str(await all_rows(database))
     [row] = (await all_rows(database))["mailed_links"]
     for stored in row:
         assert await links.owner(str(stored)) is None
