@@ -114,7 +114,10 @@ class SettingsFields(BaseSettings):
         description="Log one JSON object per line. Default: in production only.",
     )
     ACCESS_LOG: bool = Field(default=True, description="Log one line for each request.")
-    DOCS_ENABLED: bool = Field(default=True, description="Serve /docs, /redoc and /openapi.json.")
+    DOCS_ENABLED: bool = Field(
+        default=True,
+        description="Serve /docs, /redoc and /openapi.json, and outside of production /docs/mails.",
+    )
     DOCS_PATH_PREFIX: Annotated[str, AfterValidator(check_path_prefix)] = Field(
         default="",
         description="Path prefix of /docs, /redoc and /openapi.json, for example /internal. "

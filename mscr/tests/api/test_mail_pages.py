@@ -70,6 +70,18 @@ async def test_production_has_no_such_page(
         problem(await client.get(PAGE), 404, "not_found")
 
 
+async def test_an_application_without_mails_has_no_such_page(
+    tmp_path: Path, settings: CatalogueSettings
+) -> None:
+    class Settings(CatalogueSettings):
+        mail_templates: ClassVar[Path | None] = tmp_path / "none"
+
+    app = create_app(Settings.model_construct(**settings.model_dump()))
+
+    async with client_from("127.0.0.1", app) as client:
+        problem(await client.get(PAGE), 404, "not_found")
+
+
 async def test_a_broken_mail_is_shown_with_its_cause(
     tmp_path: Path, settings: CatalogueSettings
 ) -> None:

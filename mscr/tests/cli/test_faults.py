@@ -11,19 +11,22 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from examples.catalogue.core.config import Settings
 from examples.catalogue.db.session import Database
 from examples.catalogue.project import project
-from mscr.cli.doctor import _migrations, _service, _way_to_file
+from mscr.cli.doctor import _mail_templates, _migrations, _service, _way_to_file
 from mscr.cli.faults import Fault, database_faults
 from mscr.connections.backing_services import STORE
 from mscr.db.driver_threads import threads_ended
 from mscr.db.write_access import WriteAccess
+from mscr.mail.templates import KIT_MAILS
 from mscr.testing.commands import finish, start
 from mscr.testing.databases import on_postgresql
 from mscr.testing.mail_server import mail_server
@@ -201,6 +204,22 @@ def test_a_folder_of_mails_that_cannot_be_written_is_reported(cli: Cli, tmp_path
 
     assert found["detail"] == f"no file can be written to {tmp_path}/file/mails: Not a directory"
     assert failures(cli, MAIL_FOLDER=f"{tmp_path}/new/mails") == {}
+
+
+def test_a_broken_mail_is_reported_with_its_line(tmp_path: Path) -> None:
+    class Broken(Settings):
+        mail_templates: ClassVar[Path | None] = tmp_path
+
+    (tmp_path / "layout.html.jinja").write_text("{{ subject }}")
+    for name in KIT_MAILS:
+        (tmp_path / f"{name}.jinja").write_text("Subject")
+    (tmp_path / "note.jinja").write_text("Subject\n\n{{ surname }}")
+    keys = {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
+
+    [found] = _mail_templates(Broken.from_env_file(None, **keys))
+
+    assert found.detail == f"{tmp_path}/note.jinja, line 3: 'surname' is undefined"
+    assert found.remedy == "correct it, or add an example of the value to examples.toml"
 
 
 async def test_services_that_work_are_ok(cli: Cli, postgres: PostgresServer) -> None:

@@ -2,16 +2,22 @@
 
 import asyncio
 import io
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from pydantic import BaseModel
 from sqlalchemy import select, update
 
 from examples.catalogue.core.config import Settings
 from examples.catalogue.db.session import Database
 from examples.catalogue.main import create_app
 from examples.catalogue.models import Job
+from mscr.jobs.job import Job as KitJob
+from mscr.jobs.mails import SEND_MAIL
+from mscr.jobs.outbox import Outbox
 from mscr.models.base import utcnow
+from mscr.repositories.job_repository import JobRepository
 from mscr.testing.api import PASSWORD
 from mscr.testing.applications import client_from
 from mscr.testing.databases import on_sqlite
@@ -202,6 +208,30 @@ async def test_concurrent_deliveries_are_bounded(api: MailApi) -> None:
     assert api.server.deliveries_under_way == 4
     api.server.may_answer.set()
     assert {(await api.server.next()).recipients[0] for _ in emails} == set(emails)
+
+
+class MailDataOfBefore(BaseModel):
+    """The data that a release without HTML has stored."""
+
+    recipient: str
+    subject: str
+    text: str
+
+
+async def test_a_mail_of_a_release_without_html_is_delivered(
+    app: FastAPI, database: Database, server: MailServer
+) -> None:
+    run: Any = SEND_MAIL.run
+    before = KitJob(SEND_MAIL.name, MailDataOfBefore, run)
+    data = MailDataOfBefore(recipient=EMAIL, subject="Hello", text="Words\n")
+    async with database.sessions() as session:
+        repo = JobRepository(session, database.tables)
+        await Outbox(repo, app.state.collaborators.encryption).add(before, data)
+        await session.commit()
+    await app.state.jobs.join()
+
+    mail = await server.next()
+    assert (mail.text, mail.message.get_content_type()) == ("Words\n", "text/plain")
 
 
 # --- shutdown
