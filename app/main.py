@@ -20,6 +20,7 @@ from mscr.application import fastapi_options, install
 from mscr.core.security.access_control import AccessControl
 from mscr.routers import jwks, sessions
 from mscr.routers.audit_events import audit_event_router
+from mscr.routers.jobs import job_router
 
 API_PREFIX: Final = "/api/v1"
 VERSION: Final = "0.1.0"
@@ -40,6 +41,7 @@ TAGS: Final = {
     "Users": "The caller's account, public profiles and the administration of accounts.",
     "Items": "Objects with an owner, who publishes them or keeps them as drafts.",
     "Audit log": "The audit log, for administrators.",
+    "Jobs": "Jobs that wait or are dead, for administrators.",
     "Health": "Health checks for load balancers and orchestrators.",
     "Keys": "The public keys that verify access tokens.",
 }
@@ -62,6 +64,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
     app.include_router(items.router, prefix=API_PREFIX)
     app.include_router(sessions.router, prefix=API_PREFIX)
     app.include_router(audit_event_router(Permission.AUDIT_READ, AppAction), prefix=API_PREFIX)
+    app.include_router(job_router(Permission.JOBS_MANAGE), prefix=API_PREFIX)
     for router in auth.routers(settings):
         app.include_router(router, prefix=API_PREFIX)
     app.include_router(health.router)

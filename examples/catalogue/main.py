@@ -14,6 +14,7 @@ from mscr.core.security.access_control import AccessControl
 from mscr.models.audit_event import Action
 from mscr.routers import health, jwks, sessions
 from mscr.routers.audit_events import audit_event_router
+from mscr.routers.jobs import job_router
 
 API_PREFIX: Final = "/api/v1"
 VERSION: Final = "0.1.0"
@@ -39,6 +40,7 @@ TAGS: Final = {
     "Articles": "Texts that everyone reads, without login too.",
     "Boards": "Boards that their owners share with members.",
     "Audit log": "The audit log, for administrators.",
+    "Jobs": "Jobs that wait or are dead, for administrators.",
     "Health": "Health checks for load balancers and orchestrators.",
     "Keys": "The public keys that verify access tokens.",
 }
@@ -70,6 +72,7 @@ def create_app(settings: Settings | None = None, db: Database | None = None) -> 
         users.router,
         sessions.router,
         audit_event_router(Permission.AUDIT_READ, OwnAction),
+        job_router(Permission.JOBS_MANAGE),
         *auth.routers(settings),
     ):
         app.include_router(router, prefix=API_PREFIX)

@@ -3,8 +3,7 @@
 
 import asyncio
 import signal
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from mscr.models.job import JobMixin
     from mscr.project import Project
     from mscr.repositories.job_repository import JobRepository
-
-# How long a dead job is retried after `retry-jobs`.
-NEW_PATIENCE: Final = timedelta(days=1)
 
 Job = Annotated[str | None, typer.Argument(metavar="ID", help="The job's id. Default: all dead.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Run in production too.")]
@@ -65,10 +61,11 @@ def list_jobs(
         {
             "id": job.public_id,
             "name": job.name,
-            "state": "waiting" if job.dead_at is None else "dead",
+            "state": job.state.value,
             "attempts": job.attempts,
             "due": str(job.due_at),
             "fault": job.fault,
+            "schedule": job.schedule,
         }
         for job in found
     ]
@@ -93,6 +90,7 @@ async def _list(project: "Project", *, dead: bool, limit: int) -> "Sequence[JobM
 def retry_jobs(context: typer.Context, job: Job = None, yes: Yes = False) -> None:
     """Make dead jobs due again, for a day."""
     from mscr.models.base import utcnow
+    from mscr.services.job_service import NEW_PATIENCE
 
     now = utcnow()
     count = _decide(

@@ -261,6 +261,12 @@ class IdempotencyKeyInUseError(ConflictError):
         super().__init__(headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+class JobNotDeadError(ConflictError):
+    code = "job_not_dead"
+    title = "Job not dead"
+    detail = "The job waits or runs. Only dead jobs can be retried or deleted."
+
+
 class LastAdministratorError(ConflictError):
     code = "last_administrator"
     title = "Last administrator"

@@ -16,7 +16,7 @@ async def get_outbox(request: Request, db: DbSession, background: BackgroundTask
     """Return the outbox of the request's transaction. Its jobs run after the response."""
 
     async def run_jobs() -> None:
-        _run_jobs(request)
+        wake_jobs(request)
 
     # After the response: its time must not depend on a job, or it reveals who has an account.
     background.add_task(run_jobs)
@@ -28,10 +28,11 @@ def outbox_after_commit(request: Request, db: AsyncSession) -> JobOutbox:
 
     For requests that rarely have a job: it costs nothing until one is added.
     """
-    return _outbox(request, db, on_commit=lambda: _run_jobs(request))
+    return _outbox(request, db, on_commit=lambda: wake_jobs(request))
 
 
-def _run_jobs(request: Request) -> None:
+def wake_jobs(request: Request) -> None:
+    """Look for jobs, after a commit, unless only workers run them. It does not wait for them."""
     if collaborators_of(request).settings.JOBS_IN_PROCESS:
         request.app.state.jobs.wake()
 

@@ -43,6 +43,8 @@ class AuditAction(Action):
     SET_PASSWORD = "set_password"  # noqa: S105  # the name of an action
     CLEANUP_AUDIT = "cleanup_audit"
     PURGE_DELETED = "purge_deleted"
+    RETRY_JOB = "retry_job"
+    DROP_JOB = "drop_job"
     ACCESS = "access"
 
 

@@ -1,6 +1,7 @@
 """The outbox: work that a transaction has caused, and that is done after it is committed."""
 
 from datetime import datetime
+from enum import Enum as PyEnum
 from typing import Final
 
 from sqlalchemy import Index, String, text
@@ -13,6 +14,13 @@ MAX_NAME_LENGTH: Final = 100
 MAX_FAULT_LENGTH: Final = 100
 # A name, and the longest rule of `mscr.jobs.schedule`.
 MAX_SCHEDULE_LENGTH: Final = MAX_NAME_LENGTH + 50
+
+
+class JobState(str, PyEnum):
+    """A job that waits may be running: its lease does not show whether its process lives."""
+
+    WAITING = "waiting"
+    DEAD = "dead"
 
 
 def job_indexes(table: str) -> tuple[Index, ...]:
@@ -69,3 +77,7 @@ class JobMixin(PublicIdMixin, ModelBase):
     trace_id: Mapped[str | None] = mapped_column(
         String(TRACE_ID_LENGTH), doc="The caller's trace, from `traceparent`, for the log."
     )
+
+    @property
+    def state(self) -> JobState:
+        return JobState.WAITING if self.dead_at is None else JobState.DEAD

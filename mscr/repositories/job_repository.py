@@ -6,17 +6,33 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mscr.models.job import JobMixin
+from mscr.models.job import JobMixin, JobState
 from mscr.models.tables import Tables
-from mscr.repositories.base import BaseRepository
+from mscr.queries.filters import Filters, equals
+from mscr.queries.pagination import PageRequest, Slice
+from mscr.repositories.base import BaseRepository, SortColumns
 
 # A schedule that an application has runs long before: this one was removed from the code.
 ABANDONED_AFTER: Final = timedelta(days=7)
 
 
+class JobLists:
+    """The sort columns and filters of the list of jobs."""
+
+    def __init__(self, tables: Tables) -> None:
+        job = tables.job
+        self.states = {
+            JobState.WAITING: job.dead_at.is_(None),
+            JobState.DEAD: job.dead_at.is_not(None),
+        }
+        self.sortable: SortColumns = {"due_at": job.due_at}
+        self.filters: Filters = {"state": self.states.__getitem__, "name": equals(job.name)}
+
+
 class JobRepository(BaseRepository[JobMixin]):
     def __init__(self, session: AsyncSession, tables: Tables) -> None:
         super().__init__(tables.job, session)
+        self._tables = tables
 
     async def has_due(
         self, names: Collection[str], now: datetime, schedules: Collection[str] = ()
@@ -107,6 +123,14 @@ class JobRepository(BaseRepository[JobMixin]):
             delete(self.model)
             .where(self.model.schedule.in_(schedules))
             .execution_options(synchronize_session=False)
+        )
+
+    async def list_page(self, request: PageRequest) -> Slice[JobMixin]:
+        lists = self._tables.prepared(JobLists)
+        # Each state has an index, in this order: a list of both reads the two.
+        states = () if request.filters.get("state") else (*lists.states.values(),)
+        return await self._paginate(
+            self._select(), request, lists.sortable, lists.filters, any_of=states
         )
 
     async def list_oldest(self, *, only_dead: bool, limit: int) -> Sequence[JobMixin]:

@@ -14,6 +14,7 @@ class Permission(str, PyEnum):
     USERS_MANAGE = "users:manage"
     ITEMS_MANAGE = "items:manage"
     AUDIT_READ = "audit:read"
+    JOBS_MANAGE = "jobs:manage"
 
 
 # Shown in the API's documentation, where permissions are the scopes of OAuth2.
@@ -22,6 +23,7 @@ DESCRIPTIONS: Final[dict[Permission, str]] = {
     Permission.USERS_MANAGE: "Activate and deactivate accounts.",
     Permission.ITEMS_MANAGE: "See and change the items of others.",
     Permission.AUDIT_READ: "Read the audit log.",
+    Permission.JOBS_MANAGE: "See jobs, retry and delete dead ones.",
 }
 
 ROLE_PERMISSIONS: Final[dict[UserRole, frozenset[Permission]]] = {

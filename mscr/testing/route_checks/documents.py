@@ -26,6 +26,8 @@ UNDOCUMENTED: Final = ("/docs", "/redoc", "/openapi.json")
 NUMBERS: Final = {"integer", "number"}
 READ: Final = {"invalid_grant", "invalid_link"}
 # Names of keys, other than those of their columns.
+# Ids of logs, which callers may choose.
+IDS_IN_LOGS: Final = {"request_id", "trace_id"}
 KEY: Final = re.compile(r"(.*_)?(ids?|pks?|keys?)|.+Ids?")
 
 
@@ -171,7 +173,7 @@ class DocumentChecks:
         """AZ3: except the `integer_ids` of the dialect."""
         shown = names_of_integer_ids(tested_project.dialect())
         for name, schema in named_schemas(openapi):
-            if name == "id" or (name.endswith("_id") and name != "request_id"):
+            if name == "id" or (name.endswith("_id") and name not in IDS_IN_LOGS):
                 kinds = list(choices(schema))
                 if name not in shown or {each["type"] for each in kinds} != {"integer"}:
                     formats = {each.get("format") for each in kinds}

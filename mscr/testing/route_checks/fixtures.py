@@ -1,5 +1,6 @@
 """Fixtures of the checks of all routes: OpenAPI, responses, and counts of statements."""
 
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 import pytest
@@ -7,8 +8,11 @@ from fastapi import FastAPI
 
 from mscr.core.config import Settings
 from mscr.core.settings_fields import RefreshTokenTransport
+from mscr.jobs.mails import SEND_MAIL, MailData
+from mscr.jobs.outbox import Outbox
 from mscr.models.base import ModelBase
 from mscr.project import Project
+from mscr.repositories.job_repository import JobRepository
 from mscr.testing.api import Api
 from mscr.testing.bodies import BodySender
 from mscr.testing.cookies import OWN_ORIGIN
@@ -61,7 +65,12 @@ def crawls() -> dict[str, Crawled]:
 
 @pytest.fixture
 async def crawled(
-    api: Api, app: FastAPI, settings: Settings, backend: str, crawls: dict[str, Crawled]
+    api: Api,
+    app: FastAPI,
+    settings: Settings,
+    backend: str,
+    crawls: dict[str, Crawled],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Crawled:
     """Return the responses of all routes, collected by the module's first test on this database.
 
@@ -70,6 +79,7 @@ async def crawled(
     key = f"{backend}, tokens in {settings.REFRESH_TOKEN_TRANSPORT}"
     if key not in crawls:
         api.client.headers["Origin"] = OWN_ORIGIN
+        await _keep_jobs(app, monkeypatch)
         with IntegerKeys(ModelBase, app.state.dialect.integer_ids).installed() as keys:
             crawls[key] = Crawled(await crawl(api, app), keys)
     return crawls[key]
@@ -87,8 +97,22 @@ async def statements(
     queries: StatementCounter,
     backend: str,
     statement_runs: dict[str, StatementRun],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> StatementRun:
     """Return the number of statements of each route, with few rows in each list and with more."""
     if backend not in statement_runs:
+        await _keep_jobs(app, monkeypatch)
         statement_runs[backend] = await statements_of_routes(api, app, queries)
     return statement_runs[backend]
+
+
+async def _keep_jobs(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let jobs wait, and add one: the list of jobs must not depend on which of them have run."""
+    monkeypatch.setattr(app.state.jobs, "wake", lambda: None)
+    database = app.state.database
+    async with database.sessions() as session:
+        repo = JobRepository(session, database.tables)
+        outbox = Outbox(repo, app.state.collaborators.encryption)
+        mail = MailData(recipient="ada@example.com", subject="Waits", text="It waits.")
+        await outbox.add(SEND_MAIL, mail, delay=timedelta(days=1))
+        await session.commit()
