@@ -6,7 +6,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from pydantic_core import to_json
@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 
 
 def add_timestamp(_logger: "WrappedLogger", _level: str, event: "EventDict") -> "EventDict":
-    second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    event["timestamp"] = f"{_text_of(second)}.{nanoseconds // 1000:06}Z"
+    event["timestamp"] = timestamp()
     return event
+
+
+def timestamp() -> str:
+    """Return the current time in UTC, to the microsecond."""
+    microseconds = time.time_ns() // 1000
+    second = microseconds // 1_000_000
+    # Slicing takes half of the time of a format with leading zeros.
+    return f"{_text_of(second)}.{str(microseconds)[-6:]}Z"
 
 
 @lru_cache(maxsize=2)
@@ -42,22 +49,24 @@ _SHARED: Final["list[Processor]"] = [
 PROCESSORS: Final["list[Processor]"] = [*_SHARED, ProcessorFormatter.wrap_for_formatter]
 
 # `json.dumps` with a `default` would create an encoder for each line.
-_to_plain_json: Final["Callable[[EventDict], str]"] = json.JSONEncoder(default=repr).encode
+_to_plain_json: Final["Callable[[Any], str]"] = json.JSONEncoder(default=repr).encode
 
 
-def _to_json(event: "EventDict") -> str:
+def as_json(value: Any) -> str:
+    """Return the value as the log shows it in JSON: in ASCII."""
     # A third of the time of `json`. It refuses what `json` escapes, such as lone surrogates.
     try:
-        return to_json(event, ensure_ascii=True, fallback=repr).decode()
+        return to_json(value, ensure_ascii=True, fallback=repr).decode()
     except ValueError:
-        return _to_plain_json(event)
+        return _to_plain_json(value)
 
 
 class LineFormatter(ProcessorFormatter):
     """Format an event or a library's record as one JSON object, or as text for people."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        self.render: Callable[[EventDict], str] = _to_json if as_json else _text_renderer()
+    def __init__(self, *, is_json: bool) -> None:
+        self.is_json = is_json
+        self.render: Callable[[EventDict], str] = as_json if is_json else _text_renderer()
         super().__init__(
             foreign_pre_chain=_SHARED,
             processors=[
@@ -89,9 +98,9 @@ def configure_logging(settings: Settings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    as_json = settings.is_production if settings.LOG_JSON is None else settings.LOG_JSON
+    is_json = settings.is_production if settings.LOG_JSON is None else settings.LOG_JSON
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(LineFormatter(as_json=as_json))
+    handler.setFormatter(LineFormatter(is_json=is_json))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(_level(settings))

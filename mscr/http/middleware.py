@@ -243,14 +243,13 @@ class _Exchange:
 
     def log_access(self) -> None:
         client = self._scope.get("client")
-        access_log.write(
-            "request",
+        access_log.write_request(
             method=self._scope["method"],
             path=loggable(self._scope["path"]),
             route=template_of(self._routed),
             status=self._status,
-            duration_ms=round((time.perf_counter() - self._started) * 1000, 1),
-            client=loggable(client[0]) if client else None,
+            seconds=time.perf_counter() - self._started,
+            client=client[0] if client else None,
         )
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -74,6 +75,78 @@ async def test_lines_are_those_of_structlog(
 def without_times(line: str) -> str:
     """Return the line without its timestamp and the figure of its duration."""
     return re.sub(r"[-\dT:.]+Z|(duration_ms\W+)[\d.]+", r"\1", line)
+
+
+@json_lines
+async def test_lines_to_a_file_have_the_fields_of_structlogs(
+    app: FastAPI,
+    client: AsyncClient,
+    handler: Handler,
+    alone: Callable[[], None],
+    tmp_path: Path,
+) -> None:
+    @app.get("/binding/{what}")
+    async def bind(what: str) -> None:
+        structlog.contextvars.bind_contextvars(
+            **{"a key": what, "numbers": [1, None]}, path="bound", level="bound"
+        )
+
+    file = tmp_path / "log"
+    alone()
+    with file.open("w", encoding="utf-8") as stream:
+        handler.setStream(stream)
+        for _ in range(2):
+            for path in ("/binding/%22quoted%22%0a%C3%A9", "/nothing/%22%5C%80"):
+                await client.get(path, headers={"X-Request-ID": "the-same-request"})
+            logging.root.addHandler(logging.NullHandler())
+
+    text = file.read_text()
+    assert text.count('"path"') == text.count('"level"') == 4
+    found = [json.loads(line) for line in text.splitlines() if NAME in line]
+    assert len(found) == 4
+    for line in found:
+        assert line.pop("timestamp")
+        assert line.pop("duration_ms") > 0
+    assert found[:2] == found[2:]
+    assert found[0]["a key"] == '"quoted"\né'
+
+
+@json_lines
+@pytest.mark.parametrize("stream", [io.TextIOWrapper(io.BytesIO()), None], ids=["memory", "utf-16"])
+async def test_a_stream_that_does_not_take_ascii_gets_its_own_encoding(
+    client: AsyncClient,
+    handler: Handler,
+    alone: Callable[[], None],
+    tmp_path: Path,
+    stream: io.TextIOWrapper | None,
+) -> None:
+    file = tmp_path / "log"
+    alone()
+    with stream or file.open("w+", encoding="utf-16") as opened:
+        handler.setStream(opened)
+        await client.get(LIVE)
+        opened.seek(0)
+
+        assert json.loads(opened.read())["path"] == LIVE
+
+
+@json_lines
+async def test_a_line_that_is_written_in_part_is_completed(
+    client: AsyncClient,
+    handler: Handler,
+    alone: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """As by a signal while a pipe is full."""
+    write, file = os.write, tmp_path / "log"
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:10]))
+    alone()
+    with file.open("w") as stream:
+        handler.setStream(stream)
+        await client.get(LIVE)
+
+    assert json.loads(file.read_text())["path"] == LIVE
 
 
 @json_lines
@@ -246,23 +319,34 @@ async def test_a_line_is_in_a_file_as_soon_as_the_response(
     assert line["path"] == LIVE
 
 
+@pytest.fixture
+def full_disk() -> Iterator[TextIO]:
+    with Path("/dev/full").open("w") as opened:
+        yield opened
+
+
 class FullDisk(io.StringIO):
     def write(self, _text: str, /) -> int:
         raise OSError(28, "No space left on device")
 
 
 @json_lines
+@pytest.mark.parametrize("is_file", [True, False])
 async def test_a_line_that_cannot_be_written_fails_no_request(
     client: AsyncClient,
     handler: Handler,
     alone: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
+    full_disk: TextIO,
+    *,
+    is_file: bool,
 ) -> None:
     error = io.StringIO()
-    handler.setStream(FullDisk())
     alone()
     monkeypatch.setattr(sys, "stderr", error)
-    response = await client.get(LIVE)
+    with full_disk if is_file else FullDisk() as stream:
+        handler.setStream(stream)
+        response = await client.get(LIVE)
 
     assert response.status_code == 200
     assert "No space left on device" in error.getvalue()
