@@ -1,5 +1,6 @@
 """The `If-Match` and `If-None-Match` of a request, the API's optimistic lock."""
 
+from functools import cache
 from typing import Any, Final
 
 from fastapi import Depends, Request
@@ -14,6 +15,7 @@ from mscr.http.request_parameters import documents, header_parameter
 
 READS: Final = {"GET", "HEAD"}
 WRITES: Final = {"PUT", "PATCH", "DELETE"}
+_NAMES: Final = {name.lower().encode() for name in (IF_MATCH, IF_NONE_MATCH)}
 
 _TAG: Final = '"5bCEVDLdSbiDh1nzF4oDyw"'
 _TAGS: Final = r'(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*'
@@ -55,10 +57,13 @@ def read_preconditions(request: Request, schema: type[BaseModel]) -> Preconditio
     Raise `PreconditionRequiredError` for a write without `If-Match` if REQUIRE_IF_MATCH is set, and
     `ValidationFailedError` for a malformed header.
     """
+    method = request.method
+    reading = method in READS
+    required = method in WRITES and collaborators_of(request).settings.REQUIRE_IF_MATCH
+    if not required and _NAMES.isdisjoint(dict(request.scope["headers"])):
+        return _no_conditions(schema, reading=reading)
     if_match = request.headers.getlist(IF_MATCH)
     if_none_match = request.headers.getlist(IF_NONE_MATCH)
-    reading = request.method in READS
-    required = collaborators_of(request).settings.REQUIRE_IF_MATCH and request.method in WRITES
     if required and not if_match:
         raise PreconditionRequiredError
     return Preconditions(
@@ -69,6 +74,12 @@ def read_preconditions(request: Request, schema: type[BaseModel]) -> Preconditio
         # A write changes the object after the check, so its response must be serialized anew.
         kept=representations_of(request) if reading and (if_match or if_none_match) else None,
     )
+
+
+@cache
+def _no_conditions(schema: type[BaseModel], *, reading: bool) -> Preconditions:
+    """Return those of most requests, which nothing changes."""
+    return Preconditions(schema, reading=reading)
 
 
 def _parsed(name: str, lines: list[str]) -> EntityTags | None:

@@ -129,13 +129,16 @@ class _Exchange:
         self._status: int | None = None
         self._is_answered = False
         self._started = time.perf_counter()
-        headers = Headers(scope=scope)
-        self._headers = headers
+        # The first value of each header: `Headers` would search the list for each name.
+        sent = dict(reversed(list(scope["headers"])))
         self._cross_origin = cross_origin
-        self._send = cross_origin.sending(send, headers) if cross_origin is not None else send
-        self._request_id = _request_id(headers.get("x-request-id"))
-        self._announced = headers.get("content-length", "")
-        self._encoding = headers.get("content-encoding", "")
+        self._send = send
+        if cross_origin is not None:
+            self._headers = Headers(scope=scope)
+            self._send = cross_origin.sending(send, self._headers)
+        self._request_id = _request_id(sent.get(b"x-request-id", b"").decode("latin-1"))
+        self._announced = sent.get(b"content-length", b"").decode("latin-1")
+        self._encoding = sent.get(b"content-encoding", b"").decode("latin-1")
         state = scope.setdefault("state", {})
         # HEAD is GET without the content (RFC 9110 §9.3.2), whatever the route.
         self._is_head = scope["method"] == "HEAD"
@@ -146,11 +149,11 @@ class _Exchange:
         self._state = state
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._request_id)
-        if (trace_id := trace_id_of(headers.getlist("traceparent"))) is not None:
+        if b"traceparent" in sent and (trace_id := _trace_id(scope)) is not None:
             state["trace_id"] = trace_id
             structlog.contextvars.bind_contextvars(trace_id=trace_id)
         self._links = collect_links()
-        sends_body = self._announced not in {"", "0"} or "transfer-encoding" in headers
+        sends_body = self._announced not in {"", "0"} or b"transfer-encoding" in sent
         self._max_body = body_limit(scope, max_body) if sends_body else max_body
         self._presence = Presence(receive, sends_body=sends_body)
 
@@ -270,7 +273,11 @@ def _exceeds(content_length: str, limit: int) -> bool:
     return number.isdecimal() and (len(number) > len(str(limit)) or int(number) > limit)
 
 
-def _request_id(offered: str | None) -> str:
-    if offered is not None and _REQUEST_ID.fullmatch(offered):
+def _trace_id(scope: Scope) -> str | None:
+    return trace_id_of(Headers(scope=scope).getlist("traceparent"))
+
+
+def _request_id(offered: str) -> str:
+    if _REQUEST_ID.fullmatch(offered):
         return offered
     return os.urandom(16).hex()
