@@ -23,6 +23,7 @@ from mscr.core.settings_fields import Environment
 from mscr.endpoints.account_services import account_notices
 from mscr.endpoints.database import DbSession
 from mscr.endpoints.requests import CurrentClient
+from mscr.repositories.refresh_token_repository import RefreshTokenRepository
 from mscr.services.account_notices import NEW_DEVICES_A_DAY
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.applications import client_from
@@ -403,6 +404,29 @@ async def test_a_refused_token_that_is_no_reuse_sends_nothing(
     await api.client.post("/api/v1/auth/logout", json=body)
     await api.refresh(account.refresh_token)
 
+    assert await mailbox.arrived() == []
+
+
+@NO_INTERVAL
+async def test_an_account_that_is_deleted_meanwhile_gets_no_notice(
+    mailbox: Mailbox,
+    api: Api,
+    account: Account,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SE5: between the look at the token and the end of its session."""
+    revoke = RefreshTokenRepository.revoke
+
+    async def deleted_before(*arguments: Any) -> bool:
+        async with database.sessions.begin() as session:
+            await session.execute(update(User).values(is_deleted=True))
+        return await revoke(*arguments)
+
+    await rotated(api, account.refresh_token)
+    monkeypatch.setattr(RefreshTokenRepository, "revoke", deleted_before)
+
+    assert_unauthorized(await api.refresh(account.refresh_token), "invalid_refresh_token")
     assert await mailbox.arrived() == []
 
 
