@@ -54,6 +54,10 @@ class Links:
                 digest_of(token), purpose, now=utcnow()
             )
 
+    async def delete_expired(self, *, batch: int) -> int:
+        async with self._database.sessions.begin() as session:
+            return await self._repository(session).delete_expired(before=utcnow(), batch=batch)
+
     async def void_all(self) -> None:
         async with self._database.sessions.begin() as session:
             await self._repository(session).void_all(self._user.id)
@@ -166,3 +170,14 @@ async def test_all_links_of_an_account_can_be_voided(links: Links, database: Dat
     await links.void_all()
 
     assert (await all_rows(database))["mailed_links"] == []
+
+
+async def test_expired_links_are_deleted_in_batches(links: Links, database: Database) -> None:
+    """EM1, RL16."""
+    await links.issue(lifetime=-HOUR)
+    await links.issue(VERIFY, lifetime=-HOUR)
+
+    assert [await links.delete_expired(batch=1) for _ in range(3)] == [1, 1, 0]
+    await links.issue()
+    assert await links.delete_expired(batch=1) == 0
+    assert len((await all_rows(database))["mailed_links"]) == 1

@@ -10,6 +10,7 @@ from examples.catalogue import main
 from examples.catalogue.core.config import Settings
 from examples.catalogue.db.session import Database
 from examples.catalogue.models import User
+from mscr.core.security.access_control import AccessControl
 from mscr.models.base import utcnow
 from mscr.testing.api import Account
 from mscr.testing.applications import client_from
@@ -85,3 +86,9 @@ def test_the_documentation_shows_which_operations_need_a_verified_address(
     ):
         assert "email_not_verified" not in str(paths[path][method]["responses"])
     assert "email_not_verified" not in str(app.openapi())
+
+
+def test_an_application_without_the_decision_admits_unverified_accounts() -> None:
+    access = AccessControl(policy=main.ACCESS.policy, scopes={}, token_path="")
+
+    assert access.admits_unverified("create_item")

@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 import time_machine
 from fastapi import FastAPI
+from sqlalchemy import update
 
 from examples.catalogue.db.session import Database
 from examples.catalogue.models import User
 from mscr.testing.api import Account
+from mscr.testing.databases import on_sqlite
 from mscr.testing.problems import assert_unauthorized, faulty_fields, problem
 from mscr.testing.recovery import VERIFY, link_in
 from mscr.testing.table_rows import all_rows, rows_but_the_audit_log, set_columns
+from mscr.testing.tokens import counted_statements
+from mscr.testing.waiting import until
 from mscr.tests.recovery.api import CatalogueApi as Api
 from mscr.tests.recovery.records import events, refused
 
@@ -201,3 +205,29 @@ async def test_the_sixth_link_to_an_address_is_refused(api: Api, account: Accoun
         assert (await api.request_verification(account)).status_code == 202
 
     problem(await api.request_verification(account), 429, "too_many_requests")
+
+
+@on_sqlite
+@pytest.mark.parametrize("step", ["request", "use"])
+async def test_an_account_that_is_deleted_during_the_request_is_401(
+    api: Api, account: Account, token: str, database: Database, step: str
+) -> None:
+    """JW5: its session was looked up before the deletion, which the request then waits for."""
+    with counted_statements(database) as statements:
+
+        async def is_looked_up() -> bool:
+            return any("session_user_id" in each for each in statements)
+
+        async with database.sessions.begin() as session:
+            await session.execute(
+                update(User).where(User.public_id == account.public_id).values(is_deleted=True)
+            )
+            call = (
+                api.request_verification(account)
+                if step == "request"
+                else api.verify(token, account)
+            )
+            waiting = asyncio.create_task(call)
+            await until(is_looked_up)
+
+    assert_unauthorized(await waiting)
