@@ -9,10 +9,11 @@ import asyncio
 import json
 import sys
 import time
+from datetime import timedelta
 from typing import Final
 
 from pydantic import BaseModel
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from examples.catalogue.main import API_PREFIX, app
 from examples.catalogue.repositories.note_repository import NoteRepository
@@ -23,7 +24,9 @@ from mscr.endpoints.outbox import Outbox
 from mscr.http.routing import Router
 from mscr.jobs.job import Job, Work
 from mscr.jobs.outbox import Outbox as JobOutbox
+from mscr.models.base import utcnow
 from mscr.repositories.job_repository import JobRepository
+from mscr.testing.waiting import until
 
 NAME: Final = "benchmarks.nothing"
 # Jobs that `add` adds in one transaction.
@@ -77,6 +80,17 @@ async def _add(count: int) -> None:
                 for _ in range(first, min(first + BATCH, count)):
                     await outbox.add(JOB, Nothing(text="Buy milk"))
                 await session.commit()
+            app.state.jobs.hand_over(outbox.due)
+        # The last ids are sent meanwhile.
+        await asyncio.sleep(1)
+
+
+async def _has_none() -> bool:
+    """Return whether no job of `add` is left: those of a backlog wait for a day."""
+    async with app.state.database.read_sessions() as session:
+        job = app.state.database.tables.job
+        current = job.due_at < utcnow() + timedelta(hours=1), job.dead_at.is_(None)
+        return await session.scalar(select(job.id).where(*current).limit(1)) is None
 
 
 async def _run() -> None:
@@ -87,7 +101,11 @@ async def _run() -> None:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         began = time.time()
-        await app.state.jobs.join()
+        if app.state.collaborators.settings.JOBS_ENGINE_URL is None:
+            await app.state.jobs.join()
+        else:
+            app.state.jobs.start()
+            await until(_has_none)
         print(json.dumps({"began": began, "ended": time.time()}), flush=True)
 
 

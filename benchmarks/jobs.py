@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from redis.asyncio import Redis
 from sqlalchemy import text
 
 from benchmarks.database import connected
@@ -20,12 +21,14 @@ from benchmarks.options import Options
 from benchmarks.report import Report, table
 from benchmarks.requests import NEW_NOTE, WARM_UP, load_is_made_by, measure
 from benchmarks.stage import POLL_INTERVAL, ROOT, Stage, migrate, served
+from mscr.testing.valkey import ValkeyServer
 
 SERVER: Final = ("uvicorn", "benchmarks.job_app:app", "--no-access-log", "--no-server-header")
 WITHOUT: Final = "/api/v1/noted/without-job"
 WITH: Final = "/api/v1/noted/with-job"
 ALONE: Final = "1 process"
 IN_TWO: Final = "2 processes"
+BY_ENGINE: Final = "2 processes, by the engine"
 READY: Final = b"ready\n"
 BACKLOG: Final = ", with the backlog"
 
@@ -48,7 +51,9 @@ class Place:
     url: str
     stage: Stage
     # Jobs a second in each round, by the number of processes.
-    speeds: dict[str, list[float]] = field(default_factory=lambda: {ALONE: [], IN_TWO: []})
+    speeds: dict[str, list[float]] = field(
+        default_factory=lambda: {ALONE: [], IN_TWO: [], BY_ENGINE: []}
+    )
 
     @classmethod
     async def of(cls, stage: Stage, backlog: int) -> Self:
@@ -72,11 +77,16 @@ class Place:
             while await connection.scalar(_COUNT_CURRENT):  # noqa: ASYNC110  # of other processes
                 await asyncio.sleep(POLL_INTERVAL.total_seconds())
 
-    async def run_jobs(self, name: str, count: int) -> None:
-        """Add jobs, and run them in one process or in two."""
-        adding = await _start(self.stage, "add", str(count))
+    async def run_jobs(self, name: str, count: int, store: str) -> None:
+        """Add jobs, and run them in one process or in two. `store` is that of the engine."""
+        engine = {"JOBS_ENGINE_URL": store} if name == BY_ENGINE else {}
+        async with Redis.from_url(store) as client:
+            await client.flushdb()
+        adding = await _start(self.stage, "add", str(count), **engine)
         await adding.communicate()
-        processes = [await _start(self.stage, "run") for _ in range(1 if name == ALONE else 2)]
+        processes = [
+            await _start(self.stage, "run", **engine) for _ in range(1 if name == ALONE else 2)
+        ]
         for process in processes:
             if name == ALONE:
                 self.stage.cores.give_server_core(process.pid)
@@ -144,10 +154,11 @@ async def run(stage: Stage, options: Options) -> Report:
             for _ in range(options.rounds):
                 for cost in costs.values():
                     await cost.ask(options)
-        for _ in range(options.rounds):
-            for name in (ALONE, IN_TWO):
-                for place in places.values():
-                    await place.run_jobs(name, options.requests)
+        with ValkeyServer() as valkey:
+            for _ in range(options.rounds):
+                for name in (ALONE, IN_TWO, BY_ENGINE):
+                    for place in places.values():
+                        await place.run_jobs(name, options.requests, valkey.url)
     title = (
         f"jobs: {options.rounds} rounds; {options.requests} jobs, and requests for "
         f"{options.seconds:g} s on {CONNECTIONS} connections; backlog: {backlog // 2} jobs that "
@@ -166,12 +177,17 @@ async def _serve(servers: ExitStack, place: Place, *, runs_jobs: bool) -> Cost:
     return Cost(place, server, token, runs_jobs)
 
 
-async def _start(stage: Stage, *arguments: str) -> Process:
+async def _start(stage: Stage, *arguments: str, **settings: str) -> Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.job_app", *arguments),
         cwd=ROOT,
         # It looks for jobs only at the given moment.
-        env={**stage.environment, "JOBS_IN_PROCESS": "false"},
+        env={
+            **stage.environment,
+            "JOBS_IN_PROCESS": "false",
+            "JOBS_POLL_SECONDS": "3600",
+            **settings,
+        },
         stdin=PIPE,
         stdout=PIPE,
     )

@@ -25,6 +25,12 @@ STORE: Final = Service(
     authority="name the file of its authority: ssl_ca_certs in REDIS_URL",
     tls="use rediss:// in REDIS_URL with TLS, redis:// without",
 )
+ENGINE: Final = replace(
+    STORE,
+    setting="JOBS_ENGINE_URL",
+    authority="name the file of its authority: ssl_ca_certs in JOBS_ENGINE_URL",
+    tls="use rediss:// in JOBS_ENGINE_URL with TLS, redis:// without",
+)
 MAIL: Final = Service(
     name="the mail server",
     setting="SMTP_URL",

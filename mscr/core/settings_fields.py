@@ -8,6 +8,7 @@ application's own class.
 """
 
 from enum import Enum as PyEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -452,6 +453,11 @@ class SettingsFields(BaseSettings):
         le=3600,
         description="How often a process looks for jobs of other processes, and for retries.",
     )
+    JOBS_ENGINE_URL: SecretStr | None = Field(
+        default=None,
+        description="redis://host:6379/0, or rediss:// for TLS: hand jobs over to workers of other "
+        "machines at once. It needs the package taskiq-redis. See docs/jobs.md#several-machines.",
+    )
 
     # --- Passwords
     PASSWORD_MIN_LENGTH: int = Field(
@@ -626,10 +632,17 @@ class SettingsFields(BaseSettings):
         url = read_database_url(value, root=cls.root, writes=writes, governed=GOVERNED)
         return text_of(url)
 
-    @field_validator("REDIS_URL")
+    @field_validator("REDIS_URL", "JOBS_ENGINE_URL")
     @classmethod
     def _read_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else SecretStr(read_redis_url(value.get_secret_value()))
+
+    @field_validator("JOBS_ENGINE_URL")
+    @classmethod
+    def _require_engine(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and find_spec("taskiq_redis") is None:
+            raise ValueError("install its engine: pip install taskiq-redis")
+        return value
 
     @field_validator(
         "API_RATE_LIMIT",

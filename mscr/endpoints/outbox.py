@@ -14,13 +14,14 @@ from mscr.repositories.job_repository import JobRepository
 
 async def get_outbox(request: Request, db: DbSession, background: BackgroundTasks) -> JobOutbox:
     """Return the outbox of the request's transaction. Its jobs run after the response."""
+    outbox = _outbox(request, db)
 
     async def run_jobs() -> None:
-        wake_jobs(request)
+        _run_jobs(request, outbox)
 
     # After the response: its time must not depend on a job, or it reveals who has an account.
     background.add_task(run_jobs)
-    return _outbox(request, db)
+    return outbox
 
 
 def outbox_after_commit(request: Request, db: AsyncSession) -> JobOutbox:
@@ -28,7 +29,18 @@ def outbox_after_commit(request: Request, db: AsyncSession) -> JobOutbox:
 
     For requests that rarely have a job: it costs nothing until one is added.
     """
-    return _outbox(request, db, on_commit=lambda: wake_jobs(request))
+
+    def run_jobs() -> None:
+        _run_jobs(request, outbox)
+
+    outbox = _outbox(request, db, on_commit=run_jobs)
+    return outbox
+
+
+def _run_jobs(request: Request, outbox: JobOutbox) -> None:
+    # An outbox with several commits hands each job over once.
+    due, outbox.due = outbox.due, []
+    request.app.state.jobs.hand_over(due)
 
 
 def wake_jobs(request: Request) -> None:

@@ -31,6 +31,8 @@ class Outbox:
         self._encryption = encryption
         self._cause = {"request_id": request_id, "trace_id": trace_id}
         self._on_commit = on_commit
+        self.due: list[str] = []
+        """The ids of jobs without a delay, for `JobRunner.hand_over` after the commit."""
 
     async def add(
         self,
@@ -56,6 +58,8 @@ class Outbox:
             gives_up_at=due_at + (job.patience if patience is None else patience),
             **self._cause,
         )
+        if not delay:
+            self.due.append(public_id)
         if self._on_commit is not None:
             after_commit(self._repo.session, self._on_commit)
         return public_id

@@ -3,9 +3,9 @@
 import asyncio
 import contextvars
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 from sqlalchemy import Row
@@ -23,6 +23,9 @@ from mscr.jobs.timetable import Timetable
 from mscr.models.base import encryption_context, utcnow
 from mscr.models.job import MAX_FAULT_LENGTH
 from mscr.repositories.job_repository import JobRepository
+
+if TYPE_CHECKING:
+    from mscr.jobs.engine import Engine
 
 log = structlog.get_logger(__name__)
 
@@ -99,10 +102,29 @@ class JobRunner:
         self._polling: asyncio.Task[None] | None = None
         self._is_stale = False
         self._is_closed = False
+        self._engine: Engine | None = None
+        url = collaborators.settings.JOBS_ENGINE_URL
+        if url is not None:
+            # Imported late: it loads TaskIQ, which nothing else needs.
+            from mscr.jobs import engine  # noqa: PLC0415
+
+            self._engine = engine.Engine(
+                url.get_secret_value(), self.run_one, slots=self._slots, lease=self._lease
+            )
 
     def start(self) -> None:
         """Look for jobs from time to time. A start needs no database."""
         self._polling = _detached(self._poll())
+        if self._engine is not None:
+            self._engine.receive()
+
+    def hand_over(self, ids: Collection[str]) -> None:
+        """Have these jobs run. Call it after the commit that has added them."""
+        if self._engine is not None:
+            if ids:
+                self._engine.send(ids)
+        elif self._collaborators.settings.JOBS_IN_PROCESS:
+            self.wake()
 
     def wake(self) -> None:
         """Look for jobs now. Call it after a commit that may have added some."""
@@ -110,6 +132,19 @@ class JobRunner:
         if self._claiming is None and not self._is_closed:
             self._claiming = _detached(self._claim_all())
             self._claiming.add_done_callback(self._claimed)
+
+    async def run_one(self, public_id: str) -> None:
+        """Run this job if it is due, and wait for its end.
+
+        Without a free slot, it stays for the search that follows the end of each job.
+        """
+        if not self._has_slot():
+            return
+        for row in await self._claim(1, public_id):
+            if self._is_closed:
+                await self._put_back(row, due_at=utcnow())
+            else:
+                await asyncio.wait({self._begin(row)})
 
     async def join(self) -> None:
         """Wait until no job runs, and none that is due is left. For tests."""
@@ -130,11 +165,16 @@ class JobRunner:
         self._is_closed = True
         if self._polling is not None:
             self._polling.cancel()
+        if self._engine is not None:
+            self._engine.stop()
         until = asyncio.get_running_loop().time() + within.total_seconds()
         if self._claiming is not None:
             # Cancelled only at the deadline: on SQLite, an interrupted query leaks its connection.
             await _end({self._claiming}, until)
         await _end({*self._running}, until)
+        if self._engine is not None:
+            remaining = timedelta(seconds=until - asyncio.get_running_loop().time())
+            await self._engine.close(within=max(remaining, CANCELLING_TIME))
 
     async def _poll(self) -> None:
         interval = self._collaborators.settings.JOBS_POLL_SECONDS
@@ -160,24 +200,33 @@ class JobRunner:
             while not self._is_closed and (free := self._slots - len(self._running)):
                 claimed = await self._claim(free)
                 for row in claimed:
-                    task = _detached(self._run(row))
-                    self._running.add(task)
-                    task.add_done_callback(self._ended)
+                    _ = self._begin(row)
                 if len(claimed) < free:
                     break
         except Exception as error:  # noqa: BLE001  # tried again at the next poll
             self._is_stale = False
             log.warning("jobs_not_claimed", **log_fields(error, DATABASE))
 
+    def _has_slot(self) -> bool:
+        return not self._is_closed and len(self._running) < self._slots
+
+    def _begin(self, row: Row[Any]) -> asyncio.Task[None]:
+        task = _detached(self._run(row))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self.wake()
 
-    async def _claim(self, limit: int) -> list[Row[Any]]:
+    async def _claim(self, limit: int, public_id: str | None = None) -> list[Row[Any]]:
         now = utcnow()
         # SQLite has one lock for all writers: take it only if there is work.
         async with self._database.read_sessions() as session:
-            if not await self._repository(session).has_due(self._jobs, now, self._timetable.names):
+            if not await self._repository(session).has_due(
+                self._jobs, now, self._timetable.names, public_id=public_id
+            ):
                 return []
         async with self._database.sessions() as session:
             found = await self._repository(session).claim(
@@ -186,6 +235,7 @@ class JobRunner:
                 until=now + self._lease,
                 limit=limit,
                 schedules=self._timetable.names,
+                public_id=public_id,
             )
             await session.commit()
         return [*found]

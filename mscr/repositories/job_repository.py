@@ -35,10 +35,19 @@ class JobRepository(BaseRepository[JobMixin]):
         self._tables = tables
 
     async def has_due(
-        self, names: Collection[str], now: datetime, schedules: Collection[str] = ()
+        self,
+        names: Collection[str],
+        now: datetime,
+        schedules: Collection[str] = (),
+        *,
+        public_id: str | None = None,
     ) -> bool:
-        """Return whether a job is due. It takes no lock: SQLite has one for all writers."""
-        found = select(self.model.id).where(*self._is_due(names, now, schedules)).limit(1)
+        """Return whether a job, or this one, is due.
+
+        It takes no lock: SQLite has one for all writers.
+        """
+        due = self._is_due(names, now, schedules, public_id)
+        found = select(self.model.id).where(*due).limit(1)
         return await self.session.scalar(found) is not None
 
     async def claim(
@@ -49,8 +58,11 @@ class JobRepository(BaseRepository[JobMixin]):
         until: datetime,
         limit: int,
         schedules: Collection[str] = (),
+        public_id: str | None = None,
     ) -> Sequence[Any]:
         """Take up to `limit` jobs that are due, the oldest first, and lease them until `until`.
+
+        With `public_id`, take only this one.
 
         The rows have `public_id`, `name`, `data`, `attempts`, `gives_up_at`, `schedule`,
         `request_id` and `trace_id`.
@@ -61,7 +73,7 @@ class JobRepository(BaseRepository[JobMixin]):
         job = self.model
         due = (
             select(job.id)
-            .where(*self._is_due(names, now, schedules))
+            .where(*self._is_due(names, now, schedules, public_id))
             .order_by(job.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -172,15 +184,21 @@ class JobRepository(BaseRepository[JobMixin]):
         return len((await self.session.execute(deleted)).all())
 
     def _is_due(
-        self, names: Collection[str], now: datetime, schedules: Collection[str] = ()
+        self,
+        names: Collection[str],
+        now: datetime,
+        schedules: Collection[str] = (),
+        public_id: str | None = None,
     ) -> tuple[ColumnElement[bool], ...]:
         job = self.model
+        one = () if public_id is None else (job.public_id == public_id,)
         # Names and schedules of another release stay for its processes.
         return (
             job.due_at <= now,
             job.dead_at.is_(None),
             job.name.in_(names),
             or_(job.schedule.is_(None), job.schedule.in_(schedules)),
+            *one,
         )
 
     def _is_newest(self, public_id: str, attempt: int) -> tuple[ColumnElement[bool], ...]:

@@ -48,7 +48,7 @@ async def run_statement(url: str, statement: str, **values: Any) -> Any:
         return result.scalar() if result.returns_rows else None
 
 
-async def all_mails(database_url: str, server: MailServer) -> list[Delivery]:
+async def all_mails(database_url: str, server: MailServer, **settings: str) -> list[Delivery]:
     """Start a new process, and return the mails that have arrived once the outbox is empty."""
     # The leases of dead processes end.
     await run_statement(database_url, "UPDATE jobs SET due_at = :now", now=utcnow())
@@ -56,8 +56,8 @@ async def all_mails(database_url: str, server: MailServer) -> list[Delivery]:
     async def is_empty() -> bool:
         return not await run_statement(database_url, "SELECT count(*) FROM jobs")
 
-    settings = by_mail(server, JOBS_POLL_SECONDS="0.1")
-    with app_processes(project, 1, database_url, **settings):
+    options = by_mail(server, JOBS_POLL_SECONDS="0.1", **settings)
+    with app_processes(project, 1, database_url, **options):
         await until(is_empty)
     return [await server.next() for _ in range(server.waiting)]
 
@@ -119,6 +119,7 @@ async def test_a_mail_whose_process_dies_after_its_delivery_arrives_with_the_sam
 MAILS: Final = {
     Step.COMMITTING: [0],
     Step.COMMITTED: [1],
+    Step.SEARCHING: [1],
     Step.CLAIMING: [1],
     Step.CLAIMED: [1],
     # The server keeps the first one, or notices that its client is gone.
@@ -147,13 +148,26 @@ async def die_at(mortal: Process, step: Step, email: str, server: MailServer) ->
     return status
 
 
+@pytest.fixture(params=["alone", "engine"])
+def engine(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return settings without and with an engine."""
+    if request.param == "alone":
+        return {}
+    valkey = request.getfixturevalue("valkey")
+    return {"JOBS_ENGINE_URL": valkey.url}
+
+
+@pytest.mark.timeout(300)  # under two minutes on a busy machine
 async def test_mails_of_processes_that_die_at_any_step_arrive_with_one_message_id(
-    database_url: str, server: MailServer
+    database_url: str, server: MailServer, engine: dict[str, str]
 ) -> None:
     """RL15: twenty processes die at each step. A cause that is not committed sends no mail."""
     mortal = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "mscr.tests.support.mortal_processes"),
-        env=os.environ | by_mail(server) | {"DATABASE_URL": database_url},
+        # A search finds the job whose message was given to a process that had just died.
+        env=os.environ
+        | by_mail(server, JOBS_POLL_SECONDS="2", **engine)
+        | {"DATABASE_URL": database_url},
         cwd=project.import_root,
         stdin=PIPE,
         stdout=PIPE,
@@ -170,7 +184,7 @@ async def test_mails_of_processes_that_die_at_any_step_arrive_with_one_message_i
     mortal.stdin.close()
     assert await mortal.wait() == 0
     found: dict[str, list[str]] = defaultdict(list)
-    for mail in await all_mails(database_url, server):
+    for mail in await all_mails(database_url, server, **engine):
         found[mail.recipients[0]].append(str(mail.message["Message-ID"]))
 
     assert statuses == {-signal.SIGKILL}

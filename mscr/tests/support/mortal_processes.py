@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+import traceback
 from enum import Enum
 from typing import Any, Final
 
@@ -33,7 +34,9 @@ class Step(str, Enum):
     COMMITTING = "committing"
     """Before the commit of the cause."""
     COMMITTED = "committed"
-    """Before the process looks for jobs."""
+    """Before the process hands the job over, or looks for jobs."""
+    SEARCHING = "searching"
+    """Before the first query for a job: with an engine, its message has arrived."""
     CLAIMING = "claiming"
     """Before the commit of the claim."""
     CLAIMED = "claimed"
@@ -55,7 +58,7 @@ STATEMENTS: Final = {
     "DELETE FROM jobs": "delete",
 }
 # Die before this statement, or before its commit.
-BEFORE: Final = {Step.SENT: "delete", Step.COMMITTED: "search", Step.ENDED: "search after delete"}
+BEFORE: Final = {Step.SENT: "delete", Step.SEARCHING: "search", Step.ENDED: "search after delete"}
 BEFORE_COMMIT: Final = {Step.COMMITTING: "add", Step.CLAIMING: "claim", Step.ENDING: "delete"}
 
 
@@ -83,7 +86,7 @@ def _die_at(step: Step) -> None:
             _die()
 
     def on_event(name: str, arguments: tuple[Any, ...]) -> None:
-        # The database is a file or a unix socket.
+        # The database and the store are files or unix sockets.
         if step is Step.CLAIMED and name == "socket.connect" and isinstance(arguments[1], tuple):
             _die()
 
@@ -93,14 +96,18 @@ def _die_at(step: Step) -> None:
     sys.addaudithook(on_event)
 
 
-async def _send(email: str) -> JobRunner:
+async def _send(email: str, step: Step | None = None) -> JobRunner:
     collaborators = app.state.collaborators
     runner = JobRunner([], collaborators, database)
     async with database.sessions() as session:
         outbox = Outbox(JobRepository(session, database.tables), collaborators.encryption)
         await outbox.add_mail(Mail(email, "Hello", "A mail that must arrive."))
         await session.commit()
-    runner.wake()
+    if step is Step.COMMITTED:
+        _die()
+    if step is not None:
+        runner.start()
+        runner.hand_over(outbox.due)
     return runner
 
 
@@ -111,8 +118,8 @@ async def _send_first() -> None:
     await database.close()
 
 
-async def _send_and_wait(email: str) -> None:
-    await _send(email)
+async def _send_and_wait(email: str, step: Step) -> None:
+    await _send(email, step)
     await asyncio.sleep(LIMIT_SECONDS)
 
 
@@ -121,7 +128,9 @@ def _fork(step: Step, email: str) -> int:
     if process_id == 0:
         try:
             _die_at(step)
-            asyncio.run(_send_and_wait(email))
+            asyncio.run(_send_and_wait(email, step))
+        except BaseException:  # noqa: BLE001  # the process ends
+            traceback.print_exc()
         finally:
             os._exit(1)
     return process_id
