@@ -37,8 +37,9 @@ OF_NO_FORMAT: Final = r"violates `format` at /properties/(new_)?password\b"
 ANSWERS: Final = ["2xx", "3xx", "401", "403", "404", "409", "412", "429", "5xx"]
 # An object is absent for another account, so this check fails if the caller has been replaced.
 OF_ONE_ACCOUNT: Final = "ensure_resource_availability"
-# The token route returns 400 for a wrong password (RFC 6749 §5.2), other routes 401.
-OF_CREDENTIALS: Final = r"/auth/token$"
+# The token route returns 400 for a wrong password (RFC 6749 §5.2), other routes 401. No generated
+# request has the token of a mail: its refusal is a 400, too.
+OF_CREDENTIALS: Final = r"/auth/(token|reset-password|verify-email|confirm-registration)$"
 
 
 # The path of a route and the name of a check, for each check to skip.
