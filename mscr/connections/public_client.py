@@ -10,9 +10,10 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from mscr.connections.public_addresses import is_loopback, is_public
@@ -28,6 +29,7 @@ _PORTS: Final = (443, 8443)
 _SUCCESSES: Final = range(200, 300)
 # A name with many addresses must not multiply the attempts.
 _MAX_ADDRESSES: Final = 4
+_LOOKUP_THREADS: Final = 8
 
 
 class ForbiddenUrlError(ValueError):
@@ -52,6 +54,7 @@ class PublicResponse:
 class _Request:
     content: bytes
     headers: Mapping[str, str]
+    deadline: float
 
 
 class PublicClient:
@@ -86,9 +89,10 @@ class PublicClient:
         and `httpx2.HTTPError`.
         """
         target = self._parsed(url)
-        async with asyncio.timeout(self._timeout.total_seconds()):
+        deadline = asyncio.get_running_loop().time() + self._timeout.total_seconds()
+        async with asyncio.timeout_at(deadline):
             addresses = await self._addresses(target)
-            return await self._send(target, addresses, _Request(content, headers))
+            return await self._send(target, addresses, _Request(content, headers, deadline))
 
     def _parsed(self, url: str) -> "URL":
         # The parser of the client that sends the request: another one may read another host.
@@ -109,10 +113,10 @@ class PublicClient:
 
     async def _addresses(self, url: "URL") -> list[str]:
         """Resolve the name, once. Raise `ForbiddenUrlError` unless all addresses are public."""
-        loop = asyncio.get_running_loop()
         host = url.raw_host.decode("ascii")
+        resolve = partial(socket.getaddrinfo, host, _port(url), type=socket.SOCK_STREAM)
         try:
-            found = await loop.getaddrinfo(host, _port(url), type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(self._lookups, resolve)
         except UnicodeError:
             raise ForbiddenUrlError("the host is no valid name") from None
         addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
@@ -125,19 +129,31 @@ class PublicClient:
         return is_public(address) or (self._accept_loopback and is_loopback(address))
 
     async def _send(self, url: "URL", addresses: list[str], request: _Request) -> PublicResponse:
-        from httpx2 import AsyncHTTPTransport, ConnectError  # noqa: PLC0415  # as above
+        from httpx2 import (  # noqa: PLC0415  # as above
+            AsyncHTTPTransport,
+            ConnectError,
+            ConnectTimeout,
+        )
 
         # Not `AsyncClient`, which logs URLs: their paths may contain secrets.
         async with AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
             *others, last = addresses
+            remaining = request.deadline - asyncio.get_running_loop().time()
+            # The limit applies twice, to TCP and to TLS.
+            limit = remaining / len(addresses) / 2
             for address in others:
                 # Nothing was sent: the next address may work, as IPv4 does without IPv6.
-                with contextlib.suppress(ConnectError):
-                    return await self._exchange(transport, url, address, request)
+                with contextlib.suppress(ConnectError, ConnectTimeout):
+                    return await self._exchange(transport, url, address, request, limit)
             return await self._exchange(transport, url, last, request)
 
     async def _exchange(
-        self, transport: "AsyncHTTPTransport", url: "URL", address: str, request: _Request
+        self,
+        transport: "AsyncHTTPTransport",
+        url: "URL",
+        address: str,
+        request: _Request,
+        connect_seconds: float | None = None,
     ) -> PublicResponse:
         from httpx2 import Request  # noqa: PLC0415  # as above
 
@@ -152,7 +168,10 @@ class PublicClient:
                     "host": url.netloc.decode("ascii"),
                     "accept-encoding": "identity",
                 },
-                extensions={"sni_hostname": url.raw_host.decode("ascii")},
+                extensions={
+                    "sni_hostname": url.raw_host.decode("ascii"),
+                    "timeout": {"connect": connect_seconds},
+                },
             )
         )
         try:
@@ -175,6 +194,14 @@ class PublicClient:
         # Created once: it reads all certificates of the machine.
         return ssl.create_default_context()
 
+    @cached_property
+    def _lookups(self) -> ThreadPoolExecutor:
+        # Not the loop's threads: a slow name server of an attacker would hold them, since a lookup
+        # cannot be cancelled, and nothing else of this process could resolve a name.
+        return ThreadPoolExecutor(_LOOKUP_THREADS, "public-lookup")
+
 
 def _port(url: "URL") -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
+    if url.port is None:
+        return 443 if url.scheme == "https" else 80
+    return url.port

@@ -1,10 +1,12 @@
 """Requests to URLs that others have chosen reach public servers only (SSRF)."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -131,6 +133,7 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
         ("https://user:password@hooks.example.com/", "user"),
         ("https://user@hooks.example.com/", "user"),
         ("https://hooks.example.com\\@evil.example/", "user"),
+        ("https://hooks.example.com:0/", "port"),
         ("https://hooks.example.com:22/", "port"),
         ("https://hooks.example.com:80/", "port"),
         ("https://hooks.example.com:6379/", "port"),
@@ -236,6 +239,65 @@ async def test_the_next_address_is_tried_if_one_refuses_connections(
     assert (response.status, receiver.connections) == (204, 1)
 
 
+@contextlib.contextmanager
+def silent_server(port: int, *, is_full: bool) -> Iterator[None]:
+    """Listen on 127.0.0.2 and answer nothing: no connection if it is full, else no TLS."""
+    with contextlib.ExitStack() as sockets:
+        server = sockets.enter_context(socket.socket())
+        server.bind(("127.0.0.2", port))
+        server.listen(0 if is_full else 10)
+        for _ in range(4 if is_full else 0):
+            client = sockets.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.2", port))
+        yield
+
+
+async def test_the_next_address_is_tried_if_one_is_silent(
+    receiver: HttpReceiver, lookups: list[list[str]]
+) -> None:
+    """A firewall that drops packets answers nothing."""
+    lookups.append(["127.0.0.2", "127.0.0.1"])
+    client = PublicClient(accept_loopback=True, timeout=timedelta(seconds=2))
+
+    with silent_server(receiver.port, is_full=True):
+        response = await client.post(f"http://{HOST}:{receiver.port}/", b"", {})
+
+    assert (response.status, receiver.connections) == (204, 1)
+
+
+async def test_slow_names_of_users_do_not_delay_other_lookups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thread waits for the name server even if nobody waits for the thread any longer."""
+    started: list[str] = []
+    may_end = threading.Event()
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        if str(host).endswith(HOST):
+            started.append(host)
+            may_end.wait()
+            raise socket.gaierror
+        return resolve(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    client = PublicClient(timeout=timedelta(seconds=0.2))
+    calls = [client.post(f"https://{number}.{HOST}/", b"", {}) for number in range(40)]
+    try:
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        async with asyncio.timeout(5):
+            await asyncio.get_running_loop().getaddrinfo("localhost", 443)
+    finally:
+        may_end.set()
+
+    assert {*map(type, ends)} == {TimeoutError}
+    # Lookups that had not begun were cancelled.
+    with pytest.raises(ForbiddenUrlError):
+        await client.post("https://127.0.0.1/", b"", {})
+    assert len(started) == 8
+
+
 @pytest.mark.parametrize("internal", ["10.0.0.1", "169.254.169.254", "::"])
 async def test_the_permission_for_loopback_permits_nothing_else(
     lookups: list[list[str]], internal: str
@@ -281,6 +343,18 @@ async def test_a_certificate_for_another_name_gets_no_request(
             await client.post(f"https://{HOST}:{receiver.port}/", b"", {})
 
     assert receiver.received == []
+
+
+async def test_the_next_address_is_tried_if_one_is_silent_in_tls(
+    lookups: list[list[str]], trusted: Callable[[str], ssl.SSLContext]
+) -> None:
+    async with http_receiver(tls=trusted(HOST)) as receiver:
+        lookups.append(["127.0.0.2", "127.0.0.1"])
+        client = PublicClient(accept_loopback=True, timeout=timedelta(seconds=2))
+        with silent_server(receiver.port, is_full=False):
+            response = await client.post(f"https://{HOST}:{receiver.port}/", b"", {})
+
+    assert response.status == 204
 
 
 # --- responses
