@@ -25,10 +25,14 @@ _SUBJECT: Final = "#subject"
 _BODY: Final = "#body"
 _HTML: Final = ".html.jinja"
 _PARAGRAPH_END: Final = re.compile(r"\n[ \t]*\n\s*")
+_BLANK_LINES: Final = re.compile(r"\n\s*\n")
+_OUTER_LINES: Final = re.compile(r"\A\s*\n|\n\s*\Z")
+# Line breaks in a subject would be header injection. Bidirectional controls show the words after
+# them in another order (spoofing).
+_CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_CONTROL: Final = re.compile(f"[{_CONTROLS}]")
 # Mail programs would open others too, such as javascript: or file:.
-_URL: Final = re.compile(r"(?:https?://|mailto:)[^\s<>\"]+", re.IGNORECASE)
-# Line breaks in a subject would be header injection.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_URL: Final = re.compile(rf"(?:https?://|mailto:)[^\s<>\"{_CONTROLS}]+", re.IGNORECASE)
 
 
 class Renderer:
@@ -39,6 +43,7 @@ class Renderer:
         loader = _Loader(folder)
         self._text = _environment(loader, autoescape=False, link=_text_link, button=_text_button)
         self._html = _environment(loader, autoescape=True, link=_html_link, button=_html_button)
+        self._html.finalize = _in_its_paragraph
         self._html.add_extension(_EscapedWords)
 
     def render(self, name: str, recipient: str, values: Mapping[str, Any]) -> Mail:
@@ -121,6 +126,14 @@ def _lines(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
+def _in_its_paragraph(value: Any) -> str:
+    """Remove the blank lines of a value: a paragraph of its own would look like one of ours."""
+    if isinstance(value, Markup):
+        # The result of a macro, too: its outer line breaks are the template's.
+        return Markup(_BLANK_LINES.sub("\n", value))  # noqa: S704  # markup already
+    return _OUTER_LINES.sub("", _BLANK_LINES.sub("\n", str(value)))
+
+
 def _paragraphs(words: str) -> list[Markup]:
     # Escaped by the environment: line breaks are all that is added.
     return [Markup(each.replace("\n", "<br>\n")) for each in _PARAGRAPH_END.split(words)]  # noqa: S704
@@ -128,7 +141,10 @@ def _paragraphs(words: str) -> list[Markup]:
 
 def _checked(url: str) -> str:
     if not _URL.fullmatch(url):
-        raise ValueError("a link begins with https://, http:// or mailto:, and has no spaces")
+        raise ValueError(
+            "a link begins with https://, http:// or mailto:, "
+            "and has no spaces or control characters"
+        )
     return url
 
 

@@ -84,11 +84,63 @@ def test_a_value_adds_no_line_to_a_subject(mails: MailTemplates, ending: str) ->
     assert mail.subject == "Hello Ada Bcc: eve@example.com"
 
 
+@pytest.mark.parametrize(
+    "control", ["\u061c", "\u200e", "\u200f", "\u202a", "\u202e", "\u2066", "\u2069"]
+)
+def test_a_value_does_not_change_the_direction_of_a_subject(
+    mails: MailTemplates, control: str
+) -> None:
+    """The words after it would be shown in another order."""
+    mail = render(mails, "Hello {{ value }}\nWords", value=f"Ada{control}moc.live")
+
+    assert mail.subject == "Hello Ada moc.live"
+
+
 def test_line_breaks_of_a_value_stay_in_both_parts(mails: MailTemplates) -> None:
     mail = render(mails, "Subject\n{{ value }}", value="one\r\ntwo\r\n\r\n<three>")
 
     assert mail.text == "one\ntwo\n\n<three>\n"
-    assert mail.html == "<title>Subject</title><p>one<br>\ntwo</p><p>&lt;three&gt;</p>"
+    assert mail.html == "<title>Subject</title><p>one<br>\ntwo<br>\n&lt;three&gt;</p>"
+
+
+@pytest.mark.parametrize("inserted", ["{{ value }}", "{{ value|upper }}", "{{ value|e }}"])
+def test_a_value_begins_no_paragraph(mails: MailTemplates, inserted: str) -> None:
+    """Its words would look like ours."""
+    mail = render(mails, f"S\nHe said: {inserted}.", value="A\n\nB\n \t\n\x0b\nC")
+
+    assert mail.html == "<title>S</title><p>He said: A<br>\nB<br>\nC.</p>"
+
+
+@pytest.mark.parametrize("value", ["\nWords", "Words\n", " \r\n\nWords\n \n "])
+def test_a_value_begins_no_paragraph_by_the_lines_around_it(
+    mails: MailTemplates, value: str
+) -> None:
+    mail = render(mails, "S\nHe said:\n{{ value }}\nBye.", value=value)
+
+    assert mail.html == "<title>S</title><p>He said:<br>\nWords<br>\nBye.</p>"
+
+
+def test_the_words_of_a_button_begin_no_paragraph(mails: MailTemplates) -> None:
+    template = "S\n{{ button('https://a', value) }}"
+
+    assert str(render(mails, template, value="A\n\nB").html).endswith(
+        '<p><a class="button" href="https://a">A<br>\nB</a></p>'
+    )
+
+
+def test_a_value_need_not_be_a_string(mails: MailTemplates) -> None:
+    mail = render(mails, "S\n{{ number }} of {{ path }}", number=3, path=Path("a\n\nb"))
+
+    assert mail.html == "<title>S</title><p>3 of a<br>\nb</p>"
+
+
+def test_a_macro_keeps_its_lines(mails: MailTemplates) -> None:
+    template = (
+        "S\n{% macro row(each) %}\n- {{ each }}\n{% endmacro %}\n{{ row(1) }}{{ row('<') }}\nBye."
+    )
+    mail = render(mails, template)
+
+    assert mail.html == "<title>S</title><p>- 1<br>\n- &lt;</p><p>Bye.</p>"
 
 
 def test_a_template_may_have_loops_comments_and_parts_of_its_own(mails: MailTemplates) -> None:
@@ -134,12 +186,17 @@ def test_a_link_is_shown_in_text_and_opens_in_html(mails: MailTemplates) -> None
         'https://a"onclick=x',
         "https://a b",
         "https://a\n\nb",
+        "https://a\x00b",
+        "https://a\x1bb",
+        "https://a\x7f",
+        "https://a/\u202emoc.b",
         "",
     ],
 )
 def test_a_link_to_anything_but_a_page_is_refused(mails: MailTemplates, url: str) -> None:
     assert fault(mails, "Subject\n\n{{ link(url) }}", url=url) == (
-        "note.jinja, line 3: a link begins with https://, http:// or mailto:, and has no spaces"
+        "note.jinja, line 3: a link begins with https://, http:// or mailto:, "
+        "and has no spaces or control characters"
     )
 
 
