@@ -80,6 +80,9 @@ class Job(Generic[DataType]):
     """A longer attempt is cancelled, and counts as failed."""
     patience: timedelta = DEFAULT_PATIENCE
     """How long it is retried, before it becomes a dead letter. A schedule: until its next tick."""
+    is_urgent: bool = False
+    """A person waits for it. Each process runs one more of these than JOBS_MAX_RUNNING, so that
+    slow jobs, such as webhooks to slow receivers, do not delay it."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name) <= MAX_NAME_LENGTH:

@@ -42,4 +42,6 @@ async def _send(data: MailData, work: Work) -> None:
 
 
 # Longer than SMTP_TIMEOUT_SECONDS can be (60 s), with time to store the end.
-SEND_MAIL: Final = Job("mscr.send_mail", MailData, _send, time_limit=timedelta(seconds=90))
+SEND_MAIL: Final = Job(
+    "mscr.send_mail", MailData, _send, time_limit=timedelta(seconds=90), is_urgent=True
+)

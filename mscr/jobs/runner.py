@@ -96,6 +96,7 @@ class JobRunner:
         self._timetable = Timetable(schedules, collaborators.encryption, database)
         self._may_lack_rows = False
         self._lease = max(job.time_limit for job in self._jobs.values()) + LEASE_MARGIN
+        self._urgent = {job.name for job in self._jobs.values() if job.is_urgent}
         self._slots = collaborators.settings.JOBS_MAX_RUNNING
         self._running: set[asyncio.Task[None]] = set()
         self._claiming: asyncio.Task[None] | None = None
@@ -140,7 +141,7 @@ class JobRunner:
         """
         if not self._has_slot():
             return
-        for row in await self._claim(1, public_id):
+        for row in await self._claim(1, self._jobs, public_id):
             if self._is_closed:
                 await self._put_back(row, due_at=utcnow())
             else:
@@ -197,15 +198,23 @@ class JobRunner:
             if self._may_lack_rows:
                 await self._timetable.add_missing()
                 self._may_lack_rows = False
-            while not self._is_closed and (free := self._slots - len(self._running)):
-                claimed = await self._claim(free)
+            while not self._is_closed and (room := self._room()):
+                limit, names = room
+                claimed = await self._claim(limit, names)
                 for row in claimed:
                     _ = self._begin(row)
-                if len(claimed) < free:
+                if len(claimed) < limit:
                     break
         except Exception as error:  # noqa: BLE001  # tried again at the next poll
             self._is_stale = False
             log.warning("jobs_not_claimed", **log_fields(error, DATABASE))
+
+    def _room(self) -> tuple[int, Collection[str]] | None:
+        """Return how many more jobs may run, and their names; None if no job may."""
+        running = len(self._running)
+        if running < self._slots:
+            return self._slots - running, self._jobs
+        return (1, self._urgent) if running == self._slots else None
 
     def _has_slot(self) -> bool:
         return not self._is_closed and len(self._running) < self._slots
@@ -220,17 +229,19 @@ class JobRunner:
         self._running.discard(task)
         self.wake()
 
-    async def _claim(self, limit: int, public_id: str | None = None) -> list[Row[Any]]:
+    async def _claim(
+        self, limit: int, names: Collection[str], public_id: str | None = None
+    ) -> list[Row[Any]]:
         now = utcnow()
         # SQLite has one lock for all writers: take it only if there is work.
         async with self._database.read_sessions() as session:
             if not await self._repository(session).has_due(
-                self._jobs, now, self._timetable.names, public_id=public_id
+                names, now, self._timetable.names, public_id=public_id
             ):
                 return []
         async with self._database.sessions() as session:
             found = await self._repository(session).claim(
-                self._jobs,
+                names,
                 now=now,
                 until=now + self._lease,
                 limit=limit,

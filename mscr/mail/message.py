@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 
+class MailNotConfiguredError(Exception):
+    """Production has no SMTP_URL. A mail waits until it has: its links must not be logged."""
+
+
 class MailRefusedError(Exception):
     """The mail server refuses this mail for good: another attempt cannot help."""
 

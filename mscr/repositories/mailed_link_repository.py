@@ -38,6 +38,16 @@ class MailedLinkRepository(BaseRepository[MailedLinkMixin]):
             expires_at=expires_at,
         )
 
+    async def has_later(
+        self, user: AccountMixin, purpose: LinkPurpose, expires_at: datetime
+    ) -> bool:
+        """Return whether the account has a link of this purpose that expires later."""
+        link = self.model
+        later = select(link.id).where(
+            link.user_id == user.id, link.purpose == purpose, link.expires_at > expires_at
+        )
+        return await self.session.scalar(later) is not None
+
     async def find_owner(self, digest: bytes, purpose: LinkPurpose, *, now: datetime) -> int | None:
         """Return the integer id of the account that has this link, or None. It is not used yet."""
         link = self.model

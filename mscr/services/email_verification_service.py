@@ -132,7 +132,8 @@ class EmailVerificationService(Generic[AccountType]):
         await self._audit.record(AuditAction.CHANGE_EMAIL, _parties(principal))
 
     async def _refuse(self, action: Action, reason: str, principal: Principal) -> None:
-        await self._audit.refuse(action, reason, _parties(principal))
+        # A logged-in client can repeat it endlessly.
+        await self._audit.refuse(action, reason, _parties(principal), once_for=principal.public_id)
 
     async def _count_and_lock(
         self, action: Action, email: str, principal: Principal, client: Client

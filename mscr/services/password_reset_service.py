@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from mscr.core.client import Client, Origin
 from mscr.core.exceptions import InvalidLinkError
 from mscr.core.security.mailed_token import digest_of, new_mailed_token
-from mscr.jobs.job import Job, Work
+from mscr.jobs.job import Job, JobRefusedError, Work
 from mscr.mail.message import Mail
 from mscr.models.account import AccountMixin
 from mscr.models.audit_event import AuditAction
@@ -114,8 +114,11 @@ class PasswordResetService(Generic[AccountType]):
         link = await self._links.repo.use(
             digest, LinkPurpose.RESET_PASSWORD, user_id=user.id, now=utcnow()
         )
-        # A link proves the mailbox that it was sent to, and no other.
-        return user if link is not None and link.email == user.email else None
+        if link is None or link.email != user.email:
+            # A link proves the mailbox that it was sent to, and no other.
+            return None
+        # An owner who did not ask for the link has changed the password, or logged out everywhere.
+        return user if link.auth_version == user.auth_version else None
 
     async def _refuse(self, parties: Parties) -> None:
         await self._audit.refuse(AuditAction.RESET_PASSWORD, InvalidLinkError.code, parties)
@@ -132,6 +135,9 @@ class ResetRequest(BaseModel):
 
 
 async def _issue(data: ResetRequest, work: Work) -> None:
+    if data.expires_at <= utcnow():
+        # An operator has retried it: the link would be of no use.
+        raise JobRefusedError
     user_repo = AccountRepository[AccountMixin](work.tables.user, work.session)
     audit = AuditTrail(
         AuditEventRepository(work.session, work.tables),
@@ -146,7 +152,11 @@ async def _issue(data: ResetRequest, work: Work) -> None:
         parties = Parties(account=known.public_id if known else None)
         await audit.record_refusal(action, reason, parties)
         return
-    await MailedLinkRepository(work.session, work.tables).replace(
+    links = MailedLinkRepository(work.session, work.tables)
+    if await links.has_later(user, LinkPurpose.RESET_PASSWORD, data.expires_at):
+        # A late attempt must not void the link of a newer request.
+        return
+    await links.replace(
         user,
         LinkPurpose.RESET_PASSWORD,
         digest=bytes.fromhex(data.digest),
@@ -160,4 +170,4 @@ async def _issue(data: ResetRequest, work: Work) -> None:
     await work.outbox.add_mail(mail, patience=(data.expires_at - utcnow()) / 2)
 
 
-ISSUE_RESET_LINK: Final = Job("mscr.issue_reset_link", ResetRequest, _issue)
+ISSUE_RESET_LINK: Final = Job("mscr.issue_reset_link", ResetRequest, _issue, is_urgent=True)

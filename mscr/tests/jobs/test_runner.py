@@ -78,6 +78,33 @@ async def test_a_process_runs_a_bounded_number_of_jobs(bench: Bench) -> None:
     assert len(bench.done) == 5
 
 
+@pytest.mark.settings(JOBS_MAX_RUNNING=2)
+async def test_slow_jobs_do_not_delay_an_urgent_one(bench: Bench) -> None:
+    """RL20: one caller's webhooks to slow receivers must not hold the mails of others."""
+    arrived = asyncio.Event()
+
+    async def arrive(_: Greeting, __: Work) -> None:
+        arrived.set()
+
+    urgent = Job("tests.urgent", Greeting, arrive, is_urgent=True)
+    bench.may_end.clear()
+    for number in range(3):
+        await bench.add(str(number))
+    async with bench.database.sessions.begin() as session:
+        await bench.outbox(session).add(urgent, Greeting(to="Ada"))
+    runner = JobRunner([bench.job, urgent], bench.app.state.collaborators, bench.database)
+
+    runner.wake()
+    await asyncio.wait_for(arrived.wait(), LONG.total_seconds())
+
+    slow = [row.attempts for row in await bench.rows() if row.name == NAME]
+    assert slow == [1, 1, 0]
+    bench.may_end.set()
+    await runner.join()
+    await runner.close(within=LONG)
+    assert len(bench.done) == 3
+
+
 async def test_a_job_runs_when_it_is_due_and_not_before(bench: Bench) -> None:
     await bench.add("Ada", delay=timedelta(hours=1))
 

@@ -11,14 +11,18 @@ from typing import Any
 import pytest
 import time_machine
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from examples.catalogue.core.config import Settings
 from examples.catalogue.db.session import Database
-from examples.catalogue.models import AuditEvent, User
+from examples.catalogue.models import AuditEvent, Job, User
 from mscr.core.settings_fields import Environment
+from mscr.jobs.mails import SEND_MAIL
+from mscr.jobs.runner import JobRunner
 from mscr.models.account import UNUSABLE_PASSWORD_HASH
 from mscr.models.mailed_link import LinkPurpose
+from mscr.repositories.job_repository import JobRepository
+from mscr.services.password_reset_service import ISSUE_RESET_LINK
 from mscr.testing.api import PASSWORD, Account
 from mscr.testing.databases import on_sqlite
 from mscr.testing.mail_registration import CONFIRM, PUBLIC_URL
@@ -154,6 +158,65 @@ async def test_after_failed_logins_a_reset_lets_its_owner_in(api: Api, account: 
     assert (await api.reset(await api.reset_token(account.email))).status_code == 204
 
     assert (await api.try_login(account.email, NEW_PASSWORD)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/users/me/change-password", "/api/v1/auth/logout-all"])
+async def test_a_link_is_void_after_its_owner_has_ended_all_sessions(
+    api: Api, account: Account, token: str, path: str
+) -> None:
+    """EM2: somebody else may have asked for the link, and the owner has reacted to the mail."""
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    ended = await api.client.post(
+        path, headers=account.headers, json=body if path.endswith("password") else None
+    )
+    assert ended.is_success
+
+    refused(await api.reset(token, "yet another password"))
+
+
+@pytest.mark.parametrize("passed", [timedelta(0), timedelta(hours=5)])
+async def test_a_late_attempt_at_a_request_leaves_the_link_of_a_newer_one(
+    api: Api, app: FastAPI, account: Account, database: Database, passed: timedelta
+) -> None:
+    """EM1: an operator retries jobs of the past."""
+    await app.state.jobs.close(within=PATIENCE)
+    await api.forgot(account.email)
+    async with database.sessions.begin() as session:
+        await session.execute(update(Job).values(dead_at=datetime.now(UTC)))
+    app.state.jobs = runner = JobRunner([ISSUE_RESET_LINK], app.state.collaborators, database)
+
+    with time_machine.travel(datetime.now(UTC) + passed, tick=True):
+        token = await api.reset_token(account.email)
+        now = datetime.now(UTC)
+        async with database.sessions.begin() as session:
+            repo = JobRepository(session, database.tables)
+            await repo.revive(now=now, until=now + timedelta(days=1), public_id=None)
+        await runner.join()
+
+        assert (await api.reset(token)).status_code == 204
+    await runner.close(within=PATIENCE)
+
+
+async def test_production_without_a_mail_server_logs_no_link(
+    api: Api, app: FastAPI, account: Account, settings: Settings, log_output: io.StringIO
+) -> None:
+    """ER3: a worker may lack the SMTP_URL of the process that has added the mail."""
+    await app.state.jobs.close(within=PATIENCE)
+    await api.forgot(account.email)
+    unconfigured = settings.model_copy(
+        update={"ENVIRONMENT": Environment.PRODUCTION, "SMTP_URL": None}
+    )
+    parts = type(app.state.collaborators).from_settings(unconfigured)
+    worker = JobRunner([ISSUE_RESET_LINK], parts, app.state.database)
+
+    await worker.join()
+    await worker.close(within=PATIENCE)
+
+    assert "MailNotConfiguredError" in log_output.getvalue()
+    assert "token=" not in log_output.getvalue()
+    async with app.state.database.read_sessions() as session:
+        [waiting] = await session.scalars(select(Job))
+    assert (waiting.name, waiting.dead_at) == (SEND_MAIL.name, None)
 
 
 # --- the response reveals nothing

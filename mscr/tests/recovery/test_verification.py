@@ -231,3 +231,16 @@ async def test_an_account_that_is_deleted_during_the_request_is_401(
             await until(is_looked_up)
 
     assert_unauthorized(await waiting)
+
+
+@pytest.mark.settings(RATE_LIMIT_ENABLED=True)
+async def test_repeated_refusals_are_audited_once(
+    api: Api, account: Account, database: Database
+) -> None:
+    """RL20: a logged-in client must not fill the audit log."""
+    for number in range(3):
+        refused(await api.verify(f"junk {number}", account))
+
+    assert await events(database, "verify_email") == [
+        ("verify_email", "invalid_link", account.public_id)
+    ]
