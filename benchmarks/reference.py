@@ -40,7 +40,7 @@ PRINCIPAL: Final = f"""
 ME: Final = PRINCIPAL.replace(
     "u.id, u.public_id",
     "u.public_id, u.created_at, u.updated_at, u.email, u.full_name, u.affiliation, u.role, "
-    "u.is_active",
+    "u.is_active, u.email_verified_at",
 )
 VISIBLE: Final = "NOT i.is_deleted AND (i.status = 'active' OR i.owner_id = $1)"
 COLUMNS: Final = """
@@ -106,6 +106,7 @@ class UserOut(BaseModel):
     affiliation: str | None
     role: str
     is_active: bool
+    email_verified_at: datetime | None
 
 
 class ItemIn(BaseModel):

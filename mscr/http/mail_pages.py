@@ -41,9 +41,8 @@ def install_mail_pages(app: FastAPI, prefix: str, mails: MailTemplates) -> None:
     if not mails.folder.is_dir():
         return
 
-    # Not a coroutine: FastAPI calls it in a thread, as it reads files.
     @app.get(f"{prefix}{PATH}", include_in_schema=False)
-    def show_mails() -> HTMLResponse:
+    async def show_mails() -> HTMLResponse:
         shown = "".join(_shown(mails, name) for name in mails.names())
         headers = {"content-security-policy": _POLICY}
         return HTMLResponse(_PAGE.format(shown), headers=headers)

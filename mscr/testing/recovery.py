@@ -59,12 +59,12 @@ class RecoveryApi(Api):
 
     async def _token(self, asked: Response, recipient: str, page: str) -> str:
         assert asked.status_code == 202, asked.text
-        while True:
+        tokens: dict[str, str] = {}
+        while page not in tokens:
             # Mails about earlier steps may be among them.
-            for found, token in _LINK.findall((await self.server.next_to(recipient)).text):
-                if found == page:
-                    await until_delivered(self._database)
-                    return str(token)
+            tokens |= _LINK.findall((await self.server.next_to(recipient)).text)
+        await until_delivered(self._database)
+        return tokens[page]
 
     async def _post(
         self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None

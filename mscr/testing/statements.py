@@ -34,15 +34,17 @@ class StatementCounter:
         """
         statements: list[str] = []
 
-        def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        def keep(statement: str) -> None:
             if not statement.startswith("BEGIN") and not is_of_a_job():
                 statements.append(statement)
+
+        def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+            keep(statement)
 
         @contextmanager
         def note_prepared(_: Any, statement: str) -> Iterator[None]:
             # Prepared statements bypass the engine's events.
-            if not is_of_a_job():
-                statements.append(statement)
+            keep(statement)
             yield
 
         for engine in self._engines:

@@ -239,7 +239,7 @@ COMPLETED: Final = [
     ("REDIS_URL", "redis://cache", "redis://cache:6379"),
     ("PUBLIC_URL", "https://app.example.com/start/", "https://app.example.com/start"),
     ("PUBLIC_URL", "HTTPS://app.example.com:8443", "https://app.example.com:8443"),
-    ("PUBLIC_URL", "http://[::1]:8000/start/", "http://[::1]:8000/start"),
+    ("PUBLIC_URL", "https://[::1]:8000/start/", "https://[::1]:8000/start"),
     ("SMTP_URL", "smtps://app:p%40ss@[::1]:465/", "smtps://app:p%40ss@[::1]:465"),
     ("SMTP_URL", "SMTP://app:p@ss#1@mail.example.com", "smtp://app:p%40ss%231@mail.example.com"),
     ("SMTP_URL", "smtp://mail.example.com", "smtp://mail.example.com"),

@@ -52,12 +52,12 @@ EDITS = {
     ],
     "app/schemas/user_schemas.py": [
         (
-            "    is_active: bool\n\n",
-            "    is_active: bool\n    plan: Plan\n    born: date | None\n\n",
+            "    is_active: bool\n    email",
+            "    is_active: bool\n    plan: Plan\n    born: date | None\n    email",
         ),
         ("    full_name: FullName", "    born: date | None = None\n    full_name: FullName"),
         ("import UserRole\n", "import Plan, UserRole\n"),
-        ("from typing", "from datetime import date\nfrom typing"),
+        ("from datetime import datetime", "from datetime import date, datetime"),
     ],
     "app/routers/users.py": [
         ('@router.get("/me")', ROUTE),

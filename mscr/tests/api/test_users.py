@@ -48,6 +48,7 @@ async def test_me_is_the_whole_account_without_its_secrets(api: Api) -> None:
         "affiliation": None,
         "role": "user",
         "is_active": True,
+        "email_verified_at": None,
     }
     assert all(time.endswith("Z") for time in times.values())
 

@@ -22,6 +22,7 @@ from mscr.repositories.audit_event_repository import AuditEventRepository
 from mscr.repositories.job_repository import JobRepository
 from mscr.repositories.owned_row_repository import OwnedRowRepository
 from mscr.repositories.refresh_token_repository import RefreshTokenRepository
+from mscr.schemas.auth_schemas import ChangePasswordRequest
 from mscr.schemas.base import Email, Password, RequestSchema
 from mscr.services.account_deletion_service import AccountDeletionService
 from mscr.services.account_service import AccountService
@@ -104,11 +105,14 @@ class Services:
             settings=self.parts["settings"],
         )
 
-    async def register(self, data: Registration) -> None:
-        login = LoginService(
+    @property
+    def login(self) -> LoginService[Person]:
+        return LoginService(
             self.users, self.credentials, self.sessions, self.audit, context=no_context
         )
-        await login.register(data, CLIENT, context=())
+
+    async def register(self, data: Registration) -> None:
+        await self.login.register(data, CLIENT, context=())
 
     @property
     def by_mail(self) -> MailRegistrationService[Person]:
@@ -226,6 +230,17 @@ async def test_a_taken_value_has_one_response_for_every_address(
     for email in ("ada@example.com", "new@example.com"):
         with pytest.raises(HandleTakenError):
             await services.by_mail.request(registration(email, "ada"), CLIENT, context=())
+
+    assert await services.posted() == []
+
+
+async def test_an_application_without_notices_mails_none(services: Services) -> None:
+    await services.create(registration("ada@example.com", "ada"))
+    user = await services.users.find_by_email("ada@example.com")
+    assert user is not None
+    data = ChangePasswordRequest(current_password=PASSWORD, new_password="eight dry umbrellas")
+
+    await services.login.change_password(user.id, data, CLIENT)
 
     assert await services.posted() == []
 

@@ -209,7 +209,8 @@ def test_every_action_of_the_api_is_tested() -> None:
         AuditAction.REQUEST_EMAIL_CHANGE,
         AuditAction.CHANGE_EMAIL,
     }
-    assert set(AuditAction) == {*DONE, *by_operators, *only_refused, *by_mail, *recovery}
+    jobs = {AuditAction.RETRY_JOB, AuditAction.DROP_JOB}  # in mscr/tests/jobs
+    assert set(AuditAction) == {*DONE, *by_operators, *only_refused, *by_mail, *recovery, *jobs}
 
 
 async def test_a_login_is_recorded_with_its_new_session(

@@ -12,11 +12,12 @@ from redis.asyncio import Redis
 
 from mscr.core import settings_fields
 from mscr.jobs import engine as engine_module
-from mscr.jobs.engine import STREAM
+from mscr.jobs.engine import STREAM, Engine
 from mscr.jobs.runner import JobRunner
 from mscr.models.base import utcnow
 from mscr.project import Project
 from mscr.repositories.job_repository import JobRepository
+from mscr.testing.callers import server_that_never_answers
 from mscr.testing.databases import on_sqlite
 from mscr.testing.valkey import ValkeyServer
 from mscr.testing.waiting import until
@@ -212,3 +213,16 @@ def test_an_engine_that_is_not_installed_is_refused_at_the_start(
 
     with pytest.raises(ValidationError, match="pip install taskiq-redis"):
         tested_project.settings.from_env_file(None, JOBS_ENGINE_URL="redis://127.0.0.1:6379/0")
+
+
+async def test_a_store_that_never_answers_does_not_delay_the_end() -> None:
+    async with server_that_never_answers() as port:
+        engine = Engine(f"redis://127.0.0.1:{port}", run_nothing, slots=1, lease=LONG)
+        engine.send(["01890a5d-ac96-774b-bcce-b302099a8057"])
+        await engine.close(within=timedelta(0))
+
+    assert engine._sending == set()
+
+
+async def run_nothing(_: str) -> None:
+    raise AssertionError

@@ -78,6 +78,17 @@ async def test_a_process_runs_a_bounded_number_of_jobs(bench: Bench) -> None:
     assert len(bench.done) == 5
 
 
+@pytest.mark.settings(JOBS_IN_PROCESS=False)
+async def test_a_process_that_runs_no_jobs_leaves_them_to_workers(bench: Bench) -> None:
+    public_id = await bench.add("Ada")
+
+    async with bench.running() as runner:
+        runner.hand_over([public_id])
+        assert runner._claiming is None
+
+    assert [row.attempts for row in await bench.rows()] == [0]
+
+
 @pytest.mark.settings(JOBS_MAX_RUNNING=2)
 async def test_slow_jobs_do_not_delay_an_urgent_one(bench: Bench) -> None:
     """RL20: one caller's webhooks to slow receivers must not hold the mails of others."""

@@ -484,6 +484,15 @@ async def test_a_body_that_ignores_unknown_fields_is_a_fault(
         )
 
 
+# The kit's own routes that no example can succeed on: the token of a mail, a job that is dead.
+REFUSED = {
+    "DELETE /api/v1/jobs/{public_id}",
+    "POST /api/v1/auth/reset-password",
+    "POST /api/v1/auth/verify-email",
+    "POST /api/v1/jobs/{public_id}/retry",
+}
+
+
 @on_sqlite
 async def test_statements_are_counted_although_the_examples_are_taken(
     api: Api, app: FastAPI, queries: StatementCounter
@@ -503,7 +512,7 @@ async def test_statements_are_counted_although_the_examples_are_taken(
     assert run.many[f"POST {BOOKS}"] == run.many[f"GET {BOOKS}"] == 1
     assert [fault.partition(":")[0] for fault in run.growing()] == ["GET /each-row"]
     branch = "GET /api/v1/library/branches/{branch}"
-    assert run.refused == {branch: "404 not_found"}
+    assert {*run.refused} == {*REFUSED, branch}
     assert branch not in run.many
     assert run.recorded[branch] == "404 not_found"
 
@@ -554,7 +563,7 @@ async def test_a_second_row_has_another_text_that_fits_the_pattern(
     run = await statements_of_routes(api, app, queries)
 
     assert [fault.partition(":")[0] for fault in run.growing()] == ["GET /vouchers"]
-    assert run.refused == {}
+    assert {*run.refused} == REFUSED
 
 
 @on_sqlite
