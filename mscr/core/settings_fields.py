@@ -415,7 +415,7 @@ class SettingsFields(BaseSettings):
     SMTP_URL: Annotated[SecretStr, AfterValidator(check_smtp_url)] | None = Field(
         default=None,
         description="smtp://user:pass@host:587 (STARTTLS) or smtps://host:465. Percent-encode "
-        "special characters of the password. Default: mails are written to the log.",
+        "special characters of the password. Default: development writes mails to the log.",
     )
     MAIL_FOLDER: Path | None = Field(
         default=None,
