@@ -142,8 +142,7 @@ def counted_statements(database: Database) -> Iterator[list[str]]:
     statements: list[str] = []
 
     def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not is_of_a_job():
-            statements.append(statement)
+        statements.extend(() if is_of_a_job() else (statement,))
 
     for engine in engines:
         event.listen(engine, "before_cursor_execute", count)

@@ -215,6 +215,15 @@ def test_an_engine_that_is_not_installed_is_refused_at_the_start(
         tested_project.settings.from_env_file(None, JOBS_ENGINE_URL="redis://127.0.0.1:6379/0")
 
 
+@pytest.mark.usefixtures("engine")
+async def test_a_request_without_jobs_sends_nothing(bench: Bench) -> None:
+    async with bench.running() as runner:
+        runner.hand_over([])
+
+        assert runner._engine is not None
+        assert runner._engine._sending == set()
+
+
 async def test_a_store_that_never_answers_does_not_delay_the_end() -> None:
     async with server_that_never_answers() as port:
         engine = Engine(f"redis://127.0.0.1:{port}", run_nothing, slots=1, lease=LONG)

@@ -91,7 +91,7 @@ async def test_a_process_that_runs_no_jobs_leaves_them_to_workers(bench: Bench) 
 
 @pytest.mark.settings(JOBS_MAX_RUNNING=2)
 async def test_slow_jobs_do_not_delay_an_urgent_one(bench: Bench) -> None:
-    """RL20: one caller's webhooks to slow receivers must not hold the mails of others."""
+    """One caller's webhooks to slow receivers must not hold the mails of others."""
     arrived = asyncio.Event()
 
     async def arrive(_: Greeting, __: Work) -> None:

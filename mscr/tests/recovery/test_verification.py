@@ -237,7 +237,7 @@ async def test_an_account_that_is_deleted_during_the_request_is_401(
 async def test_repeated_refusals_are_audited_once(
     api: Api, account: Account, database: Database
 ) -> None:
-    """RL20: a logged-in client must not fill the audit log."""
+    """A logged-in client must not fill the audit log."""
     for number in range(3):
         refused(await api.verify(f"junk {number}", account))
 
