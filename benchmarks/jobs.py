@@ -96,7 +96,13 @@ class Place:
             while await _output(process).readline() != READY:
                 pass
         found = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
-        times = [json.loads(output.splitlines()[-1]) for output, _ in found]
+        # Among lines of the log.
+        times = [
+            json.loads(line)
+            for output, _ in found
+            for line in output.splitlines()
+            if line.startswith(b'{"began"')
+        ]
         took = max(each["ended"] for each in times) - min(each["began"] for each in times)
         self.speeds[name].append(count / took)
         await self.restore()

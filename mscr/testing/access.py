@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mscr.core.exceptions import InvalidLinkError
 from mscr.testing.crawl import Answer
+from mscr.testing.problems import code_of
 from mscr.testing.routes import ApiRoute
 
 # Refusals of a caller, or of the example itself.
@@ -47,7 +48,7 @@ def _let_in(answer: Answer) -> bool:
     if status == 404:
         return answer.target == "other"
     # No example has the token of a mail: its refusal shows that the service has looked for it.
-    is_looked_for = f'"{InvalidLinkError.code}"' in answer.response.text
+    is_looked_for = code_of(answer.response) == InvalidLinkError.code
     return is_looked_for or (status < 500 and status not in _REFUSED)
 
 

@@ -1,6 +1,5 @@
 """The objects that paths and bodies name, created with the routes of the application."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
@@ -10,6 +9,7 @@ from httpx2 import Response
 from mscr.testing.api import Account, Api
 from mscr.testing.examples import MOST_VARIED, Body, Examples
 from mscr.testing.json_schema import EXAMPLES
+from mscr.testing.problems import code_of
 from mscr.testing.routes import PARAMETER, ApiRoute, Caller, random_id, routes_of
 
 # The object in a path: none, one that is its owner's alone, or one that others may see.
@@ -22,7 +22,6 @@ REMEDY: Final = (
     "give its fields examples that are accepted, or return a body in `example_body` of your `Api` "
     "(docs/testing.md)"
 )
-_CODE: Final = re.compile(r'"code": ?"(\w+)"')
 
 
 class Place(NamedTuple):
@@ -197,7 +196,8 @@ async def sent(send: Callable[[int], Awaitable[Response]], *, varied: int = 0) -
 
 def refusal(response: Response) -> str:
     """Return the status of a response, and the code of its error."""
-    return " ".join([str(response.status_code), *_CODE.findall(response.text)[:1]])
+    code = code_of(response)
+    return f"{response.status_code} {code}" if code else str(response.status_code)
 
 
 def shown_rows(response: Response) -> int | None:

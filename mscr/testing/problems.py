@@ -4,6 +4,7 @@ In an application with a dialect, they compare the response with the dialect, an
 problem that it was made from.
 """
 
+import re
 from typing import Any, Final
 
 from httpx2 import Response
@@ -17,6 +18,7 @@ MEMBERS = {"type", "title", "status", "detail", "instance", "success", "code", "
 # Extensions that the client of an application with a dialect adds to a response.
 DIALECT: Final = "dialect"
 PROBLEM: Final = "problem"
+_CODE: Final = re.compile(r'"code": ?"(\w+)"')
 
 
 def problem(response: Response, status: int, code: str) -> dict[str, Any]:
@@ -42,6 +44,14 @@ def shown_problem(response: Response) -> dict[str, Any]:
     found: dict[str, Any] = response.extensions[PROBLEM]
     assert body == shape.body(found)
     return found
+
+
+def code_of(response: Response) -> str | None:
+    """Return the code of an error, in whatever dialect it is shown, or None if it has none."""
+    if PROBLEM in response.extensions:
+        return str(response.extensions[PROBLEM]["code"])
+    found = _CODE.search(response.text)
+    return None if found is None else found[1]
 
 
 def dialect_of(response: Response) -> Dialect:
