@@ -14,6 +14,7 @@ from examples.catalogue.routers import auth, users
 from examples.catalogue.tests.api import Api
 from mscr.project import Project
 from mscr.testing.json_schema import Schema
+from mscr.testing.objects import refusal
 from mscr.testing.openapi import operations
 from mscr.testing.problems import TOKEN_PATH, assert_unauthorized, problem, shown_problem
 from mscr.testing.route_checks.client_documents import references
@@ -48,6 +49,7 @@ async def test_errors_of_every_status_have_the_shape_of_their_path(api: Api, app
             is_users = response.request.url.path.startswith(USERS)
             expected = dialects.code(found) if is_users else sentences(found)
             assert (found["status"], response.json()) == (status, expected)
+            assert refusal(response) == f"{status} {found['code']}"
             assert int(response.headers["content-length"]) == len(response.content)
             assert response.headers["x-request-id"] == found["request_id"]
 
