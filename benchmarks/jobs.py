@@ -9,6 +9,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, Self
 
 from redis.asyncio import Redis
@@ -19,7 +20,7 @@ from benchmarks.lists import another_database, caller_of
 from benchmarks.load import CONNECTIONS, Load, Speed
 from benchmarks.options import Options
 from benchmarks.report import Report, table
-from benchmarks.requests import NEW_NOTE, WARM_UP, load_is_made_by, measure
+from benchmarks.requests import NEW_NOTE, WARM_UP, load_is_made_by, measure, settle
 from benchmarks.stage import POLL_INTERVAL, ROOT, Stage, migrate, served
 from mscr.testing.valkey import ValkeyServer
 
@@ -29,6 +30,7 @@ WITH: Final = "/api/v1/noted/with-job"
 ALONE: Final = "1 process"
 IN_TWO: Final = "2 processes"
 BY_ENGINE: Final = "2 processes, by the engine"
+SETTLING_TIME: Final = timedelta(minutes=5)
 READY: Final = b"ready\n"
 BACKLOG: Final = ", with the backlog"
 
@@ -72,10 +74,14 @@ class Place:
                 await connection.execute(text(statement))
 
     async def settle(self) -> None:
-        """Wait until no job runs or is due."""
+        """Wait until no job runs or is due.
+
+        Raises `TimeoutError` after five minutes: a job is lost.
+        """
         async with connected(self.url, isolation_level="AUTOCOMMIT") as connection:
-            while await connection.scalar(_COUNT_CURRENT):  # noqa: ASYNC110  # of other processes
-                await asyncio.sleep(POLL_INTERVAL.total_seconds())
+            async with asyncio.timeout(SETTLING_TIME.total_seconds()):
+                while await connection.scalar(_COUNT_CURRENT):  # noqa: ASYNC110  # other processes
+                    await asyncio.sleep(POLL_INTERVAL.total_seconds())
 
     async def run_jobs(self, name: str, count: int, store: str) -> None:
         """Add jobs, and run them in one process or in two. `store` is that of the engine."""
@@ -130,6 +136,8 @@ class Cost:
     async def _measure(self, path: str, seconds: float, wrk: str) -> Speed:
         load = Load(path, self.token, NEW_NOTE)
         speed = await measure(load, self.server.port, seconds=seconds, by=wrk)
+        # A request that ends after `restore` would leave a job that no server looks for.
+        await settle(Load(WITHOUT, self.token, NEW_NOTE), self.server.port)
         if self.runs_jobs:
             await self.place.settle()
         await self.place.restore()

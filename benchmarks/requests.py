@@ -89,11 +89,7 @@ class Requests:
             }
 
     async def settle(self, port: int) -> None:
-        """Wait until the server has finished requests whose clients have disconnected."""
-        async with Connection(port) as connection:
-            # The first request queues behind them, and the second one waits until they are done.
-            for _ in range(2):
-                await connection.send(next(iter(self.loads.values())).request)
+        await settle(next(iter(self.loads.values())), port)
 
     async def ask(self, name: str, port: int, *, seconds: float, by: str) -> Speed:
         """Measure a request. `by` is the name of wrk.
@@ -103,6 +99,14 @@ class Requests:
         if name == REFRESH:
             return await refreshes_per_second(self.tokens, port, seconds=seconds)
         return await measure(self.loads[name], port, seconds=seconds, by=by)
+
+
+async def settle(load: Load, port: int) -> None:
+    """Wait until the server has finished requests whose clients have disconnected."""
+    async with Connection(port) as connection:
+        # The first request queues behind them, and the second one waits until they are done.
+        for _ in range(2):
+            await connection.send(load.request)
 
 
 async def measure(load: Load, port: int, *, seconds: float, by: str) -> Speed:
