@@ -89,6 +89,13 @@ async def test_a_link_creates_one_account_only(api: MailApi) -> None:
         problem(await api.confirm(token), 409, "email_taken")
 
 
+async def test_a_link_that_a_stranger_requested_is_no_login_for_the_stranger(api: MailApi) -> None:
+    token = await api.mailed_token(EMAIL, password="a stranger's password")
+
+    problem(await api.confirm(token), 403, "wrong_password")
+    assert_unauthorized(await api.try_login(EMAIL, "a stranger's password"), "invalid_credentials")
+
+
 async def test_a_link_that_was_changed_is_refused(api: MailApi) -> None:
     token = link_token(await api.mail_for(EMAIL))
     changed = f"{token[:-4]}AAAA"

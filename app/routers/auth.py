@@ -145,16 +145,18 @@ async def request_registration(
     "/confirm-registration",
     status_code=201,
     # A 409 reveals nothing: only the owner of the address has the token.
-    responses=problem_responses(BadRequestError, InvalidRegistrationTokenError, EmailTakenError),
+    responses=problem_responses(
+        BadRequestError, InvalidRegistrationTokenError, WrongPasswordError, EmailTakenError
+    ),
 )
 async def confirm_registration(
     data: ConfirmRegistrationRequest, service: MailRegistration, client: CurrentClient
 ) -> SuccessResponse[UserResponse]:
-    """Create the account by its mailed link.
+    """Create the account by its mailed link and the password of the registration.
 
-    It does not log in: opening the link proves control of the mailbox, not the password.
+    It does not log in.
     """
-    user = await service.confirm(data.token, client)
+    user = await service.confirm(data.token, data.password, client)
     return success_response(UserResponse.model_validate(user))
 
 

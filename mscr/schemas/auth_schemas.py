@@ -13,11 +13,15 @@ OpaqueToken = Annotated[
 
 
 class ConfirmRegistrationRequest(RequestSchema):
-    """`token` is what follows `token=` in the mailed link."""
+    """The token and password of a registration.
+
+    `token` is what follows `token=` in the mailed link.
+    """
 
     token: Annotated[
         str, Field(min_length=1, max_length=8192, examples=["gAAAAABqkxYzT3JpZ2luYWxUZXh0"])
     ]
+    password: Password
 
 
 LinkToken = Annotated[

@@ -96,6 +96,11 @@ class CredentialService(Generic[AccountType]):
         await self._attempts.forgive(account, client.address)
         return user
 
+    async def require_match(self, password: str, password_hash: str) -> None:
+        """Verify the password of a registration. Raises `WrongPasswordError`."""
+        if not await self._passwords.verify(password, password_hash):
+            raise WrongPasswordError("The password is not that of the registration.")
+
     def check_new(self, password: str, *, field: str, context: Iterable[str] = ()) -> None:
         """Check a new password against the policy. Raises `ValidationFailedError` for `field`.
 

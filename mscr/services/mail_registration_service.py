@@ -6,7 +6,12 @@ from typing import Any, Generic, Protocol
 from uuid_utils.compat import uuid7
 
 from mscr.core.client import Client
-from mscr.core.exceptions import ConflictError, EmailTakenError, InvalidRegistrationTokenError
+from mscr.core.exceptions import (
+    ConflictError,
+    EmailTakenError,
+    InvalidRegistrationTokenError,
+    WrongPasswordError,
+)
 from mscr.core.security.registration_token import PendingRegistration, RegistrationTokenCodec
 from mscr.jobs.outbox import Outbox
 from mscr.mail.message import Mail
@@ -83,19 +88,25 @@ class MailRegistrationService(Generic[AccountType]):
         await self._outbox.add_mail(mail, patience=self._tokens.lifetime / 2)
         await self.user_repo.commit()
 
-    async def confirm(self, token: str, client: Client) -> AccountType:
+    async def confirm(self, token: str, password: str, client: Client) -> AccountType:
         """Create the account of a mailed token, once, without logging in.
 
-        Raises `InvalidRegistrationTokenError`, errors of the repository's `unique_errors`, and
-        `EmailTakenError`, which reveals the account only to somebody who can read mail to its
-        address.
+        `password` must be that of the registration: the link proves the mailbox, and the password
+        that its owner has registered. Otherwise somebody who registers the address of a victim
+        could log in after she has opened the link (account pre-hijacking).
+
+        Raises `InvalidRegistrationTokenError`, `WrongPasswordError`, errors of the repository's
+        `unique_errors`, and `EmailTakenError`, which reveals the account only to somebody who can
+        read mail to its address.
         """
         await self._credentials.count_attempt_of_nobody(AuditAction.REGISTER, client)
         try:
             registration = self._tokens.read(token, self._pending)
+            await self.user_repo.release()
+            await self._credentials.require_match(password, registration.password_hash)
             await self._credentials.forgive(registration.email, client)
             user = await self._create(registration)
-        except (ConflictError, InvalidRegistrationTokenError) as error:
+        except (ConflictError, InvalidRegistrationTokenError, WrongPasswordError) as error:
             await self._audit.refuse(AuditAction.REGISTER, error.code, NOBODY)
             raise
         await self._audit.record(AuditAction.REGISTER, Parties.owner(user.public_id))

@@ -28,7 +28,7 @@ class MailApi(Api):
 
     async def _register(self, email: str, password: str) -> Account:
         token = await self.mailed_token(email, password=password)
-        confirmed = await self.confirm(token)
+        confirmed = await self.confirm(token, password)
         assert confirmed.status_code == 201, confirmed.text
         public_id = confirmed.json()["data"]["public_id"]
         return await self.login(Account(email, public_id, {}, password))
@@ -62,8 +62,8 @@ class MailApi(Api):
         await until_delivered(self._database)
         return token
 
-    async def confirm(self, token: str) -> Response:
-        return await self.client.post(CONFIRM, json={"token": token})
+    async def confirm(self, token: str, password: str = PASSWORD) -> Response:
+        return await self.client.post(CONFIRM, json={"token": token, "password": password})
 
 
 async def until_delivered(database: Database) -> None:

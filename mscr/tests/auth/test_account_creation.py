@@ -129,7 +129,7 @@ class Services:
     async def register_by_mail(self, data: Registration) -> None:
         await self.by_mail.request(data, CLIENT, context=())
         [token] = TOKEN.findall((await self.posted())[-1].text)
-        await self.by_mail.confirm(token, CLIENT)
+        await self.by_mail.confirm(token, PASSWORD, CLIENT)
 
     async def create(self, data: Registration) -> None:
         accounts = AccountService(
@@ -217,7 +217,7 @@ async def test_a_value_that_is_taken_before_the_link_is_opened_is_refused_then(
     await services.create(registration("ada@example.com", "ada"))
 
     with pytest.raises(HandleTakenError):
-        await services.by_mail.confirm(token, CLIENT)
+        await services.by_mail.confirm(token, PASSWORD, CLIENT)
 
     assert await stored(people) == (["ada"], 1, ["handle_taken"])
 

@@ -42,7 +42,7 @@ async def test_registration_logs_in(api: Api) -> None:
 
 async def test_confirmation_by_mail_is_404_by_default(api: Api) -> None:
     """LG3: registration by mail exists only if a setting enables it."""
-    body = {"token": "x"}
+    body = {"token": "x", "password": PASSWORD}
     problem(await api.client.post("/api/v1/auth/confirm-registration", json=body), 404, "not_found")
 
 

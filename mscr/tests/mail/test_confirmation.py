@@ -88,7 +88,46 @@ async def test_a_link_from_before_a_key_rotation_is_valid(
     values = settings.model_dump(exclude_unset=True) | new_key
     values["SECRET_KEY_PREVIOUS"] = [settings.SECRET_KEY]
     async with running(create_app(Settings.from_env_file(None, **values))) as client:
-        assert (await client.post(CONFIRM, json={"token": token})).status_code == 201
+        body = {"token": token, "password": PASSWORD}
+        assert (await client.post(CONFIRM, json=body)).status_code == 201
+
+
+# --- links that somebody else has requested
+
+
+async def test_a_strangers_password_opens_no_account_of_the_mailbox(
+    api: MailApi, token: str, database: Database
+) -> None:
+    """EM4 (account pre-hijacking): whichever link is opened, only its own password counts."""
+    strangers = await api.mailed_token(EMAIL, password="a stranger's password")
+
+    problem(await api.confirm(strangers), 403, "wrong_password")
+    problem(await api.confirm(token, "a stranger's password"), 403, "wrong_password")
+    problem(await api.try_login(EMAIL, "a stranger's password"), 401, "invalid_credentials")
+    assert (await all_rows(database))["users"] == []
+
+    assert (await api.confirm(token)).status_code == 201
+    problem(await api.confirm(strangers, "a stranger's password"), 409, "email_taken")
+    problem(await api.try_login(EMAIL, "a stranger's password"), 401, "invalid_credentials")
+    assert (await api.try_login(EMAIL, PASSWORD)).status_code == 200
+
+
+async def test_a_wrong_password_does_not_use_the_link(api: MailApi, database: Database) -> None:
+    """AU1: and it is in the audit log."""
+    token = await api.mailed_token(EMAIL)
+
+    problem(await api.confirm(token, "another password"), 403, "wrong_password")
+
+    assert (await outcomes(database))[-1] == ("register", "confirm_registration", "wrong_password")
+    assert (await api.confirm(token)).status_code == 201
+
+
+@pytest.mark.settings(RATE_LIMIT_ENABLED=True, AUTH_RATE_LIMIT_ADDRESS="3/minute")
+async def test_guesses_of_the_password_are_limited_by_address(api: MailApi, token: str) -> None:
+    """LG4: asking for the mail counted as the first attempt."""
+    for _ in range(2):
+        problem(await api.confirm(token, "another password"), 403, "wrong_password")
+    problem(await api.confirm(token), 429, "too_many_requests")
 
 
 # --- invalid links
@@ -165,7 +204,8 @@ async def test_confirmations_are_limited_by_address(
     assert (await outcomes(database))[-1][2] == "too_many_requests"
 
     async with client_from(new_address(), app) as elsewhere:
-        assert (await elsewhere.post(CONFIRM, json={"token": token})).status_code == 201
+        body = {"token": token, "password": PASSWORD}
+        assert (await elsewhere.post(CONFIRM, json=body)).status_code == 201
 
 
 @pytest.mark.settings(RATE_LIMIT_ENABLED=True)
@@ -184,11 +224,12 @@ async def test_a_confirmation_with_other_fields_or_a_malformed_token_is_422(
 ) -> None:
     """AZ4."""
     for field, value in (
-        *(("role", "admin"), ("email", EMAIL), ("password", PASSWORD), ("public_id", "x")),
+        *(("role", "admin"), ("email", EMAIL), ("public_id", "x")),
         *(("token", ""), ("token", 7), ("token", "nul\0"), ("token", "x" * 8193)),
+        *(("password", 7), ("password", "nul\0"), ("password", "x" * 10_000)),
     ):
-        response = await api.client.post(CONFIRM, json={"token": token, field: value})
-        assert faulty_fields(response) == [["body", field]]
+        body = {"token": token, "password": PASSWORD, field: value}
+        assert faulty_fields(await api.client.post(CONFIRM, json=body)) == [["body", field]]
 
 
 # --- used links
@@ -208,7 +249,7 @@ async def test_only_one_of_two_links_for_an_address_creates_the_account(
 ) -> None:
     """LG3: also for another spelling of the address."""
     other = await api.mailed_token("ADA@example.com", password="another password")
-    await api.confirm(other)
+    await api.confirm(other, "another password")
 
     problem(await api.confirm(token), 409, "email_taken")
     assert (await api.try_login(EMAIL, "another password")).status_code == 200

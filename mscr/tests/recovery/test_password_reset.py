@@ -468,13 +468,14 @@ async def test_a_token_of_a_reset_opens_nothing_else(api: Api, app: FastAPI) -> 
     await api.client.post("/api/v1/auth/register", json={"email": email, "password": PASSWORD})
     confirmation = (await api.server.next()).text.partition("#token=")[2].split()[0]
     refused(await api.reset(confirmation))
-    assert (await api.client.post(CONFIRM, json={"token": confirmation})).status_code == 201
+    body = {"token": confirmation, "password": PASSWORD}
+    assert (await api.client.post(CONFIRM, json=body)).status_code == 201
     account = await api.login(Account(email, "", {}, PASSWORD))
     token = await api.reset_token(email)
 
     assert_unauthorized(await api.me(token))
     assert_unauthorized(await api.refresh(token), "invalid_refresh_token")
-    answer = await api.client.post(CONFIRM, json={"token": token})
+    answer = await api.client.post(CONFIRM, json={"token": token, "password": PASSWORD})
     problem(answer, 400, "invalid_registration_token")
     refused(await api.verify(token, account))
     assert (await api.reset(token)).status_code == 204

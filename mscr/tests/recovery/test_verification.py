@@ -79,7 +79,8 @@ async def test_an_account_registered_by_mail_is_verified(api: Api) -> None:
     await api.client.post("/api/v1/auth/register", json=body)
     token = (await api.server.next()).text.partition("#token=")[2].split()[0]
 
-    confirmed = await api.client.post("/api/v1/auth/confirm-registration", json={"token": token})
+    confirmation = {"token": token, "password": body["password"]}
+    confirmed = await api.client.post("/api/v1/auth/confirm-registration", json=confirmation)
 
     assert confirmed.json()["data"]["email_verified_at"] is not None
 
