@@ -36,11 +36,11 @@ _OFFSET: Final = bindparam("offset", type_=Integer)
 _WORDS: Final = bindparam("words", type_=Text)
 # The column of a numbered page that has the total: no field of a response has such a name.
 _TOTAL: Final = "total of the list"
-# Numbers of rows to read for a page by cursor; surplus rows are dropped. The LIMIT is a literal, so
-# that PostgreSQL caches a generic plan. With a bound LIMIT, it assumes 10 % of the rows. On a large
-# table it may then never cache a generic plan, but plan each request anew, which takes as long as
-# reading the rows.
-_READ_AT_ONCE: Final = (21, 51, 101)
+# Numbers of rows to read for a page by cursor or the first numbered one; surplus rows are dropped.
+# The LIMIT is a literal, so that PostgreSQL caches a generic plan. With a bound LIMIT, it assumes
+# 10 % of the rows. On a large table it may then never cache a generic plan, but plan each request
+# anew, which takes as long as reading the rows.
+_READ_AT_ONCE: Final = (20, 50, 100)
 
 
 class PreparedPages:
@@ -68,7 +68,7 @@ class PreparedPages:
         self._filters = {name: _chosen(column) for name, column in choices.items()}
         self._searched = searched
         self._texts: dict[str, FullText] = {}
-        # Bounded: the number of sort orders, times values of choices, times seven kinds of pages,
+        # Bounded: the number of sort orders, times values of choices, times ten kinds of pages,
         # twice for a search.
         self._prepared: dict[Any, tuple[Narrowed, PreparedStatement]] = {}
         self._counts: dict[Any, PreparedStatement] = {}
@@ -93,12 +93,14 @@ class PreparedPages:
         if request.page is None:
             return await self._read_by_cursor(session, request, values, text)
         prepared, page = self._prepare(request, text)
+        place: dict[str, int] = {}
+        if _read_at_once(request) is None:
+            place = {"size": request.size, "offset": request.offset}
+            if self._any_of and text is None:
+                # Limits the branches of alternatives: no page needs rows beyond it.
+                place["last_row"] = request.last_row
         with shared_connection(session):
-            # `last_row` limits the branches of alternatives: no page needs rows beyond it.
-            last_row = {"last_row": request.last_row} if self._any_of and text is None else {}
-            rows = await page.all(
-                session, size=request.size, offset=request.offset, **last_row, **values
-            )
+            rows = (await page.all(session, **place, **values))[: request.size]
             if rows and text is None:
                 total = rows[0][-1]
             elif (total := total_on_page(rows, request)) is None:
@@ -130,19 +132,23 @@ class PreparedPages:
         self, request: PageRequest, text: FullText | None
     ) -> tuple[Narrowed, PreparedStatement]:
         at_once = _read_at_once(request)
-        key = (_orders(request), at_once, request.after is None, _sent(request), text)
+        kind = (at_once, request.page is None, request.after is None)
+        key = (_orders(request), kind, _sent(request), text)
         if (known := self._prepared.get(key)) is not None:
             return known
         found = self._narrow(request, text)
         if at_once is None:
             rows = found.page(last_row=_LAST_ROW, size=_SIZE, offset=_OFFSET)
-            if text is None:
-                # Counting in a statement of its own would be one more round trip. A search has
-                # one: both parts would have CTEs of one name.
-                total = found.count().correlate(None).scalar_subquery()
-                rows = rows.add_columns(total.label(_TOTAL))
+        elif request.page is None:
+            rows = found.first(at_once if text else _literal(at_once))
         else:
-            rows = found.first(at_once if text else literal_column(str(at_once), Integer))
+            first = _literal(at_once)
+            rows = found.page(last_row=first, size=first, offset=_literal(0))
+        if request.page is not None and text is None:
+            # Counting in a statement of its own would be one more round trip. A search has one:
+            # both parts would have CTEs of one name.
+            total = found.count().correlate(None).scalar_subquery()
+            rows = rows.add_columns(total.label(_TOTAL))
         made = self._prepared[key] = (found, PreparedStatement(rows))
         return made
 
@@ -175,14 +181,18 @@ class PreparedPages:
 
 
 def _read_at_once(request: PageRequest) -> int | None:
-    """Return how many rows to read for a page by cursor, or None for a numbered page.
+    """Return how many rows to read by a literal LIMIT, or None for a page beyond the first number.
 
-    At least one more than the page has: it shows whether there is a next page.
+    For a page by cursor, one more: it shows whether there is a next page.
     """
-    if request.page is not None:
+    if request.offset:
         return None
-    wanted = request.size + 1
-    return next((count for count in _READ_AT_ONCE if count >= wanted), wanted)
+    size = next((count for count in _READ_AT_ONCE if count >= request.size), request.size)
+    return size + (request.page is None)
+
+
+def _literal(number: int) -> ColumnElement[int]:
+    return literal_column(str(number), Integer)
 
 
 def _chosen(column: InstrumentedAttribute[Any]) -> Filter:

@@ -218,9 +218,13 @@ async def test_a_total_is_counted_in_an_index_and_ends_at_its_bound(database: Da
 
 
 @on_postgresql
+@pytest.mark.parametrize("name", ["limit", "per_page"])
 @pytest.mark.parametrize("size", [1, 20, 100])
-async def test_a_page_uses_a_cached_generic_plan(database: Database, size: int) -> None:
-    request = PAGER.page_request(ItemListQuery(limit=size), "items", "reader")
+async def test_a_first_page_uses_a_cached_generic_plan(
+    database: Database, name: str, size: int
+) -> None:
+    query = ItemListQuery.model_validate({name: size})
+    request = PAGER.page_request(query, "items", "reader")
     for _ in range(10):
         async with database.sessions() as session:
             await ItemRepository(session).list_visible(request, READER)
