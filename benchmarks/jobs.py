@@ -76,7 +76,7 @@ class Place:
     async def settle(self) -> None:
         """Wait until no job runs or is due.
 
-        Raises `TimeoutError` after five minutes: a job is lost.
+        Raises `TimeoutError` after `SETTLING_TIME`, because a job was lost.
         """
         async with connected(self.url, isolation_level="AUTOCOMMIT") as connection:
             async with asyncio.timeout(SETTLING_TIME.total_seconds()):
@@ -136,7 +136,7 @@ class Cost:
     async def _measure(self, path: str, seconds: float, wrk: str) -> Speed:
         load = Load(path, self.token, NEW_NOTE)
         speed = await measure(load, self.server.port, seconds=seconds, by=wrk)
-        # A request that ends after `restore` would leave a job that no server looks for.
+        # A request that ends after `restore` would leave a due job that wakes no server.
         await settle(Load(WITHOUT, self.token, NEW_NOTE), self.server.port)
         if self.runs_jobs:
             await self.place.settle()

@@ -156,7 +156,7 @@ class EmailNotVerifiedError(ForbiddenError):
 
 
 class WrongPasswordError(ForbiddenError):
-    """A caller sent the wrong current password. Not 401: the access token is valid."""
+    """A client sent the wrong password. Not 401: no access token is refused."""
 
     code = "wrong_password"
     title = "Wrong password"

@@ -181,9 +181,9 @@ class PreparedPages:
 
 
 def _read_at_once(request: PageRequest) -> int | None:
-    """Return how many rows to read by a literal LIMIT, or None for a page beyond the first number.
+    """Return the number for a literal LIMIT, or None for a page that skips rows.
 
-    For a page by cursor, one more: it shows whether there is a next page.
+    A page by cursor reads one row more, which shows whether there is a next page.
     """
     if request.offset:
         return None

@@ -91,9 +91,9 @@ class MailRegistrationService(Generic[AccountType]):
     async def confirm(self, token: str, password: str, client: Client) -> AccountType:
         """Create the account of a mailed token, once, without logging in.
 
-        `password` must be that of the registration: the link proves the mailbox, and the password
-        that its owner has registered. Otherwise somebody who registers the address of a victim
-        could log in after she has opened the link (account pre-hijacking).
+        `password` must be that of the registration. The link proves control of the mailbox; the
+        password proves that its owner registered. Otherwise somebody who registers the address of a
+        victim could log in after she has opened the link (account pre-hijacking).
 
         Raises `InvalidRegistrationTokenError`, `WrongPasswordError`, errors of the repository's
         `unique_errors`, and `EmailTakenError`, which reveals the account only to somebody who can
@@ -102,7 +102,8 @@ class MailRegistrationService(Generic[AccountType]):
         await self._credentials.count_attempt_of_nobody(AuditAction.REGISTER, client)
         try:
             registration = self._tokens.read(token, self._pending)
-            await self.user_repo.release()
+            # First: a used link must not be a way round the limit of guesses at the account.
+            await self._require_unused(registration)
             await self._credentials.require_match(password, registration.password_hash)
             await self._credentials.forgive(registration.email, client)
             user = await self._create(registration)
@@ -131,13 +132,19 @@ class MailRegistrationService(Generic[AccountType]):
         )
         return self._tokens.issue(registration)
 
-    async def _create(self, registration: PendingRegistration) -> AccountType:
+    async def _require_unused(self, registration: PendingRegistration) -> None:
         earlier = await self.user_repo.get_by_public_id(
             registration.public_id, include_deleted=True
         )
         if earlier is not None and earlier.is_deleted:
             # Otherwise an old mail would bring back an account that its user has deleted.
             raise InvalidRegistrationTokenError
+        if await self.user_repo.find_by_email(registration.email) is not None:
+            raise EmailTakenError
+        # Hashing takes longer than any query: hold no connection meanwhile.
+        await self.user_repo.release()
+
+    async def _create(self, registration: PendingRegistration) -> AccountType:
         # The link has proved the mailbox.
         return await self.user_repo.create_account(
             **registration.model_dump(), email_verified_at=utcnow()

@@ -130,7 +130,7 @@ registration_by_mail = Router(
 async def request_registration(
     data: UserRegister, service: MailRegistration, client: CurrentClient
 ) -> SuccessResponse[None]:
-    """Request an account; a mailed link creates it.
+    """Request an account; a mailed link and the password create it.
 
     The response is the same for every address (account enumeration); only the mail differs.
     """

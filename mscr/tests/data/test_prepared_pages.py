@@ -53,6 +53,17 @@ async def test_a_numbered_page_has_its_rows_and_the_total(
             assert ([row.title for row in found.items], found.total) == (titles, total)
 
 
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 21, 100])
+async def test_the_first_numbered_page_has_its_rows_and_the_total(
+    pages: PreparedPages, database: Database, owner_id: int, size: int
+) -> None:
+    async with database.read_sessions() as session:
+        for start, titles in ((None, TITLES[:size]), (2, TITLES[2 : 2 + size])):
+            request = replace(requested(page=1, per_page=size), start=start)
+            found = await pages.read(session, request, owner_id=owner_id)
+            assert ([row.title for row in found.items], found.total) == (titles, len(TITLES))
+
+
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 200])
 async def test_pages_by_cursor_are_all_rows_in_order(
     pages: PreparedPages, database: Database, owner_id: int, size: int
