@@ -167,7 +167,7 @@ BY_MAIL: Final = 'status_code=202, operation_id="register"'
 DECLARED: Final = {
     "app/routers/auth.py": {
         "problem_responses(EmailTakenError)": f"problem_responses(EmailTakenError, {ERROR})",
-        "RegistrationTokenError, EmailTakenError)": f"RegistrationTokenError, {ERROR})",
+        "WrongPasswordError, EmailTakenError\n": f"WrongPasswordError, {ERROR}\n",
         BY_MAIL: f"{BY_MAIL}, responses=problem_responses({ERROR})",
         "    EmailTakenError,\n": f"    EmailTakenError,\n    {ERROR},\n",
     },

@@ -6,7 +6,9 @@ import pytest
 from fastapi import FastAPI
 
 from mscr.core.settings_fields import RefreshTokenTransport
+from mscr.testing.api import Api
 from mscr.testing.cookies import token_set
+from mscr.testing.crawl import crawl
 from mscr.testing.databases import on_sqlite
 from mscr.testing.openapi import header_faults, undocumented
 from mscr.testing.route_checks.fixtures import OF_ALL_ROUTES, Crawled
@@ -25,15 +27,18 @@ with_either_transport = pytest.mark.parametrize(
 class AnswerChecks:
     """Responses are as OpenAPI documents them, and have neither integer keys nor tokens."""
 
-    def test_no_response_of_any_route_has_an_integer_key(
-        self, app: FastAPI, crawled: Crawled
+    async def test_no_response_of_any_route_has_an_integer_key(
+        self, api: Api, app: FastAPI, crawled: Crawled
     ) -> None:
         """AZ3: in bodies, headers, tokens and cursors, for permitted and refused requests."""
-        answers, keys = crawled
-
-        leaks = [(a.route, a.response.text) for a in answers if keys.found_in(a.response)]
-        assert len(keys.given) > len(routes_of(app))
-        assert leaks == []
+        assert len(crawled.keys.given) > len(routes_of(app))
+        leaks = crawled.leaks()
+        if leaks:
+            # Four random bytes of a token equal a key once in some hundred runs, but not twice.
+            with crawled.keys.installed():
+                again = Crawled(await crawl(api, app), crawled.keys)
+            leaks = {route: text for route, text in again.leaks().items() if route in leaks}
+        assert leaks == {}
 
     @on_sqlite
     @with_either_transport

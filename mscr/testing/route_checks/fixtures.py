@@ -33,6 +33,10 @@ class Crawled(NamedTuple):
     answers: list[Answer]
     keys: IntegerKeys
 
+    def leaks(self) -> dict[str, str]:
+        """Return a response of each route whose responses contain a key."""
+        return {a.route: a.response.text for a in self.answers if self.keys.found_in(a.response)}
+
     def documented(self, app: FastAPI) -> list[Answer]:
         """Return the responses of the routes in OpenAPI."""
         documented = {route.name for route in routes_of(app).values() if route.operation}

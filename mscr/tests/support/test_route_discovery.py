@@ -26,7 +26,7 @@ from mscr.schemas.base import Day, RequestSchema
 from mscr.testing.access import access_faults
 from mscr.testing.api import Account, Api
 from mscr.testing.bodies import BodySender
-from mscr.testing.crawl import Answer
+from mscr.testing.crawl import Answer, crawl
 from mscr.testing.databases import on_sqlite
 from mscr.testing.examples import Examples
 from mscr.testing.integer_keys import IntegerKeys
@@ -35,6 +35,7 @@ from mscr.testing.objects import Target, shown_rows
 from mscr.testing.openapi import header_faults, undocumented
 from mscr.testing.recorded_routes import RecordFile, observed
 from mscr.testing.route_caller import RouteCaller
+from mscr.testing.route_checks.answers import AnswerChecks
 from mscr.testing.route_checks.bodies import BodyChecks
 from mscr.testing.route_checks.documents import DocumentChecks
 from mscr.testing.route_checks.errors import ErrorChecks
@@ -758,3 +759,33 @@ async def test_an_undocumented_response_is_a_fault(app: FastAPI) -> None:
 )
 def test_the_rows_of_a_list_are_found_in_any_envelope(body: Any, rows: int | None) -> None:
     assert shown_rows(Response(200, json=body)) == rows
+
+
+# --- integer keys
+
+
+@on_sqlite
+async def test_random_bytes_that_equal_a_key_once_are_no_leak(api: Api, app: FastAPI) -> None:
+    with IntegerKeys(Base).installed() as keys:
+        answers = await crawl(api, app)
+    equal = Answer("POST /tokens", Response(200, text=f"token {next(iter(keys.given))}"))
+    found = Crawled([equal, *answers], keys)
+    assert found.leaks() == {"POST /tokens": equal.response.text}
+
+    await AnswerChecks().test_no_response_of_any_route_has_an_integer_key(api, app, found)
+
+
+@on_sqlite
+async def test_a_key_in_each_crawl_is_a_leak(api: Api, app: FastAPI) -> None:
+    @app.get("/leak", responses={200: {"description": "The caller's key"}})
+    async def leak(caller: CurrentPrincipal) -> int:
+        """Return the caller's key."""
+        return caller.user_id
+
+    with IntegerKeys(Base).installed() as keys:
+        answers = await crawl(api, app)
+
+    with pytest.raises(AssertionError, match="GET /leak"):
+        await AnswerChecks().test_no_response_of_any_route_has_an_integer_key(
+            api, app, Crawled(answers, keys)
+        )
