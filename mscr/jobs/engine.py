@@ -33,6 +33,8 @@ BLOCKING_TIME: Final = timedelta(milliseconds=500)
 LOCKED_TIME: Final = timedelta(seconds=10)
 # TaskIQ itself would try again at once, and log each time.
 PAUSE: Final = timedelta(seconds=5)
+# Shutdown waits so long for tasks that it has cancelled.
+LAST_WAIT: Final = timedelta(seconds=1)
 SENDING_TIME: Final = timedelta(seconds=2)
 
 # Its lines have no fields, and the runner logs each job.
@@ -92,8 +94,10 @@ class Engine:
             _, late = await asyncio.wait(tasks, timeout=within.total_seconds())
             for task in late:
                 task.cancel()
-            # Otherwise it would connect again after the end.
-            await asyncio.gather(*late, return_exceptions=True)
+            if late:
+                # Otherwise it would connect again after the end. TaskIQ may ignore a cancellation:
+                # the shutdown must not wait for it.
+                await asyncio.wait(late, timeout=LAST_WAIT.total_seconds())
         await self._broker.shutdown()
 
     async def _send(self, ids: Collection[str]) -> None:
