@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mscr.connections.backing_services import DATABASE, log_fields
 from mscr.core.config import Settings
 from mscr.core.security.encryption import EncryptionService
+from mscr.core.shutdown import CANCELLING_TIME, end_tasks
 from mscr.db.session import Database
 from mscr.jobs.job import AnyJob, JobRefusedError, Work
 from mscr.jobs.mails import SEND_MAIL
@@ -33,8 +34,6 @@ log = structlog.get_logger(__name__)
 LEASE_MARGIN: Final = timedelta(seconds=30)
 FIRST_RETRY: Final = timedelta(seconds=5)
 LONGEST_WAIT: Final = timedelta(hours=1)
-# Shutdown waits so long for cancelled jobs: one may ignore its cancellation, or the database hang.
-CANCELLING_TIME: Final = timedelta(seconds=1)
 
 # Names the tasks of the runner: tests leave its statements out of those of a request.
 TASK_NAME: Final = "mscr.jobs"
@@ -171,8 +170,8 @@ class JobRunner:
         until = asyncio.get_running_loop().time() + within.total_seconds()
         if self._claiming is not None:
             # Cancelled only at the deadline: on SQLite, an interrupted query leaks its connection.
-            await _end({self._claiming}, until)
-        await _end({*self._running}, until)
+            await end_tasks({self._claiming}, until, what="jobs")
+        await end_tasks({*self._running}, until, what="jobs")
         if self._engine is not None:
             remaining = timedelta(seconds=until - asyncio.get_running_loop().time())
             await self._engine.close(within=max(remaining, CANCELLING_TIME))
@@ -369,20 +368,6 @@ class JobRunner:
 
     def _repository(self, session: Any) -> JobRepository:
         return JobRepository(session, self._database.tables)
-
-
-async def _end(tasks: set[asyncio.Task[None]], until: float) -> None:
-    """Wait for tasks until a time of the event loop's clock, and cancel those that take longer."""
-    if not tasks:
-        return
-    within = max(0, until - asyncio.get_running_loop().time())
-    _, late = await asyncio.wait(tasks, timeout=within)
-    for task in late:
-        task.cancel()
-    if late:
-        _, stuck = await asyncio.wait(late, timeout=CANCELLING_TIME.total_seconds())
-        if stuck:
-            log.warning("not_closed", what="jobs", reason=f"{len(stuck)} ignore their cancellation")
 
 
 def _tick_of(row: Row[Any], schedule: Schedule) -> datetime:
