@@ -17,6 +17,7 @@ from taskiq.receiver import Receiver
 from taskiq_redis import RedisStreamBroker
 
 from mscr.connections.backing_services import ENGINE, log_fields
+from mscr.core.shutdown import end_tasks
 
 if TYPE_CHECKING:
     from taskiq import AsyncTaskiqDecoratedTask
@@ -33,8 +34,6 @@ BLOCKING_TIME: Final = timedelta(milliseconds=500)
 LOCKED_TIME: Final = timedelta(seconds=10)
 # TaskIQ itself would try again at once, and log each time.
 PAUSE: Final = timedelta(seconds=5)
-# Shutdown waits so long for tasks that it has cancelled.
-LAST_WAIT: Final = timedelta(seconds=1)
 SENDING_TIME: Final = timedelta(seconds=2)
 
 # Its lines have no fields, and the runner logs each job.
@@ -87,17 +86,12 @@ class Engine:
         """Take no further ids. Those whose jobs run are acknowledged when these end."""
         self._closing.set()
 
-    async def close(self, *, within: timedelta) -> None:
-        self._closing.set()
+    async def close(self, *, until: float) -> None:
+        """End sending and receiving until a time of the event loop's clock, and disconnect."""
+        self.stop()
+        # Before the end of the connections: a task that is not ended would connect again.
         tasks = {*self._sending, *filter(None, [self._receiving])}
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=within.total_seconds())
-            for task in late:
-                task.cancel()
-            if late:
-                # Otherwise it would connect again after the end. TaskIQ may ignore a cancellation:
-                # the shutdown must not wait for it.
-                await asyncio.wait(late, timeout=LAST_WAIT.total_seconds())
+        await end_tasks(tasks, until, what="engine of jobs")
         await self._broker.shutdown()
 
     async def _send(self, ids: Collection[str]) -> None:

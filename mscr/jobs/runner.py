@@ -173,8 +173,8 @@ class JobRunner:
             await end_tasks({self._claiming}, until, what="jobs")
         await end_tasks({*self._running}, until, what="jobs")
         if self._engine is not None:
-            remaining = timedelta(seconds=until - asyncio.get_running_loop().time())
-            await self._engine.close(within=max(remaining, CANCELLING_TIME))
+            soon = asyncio.get_running_loop().time() + CANCELLING_TIME.total_seconds()
+            await self._engine.close(until=max(until, soon))
 
     async def _poll(self) -> None:
         interval = self._collaborators.settings.JOBS_POLL_SECONDS

@@ -228,7 +228,7 @@ async def test_a_store_that_never_answers_does_not_delay_the_end() -> None:
     async with server_that_never_answers() as port:
         engine = Engine(f"redis://127.0.0.1:{port}", run_nothing, slots=1, lease=LONG)
         engine.send(["01890a5d-ac96-774b-bcce-b302099a8057"])
-        await engine.close(within=timedelta(0))
+        await engine.close(until=0)
 
     assert engine._sending == set()
 
