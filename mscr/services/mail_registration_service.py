@@ -104,6 +104,8 @@ class MailRegistrationService(Generic[AccountType]):
             registration = self._tokens.read(token, self._pending)
             # First: a used link must not be a way round the limit of guesses at the account.
             await self._require_unused(registration)
+            # Hashing takes longer than any query: hold no connection meanwhile.
+            await self.user_repo.release()
             await self._credentials.require_match(password, registration.password_hash)
             await self._credentials.forgive(registration.email, client)
             user = await self._create(registration)
@@ -141,8 +143,6 @@ class MailRegistrationService(Generic[AccountType]):
             raise InvalidRegistrationTokenError
         if await self.user_repo.find_by_email(registration.email) is not None:
             raise EmailTakenError
-        # Hashing takes longer than any query: hold no connection meanwhile.
-        await self.user_repo.release()
 
     async def _create(self, registration: PendingRegistration) -> AccountType:
         # The link has proved the mailbox.
