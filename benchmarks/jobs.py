@@ -9,7 +9,6 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final, Self
 
 from redis.asyncio import Redis
@@ -21,8 +20,9 @@ from benchmarks.load import CONNECTIONS, Load, Speed
 from benchmarks.options import Options
 from benchmarks.report import Report, table
 from benchmarks.requests import NEW_NOTE, WARM_UP, load_is_made_by, measure, settle
-from benchmarks.stage import POLL_INTERVAL, ROOT, Stage, migrate, served
+from benchmarks.stage import ROOT, Stage, migrate, served
 from mscr.testing.valkey import ValkeyServer
+from mscr.testing.waiting import until
 
 SERVER: Final = ("uvicorn", "benchmarks.job_app:app", "--no-access-log", "--no-server-header")
 WITHOUT: Final = "/api/v1/noted/without-job"
@@ -30,7 +30,6 @@ WITH: Final = "/api/v1/noted/with-job"
 ALONE: Final = "1 process"
 IN_TWO: Final = "2 processes"
 BY_ENGINE: Final = "2 processes, by the engine"
-SETTLING_TIME: Final = timedelta(minutes=5)
 READY: Final = b"ready\n"
 BACKLOG: Final = ", with the backlog"
 
@@ -74,14 +73,13 @@ class Place:
                 await connection.execute(text(statement))
 
     async def settle(self) -> None:
-        """Wait until no job runs or is due.
-
-        Raises `TimeoutError` after `SETTLING_TIME`, because a job was lost.
-        """
+        """Wait until no job runs or is due. Raises `AssertionError` after a minute."""
         async with connected(self.url, isolation_level="AUTOCOMMIT") as connection:
-            async with asyncio.timeout(SETTLING_TIME.total_seconds()):
-                while await connection.scalar(_COUNT_CURRENT):  # noqa: ASYNC110  # other processes
-                    await asyncio.sleep(POLL_INTERVAL.total_seconds())
+
+            async def is_settled() -> bool:
+                return not await connection.scalar(_COUNT_CURRENT)
+
+            await until(is_settled)
 
     async def run_jobs(self, name: str, count: int, store: str) -> None:
         """Add jobs, and run them in one process or in two. `store` is that of the engine."""
