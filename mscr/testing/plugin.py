@@ -75,6 +75,7 @@ from mscr.testing.databases import migrate, share_compiled
 from mscr.testing.postgres import PostgresServer
 from mscr.testing.route_checks.fixtures import (
     crawled,
+    crawler,
     crawls,
     openapi,
     sender,
@@ -87,6 +88,7 @@ from mscr.testing.valkey import ValkeyServer
 
 __all__ = [
     "crawled",
+    "crawler",
     "crawls",
     "openapi",
     "sender",

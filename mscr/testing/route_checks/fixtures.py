@@ -1,5 +1,6 @@
 """Fixtures of the checks of all routes: OpenAPI, responses, and counts of statements."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -43,6 +44,9 @@ class Crawled(NamedTuple):
         return [answer for answer in self.answers if answer.route in documented]
 
 
+Crawler = Callable[[IntegerKeys], Awaitable[Crawled]]
+
+
 @pytest.fixture(scope="module", params=RefreshTokenTransport)
 def openapi(request: pytest.FixtureRequest, tested_project: Project) -> Schema:
     """Return the OpenAPI document for each transport, without a database."""
@@ -68,13 +72,25 @@ def crawls() -> dict[str, Crawled]:
 
 
 @pytest.fixture
+def crawler(api: Api, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Crawler:
+    """Return a function that collects the responses of all routes, with rows of the given keys."""
+
+    async def collect(keys: IntegerKeys) -> Crawled:
+        api.client.headers["Origin"] = OWN_ORIGIN
+        await _keep_jobs(app, monkeypatch)
+        with keys.installed():
+            return Crawled(await crawl(api, app), keys)
+
+    return collect
+
+
+@pytest.fixture
 async def crawled(
-    api: Api,
     app: FastAPI,
     settings: Settings,
     backend: str,
     crawls: dict[str, Crawled],
-    monkeypatch: pytest.MonkeyPatch,
+    crawler: Crawler,
 ) -> Crawled:
     """Return the responses of all routes, collected by the module's first test on this database.
 
@@ -82,10 +98,7 @@ async def crawled(
     """
     key = f"{backend}, tokens in {settings.REFRESH_TOKEN_TRANSPORT}"
     if key not in crawls:
-        api.client.headers["Origin"] = OWN_ORIGIN
-        await _keep_jobs(app, monkeypatch)
-        with IntegerKeys(ModelBase, app.state.dialect.integer_ids).installed() as keys:
-            crawls[key] = Crawled(await crawl(api, app), keys)
+        crawls[key] = await crawler(IntegerKeys(ModelBase, app.state.dialect.integer_ids))
     return crawls[key]
 
 

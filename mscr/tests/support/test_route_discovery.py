@@ -26,7 +26,7 @@ from mscr.schemas.base import Day, RequestSchema
 from mscr.testing.access import access_faults
 from mscr.testing.api import Account, Api
 from mscr.testing.bodies import BodySender
-from mscr.testing.crawl import Answer, crawl
+from mscr.testing.crawl import Answer
 from mscr.testing.databases import on_sqlite
 from mscr.testing.examples import Examples
 from mscr.testing.integer_keys import IntegerKeys
@@ -39,7 +39,7 @@ from mscr.testing.route_checks.answers import AnswerChecks
 from mscr.testing.route_checks.bodies import BodyChecks
 from mscr.testing.route_checks.documents import DocumentChecks
 from mscr.testing.route_checks.errors import ErrorChecks
-from mscr.testing.route_checks.fixtures import Crawled
+from mscr.testing.route_checks.fixtures import Crawled, Crawler
 from mscr.testing.route_checks.records import RecordChecks
 from mscr.testing.routes import CALLERS, ApiRoute, Caller, routes_of
 from mscr.testing.statement_runs import StatementRun, statements_of_routes
@@ -765,27 +765,25 @@ def test_the_rows_of_a_list_are_found_in_any_envelope(body: Any, rows: int | Non
 
 
 @on_sqlite
-async def test_random_bytes_that_equal_a_key_once_are_no_leak(api: Api, app: FastAPI) -> None:
-    with IntegerKeys(Base).installed() as keys:
-        answers = await crawl(api, app)
+async def test_random_bytes_that_equal_a_key_once_are_no_leak(
+    app: FastAPI, crawler: Crawler
+) -> None:
+    answers, keys = await crawler(IntegerKeys(Base))
     equal = Answer("POST /tokens", Response(200, text=f"token {next(iter(keys.given))}"))
     found = Crawled([equal, *answers], keys)
     assert found.leaks() == {"POST /tokens": equal.response.text}
 
-    await AnswerChecks().test_no_response_of_any_route_has_an_integer_key(api, app, found)
+    await AnswerChecks().test_no_response_of_any_route_has_an_integer_key(app, found, crawler)
 
 
 @on_sqlite
-async def test_a_key_in_each_crawl_is_a_leak(api: Api, app: FastAPI) -> None:
+async def test_a_key_in_each_crawl_is_a_leak(app: FastAPI, crawler: Crawler) -> None:
     @app.get("/leak", responses={200: {"description": "The caller's key"}})
     async def leak(caller: CurrentPrincipal) -> int:
         """Return the caller's key."""
         return caller.user_id
 
-    with IntegerKeys(Base).installed() as keys:
-        answers = await crawl(api, app)
+    found = await crawler(IntegerKeys(Base))
 
     with pytest.raises(AssertionError, match="GET /leak"):
-        await AnswerChecks().test_no_response_of_any_route_has_an_integer_key(
-            api, app, Crawled(answers, keys)
-        )
+        await AnswerChecks().test_no_response_of_any_route_has_an_integer_key(app, found, crawler)
